@@ -1,0 +1,45 @@
+/* Bodies of messages: bytes behind a frame's metadata, over as many segments as they need.
+ *
+ * State bodies are the raw bytes of the tables' fixed layout; hosts of one cluster have one byte
+ * order (x86-64). At most RILL_BODY_MAX bytes.
+ */
+#ifndef RILL_LIB_FRAME_BODY_H
+#define RILL_LIB_FRAME_BODY_H
+
+#include <rte_mbuf.h>
+
+#include <rill/endpoint.h>
+
+enum { RILL_BODY_MAX = 61440 };
+
+/* A flow's alias, at the head of every flow's state. All zero: none. */
+struct rill_alias {
+    struct rill_endpoint local;
+    struct rill_endpoint remote; /* family 0: any remote */
+};
+
+/* One entry of LEASE_GRANT. */
+struct rill_lease {
+    uint32_t unit;          /* role id */
+    uint32_t output_logger; /* the unit's, role id */
+    uint32_t share;         /* thousandths of the unit, 1..1000 */
+    uint32_t zero;
+    uint64_t capacity_bps;  /* of the whole unit */
+};
+
+/* One entry's head in REPLICA; state_bytes of state follow, then the next entry, all 8-aligned. */
+struct rill_replica_entry {
+    uint64_t flow;
+    uint64_t term, step, clock, window;
+    uint32_t state_bytes;
+    uint32_t zero;
+};
+
+/* Appends `bytes` at the end of m's data, with segments from `pool` as needed (m is from a pool with
+ * the same data room). 0, or -ENOMEM and m as it was, or -EMSGSIZE past RILL_BODY_MAX. */
+int rill_body_append(struct rte_mbuf *m, struct rte_mempool *pool, const void *data, uint32_t bytes);
+
+/* Copies `bytes` from `offset` of m's data into `to`. 0, or -EINVAL if there are fewer. */
+int rill_body_read(const struct rte_mbuf *m, uint32_t offset, void *to, uint32_t bytes);
+
+#endif

@@ -1,0 +1,164 @@
+/* A frame: what one role sends to another. An mbuf whose private area holds the metadata below.
+ *
+ * On in-process rings a frame is handed over as it is. On any other fabric lib/frame/geneve.h writes
+ * the metadata as Geneve options in front of the packet. There is no third format.
+ *
+ * Two kinds of frames: those that carry a packet (`rill_frame_has_packet`), whose data is that packet
+ * from its Ethernet header on, and messages, whose data is the message's body, if it has one
+ * (lib/frame/body.h).
+ *
+ * Which fields a type uses is said with the type; all others are zero. `src`, `dst`, `epoch` and
+ * `vni` are in every frame.
+ */
+#ifndef RILL_LIB_FRAME_FRAME_H
+#define RILL_LIB_FRAME_FRAME_H
+
+#include <assert.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <rte_mbuf.h>
+
+#include "lib/base/role.h"
+
+/* K: key fields `flow` (number). T: `term`. C: `clock`. S: `step`. W: `window`. N: `next_term` and
+ * `next_unit`. H: `chain`. I: ingress fields. A "tag" is (term, step, clock, window). */
+enum rill_frame_type {
+    RILL_FRAME_NONE = 0,
+    /* with a packet */
+    RILL_FRAME_DATA = 1, /* controller to unit: K T C H I, targets; flags say how its flowlet began */
+    RILL_FRAME_FORWARDED = 2, /* former owner to owner: a late packet. K T (the owner's) C H I */
+    RILL_FRAME_CHANGE = 3, /* unit to output logger: K, tag, I, state bytes; may have no packet */
+    RILL_FRAME_PASS = 4,   /* controller to output logger: release as it is. I */
+    /* handoff, unit to unit */
+    RILL_FRAME_MOVE = 8,  /* controller to unit: K T, N: term T goes on to N; H: chain below T */
+    RILL_FRAME_PULL = 9,  /* K T N: the holder of term T passes on to N = the asker; H: chain below T */
+    RILL_FRAME_FINAL = 10, /* K N, tag (term = the state's), `granted_term`, H; body: state, if
+                              flag STATE is set */
+    RILL_FRAME_REPLICA = 11, /* body: entries of (flow, tag, state), many flows in one frame */
+    /* unit and output logger */
+    RILL_FRAME_FULL = 16,    /* K, tag, granted_term; body: state */
+    RILL_FRAME_NO_FULL = 17, /* K: "I do not have that flow" */
+    RILL_FRAME_SYNC = 18,    /* K, tag: "this is where I am"; no state */
+    RILL_FRAME_REQUEST_FULL = 19, /* K: output logger asks its unit for FULL */
+    /* with the controller */
+    RILL_FRAME_ESTABLISHED = 24,     /* output logger: K T next_unit = the unit */
+    RILL_FRAME_ESTABLISHED_ACK = 25, /* K T next_unit */
+    RILL_FRAME_ALIAS = 26,           /* output logger: K T next_unit; body: struct rill_alias */
+    RILL_FRAME_ALIAS_ACK = 27,       /* K T next_unit; body: the alias; flag REFUSED */
+    RILL_FRAME_NEED = 28,   /* unit or output logger: K T next_unit: "may I forget this flow?" */
+    RILL_FRAME_FORGET = 29, /* K T next_unit: forget it, if your term is below T */
+    RILL_FRAME_WHERE = 30,  /* unit: K T: "what is the chain of my term?" */
+    RILL_FRAME_CHAIN = 31,  /* K T H: the answer; flag REFUSED: your term was passed over */
+    RILL_FRAME_POOL_REQUEST = 32, /* unit: `pool` index; `count` wanted */
+    RILL_FRAME_POOL_GRANT = 33,   /* `pool`, `count`; body: uint32_t[count] indexes into the pool */
+    /* resource manager */
+    RILL_FRAME_LEASE_REQUEST = 40, /* controller: `count` = thousandths of units wanted; clock = its
+                                      number, echoed by the grant */
+    RILL_FRAME_LEASE_GRANT = 41,   /* clock; body: struct rill_lease[count] */
+    RILL_FRAME_SHARE = 42, /* RM to unit: next_unit = controller, `count` = thousandths, clock = number */
+    RILL_FRAME_SHARE_ACK = 43, /* clock, next_unit, count */
+    RILL_FRAME_TYPES = 48
+};
+
+enum rill_frame_flags {
+    RILL_FLAG_PACKET = 1 << 0,  /* the data is a packet (DATA, FORWARDED, PASS always; CHANGE often) */
+    RILL_FLAG_FULL = 1 << 1,    /* CHANGE: its state bytes are the whole state, apply to any base */
+    RILL_FLAG_STATE = 1 << 2,   /* FINAL: the body holds the state */
+    RILL_FLAG_REFUSED = 1 << 3, /* answers */
+    RILL_FLAG_ELSEWHERE = 1 << 4, /* CHANGE: too large to ride along, FULL went before */
+    RILL_FLAG_BY_GAP = 1 << 5,  /* DATA: first packet of a flowlet that began by gap ... */
+    RILL_FLAG_BY_SIZE = 1 << 6, /* ... by size; neither: not a flowlet's first */
+    RILL_FLAG_MOVED = 1 << 7,   /* DATA: first packet of its term, on another unit than before */
+};
+
+/* A former or present owner of a flow. The entry below a flow's first term is {RILL_BIRTH_TERM, 0}:
+ * nothing came before, start from zeros. */
+struct rill_chain_entry {
+    uint64_t term;
+    uint32_t unit; /* role id */
+    uint32_t zero;
+};
+#define RILL_BIRTH_TERM 0
+
+enum {
+    RILL_CHAIN_MAX = 4,     /* entries: one handoff at a time, and deaths on top */
+    RILL_TARGETS_MAX = 7,   /* replica targets */
+    RILL_INLINE_STATE = 120 /* bytes of state that fit into one Geneve option */
+};
+
+struct rill_frame {
+    /* line 1 */
+    uint8_t type;  /* enum rill_frame_type */
+    uint8_t flags; /* enum rill_frame_flags */
+    uint8_t side;  /* enum rill_side: DATA: where it came in; CHANGE, PASS: where it leaves */
+    uint8_t chain_len;
+    uint32_t src, dst; /* role ids */
+    uint16_t epoch;    /* of the controller whose flow this is, as the sender knows it */
+    uint16_t pool;
+    uint64_t flow; /* number: the clock of the flow's first packet */
+    uint64_t term;
+    uint64_t clock;
+    uint64_t step;
+    uint64_t window; /* bit i: clock - i was processed */
+    /* line 2 */
+    uint64_t next_term;
+    uint64_t granted_term; /* the term in which the sender holds the state (tag.term may be older) */
+    uint32_t next_unit;
+    uint32_t vni;
+    uint32_t count;
+    uint32_t wire_bytes; /* the packet's length on the wire; pkt_len may be less (snapped) */
+    uint64_t ingress_ns; /* when the packet was due in */
+    uint64_t ingress_id; /* given at the ingress; a replayed packet's number in its capture, from 1 */
+    uint16_t state_offset; /* CHANGE: where in the flow's state the bytes go */
+    uint8_t state_bytes;   /* how many, at most RILL_INLINE_STATE */
+    uint8_t target_count;
+    uint16_t first_sport, first_dport; /* later fragment: the ports of its first fragment */
+    uint32_t zero;
+    /* later lines */
+    uint32_t targets[RILL_TARGETS_MAX]; /* role ids of the replica targets */
+    struct rill_chain_entry chain[RILL_CHAIN_MAX]; /* newest first, down to the last established */
+    uint8_t state[RILL_INLINE_STATE];
+};
+
+/* The private area of every mbuf that can be a frame. */
+#define RILL_FRAME_PRIVATE_BYTES RTE_ALIGN_CEIL(sizeof(struct rill_frame), RTE_MBUF_PRIV_ALIGN)
+
+static inline struct rill_frame *rill_frame(struct rte_mbuf *m)
+{
+    return (struct rill_frame *)rte_mbuf_to_priv(m);
+}
+
+static inline bool rill_frame_has_packet(struct rte_mbuf *m)
+{
+    return (rill_frame(m)->flags & RILL_FLAG_PACKET) != 0;
+}
+
+/* Zeroes all but the inline state (which state_bytes = 0 makes void). */
+static inline void rill_frame_reset(struct rill_frame *f)
+{
+    memset(f, 0, offsetof(struct rill_frame, state));
+}
+
+/* A new message without a body. NULL if the pool is empty. */
+static inline struct rte_mbuf *rill_frame_new(struct rte_mempool *pool, enum rill_frame_type type,
+                                              uint32_t src, uint32_t dst)
+{
+    struct rte_mbuf *m = rte_pktmbuf_alloc(pool);
+
+    if (m != NULL) {
+        struct rill_frame *f = rill_frame(m);
+
+        rill_frame_reset(f);
+        f->type = type;
+        f->src = src;
+        f->dst = dst;
+    }
+    return m;
+}
+
+/* snake_case name of a type, "unknown" for one that is none. */
+const char *rill_frame_type_name(uint8_t type);
+
+#endif

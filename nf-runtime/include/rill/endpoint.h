@@ -1,0 +1,28 @@
+/* An endpoint: address, transport port and protocol. Shared by the NF interface and by Rill itself.
+ */
+#ifndef RILL_ENDPOINT_H
+#define RILL_ENDPOINT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+/* IANA protocol numbers that Rill knows by name. */
+enum rill_proto { RILL_ICMP = 1, RILL_TCP = 6, RILL_UDP = 17, RILL_ICMP6 = 58 };
+
+/* All 20 bytes are significant, so two endpoints are equal iff their bytes are (memcmp). An IPv4
+ * address stands in the first 4 bytes, in network order, the other 12 are zero. `port` is in host
+ * order: the TCP or UDP port, or the identifier of an ICMP echo; 0 where there is none. */
+struct rill_endpoint {
+    uint8_t addr[16];
+    uint16_t port;
+    uint8_t family; /* 4, 6, or 0: no endpoint (all zero) */
+    uint8_t proto;  /* enum rill_proto */
+};
+
+static inline bool rill_endpoint_equal(const struct rill_endpoint *a, const struct rill_endpoint *b)
+{
+    return memcmp(a, b, sizeof(*a)) == 0;
+}
+
+#endif

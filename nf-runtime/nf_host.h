@@ -1,0 +1,73 @@
+/* The host's side of rill/nf.h: an instance of an NF, its tables' layout, its pools, and the packet
+ * that it is shown. The unit's core (unit.h) drives it; it knows nothing of flowlets, terms or peers.
+ *
+ * A flow's state is one block of bytes of fixed size: struct rill_alias first, then the per-flow
+ * tables' values in order of creation, each 8-byte aligned. All zeros is a flow that was just born.
+ */
+#ifndef RILL_NF_RUNTIME_NF_HOST_H
+#define RILL_NF_RUNTIME_NF_HOST_H
+
+#include <rill/nf.h>
+
+#include "lib/base/error.h"
+#include "lib/base/role.h"
+#include "lib/frame/body.h"
+#include "lib/packet/parse.h"
+
+enum { RILL_NF_COUNTERS_MAX = 32, RILL_NF_TABLES_MAX = 8, RILL_NF_POOLS_MAX = 8 };
+
+/* What an NF is shown. Filled by the unit for each packet; lives on its stack. */
+struct rill_pkt {
+    struct rte_mbuf *m;
+    struct rill_view view; /* of a later fragment: with the ports of its first */
+    enum rill_side side;   /* where it came in */
+    uint64_t time_ns;
+    uint32_t wire_bytes;
+    bool is_new;    /* nothing has been processed on this state before */
+    uint8_t *state; /* the flow's block, rill_nf_state_bytes() long */
+    uint32_t dirty_low, dirty_high; /* changed bytes [low, high) of it; low >= high: none. Set by the
+                                       API functions; the unit starts with low = UINT32_MAX, high = 0 */
+    struct rill_nf *nf;
+};
+
+/* An instance: runs the descriptor's init with `config`. The config must outlive it. NULL with the
+ * NF's own line, or why the descriptor is no good, in *err. No I/O, no clock. */
+struct rill_nf *rill_nf_create(const struct rill_nf_descriptor *descriptor,
+                               const struct rill_config *config, struct rill_error *err);
+void rill_nf_destroy(struct rill_nf *nf); /* NULL is fine */
+
+const struct rill_nf_descriptor *rill_nf_descriptor(const struct rill_nf *nf);
+uint32_t rill_nf_state_bytes(const struct rill_nf *nf); /* a multiple of 8; fixed after init */
+
+/* Shows the packet to the NF. In a debug build (NDEBUG not defined) it also checks that no byte of
+ * the state changed that was not put, and aborts with a line that names the table if one did. */
+enum rill_verdict rill_nf_process(struct rill_nf *nf, struct rill_pkt *pkt);
+
+/* Counters: name and value of the i-th, false past the end. */
+bool rill_nf_counter(const struct rill_nf *nf, unsigned i, const char **name, uint64_t *value);
+
+/* --- pools: how the unit and the controller see them -------------------------------------------
+ * An endpoint of a pool is known by its index: address number * ports + (port - port_low). */
+struct rill_pool_spec {
+    const char *name;
+    enum rill_proto proto;
+    uint8_t family;
+    uint16_t port_low, port_high;
+    uint32_t addresses;
+    const uint8_t (*addr)[16]; /* `addresses` of them; lives as long as the instance */
+};
+unsigned rill_nf_pool_count(const struct rill_nf *nf);
+void rill_nf_pool_spec(const struct rill_nf *nf, unsigned pool, struct rill_pool_spec *spec);
+uint32_t rill_pool_spec_size(const struct rill_pool_spec *spec); /* number of endpoints */
+void rill_pool_spec_endpoint(const struct rill_pool_spec *spec, uint32_t index,
+                             struct rill_endpoint *endpoint);
+/* The index of an endpoint; -1 if it is not of this pool. */
+int64_t rill_pool_spec_index(const struct rill_pool_spec *spec,
+                             const struct rill_endpoint *endpoint);
+
+/* Leased endpoints that the instance may give out now: taken in the order in which they were given.
+ * give() -ENOMEM only. */
+uint32_t rill_nf_pool_free(const struct rill_nf *nf, unsigned pool);
+int rill_nf_pool_give(struct rill_nf *nf, unsigned pool, const uint32_t *indexes, uint32_t n);
+
+#endif
