@@ -1,0 +1,44 @@
+/* Deliberate faults: a simulator that can't fail proves nothing.
+ *
+ * A rule of the protocol stands as `if (!RILL_MUTANT(dedup) && ...)`. In everything that ships
+ * RILL_MUTANT() is the constant 0. Only the simulator's own copy of the cores is compiled with
+ * RILL_MUTANTS; there the chosen fault takes its rule away, and the simulator must notice.
+ */
+#ifndef RILL_LIB_BASE_MUTANT_H
+#define RILL_LIB_BASE_MUTANT_H
+
+/* name, what the rule prevents */
+#define RILL_MUTANT_LIST(X)                                                                        \
+    X(birth, "a reused tuple gets the clocks and terms of the flow before it")                     \
+    X(dedup, "a doubled or late packet is processed twice")                                        \
+    X(dense, "seamless although the window has a hole: the old copy can still change")             \
+    X(tag_check, "seamless without looking at the replica's clock")                                \
+    X(forterm, "FINAL taken for a term that it does not grant")                                    \
+    X(implied, "a packet of a higher term does not end ownership")                                 \
+    X(move_first, "former owner goes on processing after MOVE")                                    \
+    X(first_full, "first packet after a handoff without the full state")                           \
+    X(gap_check, "output logger applies a change to the wrong base")                               \
+    X(release_first, "released before the change is applied")                                      \
+    X(relset, "a covered step is released although it was released before")                        \
+    X(aliasall, "only the declaring packet waits for the alias's confirmation")                    \
+    X(replica_newer, "a replica gives way to an older one")                                        \
+    X(unestablished, "a second handoff before the first is established")                           \
+    X(late_apply, "former owner processes late packets instead of forwarding them")                \
+    X(port_twice, "the controller grants a pool's endpoint twice")                                 \
+    X(stash_forgets, "held packets are dropped uncounted")
+
+#ifdef RILL_MUTANTS
+enum rill_mutant {
+    RILL_MUTANT_none,
+#define X(name, what) RILL_MUTANT_##name,
+    RILL_MUTANT_LIST(X)
+#undef X
+        RILL_MUTANT_COUNT
+};
+extern enum rill_mutant rill_mutant;
+#define RILL_MUTANT(name) (rill_mutant == RILL_MUTANT_##name)
+#else
+#define RILL_MUTANT(name) 0
+#endif
+
+#endif

@@ -1,0 +1,76 @@
+/* Objects of one size, up to a bound, from chunks: a role's flows, segments and entries.
+ *
+ * Memory is taken a chunk at a time and only as it is used; objects that come back are used again
+ * first. get() gives zeroed memory, 64-byte aligned. One thread.
+ */
+#ifndef RILL_LIB_BASE_SLAB_H
+#define RILL_LIB_BASE_SLAB_H
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { RILL_SLAB_CHUNK = 256, RILL_SLAB_ALIGN = 64 };
+
+struct rill_slab {
+    size_t bytes; /* of an object, rounded up */
+    uint32_t max, used, made;
+    void *free;      /* list through the objects' first word */
+    uint8_t **chunk; /* made / RILL_SLAB_CHUNK of them */
+};
+
+static inline int rill_slab_init(struct rill_slab *slab, size_t bytes, uint32_t max)
+{
+    *slab = (struct rill_slab){
+        .bytes = (bytes + RILL_SLAB_ALIGN - 1) / RILL_SLAB_ALIGN * RILL_SLAB_ALIGN, .max = max};
+    slab->chunk = calloc(max / RILL_SLAB_CHUNK + 1, sizeof(slab->chunk[0]));
+    return slab->chunk == NULL ? -1 : 0;
+}
+
+static inline void rill_slab_fini(struct rill_slab *slab)
+{
+    for (uint32_t i = 0; slab->chunk != NULL && i * RILL_SLAB_CHUNK < slab->made; i++)
+        free(slab->chunk[i]);
+    free(slab->chunk);
+    *slab = (struct rill_slab){0};
+}
+
+static inline int rill_slab_grow(struct rill_slab *slab)
+{
+    uint8_t *chunk = aligned_alloc(RILL_SLAB_ALIGN, slab->bytes * RILL_SLAB_CHUNK);
+
+    if (chunk == NULL)
+        return -1;
+    slab->chunk[slab->made / RILL_SLAB_CHUNK] = chunk;
+    slab->made += RILL_SLAB_CHUNK;
+    for (int i = RILL_SLAB_CHUNK - 1; i >= 0; i--) {
+        void **object = (void **)(chunk + (size_t)i * slab->bytes);
+
+        *object = slab->free;
+        slab->free = object;
+    }
+    return 0;
+}
+
+/* NULL at the bound or when there is no memory. */
+static inline void *rill_slab_get(struct rill_slab *slab)
+{
+    void *object;
+
+    if (slab->used >= slab->max || (slab->free == NULL && rill_slab_grow(slab) != 0))
+        return NULL;
+    object = slab->free;
+    slab->free = *(void **)object;
+    slab->used++;
+    memset(object, 0, slab->bytes);
+    return object;
+}
+
+static inline void rill_slab_put(struct rill_slab *slab, void *object)
+{
+    *(void **)object = slab->free;
+    slab->free = object;
+    slab->used--;
+}
+
+#endif

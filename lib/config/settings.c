@@ -1,0 +1,78 @@
+#include "lib/config/settings.h"
+
+#define TWO_POW_64 18446744073709551616.0
+
+#define U64(name_, unit_, min_, max_, def_, doc_)                                                  \
+    {                                                                                              \
+        .name = name_, .type = RILL_OPT_U64, .unit = unit_, .min = min_, .max = max_, .def = def_, \
+        .doc = doc_                                                                                \
+    }
+#define DOUBLE(name_, unit_, min_, max_, def_, doc_)                                               \
+    {                                                                                              \
+        .name = name_, .type = RILL_OPT_DOUBLE, .unit = unit_, .min = min_, .max = max_,           \
+        .def = def_, .doc = doc_                                                                   \
+    }
+#define ENUM(name_, choices_, def_, doc_)                                                          \
+    {                                                                                              \
+        .name = name_, .type = RILL_OPT_ENUM, .unit = "", .choices = choices_, .def = def_,        \
+        .doc = doc_                                                                                \
+    }
+
+/* The choices of an ENUM stand in the order of its enum in settings.h. */
+const struct rill_option rill_settings_schema[] = {
+    U64("flowlet_timeout_us", "us", 1, 1000000, "500",
+        "A flow's pause after which its next packet begins a new flowlet."),
+    U64("flowlet_bytes", "bytes", 64, 1000000000, "15000",
+        "Size that a flowlet does not grow beyond; the packet that would begins a new one."),
+    ENUM("mode", "flowlet|flow", "flowlet",
+         "What is assigned to a unit: each flowlet anew, or a flow once for its life."),
+    ENUM("state", "proactive|reactive", "proactive",
+         "When state moves: ahead to replicas, or only once a flow has moved."),
+    U64("replicas", "", 0, 7, "3", "Units that a flow's state is pushed to ahead of need."),
+    ENUM("replica_choice", "weighted|deterministic", "weighted",
+         "How replicas are chosen: at random, the better placed more often; or the best placed."),
+    ENUM("placement", "pack|spread", "pack",
+         "Which unit gets a flowlet: the fullest that it fits (few units), or the least loaded."),
+    DOUBLE("alpha", "", 0, 1, "0.25",
+           "Bonus in utilization for a unit that holds the flow's state, when packing."),
+    DOUBLE("ewma_weight", "", 0, 1, "0.5",
+           "Weight of a flow's newest flowlet in the estimate of its next one's load."),
+    DOUBLE("unit_capacity_mbps", "Mbps", 0.001, 400000, "1000",
+           "Traffic that one compute unit takes; it shapes itself to that."),
+    U64("unit_queue_packets", "packets", 1, 10000000, "4096",
+        "Longest queue at a unit; packets beyond it are dropped (unit_queue_full)."),
+    U64("stash_packets_per_flow", "packets", 1, 1000000, "1024",
+        "Packets of one flow that a unit holds while the flow's state is on its way."),
+    U64("stash_packets_per_unit", "packets", 1, 10000000, "65536",
+        "The same, of all flows of a unit together."),
+    U64("held_packets_per_output_logger", "packets", 1, 10000000, "65536",
+        "Packets that an output logger holds until the change before theirs has come."),
+    DOUBLE("link_delay_us", "us", 0, 1000000, "5",
+           "One way between any two roles, under the virtual clock."),
+    U64("pull_timeout_us", "us", 10, 10000000, "1000",
+        "Wait for a flow's state after which the new owner asks for it."),
+    U64("retry_us", "us", 10, 10000000, "2000",
+        "Pause before an unanswered question is sent again."),
+    U64("frame_life_ms", "ms", 1, 60000, "250",
+        "The longest that a frame can be under way; state is forgotten only later."),
+    U64("state_keep_ms", "ms", 1, 86400000, "10000",
+        "Age at which a copy that nobody used may be forgotten; at least frame_life_ms."),
+    DOUBLE("flow_idle_s", "s", 0.001, 86400, "120",
+           "A flow without packets for so long has ended."),
+    U64("flows_max", "flows", 1, 100000000, "1000000",
+        "Flows that one controller keeps at a time."),
+    U64("pool_block", "endpoints", 1, 4096, "64",
+        "Endpoints of a pool (a NAT's ports, say) that a unit leases at a time."),
+    U64("pool_quarantine_ms", "ms", 0, 3600000, "1000",
+        "Rest of an endpoint between the end of its flow and its next use."),
+    U64("idle_unit_ms", "ms", 1, 3600000, "1000",
+        "A unit without traffic for so long is given back."),
+    U64("lease_ms", "ms", 100, 3600000, "1000",
+        "How long a lease of a unit's capacity runs unless it is renewed."),
+    U64("epoch_ms", "ms", 1, 10000, "100", "Between two lease requests of a controller."),
+    ENUM("unhandled", "nf|pass|drop", "nf",
+         "Packets that the NF does not handle: as the NF says, pass by, or drop."),
+    U64("seed", "", 0, TWO_POW_64, "1",
+        "From which all that is random is drawn; the same seed gives the same run."),
+    {.name = NULL},
+};
