@@ -1,7 +1,7 @@
 /* Loads an NF's shared object. I/O: not part of the cores.
  *
- * Refuses, with one line that names the file and what to do: a file that is not there (and lists the
- * NFs that are), no ELF, no RILL_NF entry, another ABI (both numbers), unresolved symbols, a
+ * Refuses, with one line that names the file and what to do: a file that is not there (and lists
+ * the NFs that are), no ELF, no RILL_NF entry, another ABI (both numbers), unresolved symbols, a
  * descriptor with holes, and mutable globals (naming the first such symbol): units of one process
  * share the image, so a writable variable would be shared state that no one moves or recovers.
  */

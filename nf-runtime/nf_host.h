@@ -1,5 +1,6 @@
 /* The host's side of rill/nf.h: an instance of an NF, its tables' layout, its pools, and the packet
- * that it is shown. The unit's core (unit.h) drives it; it knows nothing of flowlets, terms or peers.
+ * that it is shown. The unit's core (unit.h) drives it; it knows nothing of flowlets, terms or
+ * peers.
  *
  * A flow's state is one block of bytes of fixed size: struct rill_alias first, then the per-flow
  * tables' values in order of creation, each 8-byte aligned. All zeros is a flow that was just born.
@@ -25,10 +26,14 @@ struct rill_pkt {
     uint32_t wire_bytes;
     bool is_new;    /* nothing has been processed on this state before */
     uint8_t *state; /* the flow's block, rill_nf_state_bytes() long */
-    uint32_t dirty_low, dirty_high; /* changed bytes [low, high) of it; low >= high: none. Set by the
-                                       API functions; the unit starts with low = UINT32_MAX, high = 0 */
+    /* Changed bytes [low, high) of it; low >= high: none. Set by the API functions; the unit starts
+     * with low = UINT32_MAX, high = 0. */
+    uint32_t dirty_low, dirty_high;
     struct rill_nf *nf;
 };
+
+/* -EINVAL and a line in *err: built for another RILL_NF_ABI, or something is missing or unknown. */
+int rill_nf_descriptor_check(const struct rill_nf_descriptor *descriptor, struct rill_error *err);
 
 /* An instance: runs the descriptor's init with `config`. The config must outlive it. NULL with the
  * NF's own line, or why the descriptor is no good, in *err. No I/O, no clock. */
@@ -39,8 +44,13 @@ void rill_nf_destroy(struct rill_nf *nf); /* NULL is fine */
 const struct rill_nf_descriptor *rill_nf_descriptor(const struct rill_nf *nf);
 uint32_t rill_nf_state_bytes(const struct rill_nf *nf); /* a multiple of 8; fixed after init */
 
-/* Shows the packet to the NF. In a debug build (NDEBUG not defined) it also checks that no byte of
- * the state changed that was not put, and aborts with a line that names the table if one did. */
+/* Shows the packet to the NF; sets pkt->nf. `pkt->state` is 8-byte aligned. A packet that took an
+ * endpoint from a pool and did not declare it as its flow's alias is dropped, and the endpoint goes
+ * back.
+ *
+ * Where RILL_CHECK_PUTS is defined (debug and sanitizer builds) it also checks that no byte of the
+ * state changed that was not put and that no global table changed at all, and aborts with a line
+ * that names the table if one did. */
 enum rill_verdict rill_nf_process(struct rill_nf *nf, struct rill_pkt *pkt);
 
 /* Counters: name and value of the i-th, false past the end. */
@@ -66,7 +76,7 @@ int64_t rill_pool_spec_index(const struct rill_pool_spec *spec,
                              const struct rill_endpoint *endpoint);
 
 /* Leased endpoints that the instance may give out now: taken in the order in which they were given.
- * give() -ENOMEM only. */
+ * give(): 0, or nothing was given: -ENOMEM, or -EINVAL for an index that the pool does not have. */
 uint32_t rill_nf_pool_free(const struct rill_nf *nf, unsigned pool);
 int rill_nf_pool_give(struct rill_nf *nf, unsigned pool, const uint32_t *indexes, uint32_t n);
 

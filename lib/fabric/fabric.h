@@ -1,17 +1,17 @@
 /* A fabric carries frames between roles. One interface, several implementations, one battery of
  * tests (fabric_battery.h) that all must pass.
  *
- * A role attaches under its id, sends bursts (each frame names its `dst`), and receives bursts. What
- * a fabric may do to a frame: lose it, delay it, double it, reorder it against others (inproc does
- * none of these while rings have room). What it may not do: change it, invent one, or give it to
- * another than its `dst`.
+ * A role attaches under its id, sends bursts (each frame names its `dst`), and receives bursts.
+ * What a fabric may do to a frame: lose it, delay it, double it, reorder it against others (inproc
+ * does none of these while rings have room). What it may not do: change it, invent one, or give it
+ * to another than its `dst`.
  *
- * Ownership: frames that send() takes belong to the fabric, then to the receiver. Frames that it does
- * not take (unknown destination, ring full) are freed by it and counted: the caller never gets them
- * back, so that a dead peer can not block a live one.
+ * Ownership: frames that send() takes belong to the fabric, then to the receiver. Frames that it
+ * does not take (unknown destination, ring full) are freed by it and counted: the caller never gets
+ * them back, so that a dead peer can not block a live one.
  *
- * Threads: inproc: each role may be in a thread of its own (one sender thread and one receiver thread
- * per link); attach and detach only while nobody sends. sim: one thread.
+ * Threads: inproc: each role may be in a thread of its own (one sender thread and one receiver
+ * thread per link); attach and detach only while nobody sends. sim: one thread.
  */
 #ifndef RILL_LIB_FABRIC_FABRIC_H
 #define RILL_LIB_FABRIC_FABRIC_H
@@ -24,13 +24,14 @@
 #include "lib/base/error.h"
 
 struct rill_fabric_counters {
-    uint64_t sent;       /* frames given to send() */
-    uint64_t delivered;  /* frames given out by recv() */
-    uint64_t full;       /* freed: no room towards the destination */
-    uint64_t no_route;   /* freed: nobody is attached under the destination */
-    uint64_t lost;       /* freed: the network lost it (sim) */
-    uint64_t doubled;    /* extra copies made (sim) */
-    uint64_t full_packets, no_route_packets, lost_packets, doubled_packets; /* of these, with packet */
+    uint64_t sent;      /* frames given to send() */
+    uint64_t delivered; /* frames given out by recv() */
+    uint64_t full;      /* freed: no room towards the destination */
+    uint64_t no_route;  /* freed: nobody is attached under the destination */
+    uint64_t lost;      /* freed: the network lost it (sim) */
+    uint64_t doubled;   /* extra copies made (sim) */
+    uint64_t full_packets, no_route_packets, lost_packets,
+        doubled_packets; /* of these, with packet */
 };
 
 struct rill_fabric {
@@ -61,22 +62,24 @@ struct rill_fabric_ops {
  * on the first attach of both ends. Delivery is immediate: next_ns is 0 while anything is there. */
 struct rill_fabric *rill_fabric_inproc_create(uint32_t ring_frames, struct rill_error *err);
 
-/* Simulated: virtual time, one thread, everything from the seed. Probabilities in [0, 1]. Every link
- * is FIFO where reorder is 0: a frame then never overtakes an earlier one of its link. */
+/* Simulated: virtual time, one thread, everything from the seed. Probabilities in [0, 1]. Every
+ * link is FIFO where reorder is 0: a frame then never overtakes an earlier one of its link. */
 struct rill_fabric_sim_config {
     uint64_t seed;
-    uint64_t delay_ns;        /* of every frame */
-    uint64_t jitter_ns;       /* plus uniform in [0, jitter_ns] */
-    double loss;              /* a frame is lost */
-    double duplicate;         /* a frame is delivered twice, the second with its own delay */
-    double reorder;           /* a frame gets up to reorder_ns more and may be overtaken */
+    uint64_t delay_ns;  /* of every frame */
+    uint64_t jitter_ns; /* plus uniform in [0, jitter_ns] */
+    double loss;        /* a frame is lost */
+    double duplicate;   /* a frame is delivered twice, the second with its own delay */
+    double reorder;     /* a frame gets up to reorder_ns more and may be overtaken */
     uint64_t reorder_ns;
     struct rte_mempool *pool; /* for copies */
     bool codec; /* send every frame through the Geneve codec and back, as a real wire would */
 };
 struct rill_fabric *rill_fabric_sim_create(const struct rill_fabric_sim_config *config,
                                            struct rill_error *err);
-/* Sets the four fault rates and jitter anew (faults stop: all 0). Frames on their way keep theirs. */
-void rill_fabric_sim_faults(struct rill_fabric *fabric, const struct rill_fabric_sim_config *config);
+/* Sets the four fault rates and jitter anew (faults stop: all 0). Frames on their way keep theirs.
+ */
+void rill_fabric_sim_faults(struct rill_fabric *fabric,
+                            const struct rill_fabric_sim_config *config);
 
 #endif

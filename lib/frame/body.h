@@ -24,7 +24,7 @@ struct rill_lease {
     uint32_t output_logger; /* the unit's, role id */
     uint32_t share;         /* thousandths of the unit, 1..1000 */
     uint32_t zero;
-    uint64_t capacity_bps;  /* of the whole unit */
+    uint64_t capacity_bps; /* of the whole unit */
 };
 
 /* One entry's head in REPLICA; state_bytes of state follow, then the next entry, all 8-aligned. */
@@ -35,9 +35,13 @@ struct rill_replica_entry {
     uint32_t zero;
 };
 
-/* Appends `bytes` at the end of m's data, with segments from `pool` as needed (m is from a pool with
- * the same data room). 0, or -ENOMEM and m as it was, or -EMSGSIZE past RILL_BODY_MAX. */
-int rill_body_append(struct rte_mbuf *m, struct rte_mempool *pool, const void *data, uint32_t bytes);
+/* Appends `bytes` at the end of m's data, with segments from `pool` as needed (m is from a pool
+ * with the same data room). 0, or -ENOMEM and m as it was, or -EMSGSIZE past RILL_BODY_MAX. */
+int rill_body_append(struct rte_mbuf *m, struct rte_mempool *pool, const void *data,
+                     uint32_t bytes);
+
+/* The same without the bound: for packets, which may be larger than a body. 0 or -ENOMEM. */
+int rill_mbuf_append(struct rte_mbuf *m, struct rte_mempool *pool, const void *data, uint32_t bytes);
 
 /* Copies `bytes` from `offset` of m's data into `to`. 0, or -EINVAL if there are fewer. */
 int rill_body_read(const struct rte_mbuf *m, uint32_t offset, void *to, uint32_t bytes);

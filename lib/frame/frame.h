@@ -1,10 +1,10 @@
 /* A frame: what one role sends to another. An mbuf whose private area holds the metadata below.
  *
- * On in-process rings a frame is handed over as it is. On any other fabric lib/frame/geneve.h writes
- * the metadata as Geneve options in front of the packet. There is no third format.
+ * On in-process rings a frame is handed over as it is. On any other fabric lib/frame/geneve.h
+ * writes the metadata as Geneve options in front of the packet. There is no third format.
  *
- * Two kinds of frames: those that carry a packet (`rill_frame_has_packet`), whose data is that packet
- * from its Ethernet header on, and messages, whose data is the message's body, if it has one
+ * Two kinds of frames: those that carry a packet (`rill_frame_has_packet`), whose data is that
+ * packet from its Ethernet header on, and messages, whose data is the message's body, if it has one
  * (lib/frame/body.h).
  *
  * Which fields a type uses is said with the type; all others are zero. `src`, `dst`, `epoch` and
@@ -27,20 +27,20 @@
 enum rill_frame_type {
     RILL_FRAME_NONE = 0,
     /* with a packet */
-    RILL_FRAME_DATA = 1, /* controller to unit: K T C H I, targets; flags say how its flowlet began */
+    RILL_FRAME_DATA = 1, /* controller to unit: K T C H I, targets; flags: how the flowlet began */
     RILL_FRAME_FORWARDED = 2, /* former owner to owner: a late packet. K T (the owner's) C H I */
     RILL_FRAME_CHANGE = 3, /* unit to output logger: K, tag, I, state bytes; may have no packet */
     RILL_FRAME_PASS = 4,   /* controller to output logger: release as it is. I */
     /* handoff, unit to unit */
-    RILL_FRAME_MOVE = 8,  /* controller to unit: K T, N: term T goes on to N; H: chain below T */
-    RILL_FRAME_PULL = 9,  /* K T N: the holder of term T passes on to N = the asker; H: chain below T */
-    RILL_FRAME_FINAL = 10, /* K N, tag (term = the state's), `granted_term`, H; body: state, if
-                              flag STATE is set */
+    RILL_FRAME_MOVE = 8, /* controller to unit: K T, N: term T goes on to N; H: chain below T */
+    RILL_FRAME_PULL = 9, /* K T N: the holder of term T passes on to N, the asker; H: as in MOVE */
+    RILL_FRAME_FINAL = 10,   /* K N, tag (term = the state's), `granted_term`, H; body: state, if
+                                flag STATE is set */
     RILL_FRAME_REPLICA = 11, /* body: entries of (flow, tag, state), many flows in one frame */
     /* unit and output logger */
-    RILL_FRAME_FULL = 16,    /* K, tag, granted_term; body: state */
-    RILL_FRAME_NO_FULL = 17, /* K: "I do not have that flow" */
-    RILL_FRAME_SYNC = 18,    /* K, tag: "this is where I am"; no state */
+    RILL_FRAME_FULL = 16,         /* K, tag, granted_term; body: state */
+    RILL_FRAME_NO_FULL = 17,      /* K: "I do not have that flow" */
+    RILL_FRAME_SYNC = 18,         /* K, tag: "this is where I am"; no state */
     RILL_FRAME_REQUEST_FULL = 19, /* K: output logger asks its unit for FULL */
     /* with the controller */
     RILL_FRAME_ESTABLISHED = 24,     /* output logger: K T next_unit = the unit */
@@ -57,20 +57,23 @@ enum rill_frame_type {
     RILL_FRAME_LEASE_REQUEST = 40, /* controller: `count` = thousandths of units wanted; clock = its
                                       number, echoed by the grant */
     RILL_FRAME_LEASE_GRANT = 41,   /* clock; body: struct rill_lease[count] */
-    RILL_FRAME_SHARE = 42, /* RM to unit: next_unit = controller, `count` = thousandths, clock = number */
+    RILL_FRAME_SHARE = 42,     /* RM to unit: next_unit = controller, `count` = thousandths, clock =
+                                  its number */
     RILL_FRAME_SHARE_ACK = 43, /* clock, next_unit, count */
     RILL_FRAME_TYPES = 48
 };
 
 enum rill_frame_flags {
-    RILL_FLAG_PACKET = 1 << 0,  /* the data is a packet (DATA, FORWARDED, PASS always; CHANGE often) */
-    RILL_FLAG_FULL = 1 << 1,    /* CHANGE: its state bytes are the whole state, apply to any base */
-    RILL_FLAG_STATE = 1 << 2,   /* FINAL: the body holds the state */
-    RILL_FLAG_REFUSED = 1 << 3, /* answers */
-    RILL_FLAG_ELSEWHERE = 1 << 4, /* CHANGE: too large to ride along, FULL went before */
-    RILL_FLAG_BY_GAP = 1 << 5,  /* DATA: first packet of a flowlet that began by gap ... */
-    RILL_FLAG_BY_SIZE = 1 << 6, /* ... by size; neither: not a flowlet's first */
-    RILL_FLAG_MOVED = 1 << 7,   /* DATA: first packet of its term, on another unit than before */
+    RILL_FLAG_PACKET = 1 << 0, /* the data is a packet: DATA, FORWARDED, PASS; CHANGE often */
+    RILL_FLAG_FULL = 1 << 1,   /* CHANGE: its state bytes are the whole state, apply to any base */
+    RILL_FLAG_STATE = 1 << 2,  /* FINAL: the body holds the state */
+    RILL_FLAG_ALIAS_KNOWN = 1 << 2, /* DATA, CHANGE: the controller of the frame's epoch knows this
+                                       flow's alias (shares its bit with STATE, which is FINAL's) */
+    RILL_FLAG_REFUSED = 1 << 3,     /* answers */
+    RILL_FLAG_ELSEWHERE = 1 << 4,   /* CHANGE: too large to ride along, FULL went before */
+    RILL_FLAG_BY_GAP = 1 << 5,      /* DATA: first packet of a flowlet that began by gap ... */
+    RILL_FLAG_BY_SIZE = 1 << 6,     /* ... by size; neither: not a flowlet's first */
+    RILL_FLAG_MOVED = 1 << 7, /* DATA: first packet of its term, on another unit than before */
 };
 
 /* A former or present owner of a flow. The entry below a flow's first term is {RILL_BIRTH_TERM, 0}:
@@ -89,6 +92,7 @@ enum {
 };
 
 struct rill_frame {
+    struct rte_mbuf *link; /* next in the list of who holds the frame; not metadata, never sent */
     /* line 1 */
     uint8_t type;  /* enum rill_frame_type */
     uint8_t flags; /* enum rill_frame_flags */
@@ -104,20 +108,20 @@ struct rill_frame {
     uint64_t window; /* bit i: clock - i was processed */
     /* line 2 */
     uint64_t next_term;
-    uint64_t granted_term; /* the term in which the sender holds the state (tag.term may be older) */
+    uint64_t granted_term; /* in which the sender holds the state (tag.term may be older) */
     uint32_t next_unit;
     uint32_t vni;
     uint32_t count;
-    uint32_t wire_bytes; /* the packet's length on the wire; pkt_len may be less (snapped) */
-    uint64_t ingress_ns; /* when the packet was due in */
-    uint64_t ingress_id; /* given at the ingress; a replayed packet's number in its capture, from 1 */
+    uint32_t wire_bytes;   /* the packet's length on the wire; pkt_len may be less (snapped) */
+    uint64_t ingress_ns;   /* when the packet was due in */
+    uint64_t ingress_id;   /* given at the ingress; replayed: its number in the capture, from 1 */
     uint16_t state_offset; /* CHANGE: where in the flow's state the bytes go */
     uint8_t state_bytes;   /* how many, at most RILL_INLINE_STATE */
     uint8_t target_count;
     uint16_t first_sport, first_dport; /* later fragment: the ports of its first fragment */
     uint32_t zero;
     /* later lines */
-    uint32_t targets[RILL_TARGETS_MAX]; /* role ids of the replica targets */
+    uint32_t targets[RILL_TARGETS_MAX];            /* role ids of the replica targets */
     struct rill_chain_entry chain[RILL_CHAIN_MAX]; /* newest first, down to the last established */
     uint8_t state[RILL_INLINE_STATE];
 };
@@ -157,6 +161,18 @@ static inline struct rte_mbuf *rill_frame_new(struct rte_mempool *pool, enum ril
     }
     return m;
 }
+
+/* Gives `to` the metadata of `from`; the state bytes only as far as state_bytes says. */
+static inline void rill_frame_copy_metadata(struct rill_frame *to, const struct rill_frame *from)
+{
+    memcpy(to, from,
+           offsetof(struct rill_frame, state) +
+               RTE_MIN(from->state_bytes, (unsigned)RILL_INLINE_STATE));
+    to->link = NULL;
+}
+
+/* A copy that shares nothing with m: metadata and all segments' data. NULL if the pool is empty. */
+struct rte_mbuf *rill_frame_copy(struct rte_mbuf *m, struct rte_mempool *pool);
 
 /* snake_case name of a type, "unknown" for one that is none. */
 const char *rill_frame_type_name(uint8_t type);

@@ -5,9 +5,9 @@
  * the frame's type uses. The inner protocol type is 0x6558 (Ethernet) for a packet and 0x88b5 (IEEE
  * local experimental) for a message body. docs/wire-format.md has the table.
  *
- * An unknown option is skipped if it is not critical and refused if it is; a frame that is short, of
- * another version, of an unknown type, or whose lengths do not add up is refused, each for a reason
- * that the caller counts.
+ * An unknown option is skipped if it is not critical and refused if it is; a frame that is short,
+ * of another version, of an unknown type, or whose lengths do not add up is refused, each for a
+ * reason that the caller counts.
  */
 #ifndef RILL_LIB_FRAME_GENEVE_H
 #define RILL_LIB_FRAME_GENEVE_H
@@ -16,7 +16,7 @@
 
 enum {
     RILL_GENEVE_PORT = 6081,
-    RILL_GENEVE_CLASS = 0xff52, /* experimental, "R" */
+    RILL_GENEVE_CLASS = 0xff52,                  /* experimental, "R" */
     RILL_GENEVE_HEADROOM = 14 + 40 + 8 + 8 + 252 /* at most so many bytes go in front */
 };
 
@@ -30,25 +30,33 @@ struct rill_underlay { /* where a frame travels: one per peer */
 
 enum rill_geneve_result {
     RILL_GENEVE_OK = 0,
-    RILL_GENEVE_NOT_OURS,    /* not UDP to 6081 */
-    RILL_GENEVE_SHORT,       /* cut */
-    RILL_GENEVE_VERSION,     /* Geneve version, or option layout version */
-    RILL_GENEVE_OPTION,      /* unknown critical option, wrong width, or doubled */
-    RILL_GENEVE_MISSING,     /* an option that the type needs is not there */
-    RILL_GENEVE_TYPE,        /* unknown frame type */
-    RILL_GENEVE_VALUE,       /* a count or length out of range */
+    RILL_GENEVE_NOT_OURS, /* not UDP to 6081 */
+    RILL_GENEVE_SHORT,    /* cut */
+    RILL_GENEVE_VERSION,  /* Geneve version, or option layout version */
+    RILL_GENEVE_OPTION,   /* unknown critical option, wrong width, doubled, or not of the type */
+    RILL_GENEVE_MISSING,  /* an option that the type needs is not there */
+    RILL_GENEVE_TYPE,     /* unknown frame type */
+    RILL_GENEVE_VALUE,    /* a count, length or flag out of range or at odds with another */
+    RILL_GENEVE_CHECKSUM, /* outer IPv4 or UDP checksum wrong, or no UDP checksum over IPv6 */
     RILL_GENEVE_RESULTS
 };
 
 const char *rill_geneve_result_name(enum rill_geneve_result result);
 
-/* Puts the headers in front of m's data. 0, or -ENOSPC if the headroom does not do (then a segment is
- * put in front from `pool`; so only if that pool is empty: -ENOMEM). The UDP source port carries the
- * flow's hash (RFC 8926, 3.3); the UDP checksum is 0 over IPv4 and right over IPv6. */
+/* Puts the headers in front of m's data. Where the headroom does not do, they go into a segment
+ * from `pool`, which becomes *m. The UDP source port carries the flow's hash (RFC 8926, 3.3); the
+ * UDP checksum is 0 over IPv4 and right over IPv6. Fields that the frame's type does not use are
+ * not carried. 0, or else *m is as it was and -EMSGSIZE  the outer IP packet would be longer than
+ * its 16-bit length can say: a packet above some 65,250 bytes (a body always fits), -ENOMEM    the
+ * pool is empty, -ENOSPC    there is neither headroom nor a pool, or its buffers are too small for
+ * the headers, -EINVAL    the metadata is not what its type may have (or vni has more than 24 bits,
+ * or wire_bytes is less than the packet): a bug of whoever made the frame. */
 int rill_geneve_encode(struct rte_mbuf **m, struct rte_mempool *pool,
                        const struct rill_underlay *underlay);
 
-/* Reads the headers into m's private area and takes them off. On anything but OK m is unchanged. */
+/* Reads the headers into m's private area and takes them off, and Ethernet's padding behind. The
+ * first 1,024 bytes of what is left are then in the first segment. On anything but OK m is
+ * unchanged. Of a body it checks only the length. */
 enum rill_geneve_result rill_geneve_decode(struct rte_mbuf *m);
 
 #endif

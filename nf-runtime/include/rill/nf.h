@@ -144,8 +144,9 @@ void rill_put(struct rill_table *table, struct rill_pkt *pkt, size_t offset, siz
 bool rill_flow_is_new(const struct rill_pkt *pkt);
 
 /* Declares that packets to `local` (from `remote`, or from anyone if NULL) that come in on the other
- * side belong to this flow: a NAT's public endpoint, a load balancer's backend. One alias a flow;
- * the same one again is no change. Nothing of the flow is released before the controller knows it.
+ * side belong to this flow: to a NAT's public endpoint from anyone, to a load balancer's client from
+ * the backend. One alias a flow; the same one again is no change. Nothing of the flow is released
+ * before the controller knows it.
  * 0, or -1 if the flow has another alias already. */
 int rill_flow_alias(struct rill_pkt *pkt, const struct rill_endpoint *local,
                     const struct rill_endpoint *remote);

@@ -1,0 +1,193 @@
+/* What the controller may use: leases of units, asked for once per epoch and at once when load nears
+ * what is leased (SNF, section 7). The protocol is rm/rm.h's: one request at a time, the same number
+ * until it is answered. */
+#include <errno.h>
+
+#include "controller/internal.h"
+
+enum { WHOLE_UNIT = 1000 };
+static const double NEARLY_FULL = 0.9; /* SNF, 4.2: one unit ahead when all are above */
+
+int capacity_init(struct rill_controller *c)
+{
+    c->capacity.units = calloc(c->config.units_max, sizeof(c->capacity.units[0]));
+    c->capacity.want = WHOLE_UNIT;
+    c->capacity.resend_ns = UINT64_MAX;
+    c->capacity.expires_ns = UINT64_MAX;
+    return c->capacity.units == NULL ? -ENOMEM : 0;
+}
+
+void capacity_fini(struct rill_controller *c)
+{
+    free(c->capacity.units);
+}
+
+static void send_request(struct rill_controller *c)
+{
+    struct capacity *cap = &c->capacity;
+    struct rte_mbuf *m = ctl_message(c, RILL_FRAME_LEASE_REQUEST, c->config.rm, 0);
+
+    cap->resend_ns = c->now_ns + c->config.retry_ns;
+    if (m == NULL)
+        return;
+    rill_frame(m)->count = cap->want;
+    rill_frame(m)->clock = cap->number;
+    c->n.lease_requests++;
+    rill_outbox_put(c->out, m);
+}
+
+/* The unit that the resource manager would take first: the smallest share, of these the highest id. */
+static const struct leased_unit *first_to_go(const struct capacity *cap)
+{
+    const struct leased_unit *least = NULL;
+
+    for (uint32_t i = 0; i < cap->count; i++)
+        if (least == NULL || cap->units[i].share < least->share ||
+            (cap->units[i].share == least->share && cap->units[i].unit > least->unit))
+            least = &cap->units[i];
+    return least;
+}
+
+static void decide(struct rill_controller *c)
+{
+    struct capacity *cap = &c->capacity;
+    const struct leased_unit *last = first_to_go(cap);
+
+    if (cap->count == 0) {
+        cap->want = WHOLE_UNIT;
+    } else if (cap->grow) {
+        cap->want = cap->leased + WHOLE_UNIT;
+    } else if (cap->count > 1 &&
+               rill_wam_idle_ns(c->wam, last->unit, c->now_ns) >= c->config.idle_unit_ns) {
+        cap->want = cap->leased - last->share;
+        c->n.units_given_back++;
+    } else {
+        cap->want = cap->leased;
+    }
+    cap->grow = false;
+}
+
+static void ask(struct rill_controller *c)
+{
+    struct capacity *cap = &c->capacity;
+
+    decide(c);
+    cap->number++;
+    cap->outstanding = true;
+    cap->asked_ns = c->now_ns;
+    cap->epoch_ns = c->now_ns + c->config.epoch_ns;
+    send_request(c);
+}
+
+static void drop_all(struct rill_controller *c)
+{
+    struct capacity *cap = &c->capacity;
+
+    for (uint32_t i = 0; i < cap->count; i++)
+        rill_wam_set_active(c->wam, cap->units[i].unit, false, c->now_ns);
+    cap->count = 0;
+    cap->leased = 0;
+    cap->expires_ns = UINT64_MAX;
+    cap->outstanding = false;
+    c->n.leases_expired++;
+}
+
+/* After flowlets were assigned: is more needed, before the epoch is over? */
+void capacity_check(struct rill_controller *c)
+{
+    struct capacity *cap = &c->capacity;
+
+    if (cap->outstanding || cap->count == 0)
+        return;
+    if (!cap->grow && !rill_wam_all_above(c->wam, NEARLY_FULL, c->now_ns))
+        return;
+    cap->grow = true;
+    if (cap->want > cap->leased && c->now_ns < cap->epoch_ns)
+        return; /* got less than it wanted: there is no more, ask again next epoch */
+    ask(c);
+}
+
+static void set_unit(struct rill_controller *c, const struct rill_lease *lease)
+{
+    struct capacity *cap = &c->capacity;
+
+    if (cap->count == c->config.units_max ||
+        rill_wam_set_unit(c->wam, lease->unit, lease->capacity_bps * lease->share / WHOLE_UNIT) !=
+            0) {
+        c->n.messages_malformed++;
+        return;
+    }
+    if (!rill_wam_is_active(c->wam, lease->unit))
+        rill_wam_set_active(c->wam, lease->unit, true, c->now_ns);
+    cap->units[cap->count++] = (struct leased_unit){
+        .unit = lease->unit, .output_logger = lease->output_logger, .share = lease->share};
+    cap->leased += lease->share;
+}
+
+static bool listed(const struct capacity *cap, uint32_t unit)
+{
+    for (uint32_t i = 0; i < cap->count; i++)
+        if (cap->units[i].unit == unit)
+            return true;
+    return false;
+}
+
+/* The whole list of what is ours now; what is not on it is no longer. */
+void capacity_on_grant(struct rill_controller *c, struct rte_mbuf *m)
+{
+    const struct rill_frame *f = rill_frame(m);
+    struct capacity *cap = &c->capacity;
+    struct rill_lease lease;
+
+    if (!cap->outstanding || f->clock != cap->number)
+        return;
+    if (rte_pktmbuf_pkt_len(m) != f->count * sizeof(lease)) {
+        c->n.messages_malformed++;
+        return;
+    }
+    cap->count = 0;
+    cap->leased = 0;
+    for (uint32_t i = 0; i < f->count; i++)
+        if (rill_body_read(m, i * sizeof(lease), &lease, sizeof(lease)) == 0)
+            set_unit(c, &lease);
+    for (uint32_t i = 0; i < rill_wam_active_count(c->wam);) {
+        uint32_t unit = rill_wam_active_at(c->wam, i);
+
+        if (listed(cap, unit))
+            i++;
+        else
+            rill_wam_set_active(c->wam, unit, false, c->now_ns);
+    }
+    cap->outstanding = false;
+    cap->resend_ns = UINT64_MAX;
+    cap->expires_ns = cap->asked_ns + c->config.lease_ns;
+    c->n.lease_grants++;
+}
+
+void capacity_tick(struct rill_controller *c)
+{
+    struct capacity *cap = &c->capacity;
+
+    if (c->now_ns >= cap->expires_ns)
+        drop_all(c);
+    if (cap->outstanding && c->now_ns >= cap->asked_ns + c->config.lease_ns)
+        cap->outstanding = false; /* all that we had has run out: a new question may be asked */
+    if (!cap->outstanding && c->now_ns >= cap->epoch_ns)
+        ask(c);
+    else if (cap->outstanding && c->now_ns >= cap->resend_ns)
+        send_request(c);
+}
+
+uint64_t capacity_next_ns(const struct rill_controller *c)
+{
+    const struct capacity *cap = &c->capacity;
+    uint64_t next_ns = cap->outstanding ? cap->resend_ns : cap->epoch_ns;
+
+    return RTE_MIN(next_ns, cap->expires_ns);
+}
+
+/* Of the first unit: for packets that pass by the NF. 0 if nothing is leased. */
+uint32_t capacity_output_logger(const struct rill_controller *c)
+{
+    return c->capacity.count > 0 ? c->capacity.units[0].output_logger : 0;
+}

@@ -1,0 +1,417 @@
+#include "controller/controller.h"
+
+#include <errno.h>
+
+#include <rill/nf.h>
+
+#include "controller/internal.h"
+
+/* NULL (counted) if there is no buffer: as if the network had lost it; what matters is repeated. */
+struct rte_mbuf *ctl_message(struct rill_controller *c, enum rill_frame_type type, uint32_t dst,
+                             uint64_t flow)
+{
+    struct rte_mbuf *m = rill_frame_new(c->config.pool, type, c->config.id, dst);
+
+    if (m == NULL) {
+        c->n.messages_no_mbuf++;
+        return NULL;
+    }
+    rill_frame(m)->epoch = c->config.epoch;
+    rill_frame(m)->vni = c->config.vni;
+    rill_frame(m)->flow = flow;
+    return m;
+}
+
+static void drop(struct rte_mbuf *m, uint64_t *counter)
+{
+    (*counter)++;
+    rte_pktmbuf_free(m);
+}
+
+/* What the NF does not handle passes it by, or is dropped, as the deployment says. */
+static void unhandled(struct rill_controller *c, struct rte_mbuf *m)
+{
+    struct rill_frame *f = rill_frame(m);
+    uint32_t output_logger = capacity_output_logger(c);
+
+    if (!c->config.pass_unhandled) {
+        drop(m, &c->n.dropped_unhandled);
+        return;
+    }
+    if (output_logger == 0) {
+        drop(m, &c->n.dropped_no_unit);
+        return;
+    }
+    f->type = RILL_FRAME_PASS;
+    f->flags = RILL_FLAG_PACKET;
+    f->src = c->config.id;
+    f->dst = output_logger;
+    f->epoch = c->config.epoch;
+    f->vni = c->config.vni;
+    f->side = f->side == RILL_INSIDE ? RILL_OUTSIDE : RILL_INSIDE;
+    c->n.packets_passed++;
+    rill_outbox_put(c->out, m);
+}
+
+/* The bit of enum rill_handles that this packet asks for. */
+static uint32_t handles_bit(const struct rill_view *view)
+{
+    bool v4 = view->source.family == 4;
+
+    if (view->flags & RILL_VIEW_ICMP_ERROR)
+        return v4 ? RILL_HANDLES_ICMP4_ERROR : RILL_HANDLES_ICMP6_ERROR;
+    switch (view->source.proto) {
+    case RILL_TCP:
+        return v4 ? RILL_HANDLES_TCP4 : RILL_HANDLES_TCP6;
+    case RILL_UDP:
+        return v4 ? RILL_HANDLES_UDP4 : RILL_HANDLES_UDP6;
+    case RILL_ICMP:
+    case RILL_ICMP6:
+        if (view->flags & (RILL_VIEW_ICMP_ECHO | RILL_VIEW_LATER_FRAGMENT))
+            return v4 ? RILL_HANDLES_ICMP4_ECHO : RILL_HANDLES_ICMP6_ECHO;
+        break;
+    default:
+        break;
+    }
+    return v4 ? RILL_HANDLES_OTHER4 : RILL_HANDLES_OTHER6;
+}
+
+static struct flow *find_by_alias(struct rill_controller *c, const struct rill_view *view)
+{
+    struct rill_flow_key any, remote;
+    struct flow *flow;
+
+    rill_alias_keys_of(view, c->config.vni, &any, &remote);
+    flow = flows_by_alias(c, &any);
+    return flow != NULL ? flow : flows_by_alias(c, &remote);
+}
+
+/* Where only the inside opens flows, the outside knows them by their alias alone; else a packet may
+ * be found by either. */
+static struct flow *look_up(struct rill_controller *c, const struct rill_view *view,
+                            enum rill_side side, const struct rill_flow_key *key)
+{
+    struct flow *flow = NULL;
+
+    if (side == RILL_INSIDE || !c->config.inside_opens)
+        flow = flows_by_key(c, key);
+    if (flow == NULL && (side == RILL_OUTSIDE || !c->config.inside_opens))
+        flow = find_by_alias(c, view);
+    return flow;
+}
+
+/* The packet's flow; begun if need be. NULL: the packet was dropped and counted. */
+static struct flow *find_flow(struct rill_controller *c, const struct rill_view *view,
+                              struct rte_mbuf *m)
+{
+    enum rill_side side = (enum rill_side)rill_frame(m)->side;
+    struct rill_flow_key key;
+    struct flow *flow;
+
+    rill_flow_key(view, side, c->config.flow_kind, c->config.vni, &key);
+    flow = look_up(c, view, side, &key);
+    if (flow != NULL)
+        return flow;
+    if (side == RILL_OUTSIDE && c->config.inside_opens) {
+        drop(m, &c->n.dropped_unsolicited);
+        return NULL;
+    }
+    if (rill_controller_units(c) == 0) {
+        drop(m, &c->n.dropped_no_unit);
+        return NULL;
+    }
+    flow = flows_begin(c, &key);
+    if (flow == NULL)
+        drop(m, &c->n.dropped_flow_table_full);
+    return flow;
+}
+
+static struct flow *find_flow_of_fragment(struct rill_controller *c, const struct rill_view *view,
+                                          struct rte_mbuf *m)
+{
+    struct rill_frame *f = rill_frame(m);
+    struct flow *flow = NULL;
+    uint64_t number;
+
+    if (rill_fragments_later(c->fragments, view, (enum rill_side)f->side, c->now_ns, &number,
+                             &f->first_sport, &f->first_dport))
+        flow = flows_by_number(c, number);
+    if (flow == NULL)
+        drop(m, &c->n.dropped_fragment_without_first);
+    return flow;
+}
+
+static uint32_t choose_unit(struct rill_controller *c, struct flow *flow)
+{
+    uint32_t holders[1 + RILL_TARGETS_MAX];
+    uint32_t n = 0;
+    bool overload = false;
+    uint32_t unit;
+
+    if (flow->owner != 0)
+        holders[n++] = flow->owner;
+    for (uint8_t i = 0; i < flow->target_count; i++)
+        holders[n++] = flow->targets[i];
+    unit = rill_wam_choose(c->wam, rill_wgm_demand_bps(&c->wgm, &flow->wgm), holders, n, c->now_ns,
+                           &overload);
+    if (overload) {
+        c->n.overloads++;
+        c->capacity.grow = true;
+    }
+    return unit;
+}
+
+/* A new flowlet of a flow that has an owner: stays or moves. Gives the flags of its first packet. */
+static uint8_t place_flowlet(struct rill_controller *c, struct flow *flow, uint32_t unit,
+                             uint8_t start_flag)
+{
+    if (unit == flow->owner || unit == 0)
+        return start_flag;
+    if (!smm_movable(flow)) {
+        c->n.moves_deferred++;
+        return start_flag;
+    }
+    smm_move(c, flow, unit);
+    c->n.flowlets_moved++;
+    if (start_flag == RILL_FLAG_BY_GAP)
+        c->n.moves_by_gap++;
+    else
+        c->n.moves_by_size++;
+    return start_flag | RILL_FLAG_MOVED;
+}
+
+/* A flowlet begins: where does it go? Gives the flags of its first packet. */
+static uint8_t begin_flowlet(struct rill_controller *c, struct flow *flow,
+                             enum rill_flowlet_start start)
+{
+    uint8_t flags = start == RILL_FLOWLET_BY_SIZE ? RILL_FLAG_BY_SIZE : RILL_FLAG_BY_GAP;
+
+    c->n.flowlets++;
+    rill_wam_flowlet_end(c->wam, flow->owner, &flow->pending, c->now_ns);
+    if (flow->owner == 0)
+        smm_born(c, flow, choose_unit(c, flow));
+    else if (c->config.mode == RILL_MODE_FLOWLET ||
+             !rill_wam_is_active(c->wam, flow->owner))
+        flags = place_flowlet(c, flow, choose_unit(c, flow), flags);
+    rill_wam_assign(c->wam, flow->owner, rill_wgm_demand_bps(&c->wgm, &flow->wgm), &flow->pending,
+                    c->now_ns);
+    smm_choose_targets(c, flow);
+    return flags;
+}
+
+static void send_to_unit(struct rill_controller *c, struct flow *flow, struct rte_mbuf *m)
+{
+    uint32_t bytes = rill_frame(m)->wire_bytes;
+    enum rill_flowlet_start start = rill_wgm_packet(&c->wgm, &flow->wgm, bytes, c->now_ns);
+    uint8_t flags = 0;
+
+    if (start != RILL_FLOWLET_SAME)
+        flags = begin_flowlet(c, flow, start);
+    flow->last_ns = c->now_ns;
+    rill_wam_drained(c->wam, flow->owner, bytes, &flow->pending, c->now_ns);
+    smm_stamp(c, flow, m, flags);
+    c->n.packets_to_units++;
+    rill_outbox_put(c->out, m);
+}
+
+static void take_in(struct rill_controller *c, struct rte_mbuf *m)
+{
+    struct rill_frame *f = rill_frame(m);
+    struct rill_view view;
+    struct flow *flow;
+    enum rill_parse_result parsed;
+
+    c->n.packets_in++;
+    c->n.bytes_in += f->wire_bytes;
+    parsed = rill_parse(m, f->wire_bytes, &view);
+    if (parsed == RILL_PARSE_NOT_IP) {
+        unhandled(c, m);
+        return;
+    }
+    if (parsed != RILL_PARSE_OK) {
+        drop(m, &c->n.dropped_malformed[parsed]);
+        return;
+    }
+    if (!(handles_bit(&view) & c->config.handles)) {
+        unhandled(c, m);
+        return;
+    }
+    if (view.flags & RILL_VIEW_LATER_FRAGMENT)
+        flow = find_flow_of_fragment(c, &view, m);
+    else
+        flow = find_flow(c, &view, m);
+    if (flow == NULL)
+        return;
+    if ((view.flags & (RILL_VIEW_FRAGMENT | RILL_VIEW_LATER_FRAGMENT)) == RILL_VIEW_FRAGMENT)
+        rill_fragments_first(c->fragments, &view, (enum rill_side)f->side, flow->node.flow,
+                             c->now_ns);
+    send_to_unit(c, flow, m);
+}
+
+static void begin(struct rill_controller *c, uint64_t now_ns, struct rill_outbox *out)
+{
+    if (now_ns < c->newest_ns)
+        c->n.clock_clamped++;
+    else
+        c->newest_ns = now_ns;
+    c->now_ns = c->newest_ns;
+    c->out = out;
+}
+
+void rill_controller_ingress(struct rill_controller *c, struct rte_mbuf **packets, uint32_t n,
+                             uint64_t now_ns, struct rill_outbox *out)
+{
+    begin(c, now_ns, out);
+    for (uint32_t i = 0; i < n; i++) {
+        if (i + 2 < n)
+            rte_prefetch0(rte_pktmbuf_mtod(packets[i + 2], void *));
+        if (i + 1 < n)
+            rte_prefetch0(rill_frame(packets[i + 1]));
+        take_in(c, packets[i]);
+    }
+    capacity_check(c);
+}
+
+static void handle_message(struct rill_controller *c, struct rte_mbuf *m)
+{
+    const struct rill_frame *f = rill_frame(m);
+
+    switch (f->type) {
+    case RILL_FRAME_ESTABLISHED:
+        smm_on_established(c, f);
+        break;
+    case RILL_FRAME_ALIAS:
+        endpoints_on_alias(c, m);
+        break;
+    case RILL_FRAME_NEED:
+        smm_on_need(c, f);
+        break;
+    case RILL_FRAME_WHERE:
+        smm_on_where(c, f);
+        break;
+    case RILL_FRAME_POOL_REQUEST:
+        endpoints_on_request(c, f);
+        break;
+    case RILL_FRAME_LEASE_GRANT:
+        capacity_on_grant(c, m);
+        break;
+    default:
+        c->n.messages_unknown++;
+        break;
+    }
+}
+
+void rill_controller_recv(struct rill_controller *c, struct rte_mbuf **frames, uint32_t n,
+                          uint64_t now_ns, struct rill_outbox *out)
+{
+    begin(c, now_ns, out);
+    for (uint32_t i = 0; i < n; i++) {
+        if (rill_frame(frames[i])->dst == c->config.id)
+            handle_message(c, frames[i]);
+        else
+            c->n.messages_unknown++;
+        rte_pktmbuf_free(frames[i]);
+    }
+}
+
+void rill_controller_tick(struct rill_controller *c, uint64_t now_ns, struct rill_outbox *out)
+{
+    struct rill_timer *t;
+
+    begin(c, now_ns, out);
+    while ((t = rill_timer_pop(c->idle, c->now_ns)) != NULL)
+        flows_idle_due(c, RTE_PTR_SUB(t, offsetof(struct flow, idle_timer)));
+    capacity_tick(c);
+}
+
+uint64_t rill_controller_next_ns(struct rill_controller *c)
+{
+    return RTE_MIN(rill_timer_wheel_next_ns(c->idle), capacity_next_ns(c));
+}
+
+static int init_parts(struct rill_controller *c, struct rill_error *err)
+{
+    const struct rill_controller_config *config = &c->config;
+    struct rill_wam_config wam = {.units_max = config->units_max,
+                                  .placement = config->placement,
+                                  .alpha = config->alpha,
+                                  .expect_ns = config->flowlet_timeout_ns};
+
+    rill_wgm_init(&c->wgm, config->flowlet_timeout_ns, config->flowlet_bytes,
+                  config->ewma_weight);
+    rill_rng_seed(&c->rng, config->seed);
+    c->wam = rill_wam_create(&wam);
+    c->fragments = rill_fragments_create(RILL_FRAGMENTS_DEFAULT, config->seed);
+    if (c->wam == NULL || c->fragments == NULL || capacity_init(c) != 0)
+        return rill_error_set(err, -ENOMEM, "no memory for a controller of %u units",
+                              config->units_max);
+    if (endpoints_init(c, err) != 0)
+        return -ENOMEM;
+    return flows_init(c, err);
+}
+
+struct rill_controller *rill_controller_create(const struct rill_controller_config *config,
+                                               struct rill_error *err)
+{
+    struct rill_controller *c = calloc(1, sizeof(*c));
+
+    if (c == NULL) {
+        rill_error_set(err, -ENOMEM, "no memory for a controller");
+        return NULL;
+    }
+    c->config = *config;
+    c->clock = (uint64_t)config->epoch << 48;
+    c->term = (uint64_t)config->epoch << 48;
+    if (init_parts(c, err) != 0) {
+        rill_controller_destroy(c);
+        return NULL;
+    }
+    return c;
+}
+
+void rill_controller_destroy(struct rill_controller *c)
+{
+    if (c == NULL)
+        return;
+    flows_fini(c);
+    endpoints_fini(c);
+    capacity_fini(c);
+    rill_fragments_destroy(c->fragments);
+    rill_wam_destroy(c->wam);
+    free(c);
+}
+
+uint32_t rill_controller_units(const struct rill_controller *c)
+{
+    return rill_wam_active_count(c->wam);
+}
+
+uint32_t rill_controller_unit(struct rill_controller *c, uint32_t i, uint64_t now_ns,
+                              double *utilization)
+{
+    uint32_t unit = rill_wam_active_at(c->wam, i);
+
+    *utilization = unit != 0 ? rill_wam_utilization(c->wam, unit, now_ns) : 0;
+    return unit;
+}
+
+const struct rill_controller_counters *rill_controller_counters(const struct rill_controller *c)
+{
+    return &c->n;
+}
+
+bool rill_controller_flow_alive(const struct rill_controller *c, uint64_t flow)
+{
+    return flows_by_number(c, flow) != NULL;
+}
+
+uint64_t rill_controller_alias_flow(struct rill_controller *c, const struct rill_endpoint *local,
+                                    const struct rill_endpoint *remote)
+{
+    struct rill_flow_key key;
+    struct flow *flow;
+
+    rill_alias_key(local, remote, c->config.vni, &key);
+    flow = flows_by_alias(c, &key);
+    return flow != NULL ? flow->node.flow : 0;
+}

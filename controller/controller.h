@@ -1,0 +1,136 @@
+/* The controller's core: takes packets in, cuts their flows into flowlets, gives each flowlet to a
+ * unit, stamps the packets, and keeps the books that make moving a flow safe. Sans-IO.
+ *
+ * Three modules decide, as in SNF (sections 3 to 5): WGM (wgm.h) where a flowlet begins, WAM (wam.h)
+ * where it goes, SMM (smm.c) what is stamped so that state follows. This core holds the flow table and
+ * wires them together.
+ *
+ * A packet comes in as an mbuf with `side`, `wire_bytes`, `ingress_ns` and `ingress_id` set in its
+ * frame metadata, all else zero.
+ *
+ * Not thread-safe: one thread per controller. Needs EAL (rte_hash).
+ */
+#ifndef RILL_CONTROLLER_CONTROLLER_H
+#define RILL_CONTROLLER_CONTROLLER_H
+
+#include <stdbool.h>
+
+#include <rill/endpoint.h>
+
+#include "lib/base/error.h"
+#include "lib/config/settings.h"
+#include "lib/frame/outbox.h"
+#include "lib/packet/flow_key.h"
+#include "lib/packet/parse.h"
+
+struct rill_controller;
+
+enum { RILL_CONTROLLER_POOLS_MAX = 8 };
+
+/* One pool of public endpoints that the NF declared; index = address number * ports + port - low. */
+struct rill_controller_pool {
+    enum rill_proto proto;
+    uint8_t family;
+    uint16_t port_low, port_high;
+    uint32_t addresses;
+    const uint8_t (*addr)[16]; /* the caller's, outlives the controller */
+};
+
+struct rill_controller_config {
+    uint32_t id; /* role id */
+    uint32_t rm; /* role id */
+    uint16_t epoch;
+    uint32_t vni;
+    struct rte_mempool *pool; /* for messages; the caller's */
+    /* the deployment */
+    enum rill_key_kind flow_kind;
+    uint32_t handles; /* enum rill_handles, or-ed: 0 handles nothing */
+    bool inside_opens;
+    bool pass_unhandled;
+    struct rill_controller_pool pools[RILL_CONTROLLER_POOLS_MAX];
+    unsigned pool_count;
+    /* settings */
+    enum rill_allocation_mode mode;
+    enum rill_placement placement;
+    enum rill_replica_choice replica_choice;
+    bool proactive;
+    uint32_t replicas;
+    double alpha, ewma_weight;
+    uint64_t flowlet_timeout_ns;
+    uint32_t flowlet_bytes;
+    uint64_t flow_idle_ns;
+    uint32_t flows_max;
+    uint32_t units_max;
+    uint64_t epoch_ns, lease_ns, idle_unit_ns, retry_ns, pool_quarantine_ns;
+    uint64_t seed;
+};
+
+#define RILL_CONTROLLER_COUNTERS(X)                                                                \
+    X(packets_in)                                                                                  \
+    X(bytes_in)                                                                                    \
+    X(packets_to_units)                                                                            \
+    X(packets_passed)          /* past the NF, by the deployment's word */                         \
+    X(flows)                   /* begun */                                                         \
+    X(flows_ended)                                                                                 \
+    X(flowlets)                                                                                    \
+    X(flowlets_moved)                                                                              \
+    X(moves_by_gap)                                                                                \
+    X(moves_by_size)                                                                               \
+    X(moves_deferred)          /* its last handoff was not established yet: stayed */              \
+    X(overloads)               /* flowlets that fitted nowhere */                                  \
+    X(aliases)                                                                                     \
+    X(alias_conflicts)                                                                             \
+    X(clock_clamped)           /* packets whose time ran backwards */                              \
+    X(established)                                                                                 \
+    X(where_answered)                                                                              \
+    X(lease_requests)                                                                              \
+    X(lease_grants)                                                                                \
+    X(leases_expired)                                                                              \
+    X(units_given_back)                                                                            \
+    X(pool_grants)                                                                                 \
+    X(pool_endpoints_granted)                                                                      \
+    X(dropped_unhandled)       /* not the NF's, and the deployment says drop */                    \
+    X(dropped_unsolicited)     /* from the outside, and leads to no flow */                        \
+    X(dropped_fragment_without_first)                                                              \
+    X(dropped_flow_table_full)                                                                     \
+    X(dropped_no_unit)         /* nothing is leased */                                             \
+    X(messages_unknown)                                                                            \
+    X(messages_malformed)                                                                          \
+    X(messages_no_mbuf)
+
+struct rill_controller_counters {
+#define X(name) uint64_t name;
+    RILL_CONTROLLER_COUNTERS(X)
+#undef X
+    uint64_t dropped_malformed[RILL_PARSE_RESULTS]; /* by reason */
+};
+
+/* NULL with a line in *err. */
+struct rill_controller *rill_controller_create(const struct rill_controller_config *config,
+                                               struct rill_error *err);
+void rill_controller_destroy(struct rill_controller *c); /* NULL is fine */
+
+/* Packets from an ingress port. Ownership passes in all cases. */
+void rill_controller_ingress(struct rill_controller *c, struct rte_mbuf **packets, uint32_t n,
+                             uint64_t now_ns, struct rill_outbox *out);
+/* Frames from other roles. */
+void rill_controller_recv(struct rill_controller *c, struct rte_mbuf **frames, uint32_t n,
+                          uint64_t now_ns, struct rill_outbox *out);
+void rill_controller_tick(struct rill_controller *c, uint64_t now_ns, struct rill_outbox *out);
+uint64_t rill_controller_next_ns(struct rill_controller *c);
+
+/* Units that packets may be sent to now. 0: ingress drops. */
+uint32_t rill_controller_units(const struct rill_controller *c);
+/* The i-th of them and its utilization; 0 past the end. */
+uint32_t rill_controller_unit(struct rill_controller *c, uint32_t i, uint64_t now_ns,
+                              double *utilization);
+
+const struct rill_controller_counters *rill_controller_counters(const struct rill_controller *c);
+
+/* For simulators. */
+bool rill_controller_flow_alive(const struct rill_controller *c, uint64_t flow);
+/* The live flow that an alias leads to, 0: none. */
+uint64_t rill_controller_alias_flow(struct rill_controller *c, const struct rill_endpoint *local,
+                                    const struct rill_endpoint *remote);
+
+#endif

@@ -1,0 +1,164 @@
+/* Public endpoints: blocks of the NF's pools for the units, and the aliases that flows declare. The
+ * controller alone gives and takes back, so that no two flows can have the same one. */
+#include <errno.h>
+
+#include "controller/internal.h"
+
+static uint32_t size_of(const struct rill_controller_pool *spec)
+{
+    return spec->addresses * (spec->port_high - spec->port_low + 1u);
+}
+
+int endpoints_init(struct rill_controller *c, struct rill_error *err)
+{
+    for (unsigned i = 0; i < c->config.pool_count; i++) {
+        c->pools[i] =
+            rill_port_pool_create(size_of(&c->config.pools[i]), c->config.pool_quarantine_ns);
+        if (c->pools[i] == NULL)
+            return rill_error_set(err, -ENOMEM,
+                                  "no memory for a pool of %u addresses: give fewer",
+                                  c->config.pools[i].addresses);
+    }
+    return 0;
+}
+
+void endpoints_fini(struct rill_controller *c)
+{
+    for (unsigned i = 0; i < c->config.pool_count; i++)
+        rill_port_pool_destroy(c->pools[i]);
+}
+
+void endpoints_on_request(struct rill_controller *c, const struct rill_frame *f)
+{
+    uint32_t indexes[RILL_PORT_GRANT_MAX];
+    struct rte_mbuf *m;
+    uint32_t n;
+
+    if (f->pool >= c->config.pool_count) {
+        c->n.messages_malformed++;
+        return;
+    }
+    if (rill_port_pool_is_stale(c->pools[f->pool], f->src, f->clock))
+        return;
+    rill_port_pool_advance(c->pools[f->pool], c->now_ns);
+    n = rill_port_pool_grant(c->pools[f->pool], f->src, f->clock, f->count, indexes);
+    if (RILL_MUTANT(port_twice))
+        for (uint32_t i = 0; i < n; i++)
+            indexes[i] = i;
+    m = ctl_message(c, RILL_FRAME_POOL_GRANT, f->src, 0);
+    if (m == NULL)
+        return;
+    rill_frame(m)->pool = f->pool;
+    rill_frame(m)->clock = f->clock;
+    rill_frame(m)->count = n;
+    if (rill_body_append(m, c->config.pool, indexes, n * sizeof(indexes[0])) != 0) {
+        c->n.messages_no_mbuf++;
+        rte_pktmbuf_free(m);
+        return;
+    }
+    c->n.pool_grants++;
+    c->n.pool_endpoints_granted += n;
+    rill_outbox_put(c->out, m);
+}
+
+/* The pool and index of an endpoint; false if it is of no pool. */
+static bool find_endpoint(const struct rill_controller *c, const struct rill_endpoint *e,
+                          uint32_t *pool, uint32_t *index)
+{
+    for (unsigned p = 0; p < c->config.pool_count; p++) {
+        const struct rill_controller_pool *spec = &c->config.pools[p];
+
+        if (spec->proto != e->proto || spec->family != e->family || e->port < spec->port_low ||
+            e->port > spec->port_high)
+            continue;
+        for (uint32_t a = 0; a < spec->addresses; a++) {
+            if (memcmp(spec->addr[a], e->addr, sizeof(e->addr)) != 0)
+                continue;
+            *pool = p;
+            *index = a * (spec->port_high - spec->port_low + 1u) + (e->port - spec->port_low);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A flow that has ended without our having heard of its endpoint: it comes back now. */
+static void reclaim(struct rill_controller *c, const struct rill_alias *alias, uint32_t unit,
+                    uint64_t number)
+{
+    uint32_t pool, index;
+
+    if (find_endpoint(c, &alias->local, &pool, &index) &&
+        rill_port_pool_use(c->pools[pool], index, unit, number) == RILL_PORT_OK)
+        rill_port_pool_flow_ended(c->pools[pool], index, number, c->now_ns);
+}
+
+/* True if the alias is the flow's now. */
+static bool register_alias(struct rill_controller *c, struct flow *flow,
+                           const struct rill_alias *alias, uint32_t unit)
+{
+    struct rill_flow_key key;
+    struct flow *other;
+    uint32_t pool, index;
+    bool pooled;
+
+    rill_alias_key(&alias->local, alias->remote.family != 0 ? &alias->remote : NULL,
+                   c->config.vni, &key);
+    other = flows_by_alias(c, &key);
+    if (other == flow)
+        return true;
+    pooled = find_endpoint(c, &alias->local, &pool, &index);
+    if (other != NULL || flow->has_alias ||
+        (pooled && rill_port_pool_use(c->pools[pool], index, unit, flow->node.flow) !=
+                       RILL_PORT_OK) ||
+        rte_hash_add_key_data(c->by_alias, &key, flow) < 0) {
+        c->n.alias_conflicts++;
+        return false;
+    }
+    flow->has_alias = true;
+    flow->alias_key = key;
+    flow->has_endpoint = pooled;
+    if (pooled) {
+        flow->endpoint_pool = pool;
+        flow->endpoint_index = index;
+    }
+    c->n.aliases++;
+    return true;
+}
+
+/* An output logger asks whether replies to this alias would find the flow. */
+void endpoints_on_alias(struct rill_controller *c, struct rte_mbuf *m)
+{
+    const struct rill_frame *f = rill_frame(m);
+    struct flow *flow = flows_by_number(c, f->flow);
+    struct rill_alias alias;
+    struct rte_mbuf *ack;
+    bool known = false;
+
+    if (rill_body_read(m, 0, &alias, sizeof(alias)) != 0) {
+        c->n.messages_malformed++;
+        return;
+    }
+    if (flow != NULL)
+        known = register_alias(c, flow, &alias, f->next_unit);
+    else
+        reclaim(c, &alias, f->next_unit, f->flow);
+    ack = ctl_message(c, RILL_FRAME_ALIAS_ACK, f->src, f->flow);
+    if (ack == NULL)
+        return;
+    rill_frame(ack)->term = f->term;
+    rill_frame(ack)->next_unit = f->next_unit;
+    rill_frame(ack)->flags = known ? 0 : RILL_FLAG_REFUSED;
+    if (rill_body_append(ack, c->config.pool, &alias, sizeof(alias)) != 0) {
+        c->n.messages_no_mbuf++;
+        rte_pktmbuf_free(ack);
+        return;
+    }
+    rill_outbox_put(c->out, ack);
+}
+
+void endpoints_flow_ended(struct rill_controller *c, struct flow *flow)
+{
+    rill_port_pool_flow_ended(c->pools[flow->endpoint_pool], flow->endpoint_index,
+                              flow->node.flow, c->now_ns);
+}

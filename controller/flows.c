@@ -1,0 +1,131 @@
+/* The flow table: from keys and aliases to flows, and from numbers. A flow ends when it was idle for
+ * flow_idle; its number is never used again. */
+#include <errno.h>
+#include <stdatomic.h>
+
+#include <rte_errno.h>
+#include <rte_hash_crc.h>
+
+#include "controller/internal.h"
+
+static struct rte_hash *table(struct rill_controller *c, const char *what, struct rill_error *err)
+{
+    static atomic_uint tables; /* EAL wants names that differ */
+    char name[RTE_HASH_NAMESIZE];
+    struct rte_hash_parameters params = {.name = name,
+                                         .entries = RTE_MAX(c->config.flows_max, 64u),
+                                         .key_len = sizeof(struct rill_flow_key),
+                                         .hash_func = rte_hash_crc,
+                                         .hash_func_init_val = (uint32_t)c->config.seed,
+                                         .socket_id = SOCKET_ID_ANY,
+                                         .extra_flag = RTE_HASH_EXTRA_FLAGS_EXT_TABLE};
+    struct rte_hash *hash;
+
+    snprintf(name, sizeof(name), "%s%u", what, atomic_fetch_add(&tables, 1));
+    hash = rte_hash_create(&params);
+    if (hash == NULL)
+        rill_error_set(err, -ENOMEM,
+                       "no memory for a table of %u flows (%s): lower flows_max or raise "
+                       "--memory-mb",
+                       c->config.flows_max, rte_strerror(rte_errno));
+    return hash;
+}
+
+int flows_init(struct rill_controller *c, struct rill_error *err)
+{
+    c->by_key = table(c, "keys", err);
+    c->by_alias = c->by_key != NULL ? table(c, "aliases", err) : NULL;
+    if (c->by_alias == NULL)
+        return -ENOMEM;
+    c->idle = rill_timer_wheel_create(4096, 16 * 1000 * 1000);
+    if (c->idle == NULL || rill_flow_map_init(&c->by_number, c->config.flows_max) != 0 ||
+        rill_slab_init(&c->slab, sizeof(struct flow), c->config.flows_max) != 0)
+        return rill_error_set(err, -ENOMEM, "no memory for %u flows: lower flows_max",
+                              c->config.flows_max);
+    return 0;
+}
+
+void flows_fini(struct rill_controller *c)
+{
+    rte_hash_free(c->by_key);
+    rte_hash_free(c->by_alias);
+    rill_flow_map_fini(&c->by_number);
+    rill_slab_fini(&c->slab);
+    rill_timer_wheel_destroy(c->idle);
+}
+
+static struct flow *look_up(const struct rte_hash *hash, const struct rill_flow_key *key)
+{
+    void *flow;
+
+    return rte_hash_lookup_data(hash, key, &flow) >= 0 ? flow : NULL;
+}
+
+struct flow *flows_by_key(const struct rill_controller *c, const struct rill_flow_key *key)
+{
+    return look_up(c->by_key, key);
+}
+
+struct flow *flows_by_alias(const struct rill_controller *c, const struct rill_flow_key *key)
+{
+    return look_up(c->by_alias, key);
+}
+
+struct flow *flows_by_number(const struct rill_controller *c, uint64_t number)
+{
+    return (struct flow *)rill_flow_map_find(&c->by_number, number, 0);
+}
+
+/* The number of a new life: above every clock that was ever given, so that a tuple that comes again
+ * can not be taken for what it was before ("birth"). */
+static uint64_t new_number(struct rill_controller *c, const struct rill_flow_key *key)
+{
+    if (RILL_MUTANT(birth))
+        return 1 + (rte_hash_crc(key, sizeof(*key), 7) & 0xffffff);
+    return ++c->clock;
+}
+
+/* NULL if the table is full. */
+struct flow *flows_begin(struct rill_controller *c, const struct rill_flow_key *key)
+{
+    struct flow *flow = rill_slab_get(&c->slab);
+
+    if (flow == NULL)
+        return NULL;
+    if (rte_hash_add_key_data(c->by_key, key, flow) < 0) {
+        rill_slab_put(&c->slab, flow);
+        return NULL;
+    }
+    flow->key = *key;
+    flow->node.flow = new_number(c, key);
+    flow->clock = flow->node.flow - 1;
+    rill_flow_map_insert(&c->by_number, &flow->node);
+    rill_timer_arm(c->idle, &flow->idle_timer, c->now_ns + c->config.flow_idle_ns);
+    c->n.flows++;
+    return flow;
+}
+
+static void end(struct rill_controller *c, struct flow *flow)
+{
+    rte_hash_del_key(c->by_key, &flow->key);
+    if (flow->has_alias)
+        rte_hash_del_key(c->by_alias, &flow->alias_key);
+    if (flow->has_endpoint)
+        endpoints_flow_ended(c, flow);
+    rill_wam_flowlet_end(c->wam, flow->owner, &flow->pending, c->now_ns);
+    rill_wgm_close(&c->wgm, &flow->wgm);
+    rill_flow_map_remove(&c->by_number, &flow->node);
+    rill_slab_put(&c->slab, flow);
+    c->n.flows_ended++;
+}
+
+/* The timer ran out; the flow may have had packets since. */
+void flows_idle_due(struct rill_controller *c, struct flow *flow)
+{
+    uint64_t due_ns = flow->last_ns + c->config.flow_idle_ns;
+
+    if (due_ns > c->now_ns)
+        rill_timer_arm(c->idle, &flow->idle_timer, due_ns);
+    else
+        end(c, flow);
+}

@@ -1,0 +1,122 @@
+/* What the files of the controller share.
+ *
+ *   controller.c  packets in: parse, find the flow, cut, assign, send; timers
+ *   flows.c       the flow table: keys, aliases, numbers, ageing
+ *   smm.c         stamps, and the messages that keep handoffs safe
+ *   capacity.c    what is leased from the resource manager
+ *   endpoints.c   the NF's pools: grants, aliases that use them
+ *   wgm, wam, port_pool, fragments: decisions, each by itself
+ */
+#ifndef RILL_CONTROLLER_INTERNAL_H
+#define RILL_CONTROLLER_INTERNAL_H
+
+#include <rte_hash.h>
+
+#include "controller/controller.h"
+#include "controller/fragments.h"
+#include "controller/port_pool.h"
+#include "controller/wam.h"
+#include "controller/wgm.h"
+#include "lib/base/flow_map.h"
+#include "lib/base/mutant.h"
+#include "lib/base/rng.h"
+#include "lib/base/slab.h"
+#include "lib/base/timer_wheel.h"
+#include "lib/frame/body.h"
+#include "lib/frame/frame.h"
+
+struct flow {
+    struct rill_map_node node; /* by number */
+    uint64_t clock;            /* of the last packet */
+    uint64_t term;
+    uint64_t last_ns;
+    uint32_t owner;
+    uint8_t chain_len; /* chain[0] is the present term; 1 entry: established */
+    uint8_t target_count;
+    bool has_alias;
+    bool has_endpoint; /* the alias is of a pool */
+    struct rill_wgm_flow wgm;
+    struct rill_wam_pending pending;
+    uint32_t targets[RILL_TARGETS_MAX];
+    struct rill_chain_entry chain[RILL_CHAIN_MAX];
+    /* cold */
+    struct rill_timer idle_timer;
+    struct rill_flow_key key;
+    struct rill_flow_key alias_key;
+    uint32_t endpoint_pool, endpoint_index;
+};
+
+struct leased_unit {
+    uint32_t unit, output_logger;
+    uint32_t share;
+};
+
+struct capacity {
+    struct leased_unit *units; /* as the last grant said */
+    uint32_t count;
+    uint32_t leased; /* thousandths, in all */
+    uint32_t want;
+    bool outstanding;
+    bool grow; /* a flowlet fitted nowhere, or all are nearly full */
+    uint64_t number, asked_ns, resend_ns, expires_ns, epoch_ns;
+};
+
+struct rill_controller {
+    struct rill_controller_config config;
+    struct rill_wgm wgm;
+    struct rill_wam *wam;
+    struct rill_fragments *fragments;
+    struct rill_rng rng;
+    struct rte_hash *by_key, *by_alias;
+    struct rill_flow_map by_number;
+    struct rill_slab slab;
+    struct rill_timer_wheel *idle;
+    struct rill_port_pool *pools[RILL_CONTROLLER_POOLS_MAX];
+    struct capacity capacity;
+    uint64_t clock, term; /* the highest of any flow: a new flow begins above ("birth") */
+    uint64_t newest_ns;   /* of any packet: times do not go backwards */
+    struct rill_controller_counters n;
+    uint64_t now_ns;
+    struct rill_outbox *out;
+};
+
+/* controller.c */
+struct rte_mbuf *ctl_message(struct rill_controller *c, enum rill_frame_type type, uint32_t dst,
+                             uint64_t flow);
+
+/* flows.c */
+int flows_init(struct rill_controller *c, struct rill_error *err);
+void flows_fini(struct rill_controller *c);
+struct flow *flows_by_key(const struct rill_controller *c, const struct rill_flow_key *key);
+struct flow *flows_by_alias(const struct rill_controller *c, const struct rill_flow_key *key);
+struct flow *flows_by_number(const struct rill_controller *c, uint64_t number);
+struct flow *flows_begin(struct rill_controller *c, const struct rill_flow_key *key);
+void flows_idle_due(struct rill_controller *c, struct flow *flow);
+
+/* smm.c */
+void smm_stamp(struct rill_controller *c, struct flow *flow, struct rte_mbuf *m, uint8_t flags);
+void smm_born(struct rill_controller *c, struct flow *flow, uint32_t unit);
+void smm_move(struct rill_controller *c, struct flow *flow, uint32_t unit);
+void smm_choose_targets(struct rill_controller *c, struct flow *flow);
+bool smm_movable(const struct flow *flow);
+void smm_on_established(struct rill_controller *c, const struct rill_frame *f);
+void smm_on_where(struct rill_controller *c, const struct rill_frame *f);
+void smm_on_need(struct rill_controller *c, const struct rill_frame *f);
+
+/* capacity.c */
+int capacity_init(struct rill_controller *c);
+void capacity_fini(struct rill_controller *c);
+void capacity_on_grant(struct rill_controller *c, struct rte_mbuf *m);
+void capacity_check(struct rill_controller *c);
+void capacity_tick(struct rill_controller *c);
+uint64_t capacity_next_ns(const struct rill_controller *c);
+uint32_t capacity_output_logger(const struct rill_controller *c);
+
+/* endpoints.c */
+int endpoints_init(struct rill_controller *c, struct rill_error *err);
+void endpoints_fini(struct rill_controller *c);
+void endpoints_on_request(struct rill_controller *c, const struct rill_frame *f);
+void endpoints_on_alias(struct rill_controller *c, struct rte_mbuf *m);
+void endpoints_flow_ended(struct rill_controller *c, struct flow *flow);
+
+#endif

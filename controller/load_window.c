@@ -1,0 +1,158 @@
+#include "controller/load_window.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define LAST UINT32_MAX /* in `next` and `head`: the list ends here */
+
+static int ring_init(struct rill_load_ring *ring, uint32_t rows, uint32_t slots, uint64_t width_ns)
+{
+    *ring = (struct rill_load_ring){.rows = rows, .width_ns = width_ns, .end_ns = width_ns};
+    ring->cells = calloc((size_t)rows * slots, sizeof(ring->cells[0]));
+    ring->head = malloc(rows * sizeof(ring->head[0]));
+    if (ring->cells == NULL || ring->head == NULL)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < rows; i++)
+        ring->head[i] = LAST;
+    return 0;
+}
+
+static void ring_fini(struct rill_load_ring *ring)
+{
+    free(ring->cells);
+    free(ring->head);
+}
+
+int rill_load_window_init(struct rill_load_window *window, uint32_t slots, uint64_t expect_ns)
+{
+    *window = (struct rill_load_window){.slots = slots};
+    window->bytes = calloc(slots, sizeof(window->bytes[0]));
+    if (window->bytes == NULL ||
+        ring_init(&window->drained, RILL_WAM_BUCKETS, slots, RILL_WAM_BUCKET_NS) != 0 ||
+        ring_init(&window->pending, RILL_LOAD_GENERATIONS, slots, expect_ns) != 0)
+        return -ENOMEM;
+    return 0;
+}
+
+void rill_load_window_fini(struct rill_load_window *window)
+{
+    ring_fini(&window->drained);
+    ring_fini(&window->pending);
+    free(window->bytes);
+    *window = (struct rill_load_window){0};
+}
+
+static struct rill_load_cell *cell_at(const struct rill_load_window *window,
+                                      const struct rill_load_ring *ring, uint32_t row,
+                                      uint32_t slot)
+{
+    return &ring->cells[(size_t)row * window->slots + slot];
+}
+
+/* Adds to the row that now is in. Gives what was added: a cell that is full takes no more. */
+static uint32_t ring_add(struct rill_load_window *window, struct rill_load_ring *ring,
+                         uint32_t slot, uint32_t bytes)
+{
+    struct rill_load_cell *cell = cell_at(window, ring, ring->row, slot);
+
+    if (bytes > UINT32_MAX - cell->bytes)
+        bytes = UINT32_MAX - cell->bytes;
+    if (bytes > 0 && cell->next == 0) {
+        cell->next = ring->head[ring->row];
+        ring->head[ring->row] = slot + 1;
+        ring->filled++;
+    }
+    cell->bytes += bytes;
+    window->bytes[slot] += bytes;
+    return bytes;
+}
+
+/* Moves on until now_ns is in the ring's row, or something must expire first: the row that comes
+ * next is the oldest, and is emptied cell by cell before it is used. */
+static uint32_t ring_expire(struct rill_load_window *window, struct rill_load_ring *ring,
+                            uint64_t now_ns)
+{
+    while (now_ns >= ring->end_ns) {
+        uint32_t oldest = ring->row + 1 < ring->rows ? ring->row + 1 : 0;
+        uint32_t slot = ring->head[oldest] - 1;
+
+        if (ring->head[oldest] != LAST) {
+            struct rill_load_cell *cell = cell_at(window, ring, oldest, slot);
+
+            ring->head[oldest] = cell->next;
+            window->bytes[slot] -= cell->bytes;
+            *cell = (struct rill_load_cell){0};
+            ring->filled--;
+            return slot;
+        }
+        if (ring->filled == 0) { /* nothing to meet on the way: jump */
+            uint64_t turns = (now_ns - ring->end_ns) / ring->width_ns + 1;
+
+            ring->end_ns += turns * ring->width_ns;
+            /* A jump over all rows must not look like a small one, even if the count wraps. */
+            ring->turn += (uint32_t)(turns < UINT32_MAX / 2 ? turns : UINT32_MAX / 2);
+        } else {
+            ring->end_ns += ring->width_ns;
+            ring->turn++;
+        }
+        ring->row = oldest;
+    }
+    return LAST;
+}
+
+uint32_t rill_load_window_expire(struct rill_load_window *window, uint64_t now_ns)
+{
+    uint32_t slot = ring_expire(window, &window->drained, now_ns);
+
+    return slot != LAST ? slot : ring_expire(window, &window->pending, now_ns);
+}
+
+void rill_load_window_drained(struct rill_load_window *window, uint32_t slot, uint32_t bytes)
+{
+    ring_add(window, &window->drained, slot, bytes);
+}
+
+void rill_load_window_expect(struct rill_load_window *window, uint32_t slot, uint32_t bytes,
+                             struct rill_wam_pending *pending)
+{
+    pending->bytes = ring_add(window, &window->pending, slot, bytes);
+    pending->generation = window->pending.turn;
+}
+
+void rill_load_window_settle(struct rill_load_window *window, uint32_t slot, uint32_t bytes,
+                             struct rill_wam_pending *pending)
+{
+    struct rill_load_ring *ring = &window->pending;
+    uint32_t age = ring->turn - pending->generation;
+    struct rill_load_cell *cell;
+
+    if (age >= ring->rows) {
+        pending->bytes = 0; /* has expired at the unit */
+        return;
+    }
+    if (bytes > pending->bytes)
+        bytes = pending->bytes;
+    pending->bytes -= bytes;
+    cell = cell_at(window, ring, ring->row >= age ? ring->row - age : ring->row + ring->rows - age,
+                   slot);
+    if (bytes > cell->bytes) /* the unit has been cleared since */
+        bytes = cell->bytes;
+    cell->bytes -= bytes;
+    window->bytes[slot] -= bytes;
+}
+
+static void ring_clear(struct rill_load_window *window, struct rill_load_ring *ring, uint32_t slot)
+{
+    for (uint32_t row = 0; row < ring->rows; row++) {
+        struct rill_load_cell *cell = cell_at(window, ring, row, slot);
+
+        window->bytes[slot] -= cell->bytes;
+        cell->bytes = 0; /* stays in the list of its row, which it leaves when that expires */
+    }
+}
+
+void rill_load_window_clear(struct rill_load_window *window, uint32_t slot)
+{
+    ring_clear(window, &window->drained, slot);
+    ring_clear(window, &window->pending, slot);
+}

@@ -1,0 +1,148 @@
+/* State management: what is stamped on packets so that state follows the flow, and the messages that
+ * keep handoffs safe. A flow is moved only when its last term is established: the owner's output
+ * logger holds that term's full state and has said so. */
+#include "controller/internal.h"
+
+bool smm_movable(const struct flow *flow)
+{
+    return flow->chain_len == 1 || RILL_MUTANT(unestablished);
+}
+
+static uint64_t next_term(struct rill_controller *c, uint64_t above)
+{
+    uint64_t term = above + 1;
+
+    if (term > c->term)
+        c->term = term;
+    return term;
+}
+
+/* The flow's first term: nothing came before. */
+void smm_born(struct rill_controller *c, struct flow *flow, uint32_t unit)
+{
+    flow->term = RILL_MUTANT(birth) ? 1 : next_term(c, c->term);
+    flow->owner = unit;
+    flow->chain[0] = (struct rill_chain_entry){.term = flow->term, .unit = unit};
+    flow->chain[1] = (struct rill_chain_entry){.term = RILL_BIRTH_TERM};
+    flow->chain_len = 2;
+}
+
+static void copy_chain_below(struct rill_frame *f, const struct flow *flow, uint8_t from)
+{
+    f->chain_len = flow->chain_len > from ? flow->chain_len - from : 0;
+    memcpy(f->chain, flow->chain + from, f->chain_len * sizeof(f->chain[0]));
+}
+
+static void send_move(struct rill_controller *c, struct flow *flow, uint64_t term, uint32_t unit)
+{
+    struct rte_mbuf *m = ctl_message(c, RILL_FRAME_MOVE, flow->owner, flow->node.flow);
+    struct rill_frame *f;
+
+    if (m == NULL)
+        return;
+    f = rill_frame(m);
+    f->term = flow->term;
+    f->next_term = term;
+    f->next_unit = unit;
+    copy_chain_below(f, flow, 1);
+    rill_outbox_put(c->out, m);
+}
+
+void smm_move(struct rill_controller *c, struct flow *flow, uint32_t unit)
+{
+    uint64_t term = next_term(c, flow->term);
+
+    send_move(c, flow, term, unit);
+    memmove(flow->chain + 1, flow->chain,
+            RTE_MIN(flow->chain_len, RILL_CHAIN_MAX - 1) * sizeof(flow->chain[0]));
+    flow->chain_len = RTE_MIN(flow->chain_len + 1, RILL_CHAIN_MAX);
+    flow->chain[0] = (struct rill_chain_entry){.term = term, .unit = unit};
+    flow->term = term;
+    flow->owner = unit;
+}
+
+void smm_choose_targets(struct rill_controller *c, struct flow *flow)
+{
+    if (!c->config.proactive)
+        return;
+    flow->target_count =
+        rill_wam_targets(c->wam, &c->rng, c->config.replica_choice, c->config.replicas,
+                         flow->owner, flow->targets);
+}
+
+/* Makes the packet a DATA frame of the flow's present term, with the next clock. */
+void smm_stamp(struct rill_controller *c, struct flow *flow, struct rte_mbuf *m, uint8_t flags)
+{
+    struct rill_frame *f = rill_frame(m);
+
+    flow->clock++;
+    if (flow->clock > c->clock)
+        c->clock = flow->clock;
+    f->type = RILL_FRAME_DATA;
+    f->flags = RILL_FLAG_PACKET | flags | (flow->has_alias ? RILL_FLAG_ALIAS_KNOWN : 0);
+    f->src = c->config.id;
+    f->dst = flow->owner;
+    f->epoch = c->config.epoch;
+    f->vni = c->config.vni;
+    f->flow = flow->node.flow;
+    f->term = flow->term;
+    f->clock = flow->clock;
+    copy_chain_below(f, flow, 1);
+    f->target_count = flow->target_count;
+    memcpy(f->targets, flow->targets, sizeof(f->targets));
+}
+
+/* An output logger holds the full state of this term: what came before is no longer needed. */
+void smm_on_established(struct rill_controller *c, const struct rill_frame *f)
+{
+    struct flow *flow = flows_by_number(c, f->flow);
+    struct rte_mbuf *m;
+
+    for (uint8_t i = 0; flow != NULL && i < flow->chain_len; i++) {
+        if (flow->chain[i].term == f->term && flow->chain[i].unit == f->next_unit) {
+            flow->chain_len = i + 1;
+            c->n.established++;
+        }
+    }
+    m = ctl_message(c, RILL_FRAME_ESTABLISHED_ACK, f->src, f->flow);
+    if (m == NULL)
+        return;
+    rill_frame(m)->term = f->term;
+    rill_frame(m)->next_unit = f->next_unit;
+    rill_outbox_put(c->out, m);
+}
+
+/* A unit waits for the state of a term: who had it before? Refused: that term is not in the chain, the
+ * flow went on or ended without it. */
+void smm_on_where(struct rill_controller *c, const struct rill_frame *f)
+{
+    struct flow *flow = flows_by_number(c, f->flow);
+    struct rte_mbuf *m = ctl_message(c, RILL_FRAME_CHAIN, f->src, f->flow);
+    uint8_t i = 0;
+
+    if (m == NULL)
+        return;
+    c->n.where_answered++;
+    rill_frame(m)->term = f->term;
+    while (flow != NULL && i < flow->chain_len && flow->chain[i].term != f->term)
+        i++;
+    if (flow == NULL || i == flow->chain_len)
+        rill_frame(m)->flags |= RILL_FLAG_REFUSED;
+    else
+        copy_chain_below(rill_frame(m), flow, i + 1);
+    rill_outbox_put(c->out, m);
+}
+
+/* A unit or output logger asks whether it may forget a flow: yes, if its term is below the last
+ * established one, or the flow has ended. */
+void smm_on_need(struct rill_controller *c, const struct rill_frame *f)
+{
+    struct flow *flow = flows_by_number(c, f->flow);
+    struct rte_mbuf *m = ctl_message(c, RILL_FRAME_FORGET, f->src, f->flow);
+
+    if (m == NULL)
+        return;
+    rill_frame(m)->term = flow == NULL ? UINT64_MAX : flow->chain[flow->chain_len - 1].term;
+    rill_frame(m)->next_unit = f->next_unit;
+    rill_outbox_put(c->out, m);
+}

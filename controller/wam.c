@@ -1,0 +1,609 @@
+#include "controller/wam.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "controller/load_window.h"
+#include "controller/rank_index.h"
+#include "controller/rank_sampler.h"
+#include "lib/fabric/id_map.h"
+
+enum {
+    ROOM_QUANTA = 2048, /* the largest capacity lies in the upper half: quanta of 1/1024 or less */
+    STEPS_TO_ONE = 1024,
+    STEPS_PER_OCTAVE = 16, /* of utilization above 1 */
+    OCTAVES = 16,
+    STEPS = STEPS_TO_ONE + OCTAVES * STEPS_PER_OCTAVE,
+    LOOK_AT = 16,      /* units of one quantum that are compared exactly */
+    BPS_PER_BYTE = 80, /* a byte in a window of 100 ms */
+};
+_Static_assert((uint64_t)RILL_WAM_BUCKETS *RILL_WAM_BUCKET_NS *BPS_PER_BYTE == UINT64_C(8000000000),
+               "a window's bytes times this is bits per second");
+
+struct unit {
+    uint32_t id;
+    uint32_t rank;               /* place in id order; gaps where units have been removed */
+    uint64_t capacity;           /* in bytes per window, like all loads here */
+    uint64_t scale;              /* 2^32 * STEPS_TO_ONE / capacity */
+    uint32_t room_quantum, step; /* where it stands in the indexes; RILL_RANK_NONE: nowhere */
+    uint64_t used_ns;
+    bool active;
+};
+
+struct rill_wam {
+    struct rill_wam_config config;
+    struct rill_wam_counters counters;
+    uint64_t now_ns;
+    uint64_t expect_scale; /* demand_bps * this >> EXPECT_SHIFT = bytes expected */
+    struct unit *units;    /* by slot */
+    uint32_t *free_slots;
+    uint32_t free_count;
+    uint32_t *all, *active; /* slots, in id order */
+    uint32_t all_count, active_count;
+    uint32_t *slot_of_rank;
+    uint32_t ranks, ranks_max;
+    uint32_t room_shift; /* a quantum of room is 2^this bytes */
+    struct rill_id_map slot_of_id;
+    struct rill_load_window load;
+    struct rill_rank_index by_room, by_step;
+    struct rill_rank_sampler sampler;
+};
+
+enum { EXPECT_SHIFT = 60 };
+#define EXPECT_NS_MAX UINT64_C(100000000000)
+
+struct rill_wam *rill_wam_create(const struct rill_wam_config *config)
+{
+    uint32_t n = config->units_max;
+    struct rill_wam *wam;
+    int rc = 0;
+
+    if (n < 1 || n > RILL_WAM_UNITS_MAX || !(config->alpha >= 0 && config->alpha <= 1) ||
+        config->expect_ns < 1 || config->expect_ns > EXPECT_NS_MAX)
+        return NULL;
+    wam = calloc(1, sizeof(*wam));
+    if (wam == NULL)
+        return NULL;
+    wam->config = *config;
+    wam->ranks_max = n + n / 4 + 16; /* so that gaps are closed once in many additions */
+    wam->expect_scale =
+        (uint64_t)(((unsigned __int128)config->expect_ns << EXPECT_SHIFT) / UINT64_C(8000000000));
+    wam->units = calloc(n, sizeof(wam->units[0]));
+    wam->free_slots = malloc(n * sizeof(wam->free_slots[0]));
+    wam->all = malloc(n * sizeof(wam->all[0]));
+    wam->active = malloc(n * sizeof(wam->active[0]));
+    wam->slot_of_rank = malloc(wam->ranks_max * sizeof(wam->slot_of_rank[0]));
+    rc |= rill_load_window_init(&wam->load, n, config->expect_ns);
+    rc |= rill_rank_index_init(&wam->by_room, ROOM_QUANTA, wam->ranks_max);
+    rc |= rill_rank_index_init(&wam->by_step, STEPS, wam->ranks_max);
+    rc |= rill_rank_sampler_init(&wam->sampler, n);
+    if (rc != 0 || wam->units == NULL || wam->free_slots == NULL || wam->all == NULL ||
+        wam->active == NULL || wam->slot_of_rank == NULL) {
+        rill_wam_destroy(wam);
+        return NULL;
+    }
+    for (uint32_t slot = n; slot-- > 0;)
+        wam->free_slots[wam->free_count++] = slot;
+    return wam;
+}
+
+void rill_wam_destroy(struct rill_wam *wam)
+{
+    if (wam == NULL)
+        return;
+    rill_rank_sampler_fini(&wam->sampler);
+    rill_rank_index_fini(&wam->by_step);
+    rill_rank_index_fini(&wam->by_room);
+    rill_load_window_fini(&wam->load);
+    rill_id_map_fini(&wam->slot_of_id);
+    free(wam->slot_of_rank);
+    free(wam->active);
+    free(wam->all);
+    free(wam->free_slots);
+    free(wam->units);
+    free(wam);
+}
+
+const struct rill_wam_counters *rill_wam_counters(const struct rill_wam *wam)
+{
+    return &wam->counters;
+}
+
+/* Units, load and room */
+
+static struct unit *find(const struct rill_wam *wam, uint32_t id)
+{
+    const uint64_t *slot = rill_id_map_find(&wam->slot_of_id, id);
+
+    return slot == NULL ? NULL : &wam->units[*slot];
+}
+
+static uint32_t slot_of(const struct rill_wam *wam, const struct unit *unit)
+{
+    return (uint32_t)(unit - wam->units);
+}
+
+static uint64_t load_of(const struct rill_wam *wam, const struct unit *unit)
+{
+    return wam->load.bytes[slot_of(wam, unit)];
+}
+
+static bool fits(const struct rill_wam *wam, const struct unit *unit, uint64_t need)
+{
+    uint64_t load = load_of(wam, unit);
+
+    return unit->active && unit->capacity > 0 && load <= unit->capacity &&
+           need <= unit->capacity - load;
+}
+
+static double utilization_of(const struct rill_wam *wam, const struct unit *unit)
+{
+    uint64_t load = load_of(wam, unit);
+
+    return load == 0 ? 0 : (double)load / (unit->capacity > 0 ? (double)unit->capacity : 1e-9);
+}
+
+static uint32_t room_quantum_of(const struct rill_wam *wam, const struct unit *unit)
+{
+    if (!fits(wam, unit, 0))
+        return RILL_RANK_NONE;
+    return (uint32_t)((unit->capacity - load_of(wam, unit)) >> wam->room_shift);
+}
+
+/* Even steps up to a utilization of 1, then even parts of each doubling. */
+static uint32_t step_of(const struct rill_wam *wam, const struct unit *unit)
+{
+    unsigned __int128 product = (unsigned __int128)load_of(wam, unit) * unit->scale >> 32;
+    uint64_t even = product > UINT64_MAX ? UINT64_MAX : (uint64_t)product;
+    uint32_t octave, step;
+
+    if (!unit->active)
+        return RILL_RANK_NONE;
+    if (even < STEPS_TO_ONE)
+        return (uint32_t)even;
+    octave = 63 - (uint32_t)__builtin_clzll(even) - 10;
+    step = STEPS_TO_ONE + octave * STEPS_PER_OCTAVE +
+           ((uint32_t)(even >> (octave + 6)) & (STEPS_PER_OCTAVE - 1));
+    return step < STEPS ? step : STEPS - 1;
+}
+
+static void move_in(struct rill_rank_index *index, uint32_t rank, uint32_t *at, uint32_t to)
+{
+    if (*at == to)
+        return;
+    if (*at != RILL_RANK_NONE)
+        rill_rank_index_remove(index, *at, rank);
+    if (to != RILL_RANK_NONE)
+        rill_rank_index_insert(index, to, rank);
+    *at = to;
+}
+
+static void reindex(struct rill_wam *wam, struct unit *unit)
+{
+    move_in(&wam->by_room, unit->rank, &unit->room_quantum, room_quantum_of(wam, unit));
+    move_in(&wam->by_step, unit->rank, &unit->step, step_of(wam, unit));
+}
+
+static void unindex(struct rill_wam *wam, struct unit *unit)
+{
+    move_in(&wam->by_room, unit->rank, &unit->room_quantum, RILL_RANK_NONE);
+    move_in(&wam->by_step, unit->rank, &unit->step, RILL_RANK_NONE);
+}
+
+static void advance(struct rill_wam *wam, uint64_t now_ns)
+{
+    uint32_t slot;
+
+    if (now_ns > wam->now_ns)
+        wam->now_ns = now_ns;
+    while ((slot = rill_load_window_expire(&wam->load, wam->now_ns)) != UINT32_MAX) {
+        if (wam->units[slot].id != 0)
+            reindex(wam, &wam->units[slot]);
+    }
+}
+
+/* Sorted lists of slots */
+
+static uint32_t position(const struct rill_wam *wam, const uint32_t *list, uint32_t count,
+                         uint32_t id)
+{
+    uint32_t low = 0, high = count;
+
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+
+        if (wam->units[list[middle]].id < id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static void list_put(const struct rill_wam *wam, uint32_t *list, uint32_t *count, uint32_t slot)
+{
+    uint32_t at = position(wam, list, *count, wam->units[slot].id);
+
+    memmove(&list[at + 1], &list[at], (*count - at) * sizeof(list[0]));
+    list[at] = slot;
+    ++*count;
+}
+
+static void list_take(const struct rill_wam *wam, uint32_t *list, uint32_t *count, uint32_t slot)
+{
+    uint32_t at = position(wam, list, *count, wam->units[slot].id);
+
+    assert(at < *count && list[at] == slot);
+    --*count;
+    memmove(&list[at], &list[at + 1], (*count - at) * sizeof(list[0]));
+}
+
+/* Gives every unit a rank anew, without gaps. */
+static void rerank(struct rill_wam *wam)
+{
+    for (uint32_t i = 0; i < wam->all_count; i++)
+        unindex(wam, &wam->units[wam->all[i]]);
+    for (uint32_t i = 0; i < wam->all_count; i++) {
+        struct unit *unit = &wam->units[wam->all[i]];
+
+        unit->rank = i;
+        wam->slot_of_rank[i] = wam->all[i];
+        reindex(wam, unit);
+    }
+    wam->ranks = wam->all_count;
+}
+
+static struct unit *add_unit(struct rill_wam *wam, uint32_t id)
+{
+    uint32_t slot;
+    struct unit *unit;
+
+    if (wam->free_count == 0)
+        return NULL;
+    slot = wam->free_slots[wam->free_count - 1];
+    if (rill_id_map_put(&wam->slot_of_id, id, slot) == NULL)
+        return NULL;
+    wam->free_count--;
+    unit = &wam->units[slot];
+    *unit = (struct unit){.id = id, .room_quantum = RILL_RANK_NONE, .step = RILL_RANK_NONE};
+    list_put(wam, wam->all, &wam->all_count, slot);
+    if (wam->all[wam->all_count - 1] == slot && wam->ranks < wam->ranks_max) {
+        unit->rank = wam->ranks++;
+        wam->slot_of_rank[unit->rank] = slot;
+    } else {
+        rerank(wam);
+    }
+    return unit;
+}
+
+/* Makes quanta so wide that the capacity fits into the index. */
+static void widen_quanta(struct rill_wam *wam, uint64_t capacity)
+{
+    uint32_t shift = wam->room_shift;
+
+    while (capacity >> shift >= ROOM_QUANTA)
+        shift++;
+    if (shift == wam->room_shift)
+        return;
+    for (uint32_t i = 0; i < wam->active_count; i++)
+        unindex(wam, &wam->units[wam->active[i]]);
+    wam->room_shift = shift;
+    for (uint32_t i = 0; i < wam->active_count; i++)
+        reindex(wam, &wam->units[wam->active[i]]);
+}
+
+int rill_wam_set_unit(struct rill_wam *wam, uint32_t id, uint64_t capacity_bps)
+{
+    struct unit *unit = find(wam, id);
+
+    assert(id != 0);
+    if (unit == NULL)
+        unit = add_unit(wam, id);
+    if (unit == NULL)
+        return -ENOSPC;
+    unindex(wam, unit);
+    unit->capacity = capacity_bps / BPS_PER_BYTE;
+    unit->scale = unit->capacity > 0 ? ((uint64_t)STEPS_TO_ONE << 32) / unit->capacity : UINT64_MAX;
+    widen_quanta(wam, unit->capacity);
+    reindex(wam, unit);
+    return 0;
+}
+
+void rill_wam_remove_unit(struct rill_wam *wam, uint32_t id)
+{
+    struct unit *unit = find(wam, id);
+    uint32_t slot;
+
+    if (unit == NULL)
+        return;
+    slot = slot_of(wam, unit);
+    if (unit->active)
+        list_take(wam, wam->active, &wam->active_count, slot);
+    list_take(wam, wam->all, &wam->all_count, slot);
+    unindex(wam, unit);
+    rill_load_window_clear(&wam->load, slot);
+    rill_id_map_remove(&wam->slot_of_id, id);
+    *unit = (struct unit){0};
+    wam->free_slots[wam->free_count++] = slot;
+}
+
+int rill_wam_set_active(struct rill_wam *wam, uint32_t id, bool active, uint64_t now_ns)
+{
+    struct unit *unit = find(wam, id);
+
+    advance(wam, now_ns);
+    if (unit == NULL)
+        return -ENOENT;
+    if (unit->active == active)
+        return 0;
+    unit->active = active;
+    if (active) {
+        unit->used_ns = wam->now_ns;
+        list_put(wam, wam->active, &wam->active_count, slot_of(wam, unit));
+    } else {
+        list_take(wam, wam->active, &wam->active_count, slot_of(wam, unit));
+    }
+    reindex(wam, unit);
+    return 0;
+}
+
+/* Choice */
+
+static struct unit *unit_of_rank(const struct rill_wam *wam, uint32_t rank)
+{
+    return &wam->units[wam->slot_of_rank[rank]];
+}
+
+/* In the demand's own quantum some fit and some don't; in any above all do, and the lowest of it
+ * has the least room, as far as quanta tell. */
+static struct unit *best_fit(const struct rill_wam *wam, uint64_t need)
+{
+    uint32_t quantum, rank;
+
+    if (need >> wam->room_shift >= ROOM_QUANTA)
+        return NULL;
+    quantum = (uint32_t)(need >> wam->room_shift);
+    rank = rill_rank_index_rank(&wam->by_room, quantum, 0);
+    for (int looked = 0; rank != RILL_RANK_NONE && looked < LOOK_AT; looked++) {
+        if (fits(wam, unit_of_rank(wam, rank), need))
+            return unit_of_rank(wam, rank);
+        rank = rill_rank_index_rank(&wam->by_room, quantum, rank + 1);
+    }
+    quantum = rill_rank_index_quantum(&wam->by_room, quantum + 1);
+    if (quantum == RILL_RANK_NONE)
+        return NULL;
+    return unit_of_rank(wam, rill_rank_index_rank(&wam->by_room, quantum, 0));
+}
+
+static struct unit *least_utilized(const struct rill_wam *wam)
+{
+    uint32_t step = rill_rank_index_quantum(&wam->by_step, 0);
+    struct unit *best = NULL;
+    double best_utilization = 0;
+    uint32_t rank;
+
+    if (step == RILL_RANK_NONE)
+        return NULL;
+    rank = rill_rank_index_rank(&wam->by_step, step, 0);
+    for (int looked = 0; rank != RILL_RANK_NONE && looked < LOOK_AT; looked++) {
+        struct unit *unit = unit_of_rank(wam, rank);
+        double utilization = utilization_of(wam, unit);
+
+        if (best == NULL || utilization < best_utilization) {
+            best = unit;
+            best_utilization = utilization;
+        }
+        rank = rill_rank_index_rank(&wam->by_step, step, rank + 1);
+    }
+    return best;
+}
+
+static bool is_holder(const uint32_t *holders, uint32_t n, uint32_t id)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        if (holders[i] == id)
+            return true;
+    }
+    return false;
+}
+
+static struct unit *highest_score(const struct rill_wam *wam, uint64_t need,
+                                  const uint32_t *holders, uint32_t n)
+{
+    struct unit *best = best_fit(wam, need);
+    double best_score = 0;
+
+    if (best == NULL) /* then no holder fits either, but for one that best_fit did not look at */
+        best_score = -1;
+    else
+        best_score =
+            utilization_of(wam, best) + (is_holder(holders, n, best->id) ? wam->config.alpha : 0);
+    for (uint32_t i = 0; i < n; i++) {
+        struct unit *unit = find(wam, holders[i]);
+        double score;
+
+        if (unit == NULL || !fits(wam, unit, need))
+            continue;
+        score = utilization_of(wam, unit) + wam->config.alpha;
+        if (score > best_score || (score == best_score && unit->id < best->id)) {
+            best = unit;
+            best_score = score;
+        }
+    }
+    return best;
+}
+
+uint32_t rill_wam_choose(struct rill_wam *wam, uint64_t demand_bps, const uint32_t *holders,
+                         uint32_t holder_count, uint64_t now_ns, bool *overload)
+{
+    uint64_t need = demand_bps / BPS_PER_BYTE + (demand_bps % BPS_PER_BYTE != 0);
+    struct unit *unit = NULL;
+
+    assert(holder_count <= RILL_WAM_HOLDERS_MAX);
+    advance(wam, now_ns);
+    *overload = false;
+    if (wam->config.placement == RILL_PLACEMENT_PACK)
+        unit = highest_score(wam, need, holders, holder_count);
+    if (unit == NULL) {
+        unit = least_utilized(wam);
+        if (unit == NULL) {
+            wam->counters.no_unit++;
+            return 0;
+        }
+        *overload = !fits(wam, unit, need);
+    }
+    wam->counters.choices++;
+    wam->counters.overloads += *overload;
+    return unit->id;
+}
+
+/* Measuring */
+
+void rill_wam_assign(struct rill_wam *wam, uint32_t id, uint64_t demand_bps,
+                     struct rill_wam_pending *pending, uint64_t now_ns)
+{
+    struct unit *unit = find(wam, id);
+    unsigned __int128 bytes = (unsigned __int128)demand_bps * wam->expect_scale >> EXPECT_SHIFT;
+
+    advance(wam, now_ns);
+    *pending = (struct rill_wam_pending){0};
+    if (unit == NULL)
+        return;
+    rill_load_window_expect(&wam->load, slot_of(wam, unit),
+                            bytes < UINT32_MAX ? (uint32_t)bytes : UINT32_MAX, pending);
+    reindex(wam, unit);
+}
+
+void rill_wam_drained(struct rill_wam *wam, uint32_t id, uint32_t wire_bytes,
+                      struct rill_wam_pending *pending, uint64_t now_ns)
+{
+    struct unit *unit = find(wam, id);
+
+    advance(wam, now_ns);
+    if (unit == NULL) {
+        *pending = (struct rill_wam_pending){0};
+        return;
+    }
+    unit->used_ns = wam->now_ns;
+    rill_load_window_drained(&wam->load, slot_of(wam, unit), wire_bytes);
+    if (pending->bytes > 0)
+        rill_load_window_settle(&wam->load, slot_of(wam, unit), wire_bytes, pending);
+    reindex(wam, unit);
+}
+
+void rill_wam_flowlet_end(struct rill_wam *wam, uint32_t id, struct rill_wam_pending *pending,
+                          uint64_t now_ns)
+{
+    struct unit *unit = find(wam, id);
+
+    advance(wam, now_ns);
+    if (unit != NULL && pending->bytes > 0) {
+        rill_load_window_settle(&wam->load, slot_of(wam, unit), pending->bytes, pending);
+        reindex(wam, unit);
+    }
+    *pending = (struct rill_wam_pending){0};
+}
+
+/* Looking */
+
+uint64_t rill_wam_load_bps(struct rill_wam *wam, uint32_t id, uint64_t now_ns)
+{
+    struct unit *unit = find(wam, id);
+
+    advance(wam, now_ns);
+    return unit == NULL ? 0 : load_of(wam, unit) * BPS_PER_BYTE;
+}
+
+double rill_wam_utilization(struct rill_wam *wam, uint32_t id, uint64_t now_ns)
+{
+    struct unit *unit = find(wam, id);
+
+    advance(wam, now_ns);
+    return unit == NULL ? 0 : utilization_of(wam, unit);
+}
+
+void rill_wam_totals(struct rill_wam *wam, uint64_t now_ns, uint64_t *load_bps,
+                     uint64_t *capacity_bps)
+{
+    advance(wam, now_ns);
+    *load_bps = 0;
+    *capacity_bps = 0;
+    for (uint32_t i = 0; i < wam->active_count; i++) {
+        struct unit *unit = &wam->units[wam->active[i]];
+
+        *load_bps += load_of(wam, unit) * BPS_PER_BYTE;
+        *capacity_bps += unit->capacity * BPS_PER_BYTE;
+    }
+}
+
+bool rill_wam_all_above(struct rill_wam *wam, double share, uint64_t now_ns)
+{
+    uint32_t lowest;
+
+    advance(wam, now_ns);
+    lowest = rill_rank_index_quantum(&wam->by_step, 0);
+    return lowest == RILL_RANK_NONE || lowest > (uint32_t)(share * STEPS_TO_ONE);
+}
+
+uint64_t rill_wam_idle_ns(const struct rill_wam *wam, uint32_t id, uint64_t now_ns)
+{
+    struct unit *unit = find(wam, id);
+
+    return unit == NULL || now_ns < unit->used_ns ? 0 : now_ns - unit->used_ns;
+}
+
+bool rill_wam_is_active(const struct rill_wam *wam, uint32_t id)
+{
+    struct unit *unit = find(wam, id);
+
+    return unit != NULL && unit->active;
+}
+
+uint32_t rill_wam_active_count(const struct rill_wam *wam)
+{
+    return wam->active_count;
+}
+
+uint32_t rill_wam_active_at(const struct rill_wam *wam, uint32_t i)
+{
+    return i < wam->active_count ? wam->units[wam->active[i]].id : 0;
+}
+
+uint32_t rill_wam_unit_count(const struct rill_wam *wam)
+{
+    return wam->all_count;
+}
+
+uint32_t rill_wam_unit_at(const struct rill_wam *wam, uint32_t i)
+{
+    return i < wam->all_count ? wam->units[wam->all[i]].id : 0;
+}
+
+/* Replica targets */
+
+uint32_t rill_wam_targets(const struct rill_wam *wam, struct rill_rng *rng,
+                          enum rill_replica_choice choice, uint32_t k, uint32_t except_unit,
+                          uint32_t *targets)
+{
+    uint32_t except = position(wam, wam->active, wam->active_count, except_unit);
+    bool excepts = rill_wam_active_at(wam, except) == except_unit && except_unit != 0;
+    uint32_t candidates = wam->active_count - excepts;
+    uint32_t ranks[RILL_SAMPLE_MAX];
+
+    assert(k < RILL_SAMPLE_MAX);
+    if (k >= candidates || choice == RILL_REPLICA_DETERMINISTIC) {
+        k = k < candidates ? k : candidates;
+        for (uint32_t i = 0; i < k; i++)
+            ranks[i] = i + 1;
+    } else {
+        rill_rank_sampler_draw(&wam->sampler, rng, candidates, k, ranks);
+    }
+    for (uint32_t i = 0; i < k; i++) {
+        uint32_t place = ranks[i] - 1;
+
+        targets[i] = rill_wam_active_at(wam, place + (excepts && place >= except));
+    }
+    return k;
+}

@@ -1,0 +1,48 @@
+/* The Geneve options that carry a frame's metadata; for geneve.c and its test. The table is in
+ * docs/wire-format.md. */
+#ifndef RILL_LIB_FRAME_GENEVE_OPTIONS_H
+#define RILL_LIB_FRAME_GENEVE_OPTIONS_H
+
+#include "lib/frame/geneve.h"
+
+enum {
+    RILL_GENEVE_LAYOUT = 1,         /* version of the options' layout */
+    RILL_GENEVE_OPTIONS_MAX = 252,  /* bytes of all options: 63 words */
+    RILL_GENEVE_OPTION_HEADER = 4,  /* class, type, length */
+    RILL_GENEVE_CRITICAL = 1 << 7,  /* in an option's type: who does not know it must drop */
+    RILL_GENEVE_LENGTH_MASK = 0x1f, /* in words, without the option's header */
+};
+
+/* One option per group of fields. The type on the wire is this number with the critical bit. */
+enum rill_geneve_option {
+    RILL_OPTION_FRAME = 1, /* layout version, type, flags, side, src, dst, epoch */
+    RILL_OPTION_FLOW,
+    RILL_OPTION_TERM,
+    RILL_OPTION_CLOCK,
+    RILL_OPTION_STEP, /* step, window */
+    RILL_OPTION_NEXT_TERM,
+    RILL_OPTION_NEXT_UNIT,
+    RILL_OPTION_GRANTED_TERM,
+    RILL_OPTION_INGRESS, /* ingress_ns, ingress_id, wire_bytes, first_sport, first_dport */
+    RILL_OPTION_CHAIN,   /* 0 to 4 entries of 12 bytes */
+    RILL_OPTION_TARGETS, /* 0 to 7 of 4 bytes */
+    RILL_OPTION_STATE,   /* state_offset, state_bytes, the bytes, zeros up to a word */
+    RILL_OPTION_POOL,
+    RILL_OPTION_COUNT,
+    RILL_OPTIONS
+};
+
+/* Whether the type is one, its counts are in range, its flags fit, and `data_bytes` behind the
+ * metadata may be: OK, TYPE or VALUE. */
+enum rill_geneve_result rill_geneve_check(const struct rill_frame *f, uint32_t data_bytes);
+
+/* Writes the options that f's type uses; f has passed rill_geneve_check(). Returns their length,
+ * at most RILL_GENEVE_OPTIONS_MAX. vni is not among them: it is in the Geneve header. */
+uint32_t rill_geneve_options_write(const struct rill_frame *f, uint8_t *to);
+
+/* Reads `bytes` of options (a multiple of 4) into f; what the type does not use is zero. On
+ * anything but OK f is undefined. Checks all but what rill_geneve_check() does. */
+enum rill_geneve_result rill_geneve_options_read(const uint8_t *from, uint32_t bytes,
+                                                 struct rill_frame *f);
+
+#endif

@@ -1,0 +1,202 @@
+/* A step: one packet processed, and its change on the way to the output logger. */
+#include "lib/packet/parse.h"
+#include "nf-runtime/unit_internal.h"
+
+/* True if the packet's clock was not processed yet; then marks it. A clock older than the window may
+ * have been processed, so it counts as if it had been (rule "dedup"). */
+static bool window_admit(struct tag *tag, uint64_t clock)
+{
+    uint64_t behind;
+
+    if (clock > tag->clock) {
+        uint64_t ahead = clock - tag->clock;
+
+        tag->window = ahead < 64 ? (tag->window << ahead) | 1 : 1;
+        tag->clock = clock;
+        return true;
+    }
+    behind = tag->clock - clock;
+    if (behind >= 64 || (tag->window >> behind & 1)) {
+        if (RILL_MUTANT(dedup))
+            return true;
+        return false;
+    }
+    tag->window |= UINT64_C(1) << behind;
+    return true;
+}
+
+/* Fills what the NF sees. False if the packet can't be read here (it could at the controller). */
+static bool show(struct rill_unit *u, struct flow *flow, struct rte_mbuf *m, struct rill_pkt *pkt)
+{
+    struct rill_frame *f = rill_frame(m);
+
+    if (rill_parse(m, f->wire_bytes, &pkt->view) != RILL_PARSE_OK)
+        return false;
+    if (pkt->view.flags & RILL_VIEW_LATER_FRAGMENT) {
+        pkt->view.source.port = f->first_sport;
+        pkt->view.destination.port = f->first_dport;
+    }
+    pkt->m = m;
+    pkt->side = (enum rill_side)f->side;
+    pkt->time_ns = f->ingress_ns;
+    pkt->wire_bytes = f->wire_bytes;
+    pkt->is_new = flow->tag.step == 0;
+    pkt->state = flow->state;
+    pkt->dirty_low = UINT32_MAX;
+    pkt->dirty_high = 0;
+    pkt->nf = u->config.nf;
+    return true;
+}
+
+static void send_full(struct rill_unit *u, struct flow *flow, uint32_t dst)
+{
+    struct rte_mbuf *m = unit_message(u, RILL_FRAME_FULL, dst, flow->node.flow);
+    struct rill_frame *f;
+
+    if (m == NULL)
+        return;
+    f = rill_frame(m);
+    f->term = flow->tag.term;
+    f->step = flow->tag.step;
+    f->clock = flow->tag.clock;
+    f->window = flow->tag.window;
+    f->granted_term = flow->granted;
+    if (rill_body_append(m, u->config.pool, flow->state, u->state_bytes) != 0) {
+        rte_pktmbuf_free(m);
+        u->n.messages_no_mbuf++;
+        return;
+    }
+    u->n.fulls_sent++;
+    unit_send(u, m);
+}
+
+/* Puts the bytes [low, high) of the state on the change; where they do not fit, the whole state goes
+ * ahead in a frame of its own. */
+static void attach_state(struct rill_unit *u, struct flow *flow, struct rill_frame *f, uint32_t low,
+                         uint32_t high)
+{
+    if (flow->next_full && !RILL_MUTANT(first_full)) {
+        low = 0;
+        high = u->state_bytes;
+        f->flags |= RILL_FLAG_FULL;
+    }
+    if (low >= high)
+        return;
+    if (high - low > RILL_INLINE_STATE) {
+        f->flags = (f->flags & ~RILL_FLAG_FULL) | RILL_FLAG_ELSEWHERE;
+        send_full(u, flow, u->config.output_logger);
+        return;
+    }
+    f->state_offset = low;
+    f->state_bytes = high - low;
+    memcpy(f->state, flow->state + low, high - low);
+}
+
+/* A packet that the NF drops still sends its change: the frame goes on without it. */
+static void strip_packet(struct rte_mbuf *m)
+{
+    rte_pktmbuf_free(m->next);
+    m->next = NULL;
+    m->nb_segs = 1;
+    m->data_len = 0;
+    m->pkt_len = 0;
+}
+
+static void send_change(struct rill_unit *u, struct flow *flow, struct rte_mbuf *m,
+                        const struct rill_pkt *pkt, enum rill_verdict verdict)
+{
+    struct rill_frame *f = rill_frame(m);
+    /* "Known" was said by the controller of the frame's epoch; a newer one may not know. */
+    bool alias_known = (f->flags & RILL_FLAG_ALIAS_KNOWN) && f->epoch == u->epoch;
+
+    f->type = RILL_FRAME_CHANGE;
+    f->flags = alias_known ? RILL_FLAG_ALIAS_KNOWN : 0;
+    f->src = u->config.id;
+    f->dst = u->config.output_logger;
+    f->epoch = u->epoch;
+    f->side = pkt->side == RILL_INSIDE ? RILL_OUTSIDE : RILL_INSIDE;
+    f->term = flow->granted;
+    f->step = flow->tag.step;
+    f->clock = flow->tag.clock;
+    f->window = flow->tag.window;
+    f->chain_len = 0;
+    f->target_count = 0;
+    f->state_bytes = 0;
+    f->state_offset = 0;
+    if (verdict == RILL_FORWARD) {
+        f->flags |= RILL_FLAG_PACKET;
+    } else {
+        strip_packet(m);
+        u->n.dropped_nf++;
+    }
+    attach_state(u, flow, f, pkt->dirty_low, pkt->dirty_high);
+    flow->next_full = false;
+    unit_send(u, m);
+}
+
+static void report_step(struct rill_unit *u, struct flow *flow, uint64_t clock,
+                        const struct rill_frame *f)
+{
+    struct rill_unit_step step = {.unit = u->config.id,
+                                  .flow = flow->node.flow,
+                                  .term = flow->granted,
+                                  .step = flow->tag.step,
+                                  .clock = clock,
+                                  .ingress_id = f->ingress_id,
+                                  .before = u->before,
+                                  .after = flow->state};
+
+    u->step_hook(u->step_hook_arg, &step);
+}
+
+void commit_process(struct rill_unit *u, struct flow *flow, struct rte_mbuf *m)
+{
+    struct rill_frame *f = rill_frame(m);
+    struct rill_pkt pkt;
+    enum rill_verdict verdict;
+    uint64_t clock = f->clock;
+
+    if (!window_admit(&flow->tag, clock)) {
+        unit_drop(m, &u->n.dropped_late_or_duplicate);
+        return;
+    }
+    if (!show(u, flow, m, &pkt)) {
+        unit_drop(m, &u->n.dropped_unit_parse);
+        return;
+    }
+    if (u->step_hook != NULL)
+        memcpy(u->before, flow->state, u->state_bytes);
+    verdict = rill_nf_process(u->config.nf, &pkt);
+    flow->tag.term = flow->granted;
+    flow->tag.step++;
+    flow->last_step_ns = u->now_ns;
+    flow->last_ns = u->now_ns;
+    u->n.packets_processed++;
+    u->n.bytes_processed += f->wire_bytes;
+    if (f->target_count > 0) {
+        flow->target_count = f->target_count;
+        memcpy(flow->targets, f->targets, sizeof(flow->targets));
+    }
+    if (u->step_hook != NULL)
+        report_step(u, flow, clock, f);
+    send_change(u, flow, m, &pkt, verdict);
+    replicate_after_step(u, flow);
+}
+
+void commit_on_request_full(struct rill_unit *u, const struct rill_frame *f)
+{
+    struct flow *flow = store_find(u, f->flow);
+    struct rte_mbuf *m;
+
+    if (flow != NULL && flow->has_state) {
+        send_full(u, flow, f->src);
+        return;
+    }
+    if (flow != NULL && flow->segments != NULL)
+        return; /* it is on its way to us: the logger asks again */
+    m = unit_message(u, RILL_FRAME_NO_FULL, f->src, f->flow);
+    if (m != NULL) {
+        u->n.no_fulls_sent++;
+        unit_send(u, m);
+    }
+}

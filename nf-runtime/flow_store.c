@@ -1,0 +1,176 @@
+/* Entries for flows: made on first mention, forgotten only on the controller's word and after they
+ * were idle longer than any frame lives (rule "grace"). Segments (terms waited for) hang on them. */
+#include "nf-runtime/unit_internal.h"
+
+int store_init(struct rill_unit *u)
+{
+    size_t head = RTE_ALIGN_CEIL(sizeof(struct flow), 8);
+
+    if (rill_flow_map_init(&u->flows, u->config.flows_max) != 0 ||
+        rill_slab_init(&u->flow_slab, head + 2 * (size_t)u->state_bytes, u->config.flows_max) ||
+        rill_slab_init(&u->segment_slab, sizeof(struct segment), u->config.flows_max))
+        return -1;
+    u->gaps = rill_timer_wheel_create(4096, 16 * 1000);
+    u->questions = rill_timer_wheel_create(1024, 250 * 1000);
+    u->slow = rill_timer_wheel_create(1024, 64 * 1000 * 1000);
+    return u->gaps == NULL || u->questions == NULL || u->slow == NULL ? -1 : 0;
+}
+
+static void stash_free(struct segment *g)
+{
+    for (struct rte_mbuf *m = g->stash, *next; m != NULL; m = next) {
+        next = rill_frame(m)->link;
+        rte_pktmbuf_free(m);
+    }
+}
+
+void store_fini(struct rill_unit *u)
+{
+    for (uint32_t i = 0; u->flows.buckets != NULL && i <= u->flows.mask; i++)
+        for (struct rill_map_node *node = u->flows.buckets[i]; node != NULL; node = node->next)
+            for (struct segment *g = ((struct flow *)node)->segments; g != NULL; g = g->next)
+                stash_free(g);
+    rill_flow_map_fini(&u->flows);
+    rill_slab_fini(&u->flow_slab);
+    rill_slab_fini(&u->segment_slab);
+    rill_timer_wheel_destroy(u->gaps);
+    rill_timer_wheel_destroy(u->questions);
+    rill_timer_wheel_destroy(u->slow);
+}
+
+struct flow *store_find(const struct rill_unit *u, uint64_t number)
+{
+    return (struct flow *)rill_flow_map_find(&u->flows, number, 0);
+}
+
+struct flow *store_get(struct rill_unit *u, uint64_t number)
+{
+    struct flow *flow = store_find(u, number);
+
+    if (flow == NULL) {
+        flow = rill_slab_get(&u->flow_slab);
+        if (flow == NULL)
+            return NULL;
+        flow->node.flow = number;
+        flow->state = (uint8_t *)flow + RTE_ALIGN_CEIL(sizeof(struct flow), 8);
+        rill_flow_map_insert(&u->flows, &flow->node);
+        rill_timer_arm(u->slow, &flow->keep_timer, u->now_ns + u->config.keep_ns);
+    }
+    flow->last_ns = u->now_ns;
+    return flow;
+}
+
+/* The flow may have been idle for long: ask the controller whether it is still needed here. */
+void store_keep_due(struct rill_unit *u, struct flow *flow)
+{
+    struct rte_mbuf *m;
+
+    if (flow->last_ns + u->config.keep_ns > u->now_ns) {
+        rill_timer_arm(u->slow, &flow->keep_timer, flow->last_ns + u->config.keep_ns);
+        return;
+    }
+    rill_timer_arm(u->slow, &flow->keep_timer, u->now_ns + u->config.keep_ns);
+    m = unit_message(u, RILL_FRAME_NEED, u->config.controller, flow->node.flow);
+    if (m == NULL)
+        return;
+    rill_frame(m)->term = flow->granted;
+    rill_frame(m)->next_unit = u->config.id;
+    unit_send(u, m);
+}
+
+void store_on_forget(struct rill_unit *u, const struct rill_frame *f)
+{
+    struct flow *flow = store_find(u, f->flow);
+
+    if (flow == NULL || flow->granted >= f->term ||
+        flow->last_ns + u->config.keep_ns > u->now_ns ||
+        (flow->segments != NULL && f->term != UINT64_MAX))
+        return;
+    while (flow->segments != NULL)
+        store_drop_segment(u, flow->segments, &u->n.dropped_forgotten);
+    rill_timer_stop(u->gaps, &flow->push_timer);
+    rill_timer_stop(u->slow, &flow->keep_timer);
+    rill_flow_map_remove(&u->flows, &flow->node);
+    rill_slab_put(&u->flow_slab, flow);
+    u->n.flows_forgotten++;
+}
+
+static void set_chain(struct segment *g, const struct rill_chain_entry *chain, uint8_t len)
+{
+    g->chain_len = len;
+    g->chain_at = 0;
+    memcpy(g->chain, chain, len * sizeof(chain[0]));
+}
+
+/* The flow's segment for `term`, made if need be; NULL if there is no memory. A chain of length 0 is
+ * one that is not known. */
+struct segment *store_segment(struct rill_unit *u, struct flow *flow, uint64_t term,
+                              const struct rill_chain_entry *chain, uint8_t chain_len)
+{
+    struct segment **at = &flow->segments, *g;
+
+    while (*at != NULL && (*at)->term < term)
+        at = &(*at)->next;
+    g = *at;
+    if (g != NULL && g->term == term) {
+        if (g->chain_len == 0 && chain_len > 0)
+            set_chain(g, chain, chain_len);
+        return g;
+    }
+    g = rill_slab_get(&u->segment_slab);
+    if (g == NULL)
+        return NULL;
+    g->flow = flow;
+    g->term = term;
+    set_chain(g, chain, chain_len);
+    g->next = *at;
+    *at = g;
+    rill_timer_arm(u->questions, &g->timer, u->now_ns + u->config.pull_timeout_ns);
+    return g;
+}
+
+/* Takes the segment out and frees it; its packets are dropped and counted. */
+void store_drop_segment(struct rill_unit *u, struct segment *g, uint64_t *packet_counter)
+{
+    struct segment **at = &g->flow->segments;
+
+    while (*at != g)
+        at = &(*at)->next;
+    *at = g->next;
+    rill_timer_stop(u->questions, &g->timer);
+    u->stashed -= g->stashed;
+    *packet_counter += g->stashed;
+    stash_free(g);
+    rill_slab_put(&u->segment_slab, g);
+}
+
+/* Holds a packet, in order of its clock; a second one of the same clock is a duplicate. */
+void stash_put(struct rill_unit *u, struct segment *g, struct rte_mbuf *m)
+{
+    uint64_t clock = rill_frame(m)->clock;
+    struct rte_mbuf **at = &g->stash;
+
+    if (g->stashed >= u->config.stash_packets_per_flow ||
+        u->stashed >= u->config.stash_packets_per_unit) {
+        unit_drop(m, &u->n.dropped_stash_full);
+        return;
+    }
+    if (g->stash_tail != NULL && rill_frame(g->stash_tail)->clock < clock)
+        at = &rill_frame(g->stash_tail)->link;
+    while (*at != NULL && rill_frame(*at)->clock < clock)
+        at = &rill_frame(*at)->link;
+    if (*at != NULL && rill_frame(*at)->clock == clock) {
+        unit_drop(m, &u->n.dropped_late_or_duplicate);
+        return;
+    }
+    if (RILL_MUTANT(stash_forgets) && g->stashed > 0) {
+        rte_pktmbuf_free(m);
+        return;
+    }
+    rill_frame(m)->link = *at;
+    if (*at == NULL)
+        g->stash_tail = m;
+    *at = m;
+    g->stashed++;
+    u->stashed++;
+}

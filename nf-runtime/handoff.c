@@ -1,0 +1,481 @@
+/* Who owns a flow, and how that changes. docs/protocol.md says why each step is there; the rule names
+ * in quotes are those of the protocol's model. */
+#include "nf-runtime/unit_internal.h"
+
+enum { PULL_BACKOFF_MAX = 3 }; /* doublings */
+
+static void take(struct rill_unit *u, struct flow *flow, uint64_t term, const struct tag *tag,
+                 const struct rill_chain_entry *chain, uint8_t chain_len);
+static void ask(struct rill_unit *u, struct segment *g);
+
+static bool is_birth(const struct rill_chain_entry *e)
+{
+    return e->term == RILL_BIRTH_TERM;
+}
+
+static struct segment *find_segment(const struct flow *flow, uint64_t term)
+{
+    struct segment *g = flow->segments;
+
+    while (g != NULL && g->term != term)
+        g = g->next;
+    return g;
+}
+
+/* FINAL to whom we passed the flow on. The state may be left out where the receiver is thought to
+ * hold this very version: only a hint, it asks if it does not. */
+static void send_final(struct rill_unit *u, struct flow *flow, bool with_state)
+{
+    struct rte_mbuf *m;
+    struct rill_frame *f;
+
+    if (!flow->has_state)
+        return;
+    m = unit_message(u, RILL_FRAME_FINAL, flow->passed_unit, flow->node.flow);
+    if (m == NULL)
+        return;
+    f = rill_frame(m);
+    f->term = flow->tag.term;
+    f->step = flow->tag.step;
+    f->clock = flow->tag.clock;
+    f->window = flow->tag.window;
+    f->granted_term = flow->granted;
+    f->next_term = flow->passed_term;
+    f->next_unit = flow->passed_unit;
+    f->chain[0] = (struct rill_chain_entry){.term = flow->granted, .unit = u->config.id};
+    f->chain_len = 1;
+    for (uint8_t i = 0; i < flow->chain_len && f->chain_len < RILL_CHAIN_MAX; i++)
+        f->chain[f->chain_len++] = flow->chain[i];
+    if (with_state) {
+        f->flags |= RILL_FLAG_STATE;
+        if (rill_body_append(m, u->config.pool, flow->state, u->state_bytes) != 0) {
+            u->n.messages_no_mbuf++;
+            rte_pktmbuf_free(m);
+            return;
+        }
+    } else {
+        u->n.finals_without_state++;
+    }
+    u->n.finals_sent++;
+    unit_send(u, m);
+}
+
+/* We stop being owner; the copy stays here, pinned until the controller says otherwise ("pin"). */
+static void pass_on(struct rill_unit *u, struct flow *flow, uint64_t term, uint32_t unit)
+{
+    if (!RILL_MUTANT(move_first))
+        flow->owning = false;
+    flow->passed_term = term;
+    flow->passed_unit = unit;
+    u->n.handoffs_out++;
+    send_final(u, flow, !replicate_held_by(flow, unit));
+}
+
+/* We own a term and were given packets of a later one: MOVE is implied ("implied"). Whoever comes
+ * right after us in the later term's chain is our successor. */
+static void implied(struct rill_unit *u, struct flow *flow)
+{
+    const struct segment *g = flow->segments;
+    uint64_t term = g->term;
+    uint32_t unit = u->config.id;
+
+    if (g->chain_len == 0 || RILL_MUTANT(implied))
+        return;
+    for (uint8_t i = 0; i < g->chain_len; i++) {
+        const struct rill_chain_entry *e = &g->chain[i];
+
+        if (e->term > flow->granted && e->term < term) {
+            term = e->term;
+            unit = e->unit;
+        }
+    }
+    pass_on(u, flow, term, unit);
+}
+
+/* The flow is born here: nothing came before. Clocks begin at the flow's number. */
+static void fresh(struct rill_unit *u, struct flow *flow, uint64_t term)
+{
+    struct tag tag = {.clock = flow->node.flow - 1, .window = UINT64_MAX};
+    struct rill_chain_entry birth = {.term = RILL_BIRTH_TERM};
+
+    memset(flow->state, 0, u->state_bytes);
+    u->n.flows_born++;
+    take(u, flow, term, &tag, &birth, 1);
+}
+
+/* Two stashes, each in order of clock, into one. A clock in both is a duplicate. */
+static struct rte_mbuf *merge(struct rill_unit *u, struct rte_mbuf *a, struct rte_mbuf *b)
+{
+    struct rte_mbuf *head = NULL, **at = &head;
+
+    while (a != NULL && b != NULL) {
+        uint64_t ca = rill_frame(a)->clock, cb = rill_frame(b)->clock;
+        struct rte_mbuf **least = ca <= cb ? &a : &b;
+        struct rte_mbuf *m = *least;
+
+        *least = rill_frame(m)->link;
+        if (ca == cb) {
+            unit_drop(m, &u->n.dropped_late_or_duplicate);
+            continue;
+        }
+        *at = m;
+        at = &rill_frame(m)->link;
+    }
+    *at = a != NULL ? a : b;
+    return head;
+}
+
+/* Takes the packets of all segments up to `term` out, in order of clock, and frees the segments. Of
+ * the segment of `term` itself, *own is left (its fields only). */
+static struct rte_mbuf *take_stash(struct rill_unit *u, struct flow *flow, uint64_t term,
+                                   struct segment *own)
+{
+    struct rte_mbuf *all = NULL;
+    struct segment *g;
+
+    *own = (struct segment){0};
+    while ((g = flow->segments) != NULL && g->term <= term) {
+        if (g->term == term)
+            *own = *g;
+        u->stashed -= g->stashed;
+        all = merge(u, all, g->stash);
+        g->stash = NULL;
+        g->stashed = 0;
+        store_drop_segment(u, g, &u->n.dropped_superseded);
+    }
+    return all;
+}
+
+/* We become owner of `term`, with flow->state as of `tag`; what was held is processed at once. */
+static void take(struct rill_unit *u, struct flow *flow, uint64_t term, const struct tag *tag,
+                 const struct rill_chain_entry *chain, uint8_t chain_len)
+{
+    struct segment own;
+    struct rte_mbuf *m = take_stash(u, flow, term, &own);
+
+    flow->tag = *tag;
+    flow->has_state = true;
+    flow->owning = true;
+    flow->next_full = true;
+    flow->granted = term;
+    flow->passed_unit = 0;
+    flow->passed_term = 0;
+    if (own.chain_len > 0) {
+        chain = own.chain;
+        chain_len = own.chain_len;
+    }
+    flow->chain_len = chain_len;
+    memcpy(flow->chain, chain, chain_len * sizeof(chain[0]));
+    for (struct rte_mbuf *next; m != NULL; m = next) {
+        next = rill_frame(m)->link;
+        rill_frame(m)->link = NULL;
+        commit_process(u, flow, m);
+    }
+    if (own.next_term != 0)
+        pass_on(u, flow, own.next_term, own.next_unit);
+    else if (flow->segments != NULL)
+        implied(u, flow);
+    if (flow->segments != NULL && !flow->owning)
+        handoff_start(u, flow);
+}
+
+/* Our replica is just what the term's first packet wants: its clock is one below, nothing before it
+ * is missing ("dense"), and that packet was stamped by the controller itself ("direct"). */
+static bool replica_fits(const struct flow *flow, const struct segment *g)
+{
+    if (!flow->has_replica || g->first_clock == 0)
+        return false;
+    if (!RILL_MUTANT(tag_check) && flow->replica.clock != g->first_clock - 1)
+        return false;
+    return flow->replica.window == UINT64_MAX || RILL_MUTANT(dense);
+}
+
+static void take_replica(struct rill_unit *u, struct flow *flow, uint64_t term,
+                         const struct rill_chain_entry *chain, uint8_t chain_len)
+{
+    struct tag tag = flow->replica;
+
+    memcpy(flow->state, flow_replica_state(u, flow), u->state_bytes);
+    take(u, flow, term, &tag, chain, chain_len);
+}
+
+/* Can the lowest term that waits begin? Only that one: terms are begun in order. */
+void handoff_start(struct rill_unit *u, struct flow *flow)
+{
+    struct segment *g = flow->segments;
+
+    if (g == NULL || flow->owning || g->chain_len == 0)
+        return;
+    if (is_birth(&g->chain[0])) {
+        fresh(u, flow, g->term);
+        return;
+    }
+    if (replica_fits(flow, g)) {
+        take_replica(u, flow, g->term, NULL, 0);
+        return;
+    }
+    if (g->tries == 0 && g->chain[0].unit == u->config.id)
+        ask(u, g);
+}
+
+static void send_where(struct rill_unit *u, const struct segment *g)
+{
+    struct rte_mbuf *m =
+        unit_message(u, RILL_FRAME_WHERE, u->config.controller, g->flow->node.flow);
+
+    if (m == NULL)
+        return;
+    rill_frame(m)->term = g->term;
+    u->n.where_sent++;
+    unit_send(u, m);
+}
+
+/* Asks along the chain, newest first ("walk"); every other time the controller too ("where"). May
+ * begin the term, and so free the segment. */
+static void ask(struct rill_unit *u, struct segment *g)
+{
+    const struct rill_chain_entry *e;
+    struct rte_mbuf *m;
+    struct rill_frame *f;
+
+    g->tries++;
+    if (g->chain_len == 0 || g->tries % 2 == 0)
+        send_where(u, g);
+    if (g->chain_at >= g->chain_len)
+        return;
+    e = &g->chain[g->chain_at];
+    if (is_birth(e)) {
+        fresh(u, g->flow, g->term);
+        return;
+    }
+    m = unit_message(u, RILL_FRAME_PULL, e->unit, g->flow->node.flow);
+    if (m == NULL)
+        return;
+    f = rill_frame(m);
+    f->term = e->term;
+    f->next_term = g->term;
+    f->next_unit = u->config.id;
+    f->chain_len = g->chain_len - g->chain_at - 1;
+    memcpy(f->chain, e + 1, f->chain_len * sizeof(f->chain[0]));
+    u->n.pulls_sent++;
+    unit_send(u, m);
+}
+
+void handoff_segment_due(struct rill_unit *u, struct segment *g)
+{
+    struct flow *flow = g->flow;
+    uint64_t term = g->term;
+    uint32_t doublings;
+
+    ask(u, g);
+    g = find_segment(flow, term);
+    if (g == NULL)
+        return;
+    doublings = g->tries < PULL_BACKOFF_MAX ? g->tries : PULL_BACKOFF_MAX;
+    rill_timer_arm(u->questions, &g->timer,
+                   u->now_ns + (u->config.pull_timeout_ns << doublings));
+}
+
+static void forward(struct rill_unit *u, const struct flow *flow, struct rte_mbuf *m)
+{
+    struct rill_frame *f = rill_frame(m);
+
+    f->type = RILL_FRAME_FORWARDED;
+    f->flags = RILL_FLAG_PACKET;
+    f->src = u->config.id;
+    f->dst = flow->passed_unit;
+    f->term = flow->passed_term;
+    f->target_count = 0;
+    f->chain_len = 1;
+    f->chain[0] = (struct rill_chain_entry){.term = flow->granted, .unit = u->config.id};
+    u->n.packets_forwarded++;
+    unit_send(u, m);
+}
+
+/* A packet of a term that we own, owned, or have gone past. */
+static void on_late(struct rill_unit *u, struct flow *flow, struct rte_mbuf *m)
+{
+    if (flow->owning || (RILL_MUTANT(late_apply) && flow->has_state))
+        commit_process(u, flow, m);
+    else if (flow->segments != NULL)
+        stash_put(u, flow->segments, m);
+    else if (flow->passed_unit != 0)
+        forward(u, flow, m);
+    else
+        unit_drop(m, &u->n.dropped_late_or_duplicate);
+}
+
+/* A packet of a term that we have not begun. */
+static void on_ahead(struct rill_unit *u, struct flow *flow, struct rte_mbuf *m)
+{
+    const struct rill_frame *f = rill_frame(m);
+    uint64_t term = f->term, clock = f->clock;
+    bool direct = f->type == RILL_FRAME_DATA;
+    bool moved = direct && (f->flags & RILL_FLAG_MOVED);
+    bool by_gap = (f->flags & RILL_FLAG_BY_GAP) != 0;
+    struct segment *g = store_segment(u, flow, term, f->chain, f->chain_len);
+
+    if (g == NULL) {
+        unit_drop(m, &u->n.dropped_unit_flows_full);
+        return;
+    }
+    if (direct && (g->first_clock == 0 || clock < g->first_clock))
+        g->first_clock = clock;
+    stash_put(u, g, m);
+    if (flow->owning)
+        implied(u, flow);
+    handoff_start(u, flow);
+    if (!moved)
+        return;
+    if (flow->granted >= term) {
+        u->n.moved_in_seamless++;
+        u->n.moved_in_seamless_by_gap += by_gap;
+    } else {
+        u->n.moved_in_held++;
+    }
+}
+
+void handoff_on_data(struct rill_unit *u, struct rte_mbuf *m)
+{
+    struct rill_frame *f = rill_frame(m);
+    struct flow *flow = store_get(u, f->flow);
+
+    f->link = NULL;
+    if (flow == NULL) {
+        unit_drop(m, &u->n.dropped_unit_flows_full);
+        return;
+    }
+    if (f->term > flow->granted) {
+        on_ahead(u, flow, m);
+        return;
+    }
+    if (f->type == RILL_FRAME_DATA && (f->flags & RILL_FLAG_MOVED) && f->term == flow->granted) {
+        /* FINAL came before the packet: it does not wait. */
+        u->n.moved_in_seamless++;
+        u->n.moved_in_seamless_by_gap += (f->flags & RILL_FLAG_BY_GAP) != 0;
+    }
+    on_late(u, flow, m);
+}
+
+/* A term that is ahead of us goes on to another: remember it, and get the state if we are asked. */
+static void moved_ahead(struct rill_unit *u, struct flow *flow, const struct rill_frame *f,
+                        uint32_t to, bool pull)
+{
+    struct segment *g = store_segment(u, flow, f->term, f->chain, f->chain_len);
+
+    if (g == NULL)
+        return;
+    if (g->next_term <= f->next_term) {
+        g->next_term = f->next_term;
+        g->next_unit = to;
+    }
+    if (flow->owning)
+        implied(u, flow);
+    else if (g->chain_len > 0 && is_birth(&g->chain[0]) && g == flow->segments)
+        fresh(u, flow, f->term);
+    else if (g->tries == 0 && pull)
+        ask(u, g);
+}
+
+/* MOVE and PULL: the term f->term, which we had, have or shall have, goes on to f->next_term. A
+ * question is judged by the term that it asks for, not by one that is only awaited ("skip"). */
+void handoff_on_move(struct rill_unit *u, const struct rill_frame *f)
+{
+    bool pull = f->type == RILL_FRAME_PULL;
+    uint32_t to = f->next_unit;
+    struct flow *flow = store_get(u, f->flow);
+
+    if (flow == NULL)
+        return;
+    if (pull)
+        u->n.pulls_answered++;
+    if (f->term > flow->granted) {
+        moved_ahead(u, flow, f, to, pull);
+        return;
+    }
+    if (f->term != flow->granted && f->next_term <= flow->granted)
+        return;
+    if (flow->owning) {
+        pass_on(u, flow, f->next_term, to);
+    } else if (flow->passed_unit == 0 || f->next_term >= flow->passed_term) {
+        flow->passed_term = f->next_term;
+        flow->passed_unit = to;
+        send_final(u, flow, pull || !replicate_held_by(flow, to));
+    }
+}
+
+/* FINAL without the state, and we do not hold that version: ask for it. */
+static void ask_for_state(struct rill_unit *u, struct flow *flow, const struct rill_frame *f)
+{
+    struct rte_mbuf *m;
+
+    if (store_segment(u, flow, f->next_term, f->chain, f->chain_len) == NULL)
+        return;
+    m = unit_message(u, RILL_FRAME_PULL, f->src, flow->node.flow);
+    if (m == NULL)
+        return;
+    rill_frame(m)->term = f->granted_term;
+    rill_frame(m)->next_term = f->next_term;
+    rill_frame(m)->next_unit = u->config.id;
+    u->n.pulls_sent++;
+    unit_send(u, m);
+}
+
+void handoff_on_final(struct rill_unit *u, struct rte_mbuf *m)
+{
+    struct rill_frame *f = rill_frame(m);
+    struct tag tag = {f->term, f->step, f->clock, f->window};
+    struct flow *flow = store_get(u, f->flow);
+    uint64_t term = f->next_term;
+
+    if (flow == NULL)
+        return;
+    if (RILL_MUTANT(forterm) && flow->segments != NULL && !flow->owning)
+        term = flow->segments->term;
+    if (term <= flow->granted)
+        return; /* an old one: the term that it grants has begun */
+    if (f->flags & RILL_FLAG_STATE) {
+        if (rte_pktmbuf_pkt_len(m) != u->state_bytes ||
+            rill_body_read(m, 0, flow->state, u->state_bytes) != 0) {
+            u->n.messages_malformed++;
+            return;
+        }
+        take(u, flow, term, &tag, f->chain, f->chain_len);
+        return;
+    }
+    if (flow->has_replica && tag_equal(&flow->replica, &tag))
+        take_replica(u, flow, term, f->chain, f->chain_len);
+    else
+        ask_for_state(u, flow, f);
+}
+
+static uint8_t chain_find(const struct rill_frame *f, const struct rill_chain_entry *e)
+{
+    for (uint8_t i = 0; e != NULL && i < f->chain_len; i++)
+        if (f->chain[i].term == e->term && f->chain[i].unit == e->unit)
+            return i;
+    return 0;
+}
+
+/* The controller's answer to WHERE. */
+void handoff_on_chain(struct rill_unit *u, const struct rill_frame *f)
+{
+    struct flow *flow = store_find(u, f->flow);
+    struct segment *g = flow != NULL ? find_segment(flow, f->term) : NULL;
+    const struct rill_chain_entry *now;
+
+    if (g == NULL)
+        return;
+    if (f->flags & RILL_FLAG_REFUSED) { /* the flow went on, or ended, without us */
+        store_drop_segment(u, g, &u->n.dropped_superseded);
+        return;
+    }
+    if (f->chain_len == 0)
+        return;
+    now = g->chain_at < g->chain_len ? &g->chain[g->chain_at] : NULL;
+    g->chain_at = chain_find(f, now);
+    g->chain_len = f->chain_len;
+    memcpy(g->chain, f->chain, sizeof(g->chain));
+    if (is_birth(&g->chain[g->chain_at]))
+        ask(u, g);
+}

@@ -1,0 +1,105 @@
+/* What nf_*.c share about an instance; nobody else includes it. */
+#ifndef RILL_NF_RUNTIME_NF_IMPL_H
+#define RILL_NF_RUNTIME_NF_IMPL_H
+
+#include "nf-runtime/nf_host.h"
+
+enum {
+    RILL_NF_POOL_ADDRESSES_MAX = 4096, /* so that an index fits into 32 bits */
+    RILL_NF_PRIVATE_BYTES_MAX = 1 << 30,
+    RILL_NF_TABLE_BYTES_MAX = 60000
+};
+
+struct rill_table {
+    struct rill_nf *nf;
+    const char *name;
+    enum rill_scope scope;
+    enum rill_access access;
+    uint32_t bytes;
+    uint32_t offset; /* per-flow: of the value in the flow's block */
+    uint8_t *global; /* global: the value; else NULL */
+#ifdef RILL_CHECK_PUTS
+    uint8_t *global_copy; /* as init left it */
+#endif
+};
+
+struct rill_pool {
+    struct rill_nf *nf;
+    const char *name;
+    enum rill_proto proto;
+    uint8_t family;
+    uint16_t port_low, port_high;
+    uint32_t addresses;
+    uint8_t (*addr)[16];
+    /* Leased and not taken: a ring of indexes. */
+    uint32_t *ring;
+    uint32_t ring_size; /* a power of two, or 0 before the first lease */
+    uint32_t head, count;
+};
+
+struct rill_nf {
+    const struct rill_nf_descriptor *descriptor;
+    void *private_memory;
+    bool in_init;
+    struct rill_error error; /* the first line that the NF, or a function that it called, gave */
+    uint32_t state_bytes;
+    unsigned tables_n, pools_n, counters_n;
+    struct rill_table tables[RILL_NF_TABLES_MAX];
+    struct rill_pool pools[RILL_NF_POOLS_MAX];
+    const char *counter_names[RILL_NF_COUNTERS_MAX];
+    uint64_t counters[RILL_NF_COUNTERS_MAX];
+    /* The endpoint that the packet at hand has taken; pool NULL: none. */
+    struct rill_pool *taken_pool;
+    uint32_t taken_index;
+    struct rill_endpoint taken;
+#ifdef RILL_CHECK_PUTS
+    uint8_t *before; /* the flow's block as the packet found it */
+    uint8_t *put;    /* for each byte of the block: whether it was put */
+#endif
+};
+
+/* A bug of the NF: a line on stderr, then abort(). */
+__attribute__((noreturn, format(printf, 2, 3))) void rill_nf_bug(const struct rill_nf *nf,
+                                                                 const char *format, ...);
+
+/* nf_state.c */
+void rill_nf_state_fini(struct rill_nf *nf);
+void rill_nf_mark_dirty(struct rill_pkt *pkt, size_t offset, size_t bytes);
+
+/* The check of puts (nf_check.c): nothing at all where RILL_CHECK_PUTS is not defined. */
+#ifdef RILL_CHECK_PUTS
+int rill_nf_check_init(struct rill_nf *nf); /* after init; 0 or -ENOMEM */
+void rill_nf_check_fini(struct rill_nf *nf);
+void rill_nf_check_begin(struct rill_nf *nf, const struct rill_pkt *pkt);
+void rill_nf_check_end(struct rill_nf *nf, const struct rill_pkt *pkt);
+#else
+static inline int rill_nf_check_init(struct rill_nf *nf)
+{
+    (void)nf;
+    return 0;
+}
+
+static inline void rill_nf_check_fini(struct rill_nf *nf)
+{
+    (void)nf;
+}
+
+static inline void rill_nf_check_begin(struct rill_nf *nf, const struct rill_pkt *pkt)
+{
+    (void)nf;
+    (void)pkt;
+}
+
+static inline void rill_nf_check_end(struct rill_nf *nf, const struct rill_pkt *pkt)
+{
+    (void)nf;
+    (void)pkt;
+}
+#endif
+
+/* nf_pool.c */
+void rill_nf_pools_fini(struct rill_nf *nf);
+/* After a packet that took an endpoint: true if its flow declared it; else it goes back. */
+bool rill_nf_pool_settle(struct rill_nf *nf, const struct rill_pkt *pkt);
+
+#endif

@@ -1,0 +1,72 @@
+/* Endpoints for the NF's pools: leased in blocks from the controller, before the last one is gone.
+ * Requests are numbered, and only the answer to the last one is taken: a doubled grant gives
+ * nothing. */
+#include "nf-runtime/unit_internal.h"
+
+static void request(struct rill_unit *u, unsigned pool)
+{
+    struct pool_lease *lease = &u->pools[pool];
+    struct rte_mbuf *m = unit_message(u, RILL_FRAME_POOL_REQUEST, u->config.controller, 0);
+
+    rill_timer_arm(u->questions, &lease->timer, u->now_ns + u->config.retry_ns);
+    if (!lease->outstanding) {
+        lease->number++;
+        lease->outstanding = true;
+    }
+    if (m == NULL)
+        return;
+    rill_frame(m)->pool = pool;
+    rill_frame(m)->count = u->config.pool_block;
+    rill_frame(m)->clock = lease->number;
+    u->n.pool_requests++;
+    unit_send(u, m);
+}
+
+/* Called after every burst: asks for pools that run low and have not been asked for. */
+void pool_refill(struct rill_unit *u)
+{
+    for (unsigned i = 0; i < u->pool_count; i++)
+        if (rill_nf_pool_free(u->config.nf, i) < (u->config.pool_block + 1) / 2 &&
+            !rill_timer_armed(&u->pools[i].timer))
+            request(u, i);
+}
+
+/* No answer yet, or the pool was dry when we last asked. */
+void pool_due(struct rill_unit *u, struct pool_lease *lease)
+{
+    unsigned pool = (unsigned)(lease - u->pools);
+
+    if (lease->outstanding ||
+        rill_nf_pool_free(u->config.nf, pool) < (u->config.pool_block + 1) / 2)
+        request(u, pool);
+}
+
+void pool_on_grant(struct rill_unit *u, struct rte_mbuf *m)
+{
+    const struct rill_frame *f = rill_frame(m);
+    struct pool_lease *lease = &u->pools[f->pool];
+    uint32_t indexes[64];
+    uint32_t at = 0;
+
+    if (f->pool >= u->pool_count || rte_pktmbuf_pkt_len(m) != f->count * sizeof(indexes[0])) {
+        u->n.messages_malformed++;
+        return;
+    }
+    if (!lease->outstanding || f->clock != lease->number)
+        return;
+    while (at < f->count) {
+        uint32_t n = RTE_MIN(f->count - at, (uint32_t)RTE_DIM(indexes));
+
+        if (rill_body_read(m, at * sizeof(indexes[0]), indexes, n * sizeof(indexes[0])) != 0 ||
+            rill_nf_pool_give(u->config.nf, f->pool, indexes, n) != 0) {
+            u->n.messages_malformed++;
+            return;
+        }
+        at += n;
+    }
+    lease->outstanding = false;
+    u->n.pool_grants++;
+    /* A dry pool is asked again only after a while; the armed timer says so. */
+    if (f->count > 0)
+        rill_timer_stop(u->questions, &lease->timer);
+}

@@ -1,0 +1,156 @@
+/* Replication in the gaps (SNF, 5.2): after half of T without a packet the owner pushes the flow's
+ * state to the targets that the controller named, and the tag alone to its output logger, which so
+ * notices a lost tail ("sync"). Entries for one peer share a frame. */
+#include "nf-runtime/unit_internal.h"
+
+void replicate_after_step(struct rill_unit *u, struct flow *flow)
+{
+    if (!rill_timer_armed(&flow->push_timer))
+        rill_timer_arm(u->gaps, &flow->push_timer, u->now_ns + u->config.flowlet_timeout_ns / 2);
+}
+
+/* True if `unit` was sent the very version that we hold. */
+bool replicate_held_by(const struct flow *flow, uint32_t unit)
+{
+    if (!tag_equal(&flow->pushed, &flow->tag))
+        return false;
+    for (uint8_t i = 0; i < flow->pushed_count; i++)
+        if (flow->pushed_to[i] == unit)
+            return true;
+    return false;
+}
+
+static void send_batch(struct rill_unit *u, uint32_t i)
+{
+    unit_send(u, u->batch[i].m);
+    u->n.replica_frames++;
+    u->batch[i] = u->batch[--u->batches];
+}
+
+/* The frame that is being filled for this peer; NULL if there is no buffer. */
+static struct rte_mbuf *batch_for(struct rill_unit *u, uint32_t unit, uint32_t bytes)
+{
+    struct rte_mbuf *m;
+
+    for (uint32_t i = 0; i < u->batches; i++) {
+        if (u->batch[i].unit != unit)
+            continue;
+        if (rte_pktmbuf_pkt_len(u->batch[i].m) + bytes <= REPLICA_FRAME_BYTES)
+            return u->batch[i].m;
+        send_batch(u, i);
+        break;
+    }
+    if (u->batches == PEERS_BATCHED_MAX)
+        send_batch(u, 0);
+    m = unit_message(u, RILL_FRAME_REPLICA, unit, 0);
+    if (m != NULL)
+        u->batch[u->batches++] = (struct replica_batch){.unit = unit, .m = m};
+    return m;
+}
+
+static void push_to(struct rill_unit *u, struct flow *flow, uint32_t unit)
+{
+    struct rill_replica_entry entry = {.flow = flow->node.flow,
+                                       .term = flow->tag.term,
+                                       .step = flow->tag.step,
+                                       .clock = flow->tag.clock,
+                                       .window = flow->tag.window,
+                                       .state_bytes = u->state_bytes};
+    struct rte_mbuf *m = batch_for(u, unit, sizeof(entry) + u->state_bytes);
+    uint32_t before;
+
+    if (m == NULL)
+        return;
+    before = rte_pktmbuf_pkt_len(m);
+    if (rill_body_append(m, u->config.pool, &entry, sizeof(entry)) != 0 ||
+        rill_body_append(m, u->config.pool, flow->state, u->state_bytes) != 0) {
+        /* Half an entry is no use, and the receiver stops at it. */
+        rte_pktmbuf_trim(m, (uint16_t)(rte_pktmbuf_pkt_len(m) - before));
+        u->n.messages_no_mbuf++;
+        return;
+    }
+    flow->pushed_to[flow->pushed_count++] = unit;
+    u->n.state_pushes++;
+}
+
+static void send_sync(struct rill_unit *u, const struct flow *flow)
+{
+    struct rte_mbuf *m =
+        unit_message(u, RILL_FRAME_SYNC, u->config.output_logger, flow->node.flow);
+    struct rill_frame *f;
+
+    if (m == NULL)
+        return;
+    f = rill_frame(m);
+    f->term = flow->tag.term;
+    f->step = flow->tag.step;
+    f->clock = flow->tag.clock;
+    f->window = flow->tag.window;
+    u->n.syncs_sent++;
+    unit_send(u, m);
+}
+
+/* The flow's timer ran out: it may have had packets since. */
+void replicate_due(struct rill_unit *u, struct flow *flow)
+{
+    uint64_t half_ns = u->config.flowlet_timeout_ns / 2;
+
+    if (flow->last_step_ns + half_ns > u->now_ns) {
+        rill_timer_arm(u->gaps, &flow->push_timer, flow->last_step_ns + half_ns);
+        return;
+    }
+    if (!flow->owning || tag_equal(&flow->pushed, &flow->tag))
+        return;
+    flow->pushed = flow->tag;
+    flow->pushed_count = 0;
+    send_sync(u, flow);
+    for (uint8_t i = 0; u->config.proactive && i < flow->target_count; i++)
+        if (flow->targets[i] != u->config.id)
+            push_to(u, flow, flow->targets[i]);
+}
+
+void replicate_flush(struct rill_unit *u)
+{
+    while (u->batches > 0)
+        send_batch(u, 0);
+}
+
+static void take_entry(struct rill_unit *u, const struct rill_replica_entry *entry,
+                       struct rte_mbuf *m, uint32_t offset)
+{
+    struct tag tag = {entry->term, entry->step, entry->clock, entry->window};
+    struct flow *flow = store_get(u, entry->flow);
+
+    if (flow == NULL) {
+        u->n.replicas_refused++;
+        return;
+    }
+    if (!RILL_MUTANT(replica_newer) &&
+        (tag.term < flow->granted ||
+         (flow->has_replica && !tag_newer(&tag, &flow->replica))))
+        return;
+    if (rill_body_read(m, offset, flow_replica_state(u, flow), u->state_bytes) != 0)
+        return;
+    flow->replica = tag;
+    flow->has_replica = true;
+    u->n.replicas_taken++;
+    handoff_start(u, flow);
+}
+
+void replicate_on_replica(struct rill_unit *u, struct rte_mbuf *m)
+{
+    struct rill_replica_entry entry;
+    uint32_t at = 0, end = rte_pktmbuf_pkt_len(m);
+
+    while (at < end) {
+        if (rill_body_read(m, at, &entry, sizeof(entry)) != 0 ||
+            entry.state_bytes != u->state_bytes ||
+            end - at - sizeof(entry) < u->state_bytes) {
+            u->n.messages_malformed++;
+            return;
+        }
+        at += sizeof(entry);
+        take_entry(u, &entry, m, at);
+        at += u->state_bytes;
+    }
+}

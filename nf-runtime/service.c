@@ -1,0 +1,114 @@
+/* The queue at a unit: packets wait here for their service time, so that a unit never works more than
+ * what was leased of it. MOVE and PULL take their place in the queue behind the flow's packets that
+ * came before them, and cost nothing. */
+#include "nf-runtime/unit_internal.h"
+
+enum { MESSAGE_ROOM = 1024 }; /* places that packets can't take */
+
+static void head_changed(struct service *s)
+{
+    const struct service_entry *e = &s->ring[s->head & s->mask];
+
+    if (s->count == 0) {
+        s->head_done_ns = UINT64_MAX;
+        return;
+    }
+    if (e->cost_bytes != 0 && s->share == 0) {
+        s->head_done_ns = UINT64_MAX;
+        return;
+    }
+    s->head_done_ns = s->busy_until_ns > e->arrival_ns ? s->busy_until_ns : e->arrival_ns;
+    s->head_done_ns += (e->cost_bytes * s->ns_per_byte_q24) >> 24;
+}
+
+int service_init(struct rill_unit *u)
+{
+    struct service *s = &u->service;
+    uint32_t places = 1024;
+
+    while (places < u->config.queue_packets + MESSAGE_ROOM)
+        places *= 2;
+    s->ring = calloc(places, sizeof(s->ring[0]));
+    s->mask = places - 1;
+    s->head_done_ns = UINT64_MAX;
+    return s->ring == NULL ? -1 : 0;
+}
+
+void service_fini(struct rill_unit *u)
+{
+    struct service *s = &u->service;
+
+    for (; s->ring != NULL && s->count > 0; s->count--)
+        rte_pktmbuf_free(s->ring[s->head++ & s->mask].m);
+    free(s->ring);
+    s->ring = NULL;
+}
+
+void service_put(struct rill_unit *u, struct rte_mbuf *m)
+{
+    struct service *s = &u->service;
+    bool packet = rill_frame_has_packet(m);
+    struct service_entry *e = &s->ring[(s->head + s->count) & s->mask];
+
+    if (packet && s->packets >= u->config.queue_packets) {
+        unit_drop(m, &u->n.dropped_unit_queue_full);
+        return;
+    }
+    if (s->count > s->mask) {
+        unit_drop(m, &u->n.messages_no_mbuf);
+        return;
+    }
+    *e = (struct service_entry){
+        .m = m, .arrival_ns = u->now_ns, .cost_bytes = packet ? rill_frame(m)->wire_bytes : 0};
+    s->packets += packet;
+    if (s->count++ == 0)
+        head_changed(s);
+}
+
+/* The next frame whose service is done by now, NULL if there is none. */
+struct rte_mbuf *service_pop(struct rill_unit *u)
+{
+    struct service *s = &u->service;
+    struct rte_mbuf *m;
+
+    if (s->head_done_ns > u->now_ns)
+        return NULL;
+    m = s->ring[s->head & s->mask].m;
+    s->busy_until_ns = s->head_done_ns;
+    s->head++;
+    s->count--;
+    s->packets -= rill_frame_has_packet(m);
+    head_changed(s);
+    return m;
+}
+
+/* SHARE from the resource manager: numbered, so that a late one can not undo a newer one. */
+void service_set_share(struct rill_unit *u, struct rte_mbuf *m)
+{
+    const struct rill_frame *f = rill_frame(m);
+    struct service *s = &u->service;
+    struct rte_mbuf *ack;
+    double bps;
+
+    if (f->count > 1000 || f->next_unit != u->config.controller) {
+        u->n.messages_malformed++;
+        return;
+    }
+    if (f->clock > s->share_number) {
+        s->share_number = f->clock;
+        s->share = f->count;
+        bps = (double)u->config.capacity_bps * f->count / 1000;
+        s->ns_per_byte_q24 = f->count ? (uint64_t)(8e9 / bps * (1 << 24)) : 0;
+        /* What stood still while there was no share starts now, not in the past. */
+        if (s->head_done_ns == UINT64_MAX && s->busy_until_ns < u->now_ns)
+            s->busy_until_ns = u->now_ns;
+        head_changed(s);
+    }
+    ack = unit_message(u, RILL_FRAME_SHARE_ACK, f->src, 0);
+    if (ack == NULL)
+        return;
+    rill_frame(ack)->clock = f->clock;
+    rill_frame(ack)->next_unit = f->next_unit;
+    rill_frame(ack)->count = f->count;
+    unit_send(u, ack);
+}

@@ -1,0 +1,272 @@
+#include "nf-runtime/unit_internal.h"
+
+#include <errno.h>
+
+
+/* A message without a body, NULL (counted) if there is no buffer: it is then as if the network had
+ * lost it, and the protocol repeats what matters. */
+struct rte_mbuf *unit_message(struct rill_unit *u, enum rill_frame_type type, uint32_t dst,
+                              uint64_t flow)
+{
+    struct rte_mbuf *m = rill_frame_new(u->config.pool, type, u->config.id, dst);
+
+    if (m == NULL) {
+        u->n.messages_no_mbuf++;
+        return NULL;
+    }
+    rill_frame(m)->epoch = u->epoch;
+    rill_frame(m)->vni = u->config.vni;
+    rill_frame(m)->flow = flow;
+    return m;
+}
+
+void unit_send(struct rill_unit *u, struct rte_mbuf *m)
+{
+    rill_outbox_put(rill_frame(m)->dst == u->config.id ? &u->self : u->out, m);
+}
+
+/* Frees a frame and counts why. */
+void unit_drop(struct rte_mbuf *m, uint64_t *counter)
+{
+    (*counter)++;
+    rte_pktmbuf_free(m);
+}
+
+/* Every role adopts the highest epoch that it sees ("adopt"). False: an older controller's frame. */
+bool unit_adopt_epoch(struct rill_unit *u, const struct rill_frame *f)
+{
+    if (f->epoch > u->epoch)
+        u->epoch = f->epoch;
+    return f->epoch == u->epoch;
+}
+
+static void drop_stale(struct rill_unit *u, struct rte_mbuf *m, uint64_t *packet_counter)
+{
+    unit_drop(m, rill_frame_has_packet(m) ? packet_counter : &u->n.messages_unknown);
+}
+
+/* A frame whose turn in the queue has come. */
+static void serve(struct rill_unit *u, struct rte_mbuf *m)
+{
+    struct rill_frame *f = rill_frame(m);
+    bool current = unit_adopt_epoch(u, f);
+
+    if (f->type == RILL_FRAME_DATA || f->type == RILL_FRAME_FORWARDED) {
+        if (current)
+            handoff_on_data(u, m);
+        else
+            unit_drop(m, &u->n.dropped_old_epoch);
+        return;
+    }
+    if (current || f->type == RILL_FRAME_PULL)
+        handoff_on_move(u, f);
+    rte_pktmbuf_free(m);
+}
+
+static void serve_all(struct rill_unit *u)
+{
+    struct rte_mbuf *m;
+
+    while ((m = service_pop(u)) != NULL)
+        serve(u, m);
+}
+
+/* Messages that do not queue. */
+static void handle_message(struct rill_unit *u, struct rte_mbuf *m)
+{
+    const struct rill_frame *f = rill_frame(m);
+
+    unit_adopt_epoch(u, f);
+    switch (f->type) {
+    case RILL_FRAME_FINAL:
+        handoff_on_final(u, m);
+        break;
+    case RILL_FRAME_REPLICA:
+        replicate_on_replica(u, m);
+        break;
+    case RILL_FRAME_REQUEST_FULL:
+        commit_on_request_full(u, f);
+        break;
+    case RILL_FRAME_FORGET:
+        store_on_forget(u, f);
+        break;
+    case RILL_FRAME_CHAIN:
+        handoff_on_chain(u, f);
+        break;
+    case RILL_FRAME_POOL_GRANT:
+        pool_on_grant(u, m);
+        break;
+    case RILL_FRAME_SHARE:
+        service_set_share(u, m);
+        break;
+    default:
+        u->n.messages_unknown++;
+        break;
+    }
+    rte_pktmbuf_free(m);
+}
+
+static void receive(struct rill_unit *u, struct rte_mbuf *m)
+{
+    const struct rill_frame *f = rill_frame(m);
+
+    if (f->dst != u->config.id) {
+        drop_stale(u, m, &u->n.dropped_wrong_incarnation);
+        return;
+    }
+    switch (f->type) {
+    case RILL_FRAME_DATA:
+    case RILL_FRAME_FORWARDED:
+        u->n.packets_in++;
+        service_put(u, m);
+        break;
+    case RILL_FRAME_MOVE:
+    case RILL_FRAME_PULL:
+        service_put(u, m);
+        break;
+    default:
+        handle_message(u, m);
+        break;
+    }
+}
+
+/* What we sent to ourselves is received before anything else happens. */
+static void receive_own(struct rill_unit *u)
+{
+    for (uint32_t i = 0; i < u->self.count; i++)
+        receive(u, u->self.frames[i]);
+    u->self.count = 0;
+}
+
+static void begin(struct rill_unit *u, uint64_t now_ns, struct rill_outbox *out)
+{
+    u->now_ns = now_ns;
+    u->out = out;
+}
+
+static void finish(struct rill_unit *u)
+{
+    do {
+        receive_own(u);
+        serve_all(u);
+    } while (u->self.count > 0);
+    replicate_flush(u);
+    pool_refill(u);
+}
+
+void rill_unit_recv(struct rill_unit *u, struct rte_mbuf **frames, uint32_t n, uint64_t now_ns,
+                    struct rill_outbox *out)
+{
+    begin(u, now_ns, out);
+    for (uint32_t i = 0; i < n; i++) {
+        if (i + 1 < n)
+            rte_prefetch0(rill_frame(frames[i + 1]));
+        receive(u, frames[i]);
+    }
+    finish(u);
+}
+
+static void fire_questions(struct rill_unit *u)
+{
+    struct rill_timer *t;
+
+    while ((t = rill_timer_pop(u->questions, u->now_ns)) != NULL) {
+        uintptr_t at = (uintptr_t)t;
+
+        if (at >= (uintptr_t)u->pools && at < (uintptr_t)(u->pools + RILL_NF_POOLS_MAX))
+            pool_due(u, RTE_PTR_SUB(t, offsetof(struct pool_lease, timer)));
+        else
+            handoff_segment_due(u, RTE_PTR_SUB(t, offsetof(struct segment, timer)));
+        receive_own(u);
+    }
+}
+
+void rill_unit_tick(struct rill_unit *u, uint64_t now_ns, struct rill_outbox *out)
+{
+    struct rill_timer *t;
+
+    begin(u, now_ns, out);
+    serve_all(u);
+    while ((t = rill_timer_pop(u->gaps, now_ns)) != NULL)
+        replicate_due(u, RTE_PTR_SUB(t, offsetof(struct flow, push_timer)));
+    fire_questions(u);
+    while ((t = rill_timer_pop(u->slow, now_ns)) != NULL)
+        store_keep_due(u, RTE_PTR_SUB(t, offsetof(struct flow, keep_timer)));
+    finish(u);
+}
+
+uint64_t rill_unit_next_ns(struct rill_unit *u)
+{
+    uint64_t next_ns = u->service.head_done_ns;
+
+    next_ns = RTE_MIN(next_ns, rill_timer_wheel_next_ns(u->gaps));
+    next_ns = RTE_MIN(next_ns, rill_timer_wheel_next_ns(u->questions));
+    return RTE_MIN(next_ns, rill_timer_wheel_next_ns(u->slow));
+}
+
+struct rill_unit *rill_unit_create(const struct rill_unit_config *config, struct rill_error *err)
+{
+    struct rill_unit *u = calloc(1, sizeof(*u));
+
+    if (u == NULL)
+        goto fail;
+    u->config = *config;
+    u->state_bytes = rill_nf_state_bytes(config->nf);
+    u->pool_count = rill_nf_pool_count(config->nf);
+    u->before = malloc(u->state_bytes);
+    if (u->before == NULL || service_init(u) != 0 || store_init(u) != 0)
+        goto fail;
+    return u;
+fail:
+    rill_error_set(err, -ENOMEM, "no memory for a unit with %u flows: lower flows_max",
+                   config->flows_max);
+    rill_unit_destroy(u);
+    return NULL;
+}
+
+void rill_unit_destroy(struct rill_unit *u)
+{
+    if (u == NULL)
+        return;
+    service_fini(u);
+    store_fini(u);
+    rill_outbox_fini(&u->self);
+    free(u->before);
+    free(u);
+}
+
+const struct rill_unit_counters *rill_unit_counters(const struct rill_unit *u)
+{
+    return &u->n;
+}
+
+uint64_t rill_unit_packets_held(const struct rill_unit *u)
+{
+    return u->service.packets + u->stashed;
+}
+
+uint32_t rill_unit_flows(const struct rill_unit *u)
+{
+    return u->flows.count;
+}
+
+bool rill_unit_flow_info(const struct rill_unit *u, uint64_t number,
+                         struct rill_unit_flow_info *info)
+{
+    const struct flow *flow = store_find(u, number);
+
+    if (flow == NULL)
+        return false;
+    *info = (struct rill_unit_flow_info){.owner = flow->owning,
+                                         .term = flow->granted,
+                                         .step = flow->tag.step,
+                                         .state = flow->state};
+    return true;
+}
+
+void rill_unit_set_step_hook(struct rill_unit *u,
+                             void (*hook)(void *arg, const struct rill_unit_step *step), void *arg)
+{
+    u->step_hook = hook;
+    u->step_hook_arg = arg;
+}

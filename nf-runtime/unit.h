@@ -1,0 +1,124 @@
+/* A compute unit's core: hosts one NF, keeps the state of the flows that it owns or has copies of,
+ * and moves that state when the controller moves a flow. Sans-IO: frames and the time go in, frames
+ * come out. Knows nothing of how flows are assigned, of other deployments, or of what a fabric is.
+ *
+ * What it promises (docs/protocol.md; SNF, sections 5 and 6, and what was missing there):
+ *  - a packet is processed on the state left by the flow's step before, wherever that was, or held;
+ *  - no packet is processed twice; a flow has at most one owner in a term;
+ *  - every step's change goes to the output logger with the packet, before the packet can leave;
+ *  - the capacity that is leased of it is all that is used: packets queue for their service time.
+ *
+ * Not thread-safe: one thread per unit.
+ */
+#ifndef RILL_NF_RUNTIME_UNIT_H
+#define RILL_NF_RUNTIME_UNIT_H
+
+#include "lib/base/error.h"
+#include "lib/frame/outbox.h"
+#include "nf-runtime/nf_host.h"
+
+struct rill_unit;
+
+struct rill_unit_config {
+    uint32_t id;            /* role id: this incarnation's, never used again */
+    uint32_t output_logger; /* role id */
+    uint32_t controller;    /* role id: whom to ask for endpoints and chains */
+    uint32_t vni;
+    struct rill_nf *nf;       /* the caller's, outlives the unit */
+    struct rte_mempool *pool; /* for messages; the caller's */
+    uint64_t capacity_bps;    /* of the whole unit */
+    uint64_t flowlet_timeout_ns;
+    uint64_t pull_timeout_ns; /* wait for FINAL before asking with PULL; doubles up to 8 times */
+    uint64_t retry_ns;        /* resend of other questions */
+    uint64_t keep_ns; /* ask to forget a flow after so long without it; more than a frame's life */
+    uint32_t queue_packets;
+    uint32_t stash_packets_per_flow, stash_packets_per_unit;
+    uint32_t flows_max;
+    uint32_t pool_block; /* endpoints asked for at a time */
+    bool proactive;      /* replicate in gaps; else FINAL only */
+};
+
+/* Every counter of a unit, by the name that the outside sees. Packets that end here are those whose
+ * name begins with "dropped_". */
+#define RILL_UNIT_COUNTERS(X)                                                                      \
+    X(packets_in)            /* with a packet: DATA and FORWARDED taken in */                      \
+    X(packets_processed)     /* steps */                                                           \
+    X(bytes_processed)                                                                             \
+    X(dropped_nf)            /* the NF said so */                                                  \
+    X(dropped_unit_queue_full)                                                                     \
+    X(dropped_late_or_duplicate)                                                                   \
+    X(dropped_stash_full)    /* the flow's or the unit's bound */                                  \
+    X(dropped_unit_flows_full)                                                                     \
+    X(dropped_superseded)    /* held for a term that went on without us */                         \
+    X(dropped_forgotten)     /* held for a flow that has ended */                                  \
+    X(dropped_old_epoch)                                                                           \
+    X(dropped_wrong_incarnation)                                                                   \
+    X(dropped_unit_parse)                                                                          \
+    X(packets_forwarded)     /* late ones, on to the owner */                                      \
+    X(moved_in_seamless)     /* first packet of a term after a move, not held */                   \
+    X(moved_in_seamless_by_gap)                                                                    \
+    X(moved_in_held)                                                                               \
+    X(flows_born)                                                                                  \
+    X(handoffs_out)                                                                                \
+    X(finals_sent)                                                                                 \
+    X(finals_without_state)                                                                        \
+    X(pulls_sent)                                                                                  \
+    X(pulls_answered)                                                                              \
+    X(where_sent)                                                                                  \
+    X(state_pushes)          /* entries times targets */                                           \
+    X(replica_frames)                                                                              \
+    X(replicas_taken)                                                                              \
+    X(replicas_refused)      /* no room for the flow */                                            \
+    X(syncs_sent)                                                                                  \
+    X(fulls_sent)                                                                                  \
+    X(no_fulls_sent)                                                                               \
+    X(pool_requests)                                                                               \
+    X(pool_grants)                                                                                 \
+    X(flows_forgotten)                                                                             \
+    X(messages_unknown)      /* type or sender that makes no sense here */                         \
+    X(messages_no_mbuf)      /* not sent: no buffer; the protocol repeats it */                    \
+    X(messages_malformed)
+
+struct rill_unit_counters {
+#define X(name) uint64_t name;
+    RILL_UNIT_COUNTERS(X)
+#undef X
+};
+
+/* NULL with a line in *err. */
+struct rill_unit *rill_unit_create(const struct rill_unit_config *config, struct rill_error *err);
+/* Frees all it holds, packets included. NULL is fine. */
+void rill_unit_destroy(struct rill_unit *unit);
+
+/* Takes n frames (ownership passes in all cases). `out` gets what is to be sent. */
+void rill_unit_recv(struct rill_unit *unit, struct rte_mbuf **frames, uint32_t n, uint64_t now_ns,
+                    struct rill_outbox *out);
+/* Serves packets whose service time has passed, fires timers due by now_ns. */
+void rill_unit_tick(struct rill_unit *unit, uint64_t now_ns, struct rill_outbox *out);
+/* When tick wants to be called next; UINT64_MAX: not before something is received. */
+uint64_t rill_unit_next_ns(struct rill_unit *unit);
+
+const struct rill_unit_counters *rill_unit_counters(const struct rill_unit *unit);
+/* Packets queued for service or held for state. */
+uint64_t rill_unit_packets_held(const struct rill_unit *unit);
+uint32_t rill_unit_flows(const struct rill_unit *unit);
+
+/* For simulators: what the unit knows of a flow. False if nothing. */
+struct rill_unit_flow_info {
+    bool owner;
+    uint64_t term;
+    uint64_t step;
+    const uint8_t *state;
+};
+bool rill_unit_flow_info(const struct rill_unit *unit, uint64_t flow,
+                         struct rill_unit_flow_info *info);
+/* For simulators: called after every step, before the change is sent. */
+struct rill_unit_step {
+    uint32_t unit;
+    uint64_t flow, term, step, clock, ingress_id;
+    const uint8_t *before, *after; /* state; `before` only if a hook is set */
+};
+void rill_unit_set_step_hook(struct rill_unit *unit,
+                             void (*hook)(void *arg, const struct rill_unit_step *step), void *arg);
+
+#endif

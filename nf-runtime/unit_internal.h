@@ -1,0 +1,193 @@
+/* What the files of the unit's core share. See unit.h for what the core is.
+ *
+ *   unit.c       frames in, timers, and who handles what
+ *   service.c    the queue: capacity
+ *   flow_store.c entries for flows, their memory, when they are forgotten
+ *   handoff.c    who owns a flow, and how it changes: MOVE, PULL, FINAL, chains
+ *   commit.c     a step: the NF's work and the change for the output logger
+ *   replicate.c  pushes of state in the gaps, and what comes of them
+ */
+#ifndef RILL_NF_RUNTIME_UNIT_INTERNAL_H
+#define RILL_NF_RUNTIME_UNIT_INTERNAL_H
+
+#include "lib/base/flow_map.h"
+#include "lib/base/mutant.h"
+#include "lib/base/slab.h"
+#include "lib/base/timer_wheel.h"
+#include "lib/frame/frame.h"
+#include "nf-runtime/unit.h"
+
+enum {
+    PEERS_BATCHED_MAX = 16, /* replica frames that are being filled at a time */
+    REPLICA_FRAME_BYTES = 1900,
+};
+
+/* A version of a flow's state: what it reflects. Tags order by (term, step). */
+struct tag {
+    uint64_t term, step, clock, window;
+};
+
+static inline bool tag_newer(const struct tag *a, const struct tag *b)
+{
+    return a->term != b->term ? a->term > b->term : a->step > b->step;
+}
+
+static inline bool tag_equal(const struct tag *a, const struct tag *b)
+{
+    return a->term == b->term && a->step == b->step;
+}
+
+/* A term that this unit was given and has not begun: its packets, whom to ask, where it goes next. */
+struct segment {
+    struct segment *next; /* of the same flow, by term */
+    struct flow *flow;
+    struct rill_timer timer; /* wheel `questions` */
+    uint64_t term;
+    uint64_t first_clock; /* lowest that the controller itself stamped for this term; 0: none yet */
+    struct rte_mbuf *stash, *stash_tail; /* by clock, through rill_frame.link */
+    uint32_t stashed;
+    uint32_t tries;
+    uint64_t next_term; /* 0: goes nowhere yet */
+    uint32_t next_unit;
+    uint8_t chain_len, chain_at; /* chain_at: whom we ask now */
+    struct rill_chain_entry chain[RILL_CHAIN_MAX]; /* below this term, newest first */
+};
+
+struct flow {
+    struct rill_map_node node;
+    /* hot */
+    uint64_t granted; /* the highest term in which we owned it; 0: never */
+    struct tag tag;   /* of `state` */
+    uint64_t last_step_ns;
+    uint64_t last_ns; /* anything about this flow */
+    bool owning;
+    bool has_state; /* `state` is ours: present owner's or pinned former owner's */
+    bool next_full; /* the next change is the first of its term */
+    bool has_replica;
+    uint8_t target_count;
+    uint8_t pushed_count;
+    uint8_t chain_len;
+    struct segment *segments; /* lowest term first */
+    uint8_t *state;           /* state_bytes; then as much for the replica */
+    uint32_t targets[RILL_TARGETS_MAX];
+    /* cold */
+    struct rill_timer push_timer; /* wheel `gaps` */
+    struct rill_timer keep_timer; /* wheel `slow` */
+    struct tag replica;
+    struct tag pushed; /* the state last pushed, and to whom */
+    uint32_t pushed_to[RILL_TARGETS_MAX];
+    uint32_t passed_unit; /* who got it from us, 0: nobody */
+    uint64_t passed_term;
+    struct rill_chain_entry chain[RILL_CHAIN_MAX]; /* below `granted` */
+};
+
+struct service_entry {
+    struct rte_mbuf *m;
+    uint64_t arrival_ns;
+    uint32_t cost_bytes;
+};
+
+/* The queue of packets that wait for their share of the unit. */
+struct service {
+    struct service_entry *ring;
+    uint32_t mask, head, count;
+    uint32_t packets; /* of `count`; messages ride along for order and cost nothing */
+    uint32_t share;   /* thousandths; 0: stands still, but for messages at the head */
+    uint64_t share_number;
+    uint64_t ns_per_byte_q24; /* service time, fixed point */
+    uint64_t busy_until_ns;
+    uint64_t head_done_ns; /* when the head has been served; UINT64_MAX: never */
+};
+
+struct pool_lease {
+    uint64_t number; /* of the last request; a grant with another is stale */
+    bool outstanding;
+    struct rill_timer timer; /* wheel `questions` */
+};
+
+struct replica_batch {
+    uint32_t unit;
+    struct rte_mbuf *m;
+};
+
+struct rill_unit {
+    struct rill_unit_config config;
+    uint16_t epoch;
+    uint32_t state_bytes;
+    struct service service;
+    struct rill_flow_map flows;
+    struct rill_slab flow_slab, segment_slab;
+    struct rill_timer_wheel *gaps;      /* T / 2 */
+    struct rill_timer_wheel *questions; /* milliseconds */
+    struct rill_timer_wheel *slow;      /* seconds */
+    uint32_t stashed;
+    struct replica_batch batch[PEERS_BATCHED_MAX];
+    uint32_t batches;
+    struct pool_lease pools[RILL_NF_POOLS_MAX];
+    unsigned pool_count;
+    struct rill_outbox self; /* frames to ourselves */
+    struct rill_unit_counters n;
+    void (*step_hook)(void *arg, const struct rill_unit_step *step);
+    void *step_hook_arg;
+    uint8_t *before; /* state before a step, for the hook */
+    /* of the call at hand */
+    uint64_t now_ns;
+    struct rill_outbox *out;
+};
+
+/* unit.c */
+struct rte_mbuf *unit_message(struct rill_unit *u, enum rill_frame_type type, uint32_t dst,
+                              uint64_t flow);
+void unit_send(struct rill_unit *u, struct rte_mbuf *m);
+bool unit_adopt_epoch(struct rill_unit *u, const struct rill_frame *f);
+void unit_drop(struct rte_mbuf *m, uint64_t *counter);
+
+/* service.c */
+int service_init(struct rill_unit *u);
+void service_fini(struct rill_unit *u);
+void service_put(struct rill_unit *u, struct rte_mbuf *m);
+struct rte_mbuf *service_pop(struct rill_unit *u);
+void service_set_share(struct rill_unit *u, struct rte_mbuf *m);
+
+/* flow_store.c */
+int store_init(struct rill_unit *u);
+void store_fini(struct rill_unit *u);
+struct flow *store_find(const struct rill_unit *u, uint64_t number);
+struct flow *store_get(struct rill_unit *u, uint64_t number); /* made if need be; NULL: no room */
+void store_keep_due(struct rill_unit *u, struct flow *flow);
+void store_on_forget(struct rill_unit *u, const struct rill_frame *f);
+struct segment *store_segment(struct rill_unit *u, struct flow *flow, uint64_t term,
+                              const struct rill_chain_entry *chain, uint8_t chain_len);
+void store_drop_segment(struct rill_unit *u, struct segment *g, uint64_t *packet_counter);
+void stash_put(struct rill_unit *u, struct segment *g, struct rte_mbuf *m);
+
+static inline uint8_t *flow_replica_state(const struct rill_unit *u, const struct flow *flow)
+{
+    return flow->state + u->state_bytes;
+}
+
+/* handoff.c */
+void handoff_on_data(struct rill_unit *u, struct rte_mbuf *m);
+void handoff_on_move(struct rill_unit *u, const struct rill_frame *f);
+void handoff_on_final(struct rill_unit *u, struct rte_mbuf *m);
+void handoff_on_chain(struct rill_unit *u, const struct rill_frame *f);
+void handoff_start(struct rill_unit *u, struct flow *flow);
+void handoff_segment_due(struct rill_unit *u, struct segment *g);
+
+/* commit.c */
+void commit_process(struct rill_unit *u, struct flow *flow, struct rte_mbuf *m);
+void commit_on_request_full(struct rill_unit *u, const struct rill_frame *f);
+
+/* replicate.c */
+void replicate_after_step(struct rill_unit *u, struct flow *flow);
+void replicate_due(struct rill_unit *u, struct flow *flow);
+void replicate_flush(struct rill_unit *u);
+void replicate_on_replica(struct rill_unit *u, struct rte_mbuf *m);
+bool replicate_held_by(const struct flow *flow, uint32_t unit);
+
+/* pool_lease.c */
+void pool_refill(struct rill_unit *u);
+void pool_due(struct rill_unit *u, struct pool_lease *lease);
+void pool_on_grant(struct rill_unit *u, struct rte_mbuf *m);
+
+#endif

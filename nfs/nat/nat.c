@@ -1,0 +1,207 @@
+/* NAT with endpoint-independent mapping (RFC 4787, RFC 5382, RFC 5508): an inside endpoint gets one
+ * public endpoint, whoever it talks to, and keeps it as long as its flow lives.
+ *
+ * A flow is an inside endpoint, so a mapping is that flow's own state and no two flows share any.
+ * That no public endpoint is given out twice is the platform's business: it leases them.
+ */
+#include <arpa/inet.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <rill/nf.h>
+
+/* Addresses and ports are kept short: all of it, and the alias, ride along with a packet. */
+struct nat_flow {
+    uint8_t inside_addr[4];
+    uint8_t public_addr[4];
+    uint16_t inside_port; /* or ICMP identifier */
+    uint16_t public_port; /* 0: no mapping yet */
+    uint32_t zero;
+    uint64_t out_packets, out_bytes; /* adjacent: one direction changes one run of bytes */
+    uint64_t in_packets, in_bytes;
+};
+_Static_assert(sizeof(struct nat_flow) == 48, "README.md says so");
+
+struct nat {
+    struct rill_table *flows;
+    struct rill_pool *tcp, *udp, *icmp;
+    int mapped, pool_exhausted, no_mapping, not_public, not_rewritten;
+};
+
+static const struct rill_option nat_options[] = {
+    {"public_addresses", RILL_OPT_LIST, "", 0, 0, NULL, "198.51.100.1",
+     "IPv4 addresses that inside hosts share on the outside"},
+    {"ports", RILL_OPT_RANGE, "", 1, 65535, NULL, "1024-65535",
+     "public ports (and ICMP identifiers) to give out, on each address"},
+    {.name = NULL},
+};
+
+/* --- init ------------------------------------------------------------------------------------- */
+
+static int check_addresses(struct rill_nf *nf, const struct rill_config *config,
+                           const char *const *items, size_t n)
+{
+    const char *source = rill_config_source(config, "public_addresses");
+    struct in_addr a, b;
+
+    if (n == 0)
+        return rill_nf_error(nf, "public_addresses (%s): is empty; give at least one IPv4 address",
+                             source);
+    for (size_t i = 0; i < n; i++) {
+        if (inet_pton(AF_INET, items[i], &a) != 1)
+            return rill_nf_error(nf,
+                                 "public_addresses (%s): '%s' is not an IPv4 address; write it "
+                                 "like 198.51.100.1",
+                                 source, items[i]);
+        if (a.s_addr == 0 || ntohl(a.s_addr) >> 28 >= 14)
+            return rill_nf_error(nf,
+                                 "public_addresses (%s): '%s' is not the address of one host; give "
+                                 "unicast addresses",
+                                 source, items[i]);
+        for (size_t k = 0; k < i; k++)
+            if (inet_pton(AF_INET, items[k], &b) == 1 && a.s_addr == b.s_addr)
+                return rill_nf_error(nf, "public_addresses (%s): '%s' is there twice; remove one",
+                                     source, items[i]);
+    }
+    return 0;
+}
+
+static int nat_init(struct rill_nf *nf, const struct rill_config *config)
+{
+    struct nat *nat = rill_nf_private(nf);
+    const char *const *items;
+    size_t n = rill_config_list(config, "public_addresses", &items);
+    uint64_t low, high;
+
+    if (check_addresses(nf, config, items, n) != 0)
+        return -1;
+    rill_config_range(config, "ports", &low, &high);
+    nat->flows = rill_table_create(nf, "flows", RILL_PER_FLOW, RILL_WRITE, sizeof(struct nat_flow));
+    nat->tcp = rill_pool_create(nf, "tcp", items, n, (uint16_t)low, (uint16_t)high, RILL_TCP);
+    nat->udp = rill_pool_create(nf, "udp", items, n, (uint16_t)low, (uint16_t)high, RILL_UDP);
+    nat->icmp = rill_pool_create(nf, "icmp", items, n, (uint16_t)low, (uint16_t)high, RILL_ICMP);
+    if (nat->flows == NULL || nat->tcp == NULL || nat->udp == NULL || nat->icmp == NULL)
+        return -1;
+    nat->mapped = rill_counter(nf, "mapped");
+    nat->pool_exhausted = rill_counter(nf, "pool_exhausted");
+    nat->no_mapping = rill_counter(nf, "no_mapping");
+    nat->not_public = rill_counter(nf, "not_public");
+    nat->not_rewritten = rill_counter(nf, "not_rewritten");
+    return 0;
+}
+
+/* --- packets ---------------------------------------------------------------------------------- */
+
+static void endpoint_of(const uint8_t addr[4], uint16_t port, uint8_t proto,
+                        struct rill_endpoint *endpoint)
+{
+    memset(endpoint, 0, sizeof(*endpoint));
+    memcpy(endpoint->addr, addr, 4);
+    endpoint->port = port;
+    endpoint->family = 4;
+    endpoint->proto = proto;
+}
+
+static struct rill_pool *pool_of(const struct nat *nat, uint8_t proto)
+{
+    switch (proto) {
+    case RILL_TCP:
+        return nat->tcp;
+    case RILL_UDP:
+        return nat->udp;
+    default:
+        return nat->icmp;
+    }
+}
+
+/* Gives the flow its public endpoint. False: there is none to be had now; its next packet tries
+ * again. */
+static bool map(struct rill_nf *nf, struct nat *nat, struct rill_pkt *pkt, struct nat_flow *flow,
+                const struct rill_endpoint *inside)
+{
+    struct rill_endpoint public_end;
+
+    if (rill_pool_take(pool_of(nat, inside->proto), pkt, &public_end) != 0 ||
+        rill_flow_alias(pkt, &public_end, NULL) != 0) {
+        rill_count(nf, nat->pool_exhausted, 1);
+        return false;
+    }
+    memcpy(flow->inside_addr, inside->addr, 4);
+    memcpy(flow->public_addr, public_end.addr, 4);
+    flow->inside_port = inside->port;
+    flow->public_port = public_end.port;
+    rill_put(nat->flows, pkt, 0, offsetof(struct nat_flow, zero));
+    rill_count(nf, nat->mapped, 1);
+    return true;
+}
+
+static enum rill_verdict outwards(struct rill_nf *nf, struct nat *nat, struct rill_pkt *pkt)
+{
+    struct nat_flow *flow = rill_get(nat->flows, pkt);
+    struct rill_endpoint source, public_end;
+
+    rill_pkt_source(pkt, &source);
+    if (flow->public_port == 0 && !map(nf, nat, pkt, flow, &source))
+        return RILL_DROP;
+    endpoint_of(flow->public_addr, flow->public_port, source.proto, &public_end);
+    if (rill_pkt_set_source(pkt, &public_end) != 0) {
+        rill_count(nf, nat->not_rewritten, 1);
+        return RILL_DROP;
+    }
+    flow->out_packets++;
+    flow->out_bytes += rill_pkt_bytes(pkt);
+    rill_put(nat->flows, pkt, offsetof(struct nat_flow, out_packets), 16);
+    return RILL_FORWARD;
+}
+
+static enum rill_verdict inwards(struct rill_nf *nf, struct nat *nat, struct rill_pkt *pkt)
+{
+    struct nat_flow *flow = rill_get(nat->flows, pkt);
+    struct rill_endpoint destination, public_end, inside;
+
+    if (flow->public_port == 0) {
+        rill_count(nf, nat->no_mapping, 1);
+        return RILL_DROP;
+    }
+    rill_pkt_destination(pkt, &destination);
+    endpoint_of(flow->public_addr, flow->public_port, destination.proto, &public_end);
+    /* An outside host that addresses the inside endpoint itself finds the flow, too. */
+    if (!rill_endpoint_equal(&destination, &public_end)) {
+        rill_count(nf, nat->not_public, 1);
+        return RILL_DROP;
+    }
+    endpoint_of(flow->inside_addr, flow->inside_port, destination.proto, &inside);
+    if (rill_pkt_set_destination(pkt, &inside) != 0) {
+        rill_count(nf, nat->not_rewritten, 1);
+        return RILL_DROP;
+    }
+    flow->in_packets++;
+    flow->in_bytes += rill_pkt_bytes(pkt);
+    rill_put(nat->flows, pkt, offsetof(struct nat_flow, in_packets), 16);
+    return RILL_FORWARD;
+}
+
+static enum rill_verdict nat_process(struct rill_nf *nf, struct rill_pkt *pkt)
+{
+    struct nat *nat = rill_nf_private(nf);
+
+    return rill_pkt_from_inside(pkt) ? outwards(nf, nat, pkt) : inwards(nf, nat, pkt);
+}
+
+static const struct rill_nf_descriptor nat_descriptor = {
+    .abi = RILL_NF_ABI,
+    .name = "nat",
+    .version = "1",
+    .summary = "IPv4 NAT with endpoint-independent mapping for TCP, UDP and ICMP echo",
+    .flow_scope = RILL_FLOW_INSIDE_ENDPOINT,
+    .handles = RILL_HANDLES_TCP4 | RILL_HANDLES_UDP4 | RILL_HANDLES_ICMP4_ECHO,
+    .flags = RILL_NF_INSIDE_OPENS | RILL_NF_INVERTS,
+    .writes = RILL_WRITES_SOURCE,
+    .unhandled_passes = false, /* it would leak inside addresses */
+    .options = nat_options,
+    .instance_bytes = sizeof(struct nat),
+    .init = nat_init,
+    .process_packet = nat_process,
+};
+
+RILL_NF(&nat_descriptor);

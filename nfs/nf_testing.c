@@ -1,0 +1,241 @@
+#include "nfs/nf_testing.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "lib/config/config.h"
+#include "lib/packet/test_packets.h"
+
+enum { PAYLOAD_BYTES = 37, STEP_NS = 1000 };
+
+/* --- instances -------------------------------------------------------------------------------- */
+
+static int try_open(struct nf_bench *b, const char *name, const char *const *settings,
+                    struct rill_error *err)
+{
+    *b = (struct nf_bench){.time_ns = 1};
+    if (rill_nf_load(name, RILL_TEST_NFS, &b->image, err) != 0)
+        return -1;
+    b->config = rill_config_create(b->image.descriptor->options, err);
+    if (b->config == NULL)
+        return -1;
+    for (; *settings != NULL; settings++)
+        if (rill_config_set_pair(b->config, *settings, err) != 0)
+            return -1;
+    b->nf = rill_nf_create(b->image.descriptor, b->config, err);
+    return b->nf != NULL ? 0 : -1;
+}
+
+void nf_open(struct nf_bench *b, const char *name, const char *const *settings)
+{
+    struct rill_error err = {.text = ""};
+
+    if (try_open(b, name, settings, &err) != 0)
+        fail_msg("%s: %s", name, err.text);
+}
+
+void nf_open_file(struct nf_bench *b, const char *path)
+{
+    struct rill_config_file *file = NULL;
+    struct rill_error err = {.text = ""};
+
+    *b = (struct nf_bench){.time_ns = 1};
+    if (rill_config_file_open(path, &file, &err) != 0 ||
+        rill_nf_load(rill_config_file_nf(file), RILL_TEST_NFS, &b->image, &err) != 0)
+        fail_msg("%s", err.text);
+    b->config = rill_config_create(b->image.descriptor->options, &err);
+    if (b->config == NULL || rill_config_file_apply(file, "config", b->config, &err) != 0)
+        fail_msg("%s", err.text);
+    b->nf = rill_nf_create(b->image.descriptor, b->config, &err);
+    if (b->nf == NULL)
+        fail_msg("%s", err.text);
+    rill_config_file_close(file);
+}
+
+const char *nf_open_error(const char *name, const char *const *settings)
+{
+    static struct rill_error err;
+    struct nf_bench b;
+
+    err.text[0] = '\0';
+    assert_int_not_equal(try_open(&b, name, settings, &err), 0);
+    nf_close(&b);
+    assert_string_not_equal(err.text, "");
+    assert_null(strchr(err.text, '\n'));
+    return err.text;
+}
+
+void nf_close(struct nf_bench *b)
+{
+    rill_nf_destroy(b->nf);
+    rill_config_destroy(b->config);
+    rill_nf_unload(&b->image);
+}
+
+void nf_lease(struct nf_bench *b, unsigned pool, uint32_t first, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t index = first + i;
+
+        assert_int_equal(rill_nf_pool_give(b->nf, pool, &index, 1), 0);
+    }
+}
+
+uint64_t nf_count(const struct nf_bench *b, const char *counter)
+{
+    const char *name;
+    uint64_t value;
+
+    for (unsigned i = 0; rill_nf_counter(b->nf, i, &name, &value); i++)
+        if (strcmp(name, counter) == 0)
+            return value;
+    fail_msg("no counter '%s'", counter);
+    return 0;
+}
+
+/* --- flows ------------------------------------------------------------------------------------ */
+
+void nf_flow_open(struct nf_flow *f, const struct nf_bench *b)
+{
+    *f = (struct nf_flow){.bytes = rill_nf_state_bytes(b->nf)};
+    f->state = calloc(1, f->bytes);
+    f->copy = calloc(1, f->bytes);
+    assert_non_null(f->state);
+    assert_non_null(f->copy);
+}
+
+void nf_flow_close(struct nf_flow *f)
+{
+    free(f->state);
+    free(f->copy);
+}
+
+void nf_flow_move(struct nf_flow *f)
+{
+    free(f->state);
+    f->state = f->copy;
+    f->copy = malloc(f->bytes);
+    assert_non_null(f->copy);
+    memcpy(f->copy, f->state, f->bytes);
+}
+
+const struct rill_alias *nf_alias(const struct nf_flow *f)
+{
+    return (const struct rill_alias *)(const void *)f->state;
+}
+
+/* --- packets ---------------------------------------------------------------------------------- */
+
+struct rte_mbuf *nf_packet(const char *text)
+{
+    char proto[8], source[64], destination[64];
+    unsigned source_port, destination_port;
+    struct test_packet p = {.len = 0};
+    bool six;
+
+    if (sscanf(text, "%7s %63s %u > %63s %u", proto, source, &source_port, destination,
+               &destination_port) != 5)
+        fail_msg("no packet: '%s'", text);
+    six = strchr(source, ':') != NULL;
+    test_ethernet(&p, six ? 0x86dd : 0x0800, 0);
+    test_ip(&p, source, destination,
+            strcmp(proto, "tcp") == 0   ? RILL_TCP
+            : strcmp(proto, "udp") == 0 ? RILL_UDP
+                                        : RILL_ICMP,
+            0, 0);
+    if (strcmp(proto, "tcp") == 0)
+        test_tcp(&p, (uint16_t)source_port, (uint16_t)destination_port, 0x10, 0, PAYLOAD_BYTES);
+    else if (strcmp(proto, "udp") == 0)
+        test_udp(&p, (uint16_t)source_port, (uint16_t)destination_port, PAYLOAD_BYTES);
+    else
+        test_icmp(&p, 8, 0, (uint16_t)source_port, PAYLOAD_BYTES);
+    test_finish(&p);
+    return test_mbuf(p.bytes, p.len);
+}
+
+/* One's complement sum of the bytes as big-endian words. */
+static uint32_t sum_words(const uint8_t *bytes, uint32_t n, uint32_t sum)
+{
+    for (uint32_t i = 0; i + 1 < n; i += 2)
+        sum += (uint32_t)bytes[i] << 8 | bytes[i + 1];
+    if (n % 2 != 0)
+        sum += (uint32_t)bytes[n - 1] << 8;
+    return sum;
+}
+
+static bool is_right(uint32_t sum)
+{
+    while (sum > 0xffff)
+        sum = (sum & 0xffff) + (sum >> 16);
+    return sum == 0xffff;
+}
+
+bool nf_checksums_right(const struct rte_mbuf *m, const struct rill_view *view)
+{
+    const uint8_t *data = rte_pktmbuf_mtod(m, const uint8_t *);
+    const uint8_t *ip = data + view->l2_len, *l4 = data + view->l4_off;
+    uint32_t l4_bytes = rte_pktmbuf_data_len(m) - view->l4_off, sum = 0;
+    uint8_t proto = view->source.proto;
+
+    if (view->source.family == 4 && !is_right(sum_words(ip, (ip[0] & 15u) * 4, 0)))
+        return false;
+    if (view->l4_off == 0)
+        return true;
+    if (proto == RILL_UDP && l4[6] == 0 && l4[7] == 0)
+        return true; /* none */
+    if (proto != RILL_ICMP) {
+        sum = view->source.family == 4 ? sum_words(ip + 12, 8, 0) : sum_words(ip + 8, 32, 0);
+        sum += proto + l4_bytes;
+    }
+    return is_right(sum_words(l4, l4_bytes, sum));
+}
+
+enum rill_verdict nf_run(struct nf_bench *b, struct nf_flow *f, struct rill_pkt *pkt)
+{
+    enum rill_verdict verdict;
+
+    pkt->time_ns = b->time_ns;
+    pkt->wire_bytes = rte_pktmbuf_pkt_len(pkt->m);
+    pkt->is_new = !f->old;
+    pkt->state = f->state;
+    pkt->dirty_low = UINT32_MAX;
+    pkt->dirty_high = 0;
+    verdict = rill_nf_process(b->nf, pkt);
+    b->time_ns += STEP_NS;
+    f->old = true;
+    f->dirty_low = pkt->dirty_low;
+    f->dirty_high = pkt->dirty_high;
+    if (f->dirty_low < f->dirty_high) {
+        assert_true(f->dirty_high <= f->bytes);
+        memcpy(f->copy + f->dirty_low, f->state + f->dirty_low, f->dirty_high - f->dirty_low);
+    }
+    assert_memory_equal(f->copy, f->state, f->bytes);
+    return verdict;
+}
+
+void nf_send(struct nf_bench *b, struct nf_flow *f, enum rill_side side, const char *packet,
+             const char *expected)
+{
+    struct rill_pkt pkt = {.m = nf_packet(packet), .side = side};
+    struct rte_mbuf *want = nf_packet(expected != NULL ? expected : packet);
+    uint32_t bytes = rte_pktmbuf_pkt_len(pkt.m);
+    struct rill_view after;
+    enum rill_verdict verdict;
+
+    assert_int_equal(rill_parse(pkt.m, bytes, &pkt.view), RILL_PARSE_OK);
+    verdict = nf_run(b, f, &pkt);
+    if (verdict != (expected != NULL ? RILL_FORWARD : RILL_DROP))
+        fail_msg("%s: was %s", packet, verdict == RILL_FORWARD ? "forwarded" : "dropped");
+    assert_int_equal(rill_parse(pkt.m, bytes, &after), RILL_PARSE_OK);
+    assert_memory_equal(&after.source, &pkt.view.source, sizeof(after.source));
+    assert_memory_equal(&after.destination, &pkt.view.destination, sizeof(after.destination));
+    assert_true(nf_checksums_right(pkt.m, &after));
+    assert_int_equal(rte_pktmbuf_pkt_len(want), bytes);
+    assert_memory_equal(rte_pktmbuf_mtod(pkt.m, void *), rte_pktmbuf_mtod(want, void *), bytes);
+    test_mbuf_free(pkt.m);
+    test_mbuf_free(want);
+}

@@ -1,0 +1,258 @@
+/* Changes onto what is kept. The step before must be there; else the packet is kept back and the full
+ * state asked for. */
+#include "output-logger/internal.h"
+
+static struct entry *entry_for(struct rill_ol *ol, uint32_t unit, uint64_t flow)
+{
+    struct entry *e = ol_find(ol, unit, flow);
+
+    if (e == NULL) {
+        e = rill_slab_get(&ol->slab);
+        if (e == NULL)
+            return NULL;
+        e->node.flow = flow;
+        e->node.unit = unit;
+        e->established = true; /* there is no term yet to tell of */
+        e->waiting_tail = &e->waiting;
+        e->state = (uint8_t *)e + RTE_ALIGN_CEIL(sizeof(*e), 8);
+        rill_flow_map_insert(&ol->entries, &e->node);
+        rill_timer_arm(ol->slow, &e->keep_timer, ol->now_ns + ol->config.keep_ns);
+    }
+    e->last_ns = ol->now_ns;
+    return e;
+}
+
+void apply_request_full(struct rill_ol *ol, struct entry *e)
+{
+    struct rte_mbuf *m =
+        ol_message(ol, RILL_FRAME_REQUEST_FULL, e->node.unit, e->node.flow);
+
+    ol_want_retry(ol, e);
+    if (m == NULL)
+        return;
+    ol->n.fulls_requested++;
+    rill_outbox_put(ol->out, m);
+}
+
+void apply_send_established(struct rill_ol *ol, struct entry *e)
+{
+    struct rte_mbuf *m =
+        ol_message(ol, RILL_FRAME_ESTABLISHED, ol->config.controller, e->node.flow);
+
+    ol_want_retry(ol, e);
+    if (m == NULL)
+        return;
+    rill_frame(m)->term = e->term;
+    rill_frame(m)->next_unit = e->node.unit;
+    ol->n.established_sent++;
+    rill_outbox_put(ol->out, m);
+}
+
+/* We hold the full state of this term: the controller may move the flow again. */
+static void reached_term(struct rill_ol *ol, struct entry *e, uint64_t term)
+{
+    if (term <= e->term)
+        return;
+    e->term = term;
+    e->established = false;
+    apply_send_established(ol, e);
+}
+
+static void set_alias(struct entry *e)
+{
+    const struct rill_alias *alias = (const struct rill_alias *)e->state;
+
+    if (memcmp(alias, &e->alias, sizeof(*alias)) != 0) {
+        e->alias = *alias;
+        e->alias_confirmed = false;
+    }
+}
+
+/* Keeps a change back until the step before it is there. */
+static void hold(struct rill_ol *ol, struct entry *e, struct rte_mbuf *m)
+{
+    uint64_t step = rill_frame(m)->step;
+    struct rte_mbuf **at = &e->held;
+    bool first = e->held == NULL;
+    bool packet = rill_frame_has_packet(m);
+
+    if (packet && ol->held >= ol->config.held_packets) {
+        ol_drop(m, &ol->n.dropped_held_full);
+        return;
+    }
+    while (*at != NULL && rill_frame(*at)->step < step)
+        at = &rill_frame(*at)->link;
+    if (*at != NULL && rill_frame(*at)->step == step) {
+        ol_drop(m, &ol->n.dropped_already_released); /* a second copy of what is held */
+        return;
+    }
+    rill_frame(m)->link = *at;
+    *at = m;
+    ol->held += packet;
+    ol->n.changes_held++;
+    if (first)
+        apply_request_full(ol, e);
+}
+
+static void apply(struct rill_ol *ol, struct entry *e, struct rte_mbuf *m)
+{
+    const struct rill_frame *f = rill_frame(m);
+
+    if (RILL_MUTANT(release_first)) {
+        release_step(ol, e, m);
+        return;
+    }
+    memcpy(e->state + f->state_offset, f->state, f->state_bytes);
+    set_alias(e);
+    e->step = f->step;
+    e->tag_term = f->term;
+    e->clock = f->clock;
+    e->window = f->window;
+    e->has_state = true;
+    ol->n.changes_applied++;
+    if (e->want_step <= e->step)
+        e->want_step = 0;
+    reached_term(ol, e, f->term);
+    release_step(ol, e, m);
+}
+
+/* Can this change go onto what is kept? A full one onto anything; one that only says "elsewhere" onto
+ * nothing, its state came (or will come) by itself. */
+static bool fits(const struct entry *e, const struct rill_frame *f)
+{
+    if (f->flags & RILL_FLAG_FULL)
+        return true;
+    if (f->flags & RILL_FLAG_ELSEWHERE)
+        return false;
+    if (RILL_MUTANT(gap_check) || RILL_MUTANT(first_full))
+        return true;
+    return e->has_state && e->tag_term == f->term && e->step == f->step - 1;
+}
+
+static bool covered(const struct entry *e, const struct rill_frame *f)
+{
+    return e->has_state && (f->term < e->term || f->step <= e->step);
+}
+
+/* What was held and now has its step before, or is covered. */
+static void drain(struct rill_ol *ol, struct entry *e)
+{
+    while (e->held != NULL) {
+        struct rte_mbuf *m = e->held;
+        const struct rill_frame *f = rill_frame(m);
+        bool is_covered = covered(e, f);
+
+        if (!is_covered && !fits(e, f))
+            return;
+        e->held = f->link;
+        ol->held -= rill_frame_has_packet(m);
+        if (is_covered) {
+            ol->n.changes_covered++;
+            release_step(ol, e, m);
+        } else {
+            apply(ol, e, m);
+        }
+    }
+}
+
+void apply_on_change(struct rill_ol *ol, struct rte_mbuf *m)
+{
+    struct rill_frame *f = rill_frame(m);
+    struct entry *e;
+
+    f->link = NULL;
+    ol->n.changes_in++;
+    ol->n.packets_in += rill_frame_has_packet(m);
+    if ((uint32_t)f->state_offset + f->state_bytes > ol->config.state_bytes) {
+        ol->n.messages_malformed++;
+        ol_drop(m, &ol->n.dropped_held_lost);
+        return;
+    }
+    e = entry_for(ol, f->src, f->flow);
+    if (e == NULL) {
+        ol_drop(m, &ol->n.dropped_logger_flows_full);
+        return;
+    }
+    if (covered(e, f)) {
+        ol->n.changes_covered++;
+        release_step(ol, e, m);
+        return;
+    }
+    if (!fits(e, f)) {
+        hold(ol, e, m);
+        return;
+    }
+    apply(ol, e, m);
+    drain(ol, e);
+}
+
+void apply_on_full(struct rill_ol *ol, struct rte_mbuf *m)
+{
+    const struct rill_frame *f = rill_frame(m);
+    struct entry *e;
+
+    if (rte_pktmbuf_pkt_len(m) != ol->config.state_bytes) {
+        ol->n.messages_malformed++;
+        return;
+    }
+    e = entry_for(ol, f->src, f->flow);
+    if (e == NULL)
+        return;
+    if (!e->has_state || f->granted_term > e->term ||
+        (f->granted_term == e->term && f->step > e->step)) {
+        rill_body_read(m, 0, e->state, ol->config.state_bytes);
+        set_alias(e);
+        e->has_state = true;
+        e->step = f->step;
+        e->tag_term = f->term;
+        e->clock = f->clock;
+        e->window = f->window;
+        ol->n.fulls_taken++;
+        if (e->want_step <= e->step)
+            e->want_step = 0;
+        reached_term(ol, e, f->granted_term);
+    }
+    drain(ol, e);
+}
+
+uint64_t apply_drop_held(struct rill_ol *ol, struct entry *e, uint64_t *packet_counter)
+{
+    uint64_t dropped = 0;
+
+    while (e->held != NULL) {
+        struct rte_mbuf *m = e->held;
+
+        e->held = rill_frame(m)->link;
+        if (rill_frame_has_packet(m)) {
+            ol->held--;
+            dropped++;
+        }
+        ol_drop(m, packet_counter);
+    }
+    return dropped;
+}
+
+/* The unit does not know the flow any more: what is held can never be applied. */
+void apply_on_no_full(struct rill_ol *ol, const struct rill_frame *f)
+{
+    struct entry *e = ol_find(ol, f->src, f->flow);
+
+    if (e == NULL)
+        return;
+    e->want_step = 0;
+    apply_drop_held(ol, e, &ol->n.dropped_held_lost);
+}
+
+/* The unit says where it is: if we are behind, the tail was lost. */
+void apply_on_sync(struct rill_ol *ol, const struct rill_frame *f)
+{
+    struct entry *e = entry_for(ol, f->src, f->flow);
+
+    if (e == NULL)
+        return;
+    ol->n.syncs_in++;
+    if (e->has_state && (e->term > f->term || (e->tag_term >= f->term && e->step >= f->step)))
+        return;
+    e->want_step = f->step;
+    apply_request_full(ol, e);
+}

@@ -1,0 +1,74 @@
+/* What the files of the output logger share.
+ *
+ *   output_logger.c  frames in, timers
+ *   apply.c          changes and full states onto what is kept; gaps and their repair
+ *   release.c        who may leave: once, and not before the flow's alias is known
+ */
+#ifndef RILL_OUTPUT_LOGGER_INTERNAL_H
+#define RILL_OUTPUT_LOGGER_INTERNAL_H
+
+#include "lib/base/flow_map.h"
+#include "lib/base/mutant.h"
+#include "lib/base/slab.h"
+#include "lib/base/timer_wheel.h"
+#include "lib/frame/body.h"
+#include "lib/frame/frame.h"
+#include "output-logger/output_logger.h"
+
+struct entry {
+    struct rill_map_node node; /* flow and unit */
+    uint64_t step, clock, window; /* of the last step applied */
+    uint64_t term;     /* the highest term in which the unit holds the state */
+    uint64_t tag_term; /* the term of the last step */
+    uint64_t released_top;    /* the highest step released ... */
+    uint64_t released_window; /* ... bit i: released_top - i was released */
+    uint64_t last_ns;
+    uint64_t want_step; /* the unit says that it is there (SYNC); 0: nothing missing */
+    struct rte_mbuf *held; /* changes whose step before is missing, by step, through link */
+    struct rte_mbuf *waiting, **waiting_tail; /* packets that wait for the alias */
+    struct rill_timer retry_timer;
+    struct rill_timer keep_timer;
+    bool has_state;
+    bool established;     /* the controller knows that we hold `term` */
+    bool alias_confirmed; /* of `alias`, by the newest epoch */
+    struct rill_alias alias;
+    uint8_t *state;
+};
+
+struct rill_ol {
+    struct rill_ol_config config;
+    uint16_t epoch;
+    struct rill_flow_map entries;
+    struct rill_slab slab;
+    struct rill_timer_wheel *retries;
+    struct rill_timer_wheel *slow;
+    uint64_t held; /* packets kept back */
+    struct rill_ol_counters n;
+    uint64_t now_ns;
+    struct rill_outbox *out;
+};
+
+/* output_logger.c */
+struct rte_mbuf *ol_message(struct rill_ol *ol, enum rill_frame_type type, uint32_t dst,
+                            uint64_t flow);
+void ol_drop(struct rte_mbuf *m, uint64_t *packet_counter);
+struct entry *ol_find(const struct rill_ol *ol, uint32_t unit, uint64_t flow);
+void ol_want_retry(struct rill_ol *ol, struct entry *e);
+
+/* apply.c */
+void apply_on_change(struct rill_ol *ol, struct rte_mbuf *m);
+void apply_on_full(struct rill_ol *ol, struct rte_mbuf *m);
+void apply_on_no_full(struct rill_ol *ol, const struct rill_frame *f);
+void apply_on_sync(struct rill_ol *ol, const struct rill_frame *f);
+void apply_request_full(struct rill_ol *ol, struct entry *e);
+void apply_send_established(struct rill_ol *ol, struct entry *e);
+uint64_t apply_drop_held(struct rill_ol *ol, struct entry *e, uint64_t *packet_counter);
+
+/* release.c */
+void release_step(struct rill_ol *ol, struct entry *e, struct rte_mbuf *m);
+void release_pass(struct rill_ol *ol, struct rte_mbuf *m);
+void release_on_alias_ack(struct rill_ol *ol, struct rte_mbuf *m);
+void release_ask_alias(struct rill_ol *ol, struct entry *e);
+void release_drop_waiting(struct rill_ol *ol, struct entry *e, uint64_t *packet_counter);
+
+#endif

@@ -1,0 +1,235 @@
+#include "output-logger/output_logger.h"
+
+#include <errno.h>
+
+#include "output-logger/internal.h"
+
+/* NULL (counted) if there is no buffer: as if the network had lost it; what matters is repeated. */
+struct rte_mbuf *ol_message(struct rill_ol *ol, enum rill_frame_type type, uint32_t dst,
+                            uint64_t flow)
+{
+    struct rte_mbuf *m = rill_frame_new(ol->config.pool, type, ol->config.id, dst);
+
+    if (m == NULL) {
+        ol->n.messages_no_mbuf++;
+        return NULL;
+    }
+    rill_frame(m)->epoch = ol->epoch;
+    rill_frame(m)->vni = ol->config.vni;
+    rill_frame(m)->flow = flow;
+    return m;
+}
+
+/* Frees a frame; if it carried a packet, counts why. */
+void ol_drop(struct rte_mbuf *m, uint64_t *packet_counter)
+{
+    *packet_counter += rill_frame_has_packet(m);
+    rte_pktmbuf_free(m);
+}
+
+struct entry *ol_find(const struct rill_ol *ol, uint32_t unit, uint64_t flow)
+{
+    return (struct entry *)rill_flow_map_find(&ol->entries, flow, unit);
+}
+
+void ol_want_retry(struct rill_ol *ol, struct entry *e)
+{
+    if (!rill_timer_armed(&e->retry_timer))
+        rill_timer_arm(ol->retries, &e->retry_timer, ol->now_ns + ol->config.retry_ns);
+}
+
+/* Something was asked and may have been lost: ask again whatever is still open. */
+static void retry_due(struct rill_ol *ol, struct entry *e)
+{
+    if (e->held != NULL || e->want_step != 0)
+        apply_request_full(ol, e);
+    if (!e->established)
+        apply_send_established(ol, e);
+    if (e->waiting != NULL)
+        release_ask_alias(ol, e);
+}
+
+static void keep_due(struct rill_ol *ol, struct entry *e)
+{
+    struct rte_mbuf *m;
+
+    if (e->last_ns + ol->config.keep_ns > ol->now_ns) {
+        rill_timer_arm(ol->slow, &e->keep_timer, e->last_ns + ol->config.keep_ns);
+        return;
+    }
+    rill_timer_arm(ol->slow, &e->keep_timer, ol->now_ns + ol->config.keep_ns);
+    m = ol_message(ol, RILL_FRAME_NEED, ol->config.controller, e->node.flow);
+    if (m == NULL)
+        return;
+    rill_frame(m)->term = e->term;
+    rill_frame(m)->next_unit = e->node.unit;
+    rill_outbox_put(ol->out, m);
+}
+
+static void on_forget(struct rill_ol *ol, const struct rill_frame *f)
+{
+    struct entry *e = ol_find(ol, f->next_unit, f->flow);
+
+    if (e == NULL || e->term >= f->term || e->last_ns + ol->config.keep_ns > ol->now_ns)
+        return;
+    apply_drop_held(ol, e, &ol->n.dropped_forgotten);
+    release_drop_waiting(ol, e, &ol->n.dropped_forgotten);
+    rill_timer_stop(ol->retries, &e->retry_timer);
+    rill_timer_stop(ol->slow, &e->keep_timer);
+    rill_flow_map_remove(&ol->entries, &e->node);
+    rill_slab_put(&ol->slab, e);
+    ol->n.flows_forgotten++;
+}
+
+static void on_established_ack(struct rill_ol *ol, const struct rill_frame *f)
+{
+    struct entry *e = ol_find(ol, f->next_unit, f->flow);
+
+    if (e != NULL && e->term <= f->term)
+        e->established = true;
+}
+
+static void handle_message(struct rill_ol *ol, struct rte_mbuf *m)
+{
+    const struct rill_frame *f = rill_frame(m);
+
+    switch (f->type) {
+    case RILL_FRAME_FULL:
+        apply_on_full(ol, m);
+        break;
+    case RILL_FRAME_NO_FULL:
+        apply_on_no_full(ol, f);
+        break;
+    case RILL_FRAME_SYNC:
+        apply_on_sync(ol, f);
+        break;
+    case RILL_FRAME_ALIAS_ACK:
+        release_on_alias_ack(ol, m);
+        break;
+    case RILL_FRAME_ESTABLISHED_ACK:
+        on_established_ack(ol, f);
+        break;
+    case RILL_FRAME_FORGET:
+        on_forget(ol, f);
+        break;
+    default:
+        ol->n.messages_unknown++;
+        break;
+    }
+    rte_pktmbuf_free(m);
+}
+
+/* A newer controller may not know what the older one confirmed. */
+static void adopt_epoch(struct rill_ol *ol, const struct rill_frame *f)
+{
+    if (f->epoch > ol->epoch)
+        ol->epoch = f->epoch;
+}
+
+static void receive(struct rill_ol *ol, struct rte_mbuf *m)
+{
+    const struct rill_frame *f = rill_frame(m);
+
+    if (f->dst != ol->config.id) {
+        ol_drop(m, &ol->n.dropped_wrong_incarnation);
+        return;
+    }
+    adopt_epoch(ol, f);
+    if (f->type == RILL_FRAME_CHANGE)
+        apply_on_change(ol, m);
+    else if (f->type == RILL_FRAME_PASS)
+        release_pass(ol, m);
+    else
+        handle_message(ol, m);
+}
+
+void rill_ol_recv(struct rill_ol *ol, struct rte_mbuf **frames, uint32_t n, uint64_t now_ns,
+                  struct rill_outbox *out)
+{
+    ol->now_ns = now_ns;
+    ol->out = out;
+    for (uint32_t i = 0; i < n; i++) {
+        if (i + 1 < n)
+            rte_prefetch0(rill_frame(frames[i + 1]));
+        receive(ol, frames[i]);
+    }
+}
+
+void rill_ol_tick(struct rill_ol *ol, uint64_t now_ns, struct rill_outbox *out)
+{
+    struct rill_timer *t;
+
+    ol->now_ns = now_ns;
+    ol->out = out;
+    while ((t = rill_timer_pop(ol->retries, now_ns)) != NULL)
+        retry_due(ol, RTE_PTR_SUB(t, offsetof(struct entry, retry_timer)));
+    while ((t = rill_timer_pop(ol->slow, now_ns)) != NULL)
+        keep_due(ol, RTE_PTR_SUB(t, offsetof(struct entry, keep_timer)));
+}
+
+uint64_t rill_ol_next_ns(struct rill_ol *ol)
+{
+    return RTE_MIN(rill_timer_wheel_next_ns(ol->retries), rill_timer_wheel_next_ns(ol->slow));
+}
+
+struct rill_ol *rill_ol_create(const struct rill_ol_config *config, struct rill_error *err)
+{
+    struct rill_ol *ol = calloc(1, sizeof(*ol));
+    size_t head = RTE_ALIGN_CEIL(sizeof(struct entry), 8);
+
+    if (ol == NULL)
+        goto fail;
+    ol->config = *config;
+    ol->retries = rill_timer_wheel_create(1024, 250 * 1000);
+    ol->slow = rill_timer_wheel_create(1024, 64 * 1000 * 1000);
+    if (ol->retries == NULL || ol->slow == NULL ||
+        rill_flow_map_init(&ol->entries, config->flows_max) != 0 ||
+        rill_slab_init(&ol->slab, head + config->state_bytes, config->flows_max) != 0)
+        goto fail;
+    return ol;
+fail:
+    rill_error_set(err, -ENOMEM, "no memory for an output logger with %u flows: lower flows_max",
+                   config->flows_max);
+    rill_ol_destroy(ol);
+    return NULL;
+}
+
+void rill_ol_destroy(struct rill_ol *ol)
+{
+    uint64_t nowhere = 0;
+
+    if (ol == NULL)
+        return;
+    for (uint32_t i = 0; ol->entries.buckets != NULL && i <= ol->entries.mask; i++) {
+        for (struct rill_map_node *node = ol->entries.buckets[i]; node; node = node->next) {
+            apply_drop_held(ol, (struct entry *)node, &nowhere);
+            release_drop_waiting(ol, (struct entry *)node, &nowhere);
+        }
+    }
+    rill_flow_map_fini(&ol->entries);
+    rill_slab_fini(&ol->slab);
+    rill_timer_wheel_destroy(ol->retries);
+    rill_timer_wheel_destroy(ol->slow);
+    free(ol);
+}
+
+const struct rill_ol_counters *rill_ol_counters(const struct rill_ol *ol)
+{
+    return &ol->n;
+}
+
+uint64_t rill_ol_packets_held(const struct rill_ol *ol)
+{
+    return ol->held;
+}
+
+bool rill_ol_flow_info(const struct rill_ol *ol, uint32_t unit, uint64_t flow,
+                       struct rill_ol_flow_info *info)
+{
+    const struct entry *e = ol_find(ol, unit, flow);
+
+    if (e == NULL || !e->has_state)
+        return false;
+    *info = (struct rill_ol_flow_info){.term = e->term, .step = e->step, .state = e->state};
+    return true;
+}

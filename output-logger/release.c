@@ -1,0 +1,139 @@
+/* Who may leave: each step once (rule "relset"), and nothing of a flow before the controller has
+ * confirmed the flow's alias (rule "aliasall"). */
+#include "output-logger/internal.h"
+
+static const struct rill_alias no_alias;
+
+static void leave(struct rill_ol *ol, struct rte_mbuf *m)
+{
+    struct rill_frame *f = rill_frame(m);
+
+    f->dst = rill_role_id(RILL_ROLE_PORT, f->side);
+    f->link = NULL;
+    ol->n.packets_released++;
+    rill_outbox_put(ol->out, m);
+}
+
+/* True if the step was not released before; then marks it. One that is older than the window may
+ * have been. */
+static bool admit(struct entry *e, uint64_t step)
+{
+    uint64_t behind;
+
+    if (step > e->released_top) {
+        uint64_t ahead = step - e->released_top;
+
+        e->released_window = ahead < 64 ? (e->released_window << ahead) | 1 : 1;
+        e->released_top = step;
+        return true;
+    }
+    behind = e->released_top - step;
+    if (behind >= 64 || (e->released_window >> behind & 1))
+        return RILL_MUTANT(relset);
+    e->released_window |= UINT64_C(1) << behind;
+    return true;
+}
+
+void release_ask_alias(struct rill_ol *ol, struct entry *e)
+{
+    struct rte_mbuf *m = ol_message(ol, RILL_FRAME_ALIAS, ol->config.controller, e->node.flow);
+
+    ol_want_retry(ol, e);
+    if (m == NULL)
+        return;
+    rill_frame(m)->term = e->term;
+    rill_frame(m)->next_unit = e->node.unit;
+    if (rill_body_append(m, ol->config.pool, &e->alias, sizeof(e->alias)) != 0) {
+        ol->n.messages_no_mbuf++;
+        rte_pktmbuf_free(m);
+        return;
+    }
+    ol->n.aliases_asked++;
+    rill_outbox_put(ol->out, m);
+}
+
+static void confirm(struct rill_ol *ol, struct entry *e)
+{
+    e->alias_confirmed = true;
+    while (e->waiting != NULL) {
+        struct rte_mbuf *m = e->waiting;
+
+        e->waiting = rill_frame(m)->link;
+        ol->held--;
+        leave(ol, m);
+    }
+    e->waiting_tail = &e->waiting;
+}
+
+/* A step whose change is kept: its packet leaves, or waits for the flow's alias. */
+void release_step(struct rill_ol *ol, struct entry *e, struct rte_mbuf *m)
+{
+    struct rill_frame *f = rill_frame(m);
+
+    if (!admit(e, f->step)) {
+        ol_drop(m, &ol->n.dropped_already_released);
+        return;
+    }
+    if (!rill_frame_has_packet(m)) {
+        rte_pktmbuf_free(m);
+        return;
+    }
+    if ((f->flags & RILL_FLAG_ALIAS_KNOWN) && f->epoch == ol->epoch)
+        confirm(ol, e);
+    if (e->alias_confirmed || memcmp(&e->alias, &no_alias, sizeof(no_alias)) == 0 ||
+        (RILL_MUTANT(aliasall) && e->waiting != NULL)) {
+        leave(ol, m);
+        return;
+    }
+    if (ol->held >= ol->config.held_packets) {
+        ol_drop(m, &ol->n.dropped_held_full);
+        return;
+    }
+    f->link = NULL;
+    *e->waiting_tail = m;
+    ol->held++;
+    ol->n.packets_held_for_alias++;
+    if (e->waiting_tail == &e->waiting)
+        release_ask_alias(ol, e);
+    e->waiting_tail = &f->link;
+}
+
+void release_pass(struct rill_ol *ol, struct rte_mbuf *m)
+{
+    ol->n.packets_in++;
+    ol->n.packets_passed++;
+    leave(ol, m);
+}
+
+void release_drop_waiting(struct rill_ol *ol, struct entry *e, uint64_t *packet_counter)
+{
+    while (e->waiting != NULL) {
+        struct rte_mbuf *m = e->waiting;
+
+        e->waiting = rill_frame(m)->link;
+        ol->held--;
+        ol_drop(m, packet_counter);
+    }
+    e->waiting_tail = &e->waiting;
+}
+
+/* The controller knows the alias now, or says that another flow has it. Only the newest controller's
+ * word counts ("aliasepoch"), and only for the alias that the flow has now. */
+void release_on_alias_ack(struct rill_ol *ol, struct rte_mbuf *m)
+{
+    const struct rill_frame *f = rill_frame(m);
+    struct entry *e = ol_find(ol, f->next_unit, f->flow);
+    struct rill_alias alias;
+
+    if (rill_body_read(m, 0, &alias, sizeof(alias)) != 0) {
+        ol->n.messages_malformed++;
+        return;
+    }
+    if (e == NULL || f->epoch != ol->epoch || memcmp(&alias, &e->alias, sizeof(alias)) != 0)
+        return;
+    if (f->flags & RILL_FLAG_REFUSED) {
+        release_drop_waiting(ol, e, &ol->n.dropped_alias_conflict);
+        return;
+    }
+    confirm(ol, e);
+}
