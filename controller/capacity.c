@@ -11,7 +11,7 @@ static const double NEARLY_FULL = 0.9; /* SNF, 4.2: one unit ahead when all are 
 int capacity_init(struct rill_controller *c)
 {
     c->capacity.units = calloc(c->config.units_max, sizeof(c->capacity.units[0]));
-    c->capacity.want = WHOLE_UNIT;
+    c->capacity.want = c->config.units_min * WHOLE_UNIT;
     c->capacity.resend_ns = UINT64_MAX;
     c->capacity.expires_ns = UINT64_MAX;
     return c->capacity.units == NULL ? -ENOMEM : 0;
@@ -52,12 +52,13 @@ static void decide(struct rill_controller *c)
 {
     struct capacity *cap = &c->capacity;
     const struct leased_unit *last = first_to_go(cap);
+    uint32_t least = c->config.units_min * WHOLE_UNIT;
 
-    if (cap->count == 0) {
-        cap->want = WHOLE_UNIT;
+    if (cap->leased < least) {
+        cap->want = least;
     } else if (cap->grow) {
         cap->want = cap->leased + WHOLE_UNIT;
-    } else if (cap->count > 1 &&
+    } else if (cap->leased - last->share >= least &&
                rill_wam_idle_ns(c->wam, last->unit, c->now_ns) >= c->config.idle_unit_ns) {
         cap->want = cap->leased - last->share;
         c->n.units_given_back++;

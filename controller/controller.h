@@ -61,6 +61,7 @@ struct rill_controller_config {
     uint64_t flow_idle_ns;
     uint32_t flows_max;
     uint32_t units_max;
+    uint32_t units_min; /* leased from the start, never given back; at least 1 */
     uint64_t epoch_ns, lease_ns, idle_unit_ns, retry_ns, pool_quarantine_ns;
     uint64_t seed;
 };
@@ -132,5 +133,8 @@ bool rill_controller_flow_alive(const struct rill_controller *c, uint64_t flow);
 /* The live flow that an alias leads to, 0: none. */
 uint64_t rill_controller_alias_flow(struct rill_controller *c, const struct rill_endpoint *local,
                                     const struct rill_endpoint *remote);
+
+/* Endpoints of a pool that no unit and no flow has, and that have rested long enough. */
+uint32_t rill_controller_pool_free(struct rill_controller *c, unsigned pool, uint64_t now_ns);
 
 #endif

@@ -14,7 +14,8 @@ int endpoints_init(struct rill_controller *c, struct rill_error *err)
     for (unsigned i = 0; i < c->config.pool_count; i++) {
         c->pools[i] =
             rill_port_pool_create(size_of(&c->config.pools[i]), c->config.pool_quarantine_ns);
-        if (c->pools[i] == NULL)
+        c->leased_at[i] = calloc(size_of(&c->config.pools[i]), sizeof(c->leased_at[i][0]));
+        if (c->pools[i] == NULL || c->leased_at[i] == NULL)
             return rill_error_set(err, -ENOMEM,
                                   "no memory for a pool of %u addresses: give fewer",
                                   c->config.pools[i].addresses);
@@ -24,14 +25,17 @@ int endpoints_init(struct rill_controller *c, struct rill_error *err)
 
 void endpoints_fini(struct rill_controller *c)
 {
-    for (unsigned i = 0; i < c->config.pool_count; i++)
+    for (unsigned i = 0; i < c->config.pool_count; i++) {
         rill_port_pool_destroy(c->pools[i]);
+        free(c->leased_at[i]);
+    }
 }
 
 void endpoints_on_request(struct rill_controller *c, const struct rill_frame *f)
 {
     uint32_t indexes[RILL_PORT_GRANT_MAX];
     struct rte_mbuf *m;
+    uint64_t repeated;
     uint32_t n;
 
     if (f->pool >= c->config.pool_count) {
@@ -41,7 +45,11 @@ void endpoints_on_request(struct rill_controller *c, const struct rill_frame *f)
     if (rill_port_pool_is_stale(c->pools[f->pool], f->src, f->clock))
         return;
     rill_port_pool_advance(c->pools[f->pool], c->now_ns);
+    repeated = rill_port_pool_counters(c->pools[f->pool])->grants_repeated;
     n = rill_port_pool_grant(c->pools[f->pool], f->src, f->clock, f->count, indexes);
+    repeated = rill_port_pool_counters(c->pools[f->pool])->grants_repeated - repeated;
+    for (uint32_t i = 0; i < n && repeated == 0; i++)
+        c->leased_at[f->pool][indexes[i]] = c->clock;
     if (RILL_MUTANT(port_twice))
         for (uint32_t i = 0; i < n; i++)
             indexes[i] = i;
@@ -82,13 +90,15 @@ static bool find_endpoint(const struct rill_controller *c, const struct rill_end
     return false;
 }
 
-/* A flow that has ended without our having heard of its endpoint: it comes back now. */
+/* A flow that has ended without our having heard of its endpoint: it comes back now. Only if the flow
+ * was born after the lease: an older one may have had the endpoint from an earlier lease, and another
+ * flow may have it by now. */
 static void reclaim(struct rill_controller *c, const struct rill_alias *alias, uint32_t unit,
                     uint64_t number)
 {
     uint32_t pool, index;
 
-    if (find_endpoint(c, &alias->local, &pool, &index) &&
+    if (find_endpoint(c, &alias->local, &pool, &index) && number > c->leased_at[pool][index] &&
         rill_port_pool_use(c->pools[pool], index, unit, number) == RILL_PORT_OK)
         rill_port_pool_flow_ended(c->pools[pool], index, number, c->now_ns);
 }
@@ -155,6 +165,12 @@ void endpoints_on_alias(struct rill_controller *c, struct rte_mbuf *m)
         return;
     }
     rill_outbox_put(c->out, ack);
+}
+
+uint32_t rill_controller_pool_free(struct rill_controller *c, unsigned pool, uint64_t now_ns)
+{
+    rill_port_pool_advance(c->pools[pool], now_ns);
+    return rill_port_pool_count(c->pools[pool], RILL_PORT_FREE);
 }
 
 void endpoints_flow_ended(struct rill_controller *c, struct flow *flow)

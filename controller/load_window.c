@@ -67,12 +67,21 @@ static uint32_t ring_add(struct rill_load_window *window, struct rill_load_ring 
     return bytes;
 }
 
+/* At the end of time the last row stays. */
+static void move_end(struct rill_load_ring *ring, uint64_t turns)
+{
+    if (turns <= (UINT64_MAX - ring->end_ns) / ring->width_ns)
+        ring->end_ns += turns * ring->width_ns;
+    else
+        ring->end_ns = UINT64_MAX;
+}
+
 /* Moves on until now_ns is in the ring's row, or something must expire first: the row that comes
  * next is the oldest, and is emptied cell by cell before it is used. */
 static uint32_t ring_expire(struct rill_load_window *window, struct rill_load_ring *ring,
                             uint64_t now_ns)
 {
-    while (now_ns >= ring->end_ns) {
+    while (now_ns >= ring->end_ns && ring->end_ns != UINT64_MAX) {
         uint32_t oldest = ring->row + 1 < ring->rows ? ring->row + 1 : 0;
         uint32_t slot = ring->head[oldest] - 1;
 
@@ -88,11 +97,10 @@ static uint32_t ring_expire(struct rill_load_window *window, struct rill_load_ri
         if (ring->filled == 0) { /* nothing to meet on the way: jump */
             uint64_t turns = (now_ns - ring->end_ns) / ring->width_ns + 1;
 
-            ring->end_ns += turns * ring->width_ns;
-            /* A jump over all rows must not look like a small one, even if the count wraps. */
-            ring->turn += (uint32_t)(turns < UINT32_MAX / 2 ? turns : UINT32_MAX / 2);
+            move_end(ring, turns);
+            ring->turn += ring->rows; /* whatever was expected is over */
         } else {
-            ring->end_ns += ring->width_ns;
+            move_end(ring, 1);
             ring->turn++;
         }
         ring->row = oldest;

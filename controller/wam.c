@@ -68,8 +68,10 @@ struct rill_wam *rill_wam_create(const struct rill_wam_config *config)
         return NULL;
     wam->config = *config;
     wam->ranks_max = n + n / 4 + 16; /* so that gaps are closed once in many additions */
+    /* Rounded up, so that what comes out in whole bytes does. */
     wam->expect_scale =
-        (uint64_t)(((unsigned __int128)config->expect_ns << EXPECT_SHIFT) / UINT64_C(8000000000));
+        (uint64_t)(((unsigned __int128)config->expect_ns << EXPECT_SHIFT) / UINT64_C(8000000000)) +
+        1;
     wam->units = calloc(n, sizeof(wam->units[0]));
     wam->free_slots = malloc(n * sizeof(wam->free_slots[0]));
     wam->all = malloc(n * sizeof(wam->all[0]));

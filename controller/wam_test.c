@@ -355,6 +355,7 @@ static void extremes_do_not_overflow(void **state)
     assert_true(rill_wam_utilization(wam, id(1), 0) > 1e9);
     assert_int_equal(rill_wam_choose(wam, 0, NULL, 0, UINT64_MAX - 1, &overload), id(3));
     assert_int_equal(rill_wam_load_bps(wam, id(2), UINT64_MAX), 0);
+    send(wam, 2, 1, UINT64_MAX);
     rill_wam_destroy(wam);
 }
 

@@ -130,6 +130,12 @@ static void average_survives_its_count(void **state)
     rill_wgm_packet(&wgm, &flow, UINT32_MAX, 0);
     rill_wgm_close(&wgm, &flow);
     assert_true(wgm.average_bytes_per_s >= UINT32_MAX - 1);
+    wgm.closed = UINT32_MAX;
+    wgm.load_sum = wgm.closed * 1000;
+    rill_wgm_close(&wgm, &flow);
+    rill_wgm_packet(&wgm, &flow, 1, 0);
+    rill_wgm_close(&wgm, &flow);
+    assert_in_range(wgm.average_bytes_per_s, 999, 1000);
     assert_true(wgm.closed < UINT32_MAX);
 }
 

@@ -135,7 +135,7 @@ static void send_change(struct rill_unit *u, struct flow *flow, struct rte_mbuf 
 }
 
 static void report_step(struct rill_unit *u, struct flow *flow, uint64_t clock,
-                        const struct rill_frame *f)
+                        const struct rill_frame *f, enum rill_verdict verdict)
 {
     struct rill_unit_step step = {.unit = u->config.id,
                                   .flow = flow->node.flow,
@@ -144,7 +144,8 @@ static void report_step(struct rill_unit *u, struct flow *flow, uint64_t clock,
                                   .clock = clock,
                                   .ingress_id = f->ingress_id,
                                   .before = u->before,
-                                  .after = flow->state};
+                                  .after = flow->state,
+                                  .forwarded = verdict == RILL_FORWARD};
 
     u->step_hook(u->step_hook_arg, &step);
 }
@@ -178,7 +179,7 @@ void commit_process(struct rill_unit *u, struct flow *flow, struct rte_mbuf *m)
         memcpy(flow->targets, f->targets, sizeof(flow->targets));
     }
     if (u->step_hook != NULL)
-        report_step(u, flow, clock, f);
+        report_step(u, flow, clock, f, verdict);
     send_change(u, flow, m, &pkt, verdict);
     replicate_after_step(u, flow);
 }

@@ -70,6 +70,8 @@ void store_keep_due(struct rill_unit *u, struct flow *flow)
         return;
     }
     rill_timer_arm(u->slow, &flow->keep_timer, u->now_ns + u->config.keep_ns);
+    if (flow->owning && !tag_equal(&flow->synced, &flow->tag))
+        return; /* nobody else may have it: the output logger has not said that it does */
     m = unit_message(u, RILL_FRAME_NEED, u->config.controller, flow->node.flow);
     if (m == NULL)
         return;

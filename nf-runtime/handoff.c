@@ -171,6 +171,7 @@ static void take(struct rill_unit *u, struct flow *flow, uint64_t term, const st
         rill_frame(m)->link = NULL;
         commit_process(u, flow, m);
     }
+    replicate_after_step(u, flow); /* the output logger is told even if there was no packet */
     if (own.next_term != 0)
         pass_on(u, flow, own.next_term, own.next_unit);
     else if (flow->segments != NULL)
@@ -387,6 +388,8 @@ void handoff_on_move(struct rill_unit *u, const struct rill_frame *f)
 
     if (flow == NULL)
         return;
+    if (RILL_MUTANT(implied) && pull && flow->segments != NULL)
+        return;
     if (pull)
         u->n.pulls_answered++;
     if (f->term > flow->granted) {
@@ -443,7 +446,7 @@ void handoff_on_final(struct rill_unit *u, struct rte_mbuf *m)
         take(u, flow, term, &tag, f->chain, f->chain_len);
         return;
     }
-    if (flow->has_replica && tag_equal(&flow->replica, &tag))
+    if (flow->has_replica && (tag_equal(&flow->replica, &tag) || RILL_MUTANT(final_replica)))
         take_replica(u, flow, term, f->chain, f->chain_len);
     else
         ask_for_state(u, flow, f);

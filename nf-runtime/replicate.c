@@ -90,7 +90,17 @@ static void send_sync(struct rill_unit *u, const struct flow *flow)
     unit_send(u, m);
 }
 
-/* The flow's timer ran out: it may have had packets since. */
+static void push(struct rill_unit *u, struct flow *flow)
+{
+    flow->pushed = flow->tag;
+    flow->pushed_count = 0;
+    for (uint8_t i = 0; u->config.proactive && i < flow->target_count; i++)
+        if (flow->targets[i] != u->config.id)
+            push_to(u, flow, flow->targets[i]);
+}
+
+/* The flow's timer ran out: it may have had packets since. Pushes once, and repeats the tag to the
+ * output logger until that is known to hold it: else a lost tail would stay unknown for ever. */
 void replicate_due(struct rill_unit *u, struct flow *flow)
 {
     uint64_t half_ns = u->config.flowlet_timeout_ns / 2;
@@ -99,14 +109,22 @@ void replicate_due(struct rill_unit *u, struct flow *flow)
         rill_timer_arm(u->gaps, &flow->push_timer, flow->last_step_ns + half_ns);
         return;
     }
-    if (!flow->owning || tag_equal(&flow->pushed, &flow->tag))
+    if (!flow->owning)
         return;
-    flow->pushed = flow->tag;
-    flow->pushed_count = 0;
+    if (!tag_equal(&flow->pushed, &flow->tag))
+        push(u, flow);
+    if (tag_equal(&flow->synced, &flow->tag) || RILL_MUTANT(sync))
+        return;
     send_sync(u, flow);
-    for (uint8_t i = 0; u->config.proactive && i < flow->target_count; i++)
-        if (flow->targets[i] != u->config.id)
-            push_to(u, flow, flow->targets[i]);
+    rill_timer_arm(u->gaps, &flow->push_timer, u->now_ns + RTE_MAX(u->config.retry_ns, half_ns));
+}
+
+void replicate_on_sync_ack(struct rill_unit *u, const struct rill_frame *f)
+{
+    struct flow *flow = store_find(u, f->flow);
+
+    if (flow != NULL && flow->tag.term == f->term && flow->tag.step == f->step)
+        flow->synced = flow->tag;
 }
 
 void replicate_flush(struct rill_unit *u)
@@ -125,9 +143,7 @@ static void take_entry(struct rill_unit *u, const struct rill_replica_entry *ent
         u->n.replicas_refused++;
         return;
     }
-    if (!RILL_MUTANT(replica_newer) &&
-        (tag.term < flow->granted ||
-         (flow->has_replica && !tag_newer(&tag, &flow->replica))))
+    if (tag.term < flow->granted || (flow->has_replica && !tag_newer(&tag, &flow->replica)))
         return;
     if (rill_body_read(m, offset, flow_replica_state(u, flow), u->state_bytes) != 0)
         return;

@@ -58,7 +58,9 @@ static void serve(struct rill_unit *u, struct rte_mbuf *m)
             unit_drop(m, &u->n.dropped_old_epoch);
         return;
     }
-    if (current || f->type == RILL_FRAME_PULL)
+    if (f->type == RILL_FRAME_FORGET)
+        store_on_forget(u, f);
+    else if (current || f->type == RILL_FRAME_PULL)
         handoff_on_move(u, f);
     rte_pktmbuf_free(m);
 }
@@ -84,11 +86,11 @@ static void handle_message(struct rill_unit *u, struct rte_mbuf *m)
     case RILL_FRAME_REPLICA:
         replicate_on_replica(u, m);
         break;
+    case RILL_FRAME_SYNC_ACK:
+        replicate_on_sync_ack(u, f);
+        break;
     case RILL_FRAME_REQUEST_FULL:
         commit_on_request_full(u, f);
-        break;
-    case RILL_FRAME_FORGET:
-        store_on_forget(u, f);
         break;
     case RILL_FRAME_CHAIN:
         handoff_on_chain(u, f);
@@ -122,6 +124,7 @@ static void receive(struct rill_unit *u, struct rte_mbuf *m)
         break;
     case RILL_FRAME_MOVE:
     case RILL_FRAME_PULL:
+    case RILL_FRAME_FORGET: /* behind the packets that came before it */
         service_put(u, m);
         break;
     default:

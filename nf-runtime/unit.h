@@ -116,7 +116,8 @@ bool rill_unit_flow_info(const struct rill_unit *unit, uint64_t flow,
 struct rill_unit_step {
     uint32_t unit;
     uint64_t flow, term, step, clock, ingress_id;
-    const uint8_t *before, *after; /* state; `before` only if a hook is set */
+    const uint8_t *before, *after; /* the flow's state */
+    bool forwarded;                /* the NF's verdict */
 };
 void rill_unit_set_step_hook(struct rill_unit *unit,
                              void (*hook)(void *arg, const struct rill_unit_step *step), void *arg);

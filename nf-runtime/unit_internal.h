@@ -75,6 +75,7 @@ struct flow {
     struct rill_timer keep_timer; /* wheel `slow` */
     struct tag replica;
     struct tag pushed; /* the state last pushed, and to whom */
+    struct tag synced; /* what the output logger is known to hold */
     uint32_t pushed_to[RILL_TARGETS_MAX];
     uint32_t passed_unit; /* who got it from us, 0: nobody */
     uint64_t passed_term;
@@ -182,6 +183,7 @@ void commit_on_request_full(struct rill_unit *u, const struct rill_frame *f);
 void replicate_after_step(struct rill_unit *u, struct flow *flow);
 void replicate_due(struct rill_unit *u, struct flow *flow);
 void replicate_flush(struct rill_unit *u);
+void replicate_on_sync_ack(struct rill_unit *u, const struct rill_frame *f);
 void replicate_on_replica(struct rill_unit *u, struct rte_mbuf *m);
 bool replicate_held_by(const struct flow *flow, uint32_t unit);
 

@@ -58,14 +58,16 @@ static void reached_term(struct rill_ol *ol, struct entry *e, uint64_t term)
     apply_send_established(ol, e);
 }
 
-static void set_alias(struct entry *e)
+/* The alias is part of the state, however that came: the controller must hear of it, packet or not. */
+static void set_alias(struct rill_ol *ol, struct entry *e)
 {
     const struct rill_alias *alias = (const struct rill_alias *)e->state;
 
-    if (memcmp(alias, &e->alias, sizeof(*alias)) != 0) {
-        e->alias = *alias;
-        e->alias_confirmed = false;
-    }
+    if (memcmp(alias, &e->alias, sizeof(*alias)) == 0)
+        return;
+    e->alias = *alias;
+    e->alias_state = ALIAS_OPEN;
+    release_ask_alias(ol, e);
 }
 
 /* Keeps a change back until the step before it is there. */
@@ -103,7 +105,8 @@ static void apply(struct rill_ol *ol, struct entry *e, struct rte_mbuf *m)
         return;
     }
     memcpy(e->state + f->state_offset, f->state, f->state_bytes);
-    set_alias(e);
+    if (!release_alias_known(ol, e, f))
+        set_alias(ol, e);
     e->step = f->step;
     e->tag_term = f->term;
     e->clock = f->clock;
@@ -201,7 +204,7 @@ void apply_on_full(struct rill_ol *ol, struct rte_mbuf *m)
     if (!e->has_state || f->granted_term > e->term ||
         (f->granted_term == e->term && f->step > e->step)) {
         rill_body_read(m, 0, e->state, ol->config.state_bytes);
-        set_alias(e);
+        set_alias(ol, e);
         e->has_state = true;
         e->step = f->step;
         e->tag_term = f->term;
@@ -243,6 +246,19 @@ void apply_on_no_full(struct rill_ol *ol, const struct rill_frame *f)
     apply_drop_held(ol, e, &ol->n.dropped_held_lost);
 }
 
+static void send_sync_ack(struct rill_ol *ol, const struct rill_frame *f)
+{
+    struct rte_mbuf *m = ol_message(ol, RILL_FRAME_SYNC_ACK, f->src, f->flow);
+
+    if (m == NULL)
+        return;
+    rill_frame(m)->term = f->term;
+    rill_frame(m)->step = f->step;
+    rill_frame(m)->clock = f->clock;
+    rill_frame(m)->window = f->window;
+    rill_outbox_put(ol->out, m);
+}
+
 /* The unit says where it is: if we are behind, the tail was lost. */
 void apply_on_sync(struct rill_ol *ol, const struct rill_frame *f)
 {
@@ -251,8 +267,10 @@ void apply_on_sync(struct rill_ol *ol, const struct rill_frame *f)
     if (e == NULL)
         return;
     ol->n.syncs_in++;
-    if (e->has_state && (e->term > f->term || (e->tag_term >= f->term && e->step >= f->step)))
+    if (e->has_state && e->step >= f->step) {
+        send_sync_ack(ol, f);
         return;
+    }
     e->want_step = f->step;
     apply_request_full(ol, e);
 }

@@ -15,6 +15,13 @@
 #include "lib/frame/frame.h"
 #include "output-logger/output_logger.h"
 
+enum alias_state {
+    ALIAS_NONE = 0,  /* the flow has none */
+    ALIAS_OPEN,      /* asked; packets wait */
+    ALIAS_CONFIRMED, /* replies find the flow: packets may leave */
+    ALIAS_REFUSED,   /* another flow has it, or this one has ended */
+};
+
 struct entry {
     struct rill_map_node node; /* flow and unit */
     uint64_t step, clock, window; /* of the last step applied */
@@ -30,7 +37,7 @@ struct entry {
     struct rill_timer keep_timer;
     bool has_state;
     bool established;     /* the controller knows that we hold `term` */
-    bool alias_confirmed; /* of `alias`, by the newest epoch */
+    uint8_t alias_state;  /* of `alias`, as the newest controller said */
     struct rill_alias alias;
     uint8_t *state;
 };
@@ -69,6 +76,7 @@ void release_step(struct rill_ol *ol, struct entry *e, struct rte_mbuf *m);
 void release_pass(struct rill_ol *ol, struct rte_mbuf *m);
 void release_on_alias_ack(struct rill_ol *ol, struct rte_mbuf *m);
 void release_ask_alias(struct rill_ol *ol, struct entry *e);
+bool release_alias_known(struct rill_ol *ol, struct entry *e, const struct rill_frame *f);
 void release_drop_waiting(struct rill_ol *ol, struct entry *e, uint64_t *packet_counter);
 
 #endif

@@ -2,8 +2,6 @@
  * confirmed the flow's alias (rule "aliasall"). */
 #include "output-logger/internal.h"
 
-static const struct rill_alias no_alias;
-
 static void leave(struct rill_ol *ol, struct rte_mbuf *m)
 {
     struct rill_frame *f = rill_frame(m);
@@ -54,7 +52,7 @@ void release_ask_alias(struct rill_ol *ol, struct entry *e)
 
 static void confirm(struct rill_ol *ol, struct entry *e)
 {
-    e->alias_confirmed = true;
+    e->alias_state = ALIAS_CONFIRMED;
     while (e->waiting != NULL) {
         struct rte_mbuf *m = e->waiting;
 
@@ -63,6 +61,18 @@ static void confirm(struct rill_ol *ol, struct entry *e)
         leave(ol, m);
     }
     e->waiting_tail = &e->waiting;
+}
+
+/* A change of a flow whose alias the newest controller knew when it sent the packet: no need to ask.
+ * False if it does not say so. */
+bool release_alias_known(struct rill_ol *ol, struct entry *e, const struct rill_frame *f)
+{
+    if (!(f->flags & RILL_FLAG_ALIAS_KNOWN) || f->epoch != ol->epoch)
+        return false;
+    e->alias = *(const struct rill_alias *)e->state;
+    if (e->alias_state != ALIAS_CONFIRMED)
+        confirm(ol, e);
+    return true;
 }
 
 /* A step whose change is kept: its packet leaves, or waits for the flow's alias. */
@@ -78,9 +88,7 @@ void release_step(struct rill_ol *ol, struct entry *e, struct rte_mbuf *m)
         rte_pktmbuf_free(m);
         return;
     }
-    if ((f->flags & RILL_FLAG_ALIAS_KNOWN) && f->epoch == ol->epoch)
-        confirm(ol, e);
-    if (e->alias_confirmed || memcmp(&e->alias, &no_alias, sizeof(no_alias)) == 0 ||
+    if (e->alias_state == ALIAS_NONE || e->alias_state == ALIAS_CONFIRMED ||
         (RILL_MUTANT(aliasall) && e->waiting != NULL)) {
         leave(ol, m);
         return;
@@ -93,9 +101,11 @@ void release_step(struct rill_ol *ol, struct entry *e, struct rte_mbuf *m)
     *e->waiting_tail = m;
     ol->held++;
     ol->n.packets_held_for_alias++;
-    if (e->waiting_tail == &e->waiting)
-        release_ask_alias(ol, e);
     e->waiting_tail = &f->link;
+    if (e->alias_state == ALIAS_REFUSED) { /* the other flow may have ended since */
+        e->alias_state = ALIAS_OPEN;
+        release_ask_alias(ol, e);
+    }
 }
 
 void release_pass(struct rill_ol *ol, struct rte_mbuf *m)
@@ -132,6 +142,8 @@ void release_on_alias_ack(struct rill_ol *ol, struct rte_mbuf *m)
     if (e == NULL || f->epoch != ol->epoch || memcmp(&alias, &e->alias, sizeof(alias)) != 0)
         return;
     if (f->flags & RILL_FLAG_REFUSED) {
+        if (e->alias_state == ALIAS_OPEN)
+            e->alias_state = ALIAS_REFUSED;
         release_drop_waiting(ol, e, &ol->n.dropped_alias_conflict);
         return;
     }

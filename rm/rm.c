@@ -13,8 +13,8 @@ struct share {
     uint32_t controller; /* index */
     uint32_t target;     /* what it is meant to have */
     uint32_t granted;    /* what the newest grant said */
-    uint32_t believed;   /* the most that the controller may take as its own */
-    uint32_t sent;       /* what the newest SHARE said; max(target, believed) */
+    uint32_t sent;       /* what the newest SHARE said; at least `granted`, so the unit never grants
+                            less than the controller may take as its own */
     uint32_t held_min,
         held_max; /* bounds of what the unit has been told; equal once acknowledged */
     bool acked;
@@ -223,7 +223,7 @@ static struct share *add_share(struct unit *unit, uint32_t controller)
 
 static uint32_t committed(const struct share *share)
 {
-    return max_u32(share->target, max_u32(share->believed, share->held_max));
+    return max_u32(share->target, share->held_max);
 }
 
 static void send_share(struct rill_rm *rm, const struct unit *unit, struct share *share,
@@ -242,11 +242,13 @@ static void send_share(struct rill_rm *rm, const struct unit *unit, struct share
     rill_outbox_put(outbox, m);
 }
 
-/* The unit is to grant what the controller is meant to have, and what it may still think it has. */
+/* The controller has asked anew, so it has heard the newest grant, or all that it had is void. The
+ * unit is to grant what that said, and what the controller is meant to have next, if that is more.
+ */
 static void tell_unit(struct rill_rm *rm, const struct unit *unit, struct share *share,
                       uint64_t now_ns, struct rill_outbox *outbox)
 {
-    uint32_t goal = max_u32(share->target, share->believed);
+    uint32_t goal = max_u32(share->target, share->granted);
 
     if (goal == share->sent)
         return;
@@ -330,7 +332,6 @@ static uint64_t note_granted(struct rill_rm *rm, uint32_t controller)
         if (share == NULL)
             continue;
         share->granted = grantable(share);
-        share->believed = max_u32(share->believed, share->granted);
         sum += share->granted;
     }
     return sum;
@@ -394,17 +395,6 @@ static struct controller *find_or_add_controller(struct rill_rm *rm, uint32_t id
     return &rm->controllers[rm->controller_count++];
 }
 
-/* A new number: the grant before has been heard, or is void. */
-static void note_heard(struct rill_rm *rm, uint32_t controller)
-{
-    for (uint32_t i = 0; i < rm->unit_count; i++) {
-        struct share *share = find_share(&rm->units[i], controller);
-
-        if (share != NULL)
-            share->believed = share->granted;
-    }
-}
-
 static void pack(struct rill_rm *rm, uint32_t controller, uint32_t wanted)
 {
     for (uint32_t i = 0; i < rm->unit_count; i++) {
@@ -460,7 +450,6 @@ static void take_request(struct rill_rm *rm, const struct rill_frame *f, uint64_
     c->granted = false;
     c->asked_ns = now_ns;
     c->retry_ns = 0;
-    note_heard(rm, controller);
     pack(rm, controller, f->count);
     tell_units(rm, controller, now_ns, outbox);
     grant_if_ready(rm, controller, now_ns, outbox);
@@ -508,7 +497,7 @@ static void expire(struct rill_rm *rm, uint32_t controller, uint64_t now_ns,
 
         if (share == NULL)
             continue;
-        share->target = share->granted = share->believed = 0;
+        share->target = share->granted = 0;
         tell_unit(rm, &rm->units[i], share, now_ns, outbox);
         drop_if_over(&rm->units[i], share);
     }

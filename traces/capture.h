@@ -1,8 +1,8 @@
 /* Captures: read whole into memory, written as they come.
  *
  * Read: pcap (micro- and nanoseconds, both byte orders), pcapng, each also gzipped; link type
- * Ethernet. By libpcap, through zlib. The whole capture is read before anything is replayed, so that
- * a bad one is refused before the first packet is sent, and reading never disturbs timing.
+ * Ethernet. By libpcap, through zlib. The whole capture is read before anything is replayed, so
+ * that a bad one is refused before the first packet is sent, and reading never disturbs timing.
  * Errors: one line with the file, what is wrong and what to do: missing, empty, not a capture,
  * truncated (after which packet), unknown link type (its name and number), packets of over 65,535
  * bytes (number of the packet), no memory.
@@ -24,8 +24,8 @@ struct rill_capture_packet {
 
 struct rill_capture {
     struct rill_capture_packet *packets;
-    uint64_t count; /* > 0 */
-    uint64_t bytes; /* sum of wire_bytes */
+    uint64_t count;     /* > 0 */
+    uint64_t bytes;     /* sum of wire_bytes */
     const char *format; /* "pcap", "pcap (ns)", "pcapng"; with ", gzip" */
     void *memory;
 };

@@ -1,14 +1,15 @@
 /* Both ends of a replayed capture: the hosts inside and the hosts outside.
  *
- * A capture was taken without our NF in the path, so its replies are addressed to hosts that (a NAT)
- * or from hosts that (a load balancer) the NF now hides. This module decides each packet's side,
- * learns from the packets released to the outside what a connection became there (its inside
+ * A capture was taken without our NF in the path, so its replies are addressed to hosts that (a
+ * NAT) or from hosts that (a load balancer) the NF now hides. This module decides each packet's
+ * side, learns from the packets released to the outside what a connection became there (its inside
  * endpoint as the outside sees it, and its peer as the NF chose it), and rewrites the capture's
  * replies to that before they go in. A reply whose connection is not mapped yet goes in as it is.
  *
  * It also checks what is released: towards the inside a packet must be, byte for byte, what the
- * capture holds (a TCP or UDP checksum of 0xffff counts as 0); towards the outside it must differ only
- * where the NF may write (rill_writes), and one that a NAT maps must keep one public endpoint.
+ * capture holds (a checksum of 0xffff counts as 0); towards the outside it must differ only where
+ * the NF may write (rill_writes), with checksums right exactly where they were right before, and a
+ * connection must keep what it was mapped to, until it is opened anew or was idle for a minute.
  *
  * Sans-IO: no file, no clock. One thread.
  */
@@ -25,8 +26,8 @@ struct rill_ends;
 
 struct rill_ends_counters {
     uint64_t inside_packets, outside_packets; /* by side of ingress */
-    uint64_t replies_rewritten;
-    uint64_t replies_unmapped; /* replies that went in as they are: their connection was not known */
+    uint64_t replies_rewritten;               /* went in changed */
+    uint64_t replies_unmapped; /* went in as they are: their connection was not known */
     uint64_t inverse_checked;  /* released to the inside and compared */
     uint64_t inverse_mismatches;
     uint64_t outward_checked; /* released to the outside and compared */
@@ -36,10 +37,11 @@ struct rill_ends_counters {
 
 struct rill_ends_config {
     const struct rill_capture *capture; /* must outlive it */
-    const char *inside_prefixes; /* "10.0.0.0/8,2001:db8::/32": who is inside; NULL: the side that
-                                    opened the connection (of a packet that is not IP: the sender) */
-    uint32_t writes;  /* enum rill_writes of the NF */
-    bool inverts;     /* RILL_NF_INVERTS: check towards the inside */
+    /* "10.0.0.0/8,2001:db8::/32": who is inside, judged by a packet's source. NULL: the side that
+     * opened the connection. What is not IP, or malformed, comes from the inside. */
+    const char *inside_prefixes;
+    uint32_t writes; /* enum rill_writes of the NF */
+    bool inverts;    /* RILL_NF_INVERTS: check towards the inside */
 };
 
 /* NULL with *err: a prefix that can't be read (named), no memory. */

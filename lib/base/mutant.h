@@ -14,14 +14,15 @@
     X(dense, "seamless although the window has a hole: the old copy can still change")             \
     X(tag_check, "seamless without looking at the replica's clock")                                \
     X(forterm, "FINAL taken for a term that it does not grant")                                    \
-    X(implied, "a packet of a higher term does not end ownership")                                 \
+    X(implied, "no implied MOVE, and no answer while a later term is awaited")                     \
     X(move_first, "former owner goes on processing after MOVE")                                    \
     X(first_full, "first packet after a handoff without the full state")                           \
     X(gap_check, "output logger applies a change to the wrong base")                               \
     X(release_first, "released before the change is applied")                                      \
     X(relset, "a covered step is released although it was released before")                        \
     X(aliasall, "only the declaring packet waits for the alias's confirmation")                    \
-    X(replica_newer, "a replica gives way to an older one")                                        \
+    X(final_replica, "FINAL without state goes on from whatever replica there is")                 \
+    X(sync, "the output logger is never told where the unit is")                                   \
     X(unestablished, "a second handoff before the first is established")                           \
     X(late_apply, "former owner processes late packets instead of forwarding them")                \
     X(port_twice, "the controller grants a pool's endpoint twice")                                 \

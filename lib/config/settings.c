@@ -33,6 +33,7 @@ const struct rill_option rill_settings_schema[] = {
          "How replicas are chosen: at random, the better placed more often; or the best placed."),
     ENUM("placement", "pack|spread", "pack",
          "Which unit gets a flowlet: the fullest that it fits (few units), or the least loaded."),
+    U64("units_min", "units", 1, 64, "1", "Units that are leased from the start and never given back."),
     DOUBLE("alpha", "", 0, 1, "0.25",
            "Bonus in utilization for a unit that holds the flow's state, when packing."),
     DOUBLE("ewma_weight", "", 0, 1, "0.5",

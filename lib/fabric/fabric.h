@@ -30,8 +30,8 @@ struct rill_fabric_counters {
     uint64_t no_route;  /* freed: nobody is attached under the destination */
     uint64_t lost;      /* freed: the network lost it (sim) */
     uint64_t doubled;   /* extra copies made (sim) */
-    uint64_t full_packets, no_route_packets, lost_packets,
-        doubled_packets; /* of these, with packet */
+    /* of these, with a packet */
+    uint64_t full_packets, no_route_packets, lost_packets, doubled_packets;
 };
 
 struct rill_fabric {
@@ -45,7 +45,7 @@ struct rill_fabric_ops {
     /* Frees what was on its way to the role; counted as no_route. */
     void (*detach)(struct rill_fabric *fabric, uint32_t role);
     /* Takes all n frames. `src` is the sender's id (the frames' own `src` may name another role: a
-     * relay). now_ns is when. */
+     * relay); a sender that is not attached reaches nobody (no_route). now_ns is when. */
     void (*send)(struct rill_fabric *fabric, uint32_t src, struct rte_mbuf **frames, uint32_t n,
                  uint64_t now_ns);
     /* Up to max frames for `role` that have arrived by now_ns, oldest first. */
@@ -58,12 +58,17 @@ struct rill_fabric_ops {
     void (*destroy)(struct rill_fabric *fabric); /* frees all that is on its way; NULL is fine */
 };
 
-/* In-process: one single-producer single-consumer ring of `ring_frames` (power of 2) per link, made
- * on the first attach of both ends. Delivery is immediate: next_ns is 0 while anything is there. */
+/* In-process: one single-producer single-consumer ring of `ring_frames` (power of 2; it holds one
+ * less) per link, made on the first attach of both ends. Delivery is immediate: next_ns is 0 while
+ * anything is there. Links take turns: recv() goes on with the link behind the last that it took
+ * from, so "oldest first" holds within a link. */
 struct rill_fabric *rill_fabric_inproc_create(uint32_t ring_frames, struct rill_error *err);
 
 /* Simulated: virtual time, one thread, everything from the seed. Probabilities in [0, 1]. Every
- * link is FIFO where reorder is 0: a frame then never overtakes an earlier one of its link. */
+ * link is FIFO where reorder is 0: a frame then never overtakes an earlier one of its link. A frame
+ * is for whoever is attached under its `dst` when it arrives, not when it is sent. With the codec,
+ * a frame that no wire could carry (lib/frame/geneve.h: -EMSGSIZE), or for which the pool is empty,
+ * is counted as `full`; one that the codec refuses as wrong aborts the program. */
 struct rill_fabric_sim_config {
     uint64_t seed;
     uint64_t delay_ns;  /* of every frame */
@@ -77,8 +82,8 @@ struct rill_fabric_sim_config {
 };
 struct rill_fabric *rill_fabric_sim_create(const struct rill_fabric_sim_config *config,
                                            struct rill_error *err);
-/* Sets the four fault rates and jitter anew (faults stop: all 0). Frames on their way keep theirs.
- */
+/* Sets loss, duplicate, reorder, reorder_ns and jitter_ns anew, to calm or stir up the network; the
+ * rest of *config is not looked at. Frames on their way keep theirs. */
 void rill_fabric_sim_faults(struct rill_fabric *fabric,
                             const struct rill_fabric_sim_config *config);
 

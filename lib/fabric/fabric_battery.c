@@ -21,12 +21,14 @@ enum {
     MANY_ROLES = 40,
     TRAFFIC = 20000,
     DATA_BYTES = 100,
+    IDLE_MAX = 100000, /* looks at a fabric that says that something is there, and gives nothing */
 };
 
 static const struct rill_fabric_battery *battery;
 static struct rte_mempool *pool;
 static struct rill_fabric *fabric;
 static uint64_t now_ns;
+static uint32_t idle;
 
 /* --- helpers ---------------------------------------------------------------------------------- */
 
@@ -131,6 +133,8 @@ static bool advance(void)
 
     if (next_ns != UINT64_MAX && next_ns > now_ns)
         now_ns = next_ns;
+    if (++idle > IDLE_MAX)
+        fail_msg("next_ns() is %lu, and nothing comes", (unsigned long)next_ns);
     return next_ns != UINT64_MAX;
 }
 
@@ -139,6 +143,8 @@ static uint32_t recv_now(uint32_t dst, struct rte_mbuf **frames, uint32_t max)
     uint32_t n = fabric->ops->recv(fabric, dst, frames, max, now_ns);
 
     assert_true(n <= max);
+    if (n > 0)
+        idle = 0;
     return n;
 }
 
@@ -641,6 +647,7 @@ static int setup(void **state)
 
     (void)state;
     now_ns = 1000;
+    idle = 0;
     fabric = battery->create(pool, &err);
     if (fabric == NULL)
         print_error("%s\n", err.text);

@@ -34,7 +34,6 @@ struct sim {
     uint32_t attached;
     struct rill_event_heap stray; /* to roles that are not attached */
     uint64_t number;
-    uint64_t now_ns; /* the latest that anyone has told */
     uint64_t packets;
 };
 
@@ -127,8 +126,7 @@ static int grow(struct sim *f)
 /* What is due by now and still has no receiver ends here. */
 static void drop_strays(struct sim *f, uint64_t now_ns)
 {
-    f->now_ns = RTE_MAX(f->now_ns, now_ns);
-    while (rill_event_heap_next_ns(&f->stray) <= f->now_ns && f->stray.count > 0) {
+    while (f->stray.count > 0 && rill_event_heap_next_ns(&f->stray) <= now_ns) {
         struct rte_mbuf *m = rill_event_heap_pop(&f->stray).m;
 
         f->packets -= rill_frame_has_packet(m);
@@ -141,7 +139,6 @@ static void adopt_strays(struct sim *f, struct role *role)
 {
     struct rill_event_heap others = {0};
 
-    drop_strays(f, 0);
     for (uint32_t i = 0; i < f->stray.count; i++) {
         struct rill_event event = f->stray.events[i];
 

@@ -416,6 +416,41 @@ static void oldest_first(void **state)
     assert_int_equal(recv_one(3, 1000), 4);
 }
 
+/* next_ns() against the least of what is on its way, while roles receive, come and go. */
+static void next_ns_is_the_earliest(void **state)
+{
+    enum { MANY = 30, SENT = 20000 };
+    const struct rill_fabric_sim_config config = {.seed = 20, .delay_ns = 1000};
+    static uint32_t to[SENT]; /* of the frame that is due at its index + 1,000; MANY: gone */
+    struct rill_rng rng;
+    struct rill_error err;
+    uint64_t first = 0;
+
+    (void)state;
+    create(config, MANY);
+    rill_rng_seed(&rng, 21);
+    for (uint64_t now_ns = 0; now_ns < SENT; now_ns++) {
+        uint32_t at = rill_rng_below(&rng, MANY), id;
+
+        to[now_ns] = rill_rng_below(&rng, MANY);
+        send_one(rill_rng_below(&rng, MANY), to[now_ns], now_ns + 1, now_ns);
+        if (rill_rng_below(&rng, 50) == 0) {
+            fabric->ops->detach(fabric, unit(at));
+            assert_int_equal(fabric->ops->attach(fabric, unit(at), &err), 0);
+            for (uint64_t i = first; i <= now_ns; i++)
+                to[i] = to[i] == at ? MANY : to[i];
+        }
+        at = rill_rng_below(&rng, MANY);
+        while ((id = (uint32_t)recv_one(at, now_ns)) != 0) {
+            assert_int_equal(to[id - 1], at);
+            to[id - 1] = MANY;
+        }
+        while (first <= now_ns && to[first] == MANY)
+            first++;
+        assert_int_equal(fabric->ops->next_ns(fabric), first > now_ns ? UINT64_MAX : first + 1000);
+    }
+}
+
 static void who_attaches_in_time_gets_it(void **state)
 {
     const struct rill_fabric_sim_config config = {.seed = 13, .delay_ns = 100};
@@ -637,6 +672,7 @@ int main(void)
         TEST(frames_arrive_when_they_are_due),
         TEST(jitter_is_uniform),
         TEST(oldest_first),
+        TEST(next_ns_is_the_earliest),
         TEST(who_attaches_in_time_gets_it),
         TEST(duplicates_share_nothing),
         TEST(duplicates_have_the_state),

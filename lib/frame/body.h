@@ -41,7 +41,8 @@ int rill_body_append(struct rte_mbuf *m, struct rte_mempool *pool, const void *d
                      uint32_t bytes);
 
 /* The same without the bound: for packets, which may be larger than a body. 0 or -ENOMEM. */
-int rill_mbuf_append(struct rte_mbuf *m, struct rte_mempool *pool, const void *data, uint32_t bytes);
+int rill_mbuf_append(struct rte_mbuf *m, struct rte_mempool *pool, const void *data,
+                     uint32_t bytes);
 
 /* Copies `bytes` from `offset` of m's data into `to`. 0, or -EINVAL if there are fewer. */
 int rill_body_read(const struct rte_mbuf *m, uint32_t offset, void *to, uint32_t bytes);

@@ -138,19 +138,15 @@ static void empty_pool_leaves_message_alone(void **state)
 
 static void every_type_has_its_own_name(void **state)
 {
-    unsigned named = 0;
-
     (void)state;
     for (unsigned a = 0; a < 256; a++) {
         const char *name = rill_frame_type_name((uint8_t)a);
 
         if (strcmp(name, "unknown") == 0)
             continue;
-        named++;
         for (unsigned b = 0; b < a; b++)
             assert_string_not_equal(name, rill_frame_type_name((uint8_t)b));
     }
-    assert_int_equal(named, 26);
     assert_string_equal(rill_frame_type_name(RILL_FRAME_DATA), "data");
     assert_string_equal(rill_frame_type_name(RILL_FRAME_NONE), "unknown");
 }

@@ -19,6 +19,7 @@ const char *rill_frame_type_name(uint8_t type)
         [RILL_FRAME_FULL] = "full",
         [RILL_FRAME_NO_FULL] = "no_full",
         [RILL_FRAME_SYNC] = "sync",
+        [RILL_FRAME_SYNC_ACK] = "sync_ack",
         [RILL_FRAME_REQUEST_FULL] = "request_full",
         [RILL_FRAME_ESTABLISHED] = "established",
         [RILL_FRAME_ESTABLISHED_ACK] = "established_ack",

@@ -41,6 +41,7 @@ enum rill_frame_type {
     RILL_FRAME_FULL = 16,         /* K, tag, granted_term; body: state */
     RILL_FRAME_NO_FULL = 17,      /* K: "I do not have that flow" */
     RILL_FRAME_SYNC = 18,         /* K, tag: "this is where I am"; no state */
+    RILL_FRAME_SYNC_ACK = 20,     /* K, tag: "I am there too" */
     RILL_FRAME_REQUEST_FULL = 19, /* K: output logger asks its unit for FULL */
     /* with the controller */
     RILL_FRAME_ESTABLISHED = 24,     /* output logger: K T next_unit = the unit */
@@ -51,8 +52,8 @@ enum rill_frame_type {
     RILL_FRAME_FORGET = 29, /* K T next_unit: forget it, if your term is below T */
     RILL_FRAME_WHERE = 30,  /* unit: K T: "what is the chain of my term?" */
     RILL_FRAME_CHAIN = 31,  /* K T H: the answer; flag REFUSED: your term was passed over */
-    RILL_FRAME_POOL_REQUEST = 32, /* unit: `pool` index; `count` wanted */
-    RILL_FRAME_POOL_GRANT = 33,   /* `pool`, `count`; body: uint32_t[count] indexes into the pool */
+    RILL_FRAME_POOL_REQUEST = 32, /* unit: `pool` index; `count` wanted; clock = its number */
+    RILL_FRAME_POOL_GRANT = 33,   /* `pool`, `count`, clock; body: uint32_t[count] indexes */
     /* resource manager */
     RILL_FRAME_LEASE_REQUEST = 40, /* controller: `count` = thousandths of units wanted; clock = its
                                       number, echoed by the grant */

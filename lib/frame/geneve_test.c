@@ -65,19 +65,20 @@ struct type_info {
 };
 
 static const struct type_info types[] = {
-    {RILL_FRAME_DATA, "12349ab", 'p'},      {RILL_FRAME_FORWARDED, "12349a", 'p'},
-    {RILL_FRAME_CHANGE, "123459c", '?'},    {RILL_FRAME_PASS, "19", 'p'},
-    {RILL_FRAME_MOVE, "12367a", '-'},       {RILL_FRAME_PULL, "12367a", '-'},
-    {RILL_FRAME_FINAL, "12345678a", 'b'},   {RILL_FRAME_REPLICA, "1", 'b'},
-    {RILL_FRAME_FULL, "123458", 'b'},       {RILL_FRAME_NO_FULL, "12", '-'},
-    {RILL_FRAME_SYNC, "12345", '-'},        {RILL_FRAME_REQUEST_FULL, "12", '-'},
-    {RILL_FRAME_ESTABLISHED, "1237", '-'},  {RILL_FRAME_ESTABLISHED_ACK, "1237", '-'},
-    {RILL_FRAME_ALIAS, "1237", 'b'},        {RILL_FRAME_ALIAS_ACK, "1237", 'b'},
-    {RILL_FRAME_NEED, "1237", '-'},         {RILL_FRAME_FORGET, "1237", '-'},
-    {RILL_FRAME_WHERE, "123", '-'},         {RILL_FRAME_CHAIN, "123a", '-'},
-    {RILL_FRAME_POOL_REQUEST, "1de", '-'},  {RILL_FRAME_POOL_GRANT, "1de", 'b'},
-    {RILL_FRAME_LEASE_REQUEST, "14e", '-'}, {RILL_FRAME_LEASE_GRANT, "14e", 'b'},
-    {RILL_FRAME_SHARE, "147e", '-'},        {RILL_FRAME_SHARE_ACK, "147e", '-'},
+    {RILL_FRAME_DATA, "12349ab", 'p'},         {RILL_FRAME_FORWARDED, "12349a", 'p'},
+    {RILL_FRAME_CHANGE, "123459c", '?'},       {RILL_FRAME_PASS, "19", 'p'},
+    {RILL_FRAME_MOVE, "12367a", '-'},          {RILL_FRAME_PULL, "12367a", '-'},
+    {RILL_FRAME_FINAL, "12345678a", 'b'},      {RILL_FRAME_REPLICA, "1", 'b'},
+    {RILL_FRAME_FULL, "123458", 'b'},          {RILL_FRAME_NO_FULL, "12", '-'},
+    {RILL_FRAME_SYNC_ACK, "12345", '-'},       {RILL_FRAME_SYNC, "12345", '-'},
+    {RILL_FRAME_REQUEST_FULL, "12", '-'},      {RILL_FRAME_ESTABLISHED, "1237", '-'},
+    {RILL_FRAME_ESTABLISHED_ACK, "1237", '-'}, {RILL_FRAME_ALIAS, "1237", 'b'},
+    {RILL_FRAME_ALIAS_ACK, "1237", 'b'},       {RILL_FRAME_NEED, "1237", '-'},
+    {RILL_FRAME_FORGET, "1237", '-'},          {RILL_FRAME_WHERE, "123", '-'},
+    {RILL_FRAME_CHAIN, "123a", '-'},           {RILL_FRAME_POOL_REQUEST, "14de", '-'},
+    {RILL_FRAME_POOL_GRANT, "14de", 'b'},      {RILL_FRAME_LEASE_REQUEST, "14e", '-'},
+    {RILL_FRAME_LEASE_GRANT, "14e", 'b'},      {RILL_FRAME_SHARE, "147e", '-'},
+    {RILL_FRAME_SHARE_ACK, "147e", '-'},       {RILL_FRAME_SYNC_ACK, "12345", '-'},
 };
 enum { TYPES = sizeof(types) / sizeof(types[0]) };
 
@@ -780,6 +781,7 @@ static void each_reason(void **state)
     refuse_byte(data_type, 55, 4, RILL_GENEVE_OPTION);          /* type with fewer options */
     refuse_byte(full, 56, RILL_FLAG_PACKET, RILL_GENEVE_VALUE); /* flags */
     refuse_byte(data_type, 57, 2, RILL_GENEVE_VALUE);           /* side */
+    refuse_byte(&types[10], 109, 5, RILL_GENEVE_SHORT);         /* the last option is cut */
     /* a body where there is none */
     length = make_wire(move, 8, 0);
     repair(length + 4);
@@ -789,6 +791,37 @@ static void each_reason(void **state)
     assert_int_equal(decode_wire(length), RILL_GENEVE_OK);
     repair(length + 1);
     assert_int_equal(decode_wire(length + 1), RILL_GENEVE_VALUE);
+}
+
+/* Lists that are longer than a frame's, and an inline state that is longer than its option. */
+static void lists_that_are_too_long(void **state)
+{
+    static const struct {
+        int type;
+        uint8_t option, words;
+    } cases[] = {{4, 10, 15}, {4, 10, 2}, {0, 11, 8}, {2, 12, 0}};
+
+    (void)state;
+    for (unsigned i = 0; i < RTE_DIM(cases); i++) { /* each is the last option of its type */
+        uint32_t at = 50, length;
+
+        make_wire(&types[cases[i].type], 20, 0);
+        while (wire[at + 2] != (0x80 | cases[i].option))
+            at += 4 + wire[at + 3] * 4u;
+        wire[at + 3] = cases[i].words;
+        length = at + 4 + cases[i].words * 4u;
+        wire[42] = (uint8_t)((length - 50) / 4);
+        repair(length);
+        assert_int_equal(decode_wire(length), RILL_GENEVE_OPTION);
+    }
+    for (uint32_t bytes = 0; bytes < 256; bytes++) {
+        uint32_t length = make_wire(&types[2], 20, 0), was = wire[160];
+
+        assert_int_equal(wire[156], 0x80 | 12); /* STATE, behind the others of CHANGE */
+        wire[160] = (uint8_t)bytes;
+        assert_int_equal(decode_wire(length),
+                         (bytes + 3) / 4 == (was + 3) / 4 ? RILL_GENEVE_OK : RILL_GENEVE_VALUE);
+    }
 }
 
 /* Over IPv6 the checksum guards all: any byte that changes is noticed, and so is its absence. */
@@ -973,6 +1006,19 @@ static void shared_buffers_are_left_alone(void **state)
     assert_int_equal(rte_mempool_in_use_count(pool), 0);
 }
 
+/* A type that has a name has a line in the table above, and so in the document. */
+static void every_type_is_tested(void **state)
+{
+    (void)state;
+    for (unsigned type = 0; type < 256; type++) {
+        bool tested = false;
+
+        for (int t = 0; t < TYPES; t++)
+            tested |= types[t].type == type;
+        assert_int_equal(tested, strcmp(rill_frame_type_name((uint8_t)type), "unknown") != 0);
+    }
+}
+
 static void every_result_has_its_own_name(void **state)
 {
     (void)state;
@@ -997,6 +1043,7 @@ int main(void)
         cmocka_unit_test(options_that_are_not_ours),
         cmocka_unit_test(missing_options),
         cmocka_unit_test(each_reason),
+        cmocka_unit_test(lists_that_are_too_long),
         cmocka_unit_test(ip6_checksum_is_needed),
         cmocka_unit_test(ip4_checksum_is_honoured),
         cmocka_unit_test(every_truncation_is_refused),
@@ -1004,6 +1051,7 @@ int main(void)
         cmocka_unit_test(source_port_is_the_flows),
         cmocka_unit_test(unused_fields_are_not_carried),
         cmocka_unit_test(shared_buffers_are_left_alone),
+        cmocka_unit_test(every_type_is_tested),
         cmocka_unit_test(every_result_has_its_own_name),
     };
 

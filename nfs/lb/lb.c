@@ -276,6 +276,13 @@ static int translate(struct rill_pkt *pkt, const struct lb_flow *flow,
     return 0; /* the virtual service's own host answers past us: nothing to take back */
 }
 
+/* Where every destination is a virtual service, a packet from the outside says nothing of who the
+ * client is: it may as well be an answer to a request that we never saw. It passes untouched. */
+static bool opens(const struct lb *lb, const struct rill_pkt *pkt)
+{
+    return !lb->all_virtual || rill_pkt_from_inside(pkt);
+}
+
 static enum rill_verdict lb_process(struct rill_nf *nf, struct rill_pkt *pkt)
 {
     struct lb *lb = rill_nf_private(nf);
@@ -284,7 +291,7 @@ static enum rill_verdict lb_process(struct rill_nf *nf, struct rill_pkt *pkt)
 
     rill_pkt_source(pkt, &source);
     rill_pkt_destination(pkt, &destination);
-    if (flow->kind == LB_UNDECIDED)
+    if (flow->kind == LB_UNDECIDED && opens(lb, pkt))
         decide(nf, lb, pkt, flow, &source, &destination);
     if (flow->kind == LB_NO_BACKEND) {
         rill_count(nf, lb->no_backend, 1);

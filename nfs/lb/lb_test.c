@@ -70,7 +70,7 @@ static void test_backend_with_port(void **unused)
 /* Clients may be on the outside, or on the same side as the service: the first packet decides. */
 static void test_sides(void **unused)
 {
-    const char *const settings[] = {"backends=192.0.2.10", NULL};
+    const char *const settings[] = {"backends=192.0.2.10", "vips=203.0.113.5", NULL};
     static const struct exchange outside[] = {
         {RILL_OUTSIDE, "tcp 10.0.0.1 40000 > 203.0.113.5 80", "tcp 10.0.0.1 40000 > 192.0.2.10 80"},
         {RILL_INSIDE, "tcp 192.0.2.10 80 > 10.0.0.1 40000", "tcp 203.0.113.5 80 > 10.0.0.1 40000"},
@@ -83,6 +83,21 @@ static void test_sides(void **unused)
     (void)unused;
     run_exchange(settings, outside, 2);
     run_exchange(settings, same, 2);
+}
+
+/* Without a list of services, an outside packet that comes first passes; it may be an answer to a
+ * request that was lost. The inside opens the connection whenever it sends. */
+static void test_outside_first(void **unused)
+{
+    const char *const settings[] = {"backends=192.0.2.10", NULL};
+    static const struct exchange exchange[] = {
+        {RILL_OUTSIDE, "tcp 203.0.113.5 80 > 10.0.0.1 40000", "tcp 203.0.113.5 80 > 10.0.0.1 40000"},
+        {RILL_INSIDE, "tcp 10.0.0.1 40000 > 203.0.113.5 80", "tcp 10.0.0.1 40000 > 192.0.2.10 80"},
+        {RILL_OUTSIDE, "tcp 192.0.2.10 80 > 10.0.0.1 40000", "tcp 203.0.113.5 80 > 10.0.0.1 40000"},
+    };
+
+    (void)unused;
+    run_exchange(settings, exchange, 3);
 }
 
 static void test_virtual_services(void **unused)
@@ -355,6 +370,7 @@ int main(void)
         cmocka_unit_test(test_one_backend_keeps_port),
         cmocka_unit_test(test_backend_with_port),
         cmocka_unit_test(test_sides),
+        cmocka_unit_test(test_outside_first),
         cmocka_unit_test(test_virtual_services),
         cmocka_unit_test(test_no_backend_of_family),
         cmocka_unit_test(test_never_to_the_client_itself),

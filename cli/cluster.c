@@ -1,0 +1,494 @@
+#include "cli/cluster.h"
+
+#include <errno.h>
+#include <math.h>
+
+enum { BURST = 32, WHOLE_UNIT = 1000 };
+
+#define NS_PER_US UINT64_C(1000)
+#define NS_PER_MS UINT64_C(1000000)
+
+struct node { /* a unit, its NF and its output logger */
+    uint32_t unit_id, ol_id;
+    struct rill_nf *nf;
+    struct rill_unit *unit;
+    struct rill_ol *ol;
+};
+
+struct rill_cluster {
+    struct rill_cluster_config config;
+    uint32_t rm_id, controller_id;
+    struct rill_rm *rm;
+    struct rill_controller *controller;
+    struct node nodes[RILL_CLUSTER_UNITS_MAX];
+    uint32_t count;
+    struct rill_outbox out;
+};
+
+static uint64_t setting_ns(const struct rill_cluster *k, const char *name, uint64_t unit_ns)
+{
+    return rill_config_u64(k->config.settings, name) * unit_ns;
+}
+
+static uint64_t keep_ns(const struct rill_cluster *k)
+{
+    uint64_t keep = setting_ns(k, "state_keep_ms", NS_PER_MS);
+
+    return RTE_MAX(keep, setting_ns(k, "frame_life_ms", NS_PER_MS));
+}
+
+static uint32_t flows_max(const struct rill_cluster *k)
+{
+    uint64_t setting = rill_config_u64(k->config.settings, "flows_max");
+
+    return (uint32_t)RTE_MIN(setting, (uint64_t)k->config.flows_max);
+}
+
+static uint64_t capacity_bps(const struct rill_cluster *k)
+{
+    return (uint64_t)llround(rill_config_double(k->config.settings, "unit_capacity_mbps") * 1e6);
+}
+
+static int create_unit(struct rill_cluster *k, struct node *node, struct rill_error *err)
+{
+    const struct rill_config *s = k->config.settings;
+    struct rill_unit_config config = {
+        .id = node->unit_id,
+        .output_logger = node->ol_id,
+        .controller = k->controller_id,
+        .pool = k->config.pool,
+        .capacity_bps = capacity_bps(k),
+        .flowlet_timeout_ns = setting_ns(k, "flowlet_timeout_us", NS_PER_US),
+        .pull_timeout_ns = setting_ns(k, "pull_timeout_us", NS_PER_US),
+        .retry_ns = setting_ns(k, "retry_us", NS_PER_US),
+        .keep_ns = keep_ns(k),
+        .queue_packets = (uint32_t)rill_config_u64(s, "unit_queue_packets"),
+        .stash_packets_per_flow = (uint32_t)rill_config_u64(s, "stash_packets_per_flow"),
+        .stash_packets_per_unit = (uint32_t)rill_config_u64(s, "stash_packets_per_unit"),
+        .flows_max = flows_max(k),
+        .pool_block = (uint32_t)rill_config_u64(s, "pool_block"),
+        .proactive = rill_config_enum(s, "state") == RILL_STATE_PROACTIVE};
+
+    node->nf = rill_nf_create(k->config.nf, k->config.nf_config, err);
+    if (node->nf == NULL)
+        return -EINVAL;
+    config.nf = node->nf;
+    node->unit = rill_unit_create(&config, err);
+    return node->unit == NULL ? -ENOMEM : 0;
+}
+
+static int create_output_logger(struct rill_cluster *k, struct node *node, struct rill_error *err)
+{
+    struct rill_ol_config config = {
+        .id = node->ol_id,
+        .controller = k->controller_id,
+        .state_bytes = rill_nf_state_bytes(node->nf),
+        .pool = k->config.pool,
+        .retry_ns = setting_ns(k, "retry_us", NS_PER_US),
+        .keep_ns = keep_ns(k),
+        .flows_max = flows_max(k),
+        .held_packets =
+            (uint32_t)rill_config_u64(k->config.settings, "held_packets_per_output_logger")};
+
+    node->ol = rill_ol_create(&config, err);
+    return node->ol == NULL ? -ENOMEM : 0;
+}
+
+static int add_node(struct rill_cluster *k, uint32_t share, struct rill_error *err)
+{
+    struct node *node = &k->nodes[k->count];
+    int rc;
+
+    k->count++;
+    node->unit_id = rill_role_id(RILL_ROLE_UNIT, k->count);
+    node->ol_id = rill_role_id(RILL_ROLE_OUTPUT_LOGGER, k->count);
+    rc = create_unit(k, node, err);
+    if (rc == 0)
+        rc = create_output_logger(k, node, err);
+    if (rc == 0)
+        rc = rill_rm_add_unit(k->rm, node->unit_id, node->ol_id, capacity_bps(k), share, err);
+    return rc;
+}
+
+static bool unhandled_passes(const struct rill_cluster *k)
+{
+    switch (rill_config_enum(k->config.settings, "unhandled")) {
+    case RILL_UNHANDLED_PASS:
+        return true;
+    case RILL_UNHANDLED_DROP:
+        return false;
+    default:
+        return k->config.nf->unhandled_passes;
+    }
+}
+
+static enum rill_key_kind key_kind(enum rill_flow_scope scope)
+{
+    switch (scope) {
+    case RILL_FLOW_INSIDE_ENDPOINT:
+        return RILL_KEY_INSIDE_ENDPOINT;
+    case RILL_FLOW_INSIDE_HOST:
+        return RILL_KEY_INSIDE_HOST;
+    case RILL_FLOW_OUTSIDE_HOST:
+        return RILL_KEY_OUTSIDE_HOST;
+    default:
+        return RILL_KEY_CONNECTION;
+    }
+}
+
+static void add_pools(const struct rill_nf *nf, struct rill_controller_config *config)
+{
+    config->pool_count = rill_nf_pool_count(nf);
+    for (unsigned i = 0; i < config->pool_count; i++) {
+        struct rill_pool_spec spec;
+
+        rill_nf_pool_spec(nf, i, &spec);
+        config->pools[i] = (struct rill_controller_pool){.proto = spec.proto,
+                                                         .family = spec.family,
+                                                         .port_low = spec.port_low,
+                                                         .port_high = spec.port_high,
+                                                         .addresses = spec.addresses,
+                                                         .addr = spec.addr};
+    }
+}
+
+static int create_controller(struct rill_cluster *k, struct rill_error *err)
+{
+    const struct rill_config *s = k->config.settings;
+    const struct rill_nf_descriptor *nf = k->config.nf;
+    struct rill_controller_config config = {
+        .id = k->controller_id,
+        .rm = k->rm_id,
+        .epoch = 1,
+        .pool = k->config.pool,
+        .flow_kind = key_kind(nf->flow_scope),
+        .handles = nf->handles,
+        .inside_opens = (nf->flags & RILL_NF_INSIDE_OPENS) != 0,
+        .pass_unhandled = unhandled_passes(k),
+        .mode = rill_config_enum(s, "mode"),
+        .placement = rill_config_enum(s, "placement"),
+        .replica_choice = rill_config_enum(s, "replica_choice"),
+        .proactive = rill_config_enum(s, "state") == RILL_STATE_PROACTIVE,
+        .replicas = (uint32_t)rill_config_u64(s, "replicas"),
+        .alpha = rill_config_double(s, "alpha"),
+        .ewma_weight = rill_config_double(s, "ewma_weight"),
+        .flowlet_timeout_ns = setting_ns(k, "flowlet_timeout_us", NS_PER_US),
+        .flowlet_bytes = (uint32_t)rill_config_u64(s, "flowlet_bytes"),
+        .flow_idle_ns = (uint64_t)(rill_config_double(s, "flow_idle_s") * 1e9),
+        .flows_max = flows_max(k),
+        .units_max = k->count,
+        .units_min = (uint32_t)rill_config_u64(s, "units_min"),
+        .epoch_ns = setting_ns(k, "epoch_ms", NS_PER_MS),
+        .lease_ns = setting_ns(k, "lease_ms", NS_PER_MS),
+        .idle_unit_ns = setting_ns(k, "idle_unit_ms", NS_PER_MS),
+        .retry_ns = setting_ns(k, "retry_us", NS_PER_US),
+        .pool_quarantine_ns = setting_ns(k, "pool_quarantine_ms", NS_PER_MS),
+        .seed = rill_config_u64(s, "seed")};
+
+    add_pools(k->nodes[0].nf, &config);
+    k->controller = rill_controller_create(&config, err);
+    return k->controller == NULL ? -ENOMEM : 0;
+}
+
+static int create_rm(struct rill_cluster *k, struct rill_error *err)
+{
+    struct rill_rm_config config = {.id = k->rm_id,
+                                    .epoch_ns = setting_ns(k, "epoch_ms", NS_PER_MS),
+                                    .lease_ns = setting_ns(k, "lease_ms", NS_PER_MS),
+                                    .margin_ns = setting_ns(k, "lease_ms", NS_PER_MS) / 10,
+                                    .resend_ns = setting_ns(k, "retry_us", NS_PER_US),
+                                    .pool = k->config.pool};
+
+    if (config.lease_ns <= config.epoch_ns)
+        return rill_error_set(err, -EINVAL,
+                              "lease_ms must be more than epoch_ms (%" PRIu64 "): a lease is "
+                              "renewed once per epoch",
+                              config.epoch_ns / NS_PER_MS);
+    k->rm = rill_rm_create(&config, err);
+    return k->rm == NULL ? -ENOMEM : 0;
+}
+
+static int attach_all(struct rill_cluster *k, struct rill_error *err)
+{
+    struct rill_fabric *fabric = k->config.fabric;
+    int rc = fabric->ops->attach(fabric, k->rm_id, err);
+
+    if (rc == 0)
+        rc = fabric->ops->attach(fabric, k->controller_id, err);
+    for (uint32_t i = 0; rc == 0 && i < k->count; i++) {
+        rc = fabric->ops->attach(fabric, k->nodes[i].unit_id, err);
+        if (rc == 0)
+            rc = fabric->ops->attach(fabric, k->nodes[i].ol_id, err);
+    }
+    return rc;
+}
+
+static int create_roles(struct rill_cluster *k, struct rill_error *err)
+{
+    uint32_t left = k->config.units_milli;
+    int rc = create_rm(k, err);
+
+    if (rc != 0)
+        return rc;
+    if (left == 0 || left > RILL_CLUSTER_UNITS_MAX * WHOLE_UNIT)
+        return rill_error_set(err, -EINVAL, "units: %.3f is not in [0.001, %d]", left / 1000.0,
+                              RILL_CLUSTER_UNITS_MAX);
+    while (rc == 0 && left > 0) {
+        uint32_t share = RTE_MIN(left, (uint32_t)WHOLE_UNIT);
+
+        rc = add_node(k, share, err);
+        left -= share;
+    }
+    if (rc == 0)
+        rc = create_controller(k, err);
+    return rc == 0 ? attach_all(k, err) : rc;
+}
+
+struct rill_cluster *rill_cluster_create(const struct rill_cluster_config *config,
+                                         struct rill_error *err)
+{
+    struct rill_cluster *k = calloc(1, sizeof(*k));
+
+    if (k == NULL) {
+        rill_error_set(err, -ENOMEM, "no memory for a cluster");
+        return NULL;
+    }
+    k->config = *config;
+    k->rm_id = rill_role_id(RILL_ROLE_RM, 1);
+    k->controller_id = rill_role_id(RILL_ROLE_CONTROLLER, 1);
+    if (create_roles(k, err) != 0) {
+        rill_cluster_destroy(k);
+        return NULL;
+    }
+    return k;
+}
+
+void rill_cluster_destroy(struct rill_cluster *k)
+{
+    if (k == NULL)
+        return;
+    for (uint32_t i = 0; i < k->count; i++) {
+        rill_ol_destroy(k->nodes[i].ol);
+        rill_unit_destroy(k->nodes[i].unit);
+    }
+    rill_controller_destroy(k->controller);
+    for (uint32_t i = 0; i < k->count; i++)
+        rill_nf_destroy(k->nodes[i].nf); /* the controller reads the pools' addresses */
+    rill_rm_destroy(k->rm);
+    rill_outbox_fini(&k->out);
+    free(k);
+}
+
+/* Hands a role's frames to the fabric, released packets to the caller. True if there were any. */
+static bool flush(struct rill_cluster *k, uint32_t src, uint64_t now_ns)
+{
+    struct rill_fabric *fabric = k->config.fabric;
+    struct rill_outbox *out = &k->out;
+    uint32_t kept = 0, count = out->count;
+
+    for (uint32_t i = 0; i < count; i++) {
+        struct rte_mbuf *m = out->frames[i];
+
+        if (rill_role_kind(rill_frame(m)->dst) == RILL_ROLE_PORT)
+            k->config.released(k->config.arg, m, now_ns);
+        else
+            out->frames[kept++] = m;
+    }
+    if (kept > 0)
+        fabric->ops->send(fabric, src, out->frames, kept, now_ns);
+    out->count = 0;
+    return count > 0;
+}
+
+void rill_cluster_ingress(struct rill_cluster *k, struct rte_mbuf **packets, uint32_t n,
+                          uint64_t now_ns)
+{
+    rill_controller_ingress(k->controller, packets, n, now_ns, &k->out);
+    flush(k, k->controller_id, now_ns);
+}
+
+/* One turn of one role (`prefix` names its functions): what came in, then what is due. */
+#define TURN(k, id, core, prefix, now_ns, moved)                                                   \
+    do {                                                                                           \
+        struct rill_fabric *fabric_ = (k)->config.fabric;                                          \
+        struct rte_mbuf *frames_[BURST];                                                           \
+        uint32_t n_ = fabric_->ops->recv(fabric_, id, frames_, BURST, now_ns);                     \
+                                                                                                   \
+        if (n_ > 0) {                                                                              \
+            prefix##_recv(core, frames_, n_, now_ns, &(k)->out);                                   \
+            flush(k, id, now_ns);                                                                  \
+            (moved) = true;                                                                        \
+        }                                                                                          \
+        if (prefix##_next_ns(core) <= (now_ns)) {                                                  \
+            prefix##_tick(core, now_ns, &(k)->out);                                                \
+            (moved) |= flush(k, id, now_ns);                                                       \
+        }                                                                                          \
+    } while (0)
+
+bool rill_cluster_step(struct rill_cluster *k, uint64_t now_ns)
+{
+    bool moved = false;
+
+    TURN(k, k->rm_id, k->rm, rill_rm, now_ns, moved);
+    TURN(k, k->controller_id, k->controller, rill_controller, now_ns, moved);
+    for (uint32_t i = 0; i < k->count; i++) {
+        struct node *node = &k->nodes[i];
+
+        TURN(k, node->unit_id, node->unit, rill_unit, now_ns, moved);
+        TURN(k, node->ol_id, node->ol, rill_ol, now_ns, moved);
+    }
+    return moved;
+}
+
+uint64_t rill_cluster_next_ns(struct rill_cluster *k)
+{
+    struct rill_fabric *fabric = k->config.fabric;
+    uint64_t next_ns = fabric->ops->next_ns(fabric);
+
+    next_ns = RTE_MIN(next_ns, rill_rm_next_ns(k->rm));
+    next_ns = RTE_MIN(next_ns, rill_controller_next_ns(k->controller));
+    for (uint32_t i = 0; i < k->count; i++) {
+        next_ns = RTE_MIN(next_ns, rill_unit_next_ns(k->nodes[i].unit));
+        next_ns = RTE_MIN(next_ns, rill_ol_next_ns(k->nodes[i].ol));
+    }
+    return next_ns;
+}
+
+uint64_t rill_cluster_packets_in_flight(const struct rill_cluster *k)
+{
+    uint64_t n = k->config.fabric->ops->packets_in_flight(k->config.fabric);
+
+    for (uint32_t i = 0; i < k->count; i++)
+        n += rill_unit_packets_held(k->nodes[i].unit) + rill_ol_packets_held(k->nodes[i].ol);
+    return n;
+}
+
+struct rill_controller *rill_cluster_controller(struct rill_cluster *k)
+{
+    return k->controller;
+}
+
+uint32_t rill_cluster_unit_count(const struct rill_cluster *k)
+{
+    return k->count;
+}
+
+struct rill_unit *rill_cluster_unit(struct rill_cluster *k, uint32_t i)
+{
+    return k->nodes[i].unit;
+}
+
+struct rill_ol *rill_cluster_output_logger(struct rill_cluster *k, uint32_t i)
+{
+    return k->nodes[i].ol;
+}
+
+struct rill_nf *rill_cluster_nf(struct rill_cluster *k, uint32_t i)
+{
+    return k->nodes[i].nf;
+}
+
+/* --- counters, by name --------------------------------------------------------------------- */
+
+static const char PREFIX[] = "dropped_";
+
+static bool is_drop(const char *name)
+{
+    return strncmp(name, PREFIX, sizeof(PREFIX) - 1) == 0;
+}
+
+/* Where counters go: all of them as ROLE.NAME, or drops alone, as what follows the prefix. */
+struct sink {
+    struct rill_tally *tally;
+    bool drops_only;
+    int rc;
+};
+
+static void add(struct sink *sink, const char *role, const char *name, uint64_t value)
+{
+    char full[96];
+
+    if (sink->rc != 0 || (sink->drops_only && (!is_drop(name) || value == 0)))
+        return;
+    if (sink->drops_only)
+        snprintf(full, sizeof(full), "%s", name + sizeof(PREFIX) - 1);
+    else
+        snprintf(full, sizeof(full), "%s.%s", role, name);
+    sink->rc = rill_tally_add(sink->tally, full, value);
+}
+
+static void add_controller(const struct rill_cluster *k, struct sink *sink)
+{
+    const struct rill_controller_counters *n = rill_controller_counters(k->controller);
+
+#define X(name) add(sink, "controller", #name, n->name);
+    RILL_CONTROLLER_COUNTERS(X)
+#undef X
+    for (int i = 0; i < RILL_PARSE_RESULTS; i++) {
+        char name[64];
+
+        snprintf(name, sizeof(name), "%s%s", PREFIX, rill_parse_result_name(i));
+        if (n->dropped_malformed[i] > 0)
+            add(sink, "controller", name, n->dropped_malformed[i]);
+    }
+}
+
+static void add_nodes(const struct rill_cluster *k, struct sink *sink)
+{
+    for (uint32_t i = 0; i < k->count; i++) {
+        const struct rill_unit_counters *u = rill_unit_counters(k->nodes[i].unit);
+        const struct rill_ol_counters *o = rill_ol_counters(k->nodes[i].ol);
+
+#define X(name) add(sink, "unit", #name, u->name);
+        RILL_UNIT_COUNTERS(X)
+#undef X
+#define X(name) add(sink, "output_logger", #name, o->name);
+        RILL_OL_COUNTERS(X)
+#undef X
+    }
+}
+
+static void add_fabric(const struct rill_cluster *k, struct sink *sink)
+{
+    const struct rill_fabric_counters *n = &k->config.fabric->counters;
+
+    add(sink, "fabric", "sent", n->sent);
+    add(sink, "fabric", "delivered", n->delivered);
+    add(sink, "fabric", "messages_full", n->full - n->full_packets);
+    add(sink, "fabric", "messages_no_route", n->no_route - n->no_route_packets);
+    add(sink, "fabric", "dropped_fabric_full", n->full_packets);
+    add(sink, "fabric", "dropped_fabric_no_route", n->no_route_packets);
+    add(sink, "fabric", "dropped_fabric_lost", n->lost_packets);
+}
+
+static int add_all(const struct rill_cluster *k, struct rill_tally *tally, bool drops_only)
+{
+    struct sink sink = {.tally = tally, .drops_only = drops_only};
+
+    add_controller(k, &sink);
+    add_nodes(k, &sink);
+    add_fabric(k, &sink);
+    return sink.rc;
+}
+
+int rill_cluster_drops(const struct rill_cluster *k, struct rill_tally *drops)
+{
+    return add_all(k, drops, true);
+}
+
+int rill_cluster_counters(const struct rill_cluster *k, struct rill_tally *counters)
+{
+    return add_all(k, counters, false);
+}
+
+int rill_cluster_nf_counters(const struct rill_cluster *k, struct rill_tally *counters)
+{
+    const char *name;
+    uint64_t value;
+
+    for (uint32_t n = 0; n < k->count; n++)
+        for (unsigned i = 0; rill_nf_counter(k->nodes[n].nf, i, &name, &value); i++)
+            if (rill_tally_add(counters, name, value) != 0)
+                return -ENOMEM;
+    return 0;
+}

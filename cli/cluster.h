@@ -1,0 +1,62 @@
+/* A whole cluster in one process and one thread: resource manager, one controller, units and their
+ * output loggers, on a fabric that the caller chose. It wires the roles' cores together and turns
+ * them when there is something to do; it decides nothing. No clock inside.
+ *
+ * Embedded (`rill replay`): on the inproc fabric with real time, on the sim fabric with virtual time.
+ * The simulator builds on it too.
+ */
+#ifndef RILL_CLI_CLUSTER_H
+#define RILL_CLI_CLUSTER_H
+
+#include "cli/tally.h"
+#include "controller/controller.h"
+#include "lib/fabric/fabric.h"
+#include "nf-runtime/unit.h"
+#include "output-logger/output_logger.h"
+#include "rm/rm.h"
+
+enum { RILL_CLUSTER_UNITS_MAX = 64 };
+
+struct rill_cluster_config {
+    const struct rill_nf_descriptor *nf;
+    const struct rill_config *nf_config; /* the caller's, outlives the cluster */
+    const struct rill_config *settings;
+    uint32_t units_milli; /* thousandths of units: 2500 is two whole ones and half a one */
+    uint32_t flows_max;   /* the caller's bound; the setting's counts too */
+    struct rill_fabric *fabric; /* the caller's, outlives the cluster */
+    struct rte_mempool *pool;   /* the caller's */
+    /* A released packet (frame metadata intact, dst = port and side). The callee owns it. */
+    void (*released)(void *arg, struct rte_mbuf *m, uint64_t now_ns);
+    void *arg;
+};
+
+struct rill_cluster;
+
+/* NULL with a line in *err. The fabric must be empty. */
+struct rill_cluster *rill_cluster_create(const struct rill_cluster_config *config,
+                                         struct rill_error *err);
+void rill_cluster_destroy(struct rill_cluster *cluster); /* NULL is fine */
+
+/* Packets for the controller: an mbuf each, with side, wire_bytes, ingress_ns and ingress_id set in
+ * its frame metadata, all else zero. */
+void rill_cluster_ingress(struct rill_cluster *cluster, struct rte_mbuf **packets, uint32_t n,
+                          uint64_t now_ns);
+/* Receives what has arrived and fires what is due. True if anything moved: call again. */
+bool rill_cluster_step(struct rill_cluster *cluster, uint64_t now_ns);
+/* When something is due next; UINT64_MAX if never. */
+uint64_t rill_cluster_next_ns(struct rill_cluster *cluster);
+/* Packets taken in that are neither released nor dropped: counted where they are held. */
+uint64_t rill_cluster_packets_in_flight(const struct rill_cluster *cluster);
+
+/* Every drop, by reason (without the prefix "dropped_"), and every counter as ROLE.NAME. -ENOMEM. */
+int rill_cluster_drops(const struct rill_cluster *cluster, struct rill_tally *drops);
+int rill_cluster_counters(const struct rill_cluster *cluster, struct rill_tally *counters);
+int rill_cluster_nf_counters(const struct rill_cluster *cluster, struct rill_tally *counters);
+
+struct rill_controller *rill_cluster_controller(struct rill_cluster *cluster);
+uint32_t rill_cluster_unit_count(const struct rill_cluster *cluster);
+struct rill_unit *rill_cluster_unit(struct rill_cluster *cluster, uint32_t i);
+struct rill_ol *rill_cluster_output_logger(struct rill_cluster *cluster, uint32_t i);
+struct rill_nf *rill_cluster_nf(struct rill_cluster *cluster, uint32_t i); /* of unit i */
+
+#endif

@@ -1,0 +1,16 @@
+/* The commands of `rill`. Each takes its own arguments (argv[0] is the command's name), shows its
+ * own errors on stderr in one line, and returns the exit code: 0 done, 1 broke a promise, 2 bad use
+ * or bad input. */
+#ifndef RILL_CLI_COMMANDS_H
+#define RILL_CLI_COMMANDS_H
+
+enum { RILL_EXIT_DONE = 0, RILL_EXIT_BROKEN = 1, RILL_EXIT_BAD = 2 };
+
+int rill_cmd_replay(int argc, char **argv);
+int rill_cmd_settings(int argc, char **argv);
+int rill_cmd_trace(int argc, char **argv); /* argv[1] is "info" or "gen" */
+
+/* "rill COMMAND: LINE" on stderr; returns RILL_EXIT_BAD. */
+int rill_cmd_refuse(const char *command, const char *line);
+
+#endif

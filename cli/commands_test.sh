@@ -1,0 +1,80 @@
+#!/usr/bin/env bash
+# What `rill` does with commands and options before it runs anything: exit codes, one line per error.
+#   commands_test.sh RILL
+set -uo pipefail
+rill=$1
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+failures=0
+
+# expect CODE TEXT ARGUMENT...: exit code, and what the output (or the one line on stderr) holds.
+expect() {
+    local code=$1 text=$2 got lines
+    shift 2
+    "$rill" "$@" >"$folder/out" 2>"$folder/err"
+    got=$?
+    lines=$(wc -l <"$folder/err")
+    if [ "$got" -ne "$code" ] || ! grep -qF -e "$text" "$folder/out" "$folder/err" ||
+        { [ "$code" -eq 2 ] && [ $# -gt 0 ] && [ "$lines" -ne 1 ]; }; then
+        echo "rill $*: exit code $got, not $code, or not '$text' in one line:"
+        cat "$folder/out" "$folder/err"
+        failures=$((failures + 1))
+    fi
+}
+
+expect 2 "usage: rill COMMAND"
+expect 0 "usage: rill COMMAND" help
+expect 0 "usage: rill COMMAND" --help
+expect 0 "usage: rill replay" help replay
+expect 0 "usage: rill replay" replay --help
+expect 0 "usage: rill settings" settings --help
+expect 0 "usage: rill trace info" trace --help
+expect 0 "usage: rill trace info" trace info --help
+expect 0 "usage: rill trace gen" trace gen --help
+expect 0 "rill " version
+expect 2 "takes no arguments" version now
+expect 2 "did you mean 'replay'?" repaly
+expect 2 "unknown command 'xyzzy'" xyzzy
+expect 2 "unknown command 'xyzzy'" help xyzzy
+for later in up down status deploy top fail bill logs; do
+    expect 2 "rill $later: not in this version" "$later"
+done
+expect 2 "which capture?" replay
+expect 2 "did you mean --speed?" replay t --nf nat --sped 2
+expect 2 "give --json another path" replay t --nf nat --json "$folder/no/such/folder.json"
+expect 2 "Is a directory" replay t --nf nat --json "$folder"
+expect 2 "info or gen?" trace
+expect 2 "did you mean 'info'?" trace inf
+expect 2 "no such file" trace info "$folder/none.pcap"
+expect 2 "where to?" trace gen
+expect 0 "flowlet_timeout_us" settings
+expect 0 "0.75" settings --set alpha=0.75
+expect 2 "alpha" settings --set alpha=7
+expect 2 "did you mean --set?" settings --sat alpha=0.5
+
+# --set outranks the file wherever it stands.
+printf 'nf: nat\nsettings:\n  replicas: 5\n  alpha: 0.625\n' >"$folder/d.yaml"
+expect 0 "d.yaml:3" settings --config "$folder/d.yaml"
+expect 0 "0.375" settings --set alpha=0.375 --config "$folder/d.yaml"
+
+# An output that would overwrite an input is refused, and nothing is harmed.
+echo "not a capture" >"$folder/a.pcap"
+ln "$folder/a.pcap" "$folder/b.pcap"
+expect 2 "is the capture itself" replay "$folder/a.pcap" --nf nat --out "$folder/b.pcap"
+expect 2 "is the capture itself" replay "$folder/a.pcap" --nf nat --json "$folder/a.pcap"
+expect 2 "must differ" replay "$folder/a.pcap" --nf nat --json "$folder/c.pcap" --out "$folder/c.pcap"
+[ "$(cat "$folder/a.pcap")" = "not a capture" ] || failures=$((failures + 1))
+
+if [ -w /dev/full ]; then
+    "$rill" help >/dev/full 2>"$folder/err"
+    [ $? -eq 2 ] || { echo "rill help >/dev/full: not 2"; failures=$((failures + 1)); }
+fi
+
+# Same seed, same bytes; and what is made can be read.
+expect 0 "packets" trace gen --out "$folder/g1.pcap" --seed 7 --set seconds=0.01
+expect 0 "packets" trace gen --out "$folder/g2.pcap" --set seed=7 --set seconds=0.01
+cmp "$folder/g1.pcap" "$folder/g2.pcap" || failures=$((failures + 1))
+expect 0 "flowlets" trace info "$folder/g1.pcap"
+
+[ "$failures" -eq 0 ] || echo "$failures failures"
+exit $((failures > 0))

@@ -1,0 +1,304 @@
+#include "cli/options.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/args.h"
+
+static int bad(struct rill_error *err, const char *option, const char *value, const char *right)
+{
+    return rill_error_set(err, -EINVAL, "--%s '%s': %s", option, value, right);
+}
+
+static int add_set(struct rill_replay_options *o, const char *prefix, const char *value,
+                   struct rill_error *err)
+{
+    char **sets = realloc(o->sets, (o->set_count + 1) * sizeof(sets[0]));
+    char *pair = NULL;
+
+    if (sets != NULL)
+        o->sets = sets;
+    if (sets == NULL || asprintf(&pair, "%s%s", prefix, value) < 0)
+        return rill_error_set(err, -ENOMEM, "no memory for the command line");
+    o->sets[o->set_count++] = pair;
+    return 0;
+}
+
+static int take_trace(void *target, const char *text, struct rill_error *err)
+{
+    struct rill_replay_options *o = target;
+
+    if (o->trace != NULL)
+        return rill_error_set(err, -EINVAL, "one capture at a time: '%s' is the second", text);
+    if (text[0] == '\0')
+        return rill_error_set(err, -EINVAL, "the capture's name is empty");
+    o->trace = text;
+    return 0;
+}
+
+static int take_text(const char **to, const char *option, const char *value, struct rill_error *err)
+{
+    if (value[0] == '\0')
+        return bad(err, option, value, "it must not be empty");
+    *to = value;
+    return 0;
+}
+
+static int take_nf(void *target, const char *value, struct rill_error *err)
+{
+    return take_text(&((struct rill_replay_options *)target)->nf, "nf", value, err);
+}
+
+static int take_config(void *target, const char *value, struct rill_error *err)
+{
+    return take_text(&((struct rill_replay_options *)target)->config, "config", value, err);
+}
+
+static int take_inside(void *target, const char *value, struct rill_error *err)
+{
+    return take_text(&((struct rill_replay_options *)target)->inside, "inside", value, err);
+}
+
+static int take_json(void *target, const char *value, struct rill_error *err)
+{
+    return take_text(&((struct rill_replay_options *)target)->json, "json", value, err);
+}
+
+static int take_clock(void *target, const char *value, struct rill_error *err)
+{
+    struct rill_replay_options *o = target;
+
+    if (strcmp(value, "real") == 0)
+        o->clock = RILL_CLOCK_REAL;
+    else if (strcmp(value, "virtual") == 0)
+        o->clock = RILL_CLOCK_VIRTUAL;
+    else
+        return bad(err, "clock", value, "it is real or virtual");
+    return 0;
+}
+
+static int take_speed(void *target, const char *value, struct rill_error *err)
+{
+    struct rill_replay_options *o = target;
+    size_t length = strlen(value);
+    char number[24];
+
+    if (length > 0 && value[length - 1] == 'x')
+        length--;
+    snprintf(number, sizeof(number), "%.*s", (int)length, value);
+    if (length >= sizeof(number) || rill_args_decimal(number, &o->speed) != 0 || o->speed < 0.001 ||
+        o->speed > 1e6)
+        return bad(err, "speed", value, "it is a number like 10x or 0.5x, from 0.001x to 1000000x");
+    return 0;
+}
+
+static int take_rate(void *target, const char *value, struct rill_error *err)
+{
+    struct rill_replay_options *o = target;
+
+    if (rill_args_rate(value, &o->rate_bps) != 0)
+        return bad(err, "rate", value,
+                   "it is a number with bps, kbps, Mbps or Gbps, like 1.5Gbps, up to 1000Gbps");
+    return 0;
+}
+
+static int take_units(void *target, const char *value, struct rill_error *err)
+{
+    struct rill_replay_options *o = target;
+    const char *point = strchr(value, '.');
+    double units;
+
+    if (rill_args_decimal(value, &units) != 0 || (point != NULL && strlen(point + 1) > 3) ||
+        units < 0.001 || units > 64)
+        return bad(err, "units", value,
+                   "it is a number of units from 0.001 to 64, of at most three decimals, like 2.5");
+    o->units_milli = (uint32_t)(units * 1000 + 0.5);
+    return 0;
+}
+
+static int take_mode(void *target, const char *value, struct rill_error *err)
+{
+    return add_set(target, "mode=", value, err);
+}
+
+static int take_state(void *target, const char *value, struct rill_error *err)
+{
+    return add_set(target, "state=", value, err);
+}
+
+static int take_set(void *target, const char *value, struct rill_error *err)
+{
+    const char *equals = strchr(value, '=');
+
+    if (equals == NULL || equals == value)
+        return bad(err, "set", value, "it is NAME=VALUE; `rill settings` lists the names");
+    return add_set(target, "", value, err);
+}
+
+static bool ends_with(const char *text, const char *ending)
+{
+    size_t length = strlen(text), tail = strlen(ending);
+
+    return length > tail && strcmp(text + length - tail, ending) == 0;
+}
+
+static int take_out(void *target, const char *value, struct rill_error *err)
+{
+    static const char *const endings[] = {".pcap", ".pcap.gz", ".pcapng", ".pcapng.gz"};
+    struct rill_replay_options *o = target;
+
+    if (strncmp(value, "dpdk:", 5) == 0) {
+        if (value[5] == '\0')
+            return bad(err, "out", value,
+                       "a DPDK port's device arguments must follow, like "
+                       "dpdk:net_af_packet0,iface=eth1");
+        o->out_devargs = value + 5;
+        return 0;
+    }
+    for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
+        if (ends_with(value, endings[i])) {
+            o->out = value;
+            return 0;
+        }
+    }
+    return bad(err, "out", value,
+               "the name ends in .pcap, .pcapng, .pcap.gz or .pcapng.gz, or is "
+               "dpdk:DEVARGS");
+}
+
+static int take_quiet(void *target, const char *value, struct rill_error *err)
+{
+    (void)value;
+    (void)err;
+    ((struct rill_replay_options *)target)->quiet = true;
+    return 0;
+}
+
+static int take_memory(void *target, const char *value, struct rill_error *err)
+{
+    struct rill_replay_options *o = target;
+    uint64_t mb;
+
+    if (rill_args_u64(value, &mb) != 0 || mb < 64 || mb > 1048576)
+        return bad(err, "memory-mb", value, "it is a whole number of megabytes from 64 to 1048576");
+    o->memory_mb = (uint32_t)mb;
+    return 0;
+}
+
+/* One controller is what this version has, so asking for one is no error. */
+static int take_controllers(void *target, const char *value, struct rill_error *err)
+{
+    uint64_t n;
+
+    (void)target;
+    if (rill_args_u64(value, &n) != 0 || n == 0)
+        return bad(err, "controllers", value, "it is a whole number from 1");
+    if (n > 1)
+        return bad(err, "controllers", value,
+                   "more than one controller is not in this version (" RILL_VERSION ")");
+    return 0;
+}
+
+static const struct rill_arg table[] = {
+    {"nf", "NAME|PATH",
+     "the network function: nat, lb, or the path of a shared object (holds a '/')", false, NULL,
+     take_nf},
+    {"config", "FILE",
+     "a deployment file (YAML): the NF, its configuration and Rill's settings; instead of --nf",
+     false, NULL, take_config},
+    {"clock", "real|virtual",
+     "real (default): packets go in at their time. virtual: time follows the capture, in one\n"
+     "thread, as fast as the processor can; the same result on every machine and every run",
+     false, NULL, take_clock},
+    {"speed", "N[x]", "divide the capture's gaps by N: 10x, 0.5x (default 1x)", false, NULL,
+     take_speed},
+    {"rate", "RATE",
+     "scale the capture's gaps so that its mean rate is this: 250Mbps, 1Gbps; not with --speed",
+     false, NULL, take_rate},
+    {"inside", "PREFIX,...",
+     "who is inside: 10.0.0.0/8,2001:db8::/32 (default: the side that opened the connection)",
+     false, NULL, take_inside},
+    {"mode", "MODE", "how flows are given to units: the same as --set mode=MODE", false, NULL,
+     take_mode},
+    {"state", "MODE", "how state reaches a flow's next unit: the same as --set state=MODE", false,
+     NULL, take_state},
+    {"units", "N", "how many units there are; 2.5 is two whole ones and half a one (default 4)",
+     false, NULL, take_units},
+    {"controllers", "N", "how many controllers there are; this version has 1", false, NULL,
+     take_controllers},
+    {"set", "NAME=VALUE", "a setting (`rill settings` lists them); may be given again", true, NULL,
+     take_set},
+    {"out", "FILE|dpdk:DEVARGS",
+     "where released packets go: a capture (.pcapng, .pcap, each also with .gz), or a DPDK port.\n"
+     "A .pcapng says on which side each packet left and which packet of the input it was",
+     false, NULL, take_out},
+    {"json", "FILE",
+     "write the report as JSON, too; - is standard output (the screen then goes to "
+     "standard error)",
+     false, NULL, take_json},
+    {"quiet", NULL, "no progress, no screen; errors are still shown", false, NULL, take_quiet},
+    {"memory-mb", "N", "how much memory DPDK may take (default: what capture and units need)",
+     false, NULL, take_memory},
+    {"fail", "ROLE:N@TIME", "", true, "roles can't be made to fail yet", NULL},
+    {"cluster", "NAME", "", true, "there is only the embedded form, all roles in this process",
+     NULL},
+    {0},
+};
+
+void rill_replay_help(FILE *out)
+{
+    fputs("usage: rill replay TRACE --nf NAME|PATH [OPTION...]\n"
+          "       rill replay TRACE --config FILE [OPTION...]\n"
+          "\n"
+          "Sends a capture through a network function on all of Rill in one process, and reports.\n"
+          "TRACE is pcap, nanosecond pcap or pcapng, each also gzipped. Needs no root.\n"
+          "\n",
+          out);
+    rill_args_help(table, out);
+    fputs("\n"
+          "Ctrl-C stops the replay, drains what is under way and reports; again, at once.\n"
+          "Exit code: 0 done; 1 ran but broke a promise (counts that do not balance, packets that\n"
+          "never came out, a packet that came out wrong); 2 bad use or bad input.\n",
+          out);
+}
+
+static int judge(const struct rill_replay_options *o, struct rill_error *err)
+{
+    if (o->trace == NULL)
+        return rill_error_set(err, -EINVAL, "which capture? rill replay TRACE --nf NAME");
+    if (o->nf != NULL && o->config != NULL)
+        return rill_error_set(err, -EINVAL,
+                              "--nf and --config exclude each other: the file names the NF");
+    if (o->nf == NULL && o->config == NULL)
+        return rill_error_set(err, -EINVAL, "which network function? --nf NAME or --config FILE");
+    if (o->rate_bps != 0 && o->speed != 0)
+        return rill_error_set(err, -EINVAL, "--speed and --rate exclude each other");
+    return 0;
+}
+
+int rill_replay_options_parse(int argc, char **argv, struct rill_replay_options *options,
+                              struct rill_error *err)
+{
+    const struct rill_args args = {.table = table, .target = options, .positional = take_trace};
+    int rc;
+
+    *options = (struct rill_replay_options){.units_milli = 4000};
+    rc = rill_args_parse(&args, argc, argv, err);
+    if (rc == 0)
+        rc = judge(options, err);
+    if (options->speed == 0)
+        options->speed = 1;
+    return rc;
+}
+
+void rill_replay_options_fini(struct rill_replay_options *options)
+{
+    if (options == NULL)
+        return;
+    for (size_t i = 0; i < options->set_count; i++)
+        free(options->sets[i]);
+    free(options->sets);
+    options->sets = NULL;
+    options->set_count = 0;
+}

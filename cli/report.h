@@ -1,0 +1,103 @@
+/* What a run has to report: filled by whoever ran it, then shown on one screen and written as JSON.
+ *
+ * The JSON's field names are a stable interface: more may be added, none changes its meaning. The
+ * fields below have the JSON's names, and say what they count.
+ */
+#ifndef RILL_CLI_REPORT_H
+#define RILL_CLI_REPORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <rill/schema.h>
+
+#include "cli/tally.h"
+#include "lib/base/error.h"
+#include "lib/metrics/histogram.h"
+
+struct rill_report_unit {
+    uint32_t id; /* number of the unit, without its role's kind */
+    uint64_t packets;
+    double utilization_max; /* of its leased capacity, over epochs of 100 ms; 1 is full */
+};
+
+struct rill_report_epoch {
+    double at_s;    /* its start, from the start of the run */
+    uint32_t units; /* active in it */
+};
+
+struct rill_report_setting {
+    char *name, *text;
+    bool is_text; /* JSON: a string even if it reads like a number */
+};
+
+struct rill_report {
+    /* Packets: in = released + dropped (all reasons) + in flight, always. */
+    uint64_t packets_in, bytes_in; /* all that the replayer sent in; bytes on the wire */
+    uint64_t packets_released, bytes_released;
+    struct rill_tally packets_dropped; /* by reason */
+    uint64_t packets_in_flight;        /* 0 at the end of a sound run */
+    uint64_t packets_reordered;        /* released after a later packet of its flow and direction */
+    uint64_t inside_packets, outside_packets; /* of packets_in, by the side on which they came in */
+    uint64_t
+        replies_unmapped; /* replies that went in as captured: their connection was not known */
+
+    /* The check of what was released against the capture (traces/ends.h). */
+    uint64_t inverse_checked, inverse_mismatches; /* towards the inside */
+    uint64_t outward_checked, outward_mismatches; /* towards the outside */
+    uint64_t first_mismatch_packet;               /* number in the capture, from 1; 0: none */
+
+    uint64_t flows, flowlets;
+    uint64_t flowlets_moved; /* not a flow's first, and on another unit than the one before */
+    uint64_t flowlets_seamless, flowlets_stalled; /* of the moved: first packet was not held, was */
+    uint64_t moves_by_gap, moves_by_size, seamless_by_gap;
+    uint64_t recoveries;
+    uint64_t state_pushes; /* entries times targets */
+    uint64_t state_pulls;  /* PULLs answered */
+    uint64_t overloads;    /* flowlets for which no active unit had room */
+
+    uint32_t units_active_max;
+    struct rill_report_unit *units; /* unit_count of them */
+    size_t unit_count;
+    struct rill_report_epoch *units_over_time; /* epoch_count of them, one per 100 ms */
+    size_t epoch_count, epoch_capacity;
+
+    struct rill_histogram latency_ns; /* released packets: from due in to released */
+    double replay_s;                  /* from the first packet in to the last one out */
+    bool interrupted;                 /* stopped on request before the capture's end */
+
+    struct rill_tally counters;    /* every named counter of every role, as ROLE.NAME */
+    struct rill_tally nf_counters; /* the NF's own, over all units */
+
+    /* Texts: the report's own copies, set by rill_report_text(); NULL: not known. */
+    char *mode, *state_mode, *clock, *nf, *trace;
+    char *capture;                        /* where the released packets were written */
+    struct rill_report_setting *settings; /* setting_count of them, in the schema's order */
+    size_t setting_count;
+};
+
+/* Zeroed memory is an empty report; fini frees all that hangs on it and zeroes it. */
+void rill_report_fini(struct rill_report *report); /* NULL is fine */
+
+/* Filling. All return 0, or -ENOMEM and nothing changed. */
+int rill_report_text(char **field, const char *text); /* copies; NULL: forgets the field's text */
+int rill_report_add_unit(struct rill_report *report, const struct rill_report_unit *unit);
+int rill_report_add_epoch(struct rill_report *report, double at_s, uint32_t units);
+/* Copies all names and present values of `settings`. */
+int rill_report_settings(struct rill_report *report, const struct rill_config *settings);
+
+/* True if every packet is accounted for and none is in flight. */
+bool rill_report_balances(const struct rill_report *report);
+/* True if the run kept every promise: it balances, and every check of released packets held. */
+bool rill_report_sound(const struct rill_report *report);
+
+/* Writes JSON to the file, or to stdout for "-". 0, or -EIO with *err (which names the file). */
+int rill_report_write_json(const struct rill_report *report, const char *path,
+                           struct rill_error *err);
+/* The one screen. Bars are drawn in UTF-8 where the locale's character set is that, else in ASCII.
+ */
+void rill_report_print(const struct rill_report *report, FILE *out);
+
+#endif

@@ -1,0 +1,202 @@
+#include <inttypes.h>
+#include <langinfo.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/format.h"
+#include "cli/report.h"
+
+enum { BAR_COLUMNS = 60, UNIT_ROWS = 8, DROP_ROWS = 8 };
+
+#define N(value) rill_format_count((char[RILL_FORMAT_BYTES]){""}, (value))
+#define SHARE(part, whole) rill_format_share((char[RILL_FORMAT_BYTES]){""}, (part), (whole))
+#define TIME(ns) rill_format_ns((char[RILL_FORMAT_BYTES]){""}, (ns))
+
+static const char *or_unknown(const char *text)
+{
+    return text != NULL ? text : "?";
+}
+
+static void print_title(const struct rill_report *r, FILE *out)
+{
+    fputs("rill " RILL_VERSION ": ", out);
+    rill_format_name(out, or_unknown(r->trace));
+    fputs(" through ", out);
+    rill_format_name(out, or_unknown(r->nf));
+    fprintf(out, ", %zu unit%s, %s clock, %.3f s%s\n\n", r->unit_count,
+            r->unit_count == 1 ? "" : "s", or_unknown(r->clock), r->replay_s,
+            r->interrupted ? ", STOPPED before the capture's end" : "");
+}
+
+static void print_packets(const struct rill_report *r, FILE *out)
+{
+    uint64_t dropped = rill_tally_total(&r->packets_dropped);
+
+    fprintf(out, "packets    %s in (%s from inside, %s from outside), %s bytes\n", N(r->packets_in),
+            N(r->inside_packets), N(r->outside_packets), N(r->bytes_in));
+    fprintf(out, "           %s released, %s dropped, %s in flight, %s reordered\n",
+            N(r->packets_released), N(dropped), N(r->packets_in_flight), N(r->packets_reordered));
+    fprintf(out, "flows      %s in %s flowlets\n", N(r->flows), N(r->flowlets));
+}
+
+static void print_moves(const struct rill_report *r, FILE *out)
+{
+    fprintf(out, "moves      %s flowlets went to another unit: %s by gap, %s by size\n",
+            N(r->flowlets_moved), N(r->moves_by_gap), N(r->moves_by_size));
+    if (r->flowlets_moved == 0)
+        return;
+    fprintf(out, "seamless   %s of the moves (%s of those by gap); %s waited for state\n",
+            SHARE(r->flowlets_seamless, r->flowlets_moved),
+            SHARE(r->seamless_by_gap, r->moves_by_gap), N(r->flowlets_stalled));
+}
+
+static void print_latency(const struct rill_histogram *h, FILE *out)
+{
+    if (h->count == 0)
+        return;
+    fprintf(out, "latency    p50 %s   p75 %s   p90 %s   p99 %s   p99.9 %s   max %s\n",
+            TIME(rill_histogram_quantile(h, 0.5)), TIME(rill_histogram_quantile(h, 0.75)),
+            TIME(rill_histogram_quantile(h, 0.9)), TIME(rill_histogram_quantile(h, 0.99)),
+            TIME(rill_histogram_quantile(h, 0.999)), TIME(h->max));
+}
+
+/* One column: eighths of a block in UTF-8, else the number itself ('+' from ten on). */
+static void print_column(uint32_t units, uint32_t most, bool utf8, FILE *out)
+{
+    static const char *const blocks[] = {" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
+
+    if (utf8)
+        fputs(blocks[most ? (units * UINT64_C(8) + most - 1) / most : 0], out);
+    else
+        fputc(units < 10 ? (int)('0' + units) : '+', out);
+}
+
+static void print_units_over_time(const struct rill_report *r, FILE *out)
+{
+    bool utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
+    size_t per_column = (r->epoch_count + BAR_COLUMNS - 1) / BAR_COLUMNS;
+    uint32_t most = 0;
+
+    fprintf(out, "units      at most %" PRIu32 " active", r->units_active_max);
+    if (r->epoch_count == 0) {
+        fputc('\n', out);
+        return;
+    }
+    for (size_t i = 0; i < r->epoch_count; i++)
+        most = r->units_over_time[i].units > most ? r->units_over_time[i].units : most;
+    fprintf(out, "; over time, %zu ms a column:\n           |", per_column * 100);
+    for (size_t i = 0; i < r->epoch_count; i += per_column) {
+        uint32_t units = 0;
+
+        for (size_t j = i; j < i + per_column && j < r->epoch_count; j++)
+            units = r->units_over_time[j].units > units ? r->units_over_time[j].units : units;
+        print_column(units, most, utf8, out);
+    }
+    fputs("|\n", out);
+}
+
+static void print_units(const struct rill_report *r, FILE *out)
+{
+    size_t rows = r->unit_count > UNIT_ROWS ? UNIT_ROWS - 1 : r->unit_count;
+    uint64_t packets = 0;
+    double busiest = 0;
+
+    for (size_t i = 0; i < rows; i++) {
+        const struct rill_report_unit *unit = &r->units[i];
+
+        fprintf(out, "           unit %-3" PRIu32 " %12s packets, at most %.0f%% full\n", unit->id,
+                N(unit->packets), unit->utilization_max * 100);
+    }
+    for (size_t i = rows; i < r->unit_count; i++) {
+        packets += r->units[i].packets;
+        if (r->units[i].utilization_max > busiest)
+            busiest = r->units[i].utilization_max;
+    }
+    if (rows < r->unit_count)
+        fprintf(out, "           %zu more  %12s packets, at most %.0f%% full\n",
+                r->unit_count - rows, N(packets), busiest * 100);
+}
+
+static int by_count(const void *a, const void *b)
+{
+    const struct rill_tally_entry *x = *(const struct rill_tally_entry *const *)a;
+    const struct rill_tally_entry *y = *(const struct rill_tally_entry *const *)b;
+
+    if (x->count != y->count)
+        return x->count < y->count ? 1 : -1;
+    return strcmp(x->name, y->name);
+}
+
+/* The most frequent reasons first. */
+static void print_drops(const struct rill_tally *drops, FILE *out)
+{
+    struct rill_tally_entry **order = calloc(drops->count + 1, sizeof(order[0]));
+    uint64_t rest = 0;
+    size_t count = 0;
+
+    if (order == NULL)
+        return;
+    for (size_t i = 0; i < drops->count; i++) {
+        if (drops->entries[i].count > 0)
+            order[count++] = &drops->entries[i];
+    }
+    qsort(order, count, sizeof(order[0]), by_count);
+    for (size_t i = 0; i < count; i++) {
+        if (i < DROP_ROWS || count == DROP_ROWS + 1)
+            fprintf(out, "%-11s%12s %s\n", i == 0 ? "drops" : "", N(order[i]->count),
+                    order[i]->name);
+        else
+            rest += order[i]->count;
+    }
+    if (rest > 0)
+        fprintf(out, "%-11s%12s for %zu more reasons\n", "", N(rest), count - DROP_ROWS);
+    free(order);
+}
+
+static void print_check(const struct rill_report *r, FILE *out)
+{
+    uint64_t wrong = r->inverse_mismatches + r->outward_mismatches;
+
+    if (r->inverse_checked + r->outward_checked > 0)
+        fprintf(out,
+                "check      %s released to the inside and %s to the outside compared with the "
+                "capture: ",
+                N(r->inverse_checked), N(r->outward_checked));
+    if (wrong > 0)
+        fprintf(out, "%s WRONG, the first is packet %" PRIu64 "\n", N(wrong),
+                r->first_mismatch_packet);
+    else if (r->inverse_checked + r->outward_checked > 0)
+        fputs("all right\n", out);
+    if (r->capture != NULL) {
+        fputs("capture    ", out);
+        rill_format_name(out, r->capture);
+        fputc('\n', out);
+    }
+}
+
+static void print_books(const struct rill_report *r, FILE *out)
+{
+    const char *verdict = "DO NOT BALANCE";
+
+    if (rill_report_balances(r))
+        verdict = "balance";
+    else if (r->packets_in ==
+             r->packets_released + rill_tally_total(&r->packets_dropped) + r->packets_in_flight)
+        verdict = "balance, BUT NOT ALL CAME OUT";
+    fprintf(out, "books      %s: %s in = %s released + %s dropped + %s in flight\n", verdict,
+            N(r->packets_in), N(r->packets_released), N(rill_tally_total(&r->packets_dropped)),
+            N(r->packets_in_flight));
+}
+
+void rill_report_print(const struct rill_report *report, FILE *out)
+{
+    print_title(report, out);
+    print_packets(report, out);
+    print_moves(report, out);
+    print_latency(&report->latency_ns, out);
+    print_units_over_time(report, out);
+    print_units(report, out);
+    print_drops(&report->packets_dropped, out);
+    print_check(report, out);
+    print_books(report, out);
+}

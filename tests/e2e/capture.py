@@ -1,0 +1,65 @@
+#!/usr/bin/env python3
+"""One capture through one NF, in two ways, both under virtual time:
+
+  forced   8 slow units and small flowlets: thousands of moves, full queues. Counts must balance, nothing
+           may be in flight, replies must come out as captured, and check_output.py, which shares no code
+           with Rill, must agree.
+  same     1 unit and 8 units, the latter with every flowlet placed anew: the released packets must be
+           the same but for the chosen ports.
+
+  capture.py NF CAPTURE [MOVES_AT_LEAST]     CAPTURE in the shared traces, or "bundled"
+"""
+import os
+import sys
+import tempfile
+
+import common
+
+FORCED = ["--units", "8", "--set", "unit_capacity_mbps=20", "--set", "flowlet_bytes=1500"]
+SAME = ["--set", "unit_capacity_mbps=10000", "--set", "link_delay_us=1", "--set", "flowlet_bytes=1500",
+        "--set", "placement=spread"]
+NO_TIMES = "wan_sanitized4k.pcap.gz"  # all of its packets have one time
+
+
+def forced(folder, nf, capture, moves):
+    if capture.endswith(NO_TIMES):
+        speed = ["--rate", "100Mbps"]
+    else:  # the bundled one is fast as it is
+        speed = ["--speed", "0.1x" if capture == common.BUNDLED else "100x"]
+    out, report_path = os.path.join(folder, "out.pcapng"), os.path.join(folder, "report.json")
+    report = common.replay(capture, "--nf", nf, "--out", out, *FORCED, *speed, json_path=report_path)
+    common.check_books(report)
+    assert report["flowlets_moved"] >= moves, "only %d moves" % report["flowlets_moved"]
+    common.script("check_output.py", capture, out, "--nf", nf, "--expect-json", report_path)
+    print("forced: %d packets in, %d released, %d moves, %d seamless" % (
+        report["packets_in"], report["packets_released"], report["flowlets_moved"],
+        report["flowlets_seamless"]))
+
+
+def same(folder, nf, capture):
+    outs = []
+    for units in (1, 8):
+        outs.append(os.path.join(folder, "out%d.pcapng" % units))
+        report = common.replay(capture, "--nf", nf, "--out", outs[-1], *SAME, "--units", str(units),
+                               "--set", "units_min=%d" % units,
+                               json_path=os.path.join(folder, "report.json"))
+        common.check_books(report)
+        print("same: %d units, %d moves" % (units, report["flowlets_moved"]))
+    common.script("compare_runs.py", *outs, "--nf", nf)
+
+
+def main():
+    nf, name = sys.argv[1], sys.argv[2]
+    moves = int(sys.argv[3]) if len(sys.argv) > 3 else 0
+    capture = common.BUNDLED if name == "bundled" else os.path.join(common.TRACES, name)
+    if not os.path.exists(capture):
+        print("SKIPPED: %s is not there; set RILL_TRACES to the folder that has it" % capture)
+        return common.SKIPPED
+    with tempfile.TemporaryDirectory() as folder:
+        forced(folder, nf, capture, moves)
+        same(folder, nf, capture)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,88 @@
+/* The reference NF: its state is a hash chain over every packet that it processed, and each packet
+ * leaves with the chain's value. A step on a wrong base, a packet twice or one forgotten: all show. */
+#include <rill/nf.h>
+
+#include "nf-runtime/nf_host.h"
+#include "tests/sim/sim.h"
+
+struct instance {
+    struct rill_table *table;
+    struct rill_pool *pool;
+    uint64_t state_bytes;
+};
+
+static const struct rill_option options[] = {
+    {.name = "state_bytes", .type = RILL_OPT_U64, .unit = "bytes", .min = 40, .max = 4096,
+     .def = "40", .doc = "Size of a flow's state."},
+    {.name = "ports", .type = RILL_OPT_RANGE, .unit = "", .min = 1, .max = 65535,
+     .def = "1000-2000", .doc = "Ports of the public address."},
+    {.name = NULL},
+};
+
+uint64_t sim_chain_next(uint64_t hash, uint64_t packet)
+{
+    uint64_t x = hash ^ (packet * 0x9e3779b97f4a7c15u);
+
+    return rill_splitmix64(&x);
+}
+
+static int init(struct rill_nf *nf, const struct rill_config *config)
+{
+    struct instance *self = rill_nf_private(nf);
+    const char *address = "198.51.100.1";
+    uint64_t low, high;
+
+    rill_config_range(config, "ports", &low, &high);
+    self->state_bytes = rill_config_u64(config, "state_bytes");
+    self->table =
+        rill_table_create(nf, "chain", RILL_PER_FLOW, RILL_WRITE, (size_t)self->state_bytes);
+    self->pool = rill_pool_create(nf, "ports", &address, 1, (uint16_t)low, (uint16_t)high, RILL_UDP);
+    return self->table == NULL || self->pool == NULL ? -1 : 0;
+}
+
+/* The mark is payload, which no NF may write through the API; this one looks under the hood. */
+static struct sim_mark *mark_of(struct rill_pkt *pkt)
+{
+    return rte_pktmbuf_mtod_offset(pkt->m, struct sim_mark *, SIM_HEADERS_BYTES);
+}
+
+static enum rill_verdict process_packet(struct rill_nf *nf, struct rill_pkt *pkt)
+{
+    struct instance *self = rill_nf_private(nf);
+    struct sim_chain *chain = rill_get(self->table, pkt);
+    struct sim_mark *mark = mark_of(pkt);
+    uint8_t *tail = (uint8_t *)chain + self->state_bytes - 1;
+
+    chain->hash = sim_chain_next(chain->hash, mark->packet);
+    chain->count++;
+    rill_put(self->table, pkt, 0, 16);
+    if (self->state_bytes > sizeof(*chain) && mark->packet % 3 == 0) {
+        *tail = (uint8_t)mark->packet; /* a wide change: it does not fit beside its packet */
+        rill_put(self->table, pkt, self->state_bytes - 1, 1);
+    }
+    mark->hash = chain->hash;
+    mark->count = chain->count;
+    if (chain->public.family == 0) {
+        if (!rill_pkt_from_inside(pkt) ||
+            rill_pool_take(self->pool, pkt, &chain->public) != 0)
+            return RILL_DROP;
+        rill_put(self->table, pkt, offsetof(struct sim_chain, public), sizeof(chain->public));
+        if (rill_flow_alias(pkt, &chain->public, NULL) != 0)
+            return RILL_DROP;
+    }
+    return RILL_FORWARD;
+}
+
+const struct rill_nf_descriptor sim_chain_nf = {
+    .abi = RILL_NF_ABI,
+    .name = "chain",
+    .version = "1",
+    .summary = "Hash chain over every packet, for the simulator.",
+    .flow_scope = RILL_FLOW_INSIDE_ENDPOINT,
+    .handles = RILL_HANDLES_UDP4,
+    .flags = RILL_NF_INSIDE_OPENS,
+    .options = options,
+    .instance_bytes = sizeof(struct instance),
+    .init = init,
+    .process_packet = process_packet,
+};

@@ -1,0 +1,271 @@
+/* The truth about a run, kept apart from the cores, and the invariants of docs/protocol.md. */
+#include <stdarg.h>
+
+#include "tests/sim/sim.h"
+
+enum { PACKETS_MAX = 4096, FLOW_LIVES_MAX = 4096, TERMS_MAX = 16384 };
+
+struct packet {
+    uint32_t flow; /* of the workload */
+    bool sent, processed, released, must_come_out;
+};
+
+struct life { /* of a flow, by its number */
+    struct rill_map_node node;
+    uint64_t hash; /* at the head of the chain */
+    uint64_t step;
+    uint64_t hashes[PACKETS_MAX]; /* after each step */
+};
+
+struct term {
+    struct rill_map_node node; /* flow ^ mixed term */
+    uint64_t flow, term;
+    uint32_t owner;
+};
+
+struct sim_check {
+    const struct sim_plan *plan;
+    FILE *trace;
+    struct rill_cluster *cluster;
+    struct packet packets[PACKETS_MAX];
+    struct rill_endpoint public[64]; /* by workload flow */
+    struct rill_flow_map lives, terms;
+    struct rill_slab life_slab, term_slab;
+    uint64_t sent, released, now_ns;
+    char violation[256];
+};
+
+struct sim_check *sim_check_create(const struct sim_plan *plan, FILE *trace)
+{
+    struct sim_check *k = calloc(1, sizeof(*k));
+
+    if (k == NULL)
+        return NULL;
+    k->plan = plan;
+    k->trace = trace;
+    if (rill_flow_map_init(&k->lives, 1024) != 0 || rill_flow_map_init(&k->terms, 4096) != 0 ||
+        rill_slab_init(&k->life_slab, sizeof(struct life), FLOW_LIVES_MAX) != 0 ||
+        rill_slab_init(&k->term_slab, sizeof(struct term), TERMS_MAX) != 0) {
+        sim_check_destroy(k);
+        return NULL;
+    }
+    return k;
+}
+
+void sim_check_destroy(struct sim_check *k)
+{
+    if (k == NULL)
+        return;
+    rill_flow_map_fini(&k->lives);
+    rill_flow_map_fini(&k->terms);
+    rill_slab_fini(&k->life_slab);
+    rill_slab_fini(&k->term_slab);
+    free(k);
+}
+
+void sim_check_attach(struct sim_check *k, struct rill_cluster *cluster)
+{
+    k->cluster = cluster;
+    for (uint32_t i = 0; i < rill_cluster_unit_count(cluster); i++)
+        rill_unit_set_step_hook(rill_cluster_unit(cluster, i), sim_check_step, k);
+}
+
+void sim_check_fail(struct sim_check *k, const char *invariant, const char *format, ...)
+{
+    int n;
+    va_list args;
+
+    if (k->violation[0] != '\0')
+        return;
+    n = snprintf(k->violation, sizeof(k->violation), "%s: ", invariant);
+    va_start(args, format);
+    vsnprintf(k->violation + n, sizeof(k->violation) - (size_t)n, format, args);
+    va_end(args);
+    if (k->trace != NULL)
+        fprintf(k->trace, "%12" PRIu64 "  VIOLATION %s\n", k->now_ns, k->violation);
+}
+
+const char *sim_check_violation(const struct sim_check *k)
+{
+    return k->violation[0] != '\0' ? k->violation : NULL;
+}
+
+void sim_check_sent(struct sim_check *k, uint64_t packet, uint32_t flow, bool must_come_out)
+{
+    k->packets[packet] = (struct packet){.flow = flow, .sent = true, .must_come_out = must_come_out};
+    k->sent++;
+}
+
+static struct life *life_of(struct sim_check *k, uint64_t flow)
+{
+    struct life *life = (struct life *)rill_flow_map_find(&k->lives, flow, 0);
+
+    if (life == NULL) {
+        life = rill_slab_get(&k->life_slab);
+        if (life == NULL)
+            abort();
+        life->node.flow = flow;
+        rill_flow_map_insert(&k->lives, &life->node);
+    }
+    return life;
+}
+
+/* I1: at most one owner in a term. */
+static void check_owner(struct sim_check *k, const struct rill_unit_step *s)
+{
+    uint64_t key = s->flow * 0x9e3779b97f4a7c15u ^ s->term;
+    struct term *term = (struct term *)rill_flow_map_find(&k->terms, key, 0);
+
+    if (term == NULL) {
+        term = rill_slab_get(&k->term_slab);
+        if (term == NULL)
+            abort();
+        term->node.flow = key;
+        term->flow = s->flow;
+        term->term = s->term;
+        term->owner = s->unit;
+        rill_flow_map_insert(&k->terms, &term->node);
+    }
+    if (term->flow == s->flow && term->term == s->term && term->owner != s->unit)
+        sim_check_fail(k, "I1", "flow %" PRIx64 " term %" PRIx64 " has two owners, units %u and %u",
+                       s->flow, s->term, rill_role_number(term->owner), rill_role_number(s->unit));
+}
+
+static const struct sim_chain *chain_in(const uint8_t *state)
+{
+    return (const struct sim_chain *)(state + sizeof(struct rill_alias));
+}
+
+/* I1: a flow's processing is one chain, and no packet is in it twice. */
+void sim_check_step(void *arg, const struct rill_unit_step *s)
+{
+    struct sim_check *k = arg;
+    struct life *life = life_of(k, s->flow);
+    struct packet *p = &k->packets[s->ingress_id];
+
+    check_owner(k, s);
+    if (p->processed)
+        sim_check_fail(k, "I1", "packet %" PRIu64 " processed twice, now by unit %u", s->ingress_id,
+                       rill_role_number(s->unit));
+    p->processed = true;
+    if (!s->forwarded)
+        p->must_come_out = false; /* the NF's word */
+    if (chain_in(s->before)->hash != life->hash || s->step != life->step + 1)
+        sim_check_fail(k, "I1",
+                       "unit %u processed packet %" PRIu64 " of flow %" PRIx64 " as step %" PRIu64
+                       " on a state that is not step %" PRIu64 "'s",
+                       rill_role_number(s->unit), s->ingress_id, s->flow, s->step, life->step);
+    life->step++;
+    life->hash = chain_in(s->after)->hash;
+    if (life->step < PACKETS_MAX)
+        life->hashes[life->step] = life->hash;
+    if (k->trace != NULL)
+        fprintf(k->trace,
+                "              step: unit %u flow %" PRIx64 " term %" PRIx64 " clock %" PRIx64
+                " step %" PRIu64 " packet %" PRIu64 "\n",
+                rill_role_number(s->unit), s->flow, s->term, s->clock, s->step, s->ingress_id);
+}
+
+/* I2: the effect of what is released is in what would be recovered: the logger's copy has that step,
+ * and is the true state of the step that it says it is. */
+static void check_kept(struct sim_check *k, const struct rill_frame *f)
+{
+    struct life *life = life_of(k, f->flow);
+    struct rill_ol_flow_info info;
+    struct rill_ol *ol =
+        rill_cluster_output_logger(k->cluster, rill_role_number(f->src) - 1);
+
+    if (!rill_ol_flow_info(ol, f->src, f->flow, &info) || info.step < f->step ||
+        chain_in(info.state)->hash != life->hashes[info.step])
+        sim_check_fail(k, "I2",
+                       "packet %" PRIu64 " (step %" PRIu64 ") is out, but its effect is not kept",
+                       f->ingress_id, f->step);
+}
+
+/* I6, and replies can't overtake: the controller knows the flow's public endpoint by now. */
+static void check_alias(struct sim_check *k, const struct rill_frame *f)
+{
+    struct rill_ol *ol = rill_cluster_output_logger(k->cluster, rill_role_number(f->src) - 1);
+    struct rill_ol_flow_info info;
+    const struct rill_endpoint *public;
+    uint64_t flow;
+
+    if (!rill_ol_flow_info(ol, f->src, f->flow, &info))
+        return;
+    public = &chain_in(info.state)->public;
+    if (public->family == 0 ||
+        !rill_controller_flow_alive(rill_cluster_controller(k->cluster), f->flow))
+        return;
+    flow = rill_controller_alias_flow(rill_cluster_controller(k->cluster), public, NULL);
+    if (flow != f->flow)
+        sim_check_fail(k, flow == 0 ? "ALIAS" : "I6",
+                       "packet %" PRIu64 " of flow %" PRIx64 " is out with port %u, which is %s",
+                       f->ingress_id, f->flow, public->port,
+                       flow == 0 ? "not known to the controller" : "another flow's");
+    k->public[k->packets[f->ingress_id].flow] = *public;
+}
+
+void sim_check_released(struct sim_check *k, struct rte_mbuf *m, uint64_t now_ns)
+{
+    const struct rill_frame *f = rill_frame(m);
+    const struct sim_mark *mark =
+        rte_pktmbuf_mtod_offset(m, const struct sim_mark *, SIM_HEADERS_BYTES);
+    struct packet *p = &k->packets[f->ingress_id];
+
+    k->now_ns = now_ns;
+    k->released++;
+    if (k->trace != NULL)
+        fprintf(k->trace, "%12" PRIu64 "  released packet %" PRIu64 " step %" PRIu64 "\n", now_ns,
+                f->ingress_id, f->step);
+    if (p->released) /* I3 */
+        sim_check_fail(k, "I3", "packet %" PRIu64 " released twice", f->ingress_id);
+    p->released = true;
+    if (!p->processed || mark->packet != f->ingress_id || mark->count != f->step ||
+        mark->hash != life_of(k, f->flow)->hashes[f->step])
+        sim_check_fail(k, "I2", "packet %" PRIu64 " left with a state that never was",
+                       f->ingress_id);
+    check_kept(k, f);
+    check_alias(k, f);
+}
+
+void sim_check_all_out(struct sim_check *k)
+{
+    for (uint64_t i = 0; i < PACKETS_MAX; i++)
+        if (k->packets[i].must_come_out && !k->packets[i].released)
+            sim_check_fail(k, "I4",
+                           "packet %" PRIu64 " of flow %u, sent after the faults, never came out",
+                           i, k->packets[i].flow);
+}
+
+/* Nothing is lost without being counted. */
+void sim_check_balance(struct sim_check *k, const struct rill_fabric *fabric)
+{
+    struct rill_tally drops = {0};
+    uint64_t in = k->sent + fabric->counters.doubled_packets, out;
+
+    if (rill_cluster_drops(k->cluster, &drops) != 0)
+        abort();
+    out = k->released + rill_tally_total(&drops) + rill_cluster_packets_in_flight(k->cluster);
+    rill_tally_fini(&drops);
+    if (in != out)
+        sim_check_fail(k, "BALANCE",
+                       "%" PRIu64 " packets in and doubled, %" PRIu64
+                       " released, dropped or in flight",
+                       in, out);
+}
+
+void sim_check_endpoints(struct sim_check *k, uint64_t now_ns)
+{
+    uint32_t n = rill_controller_pool_free(rill_cluster_controller(k->cluster), 0, now_ns);
+
+    for (uint32_t i = 0; i < k->plan->units; i++)
+        n += rill_nf_pool_free(rill_cluster_nf(k->cluster, i), 0);
+    if (n != k->plan->pool_ports)
+        sim_check_fail(k, "I4", "of %u endpoints only %u are left after all flows have ended",
+                       k->plan->pool_ports, n);
+}
+
+const struct rill_endpoint *sim_check_public(const struct sim_check *k, uint32_t flow)
+{
+    return k->public[flow].family != 0 ? &k->public[flow] : NULL;
+}

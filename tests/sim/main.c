@@ -1,0 +1,160 @@
+/* rill-sim: runs seeds of the simulator.
+ *
+ *     rill-sim --seed N [--trace] [--mutant NAME]
+ *     rill-sim --seeds A..B [--mutant NAME]
+ *     rill-sim --mutants [--seeds A..B]
+ */
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/sim/sim.h"
+
+enum { EXIT_BAD_USE = 2, MUTANT_SEEDS = 400 };
+
+struct choice {
+    uint64_t first, last;
+    bool trace, mutants;
+};
+
+static const struct {
+    const char *name, *what;
+} mutant_table[] = {
+    {"none", ""},
+#define X(name, what) {#name, what},
+    RILL_MUTANT_LIST(X)
+#undef X
+};
+
+/* How many of the seeds fail; stops at the first if so told. Prints each failure. */
+static uint64_t run_seeds(const struct choice *c, bool stop_at_first, bool quiet, uint64_t *ran)
+{
+    uint64_t failed = 0;
+
+    *ran = 0;
+    for (uint64_t seed = c->first; seed <= c->last; seed++) {
+        struct sim_result result;
+
+        if (sim_run(seed, c->trace ? stdout : NULL, &result) != 0)
+            exit(EXIT_BAD_USE);
+        ++*ran;
+        if (result.violation[0] == '\0')
+            continue;
+        failed++;
+        if (!quiet)
+            printf("seed %" PRIu64 ": %s\n", seed, result.violation);
+        if (stop_at_first)
+            break;
+    }
+    return failed;
+}
+
+static int run_mutants(struct choice *c)
+{
+    unsigned found = 0;
+
+    for (unsigned i = 1; i < RILL_MUTANT_COUNT; i++) {
+        uint64_t ran;
+        bool hit;
+
+        rill_mutant = (enum rill_mutant)i;
+        hit = run_seeds(c, true, true, &ran) > 0;
+        found += hit;
+        printf("%-16s %s after %3" PRIu64 " seeds   %s\n", mutant_table[i].name,
+               hit ? "found    " : "NOT FOUND", ran, mutant_table[i].what);
+        fflush(stdout);
+    }
+    printf("mutants found: %u/%u\n", found, RILL_MUTANT_COUNT - 1);
+    return found == RILL_MUTANT_COUNT - 1 ? 0 : 1;
+}
+
+static int choose_mutant(const char *name)
+{
+    for (unsigned i = 1; i < RILL_MUTANT_COUNT; i++) {
+        if (strcmp(mutant_table[i].name, name) == 0) {
+            rill_mutant = (enum rill_mutant)i;
+            return 0;
+        }
+    }
+    fprintf(stderr, "rill-sim: no mutant '%s'; --mutants lists them\n", name);
+    return EXIT_BAD_USE;
+}
+
+static int parse_seeds(const char *text, struct choice *c)
+{
+    char *end;
+
+    c->first = strtoull(text, &end, 10);
+    if (end != text && strncmp(end, "..", 2) == 0) {
+        text = end + 2;
+        c->last = strtoull(text, &end, 10);
+        if (end != text && *end == '\0' && c->first <= c->last)
+            return 0;
+    }
+    fprintf(stderr, "rill-sim: --seeds wants A..B with A <= B\n");
+    return EXIT_BAD_USE;
+}
+
+static int parse(int argc, char **argv, struct choice *c)
+{
+    static const struct option options[] = {{"seed", required_argument, NULL, 's'},
+                                            {"seeds", required_argument, NULL, 'r'},
+                                            {"mutants", no_argument, NULL, 'M'},
+                                            {"mutant", required_argument, NULL, 'm'},
+                                            {"trace", no_argument, NULL, 't'},
+                                            {0}};
+    int option, rc = 0;
+
+    while (rc == 0 && (option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        switch (option) {
+        case 's':
+            c->first = c->last = strtoull(optarg, NULL, 10);
+            break;
+        case 'r':
+            rc = parse_seeds(optarg, c);
+            break;
+        case 'm':
+            rc = choose_mutant(optarg);
+            break;
+        case 'M':
+            c->mutants = true;
+            break;
+        case 't':
+            c->trace = true;
+            break;
+        default:
+            rc = EXIT_BAD_USE;
+        }
+    }
+    return rc == 0 && optind < argc ? EXIT_BAD_USE : rc;
+}
+
+static void print_run(uint64_t seed)
+{
+    struct sim_result r;
+
+    if (sim_run(seed, NULL, &r) == 0)
+        printf("seed %" PRIu64 ": hash %016" PRIx64 ", %" PRIu64 " packets, %" PRIu64
+               " steps, %" PRIu64 " moves, %" PRIu64 " frames, %.3f s of simulated time\n",
+               seed, r.hash, r.packets, r.steps, r.moves, r.frames, (double)r.virtual_ns / 1e9);
+}
+
+int main(int argc, char **argv)
+{
+    struct choice c = {.first = 1, .last = 200};
+    uint64_t ran, failed;
+    int rc = parse(argc, argv, &c);
+
+    if (rc != 0)
+        return rc;
+    if (c.mutants) {
+        c.last = c.first + MUTANT_SEEDS - 1;
+        return run_mutants(&c);
+    }
+    failed = run_seeds(&c, false, false, &ran);
+    if (c.first == c.last && !c.trace)
+        print_run(c.first);
+    printf("seeds clean: %" PRIu64 "/%" PRIu64 "\n", ran - failed, ran);
+    return failed == 0 ? 0 : 1;
+}

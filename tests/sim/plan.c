@@ -1,0 +1,81 @@
+#include <stdarg.h>
+
+#include "tests/sim/sim.h"
+
+static void set(struct sim_plan *plan, const char *format, ...)
+{
+    uint32_t i = plan->setting_count++;
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(plan->text[i], sizeof(plan->text[i]), format, args);
+    va_end(args);
+    plan->settings[i] = plan->text[i];
+}
+
+static double pick(struct rill_rng *rng, const double *of, uint32_t n)
+{
+    return of[rill_rng_below(rng, n)];
+}
+#define PICK(rng, ...)                                                                             \
+    pick(rng, (const double[]){__VA_ARGS__},                                                       \
+         sizeof((const double[]){__VA_ARGS__}) / sizeof(double))
+
+static void draw_faults(struct sim_plan *plan, struct rill_rng *rng)
+{
+    plan->faults.seed = rill_rng_u64(rng);
+    plan->faults.delay_ns = (uint64_t)PICK(rng, 1000, 5000, 50000);
+    plan->faults.jitter_ns = (uint64_t)PICK(rng, 0, 2000, 100000);
+    plan->faults.loss = PICK(rng, 0, 0, 0.01, 0.05, 0.15);
+    plan->faults.duplicate = PICK(rng, 0, 0, 0.02, 0.1);
+    plan->faults.reorder = PICK(rng, 0, 0, 0.02, 0.2);
+    plan->faults.reorder_ns = (uint64_t)PICK(rng, 20000, 200000, 3000000);
+    plan->faults.codec = rill_rng_below(rng, 4) == 0;
+}
+
+static void draw_workload(struct sim_plan *plan, struct rill_rng *rng)
+{
+    plan->units = 2 + rill_rng_below(rng, 4);
+    plan->flows = (uint32_t)PICK(rng, 1, 2, 8, 40);
+    plan->packets = 200 + rill_rng_below(rng, 600);
+    plan->gap_ns = (uint64_t)PICK(rng, 2000, 20000, 200000);
+    plan->long_gap = PICK(rng, 0, 0.005, 0.02);
+    plan->long_gap_ns = (uint64_t)PICK(rng, 3e6, 70e6, 200e6);
+    plan->replies = PICK(rng, 0, 0.3, 0.6);
+    plan->burst = (uint32_t)PICK(rng, 1, 4, 20);
+    plan->state_bytes = (uint32_t)PICK(rng, 40, 40, 80, 400, 3000);
+    plan->pool_ports = (uint32_t)PICK(rng, 8, 200, 1000);
+}
+
+void sim_plan_draw(struct sim_plan *plan, uint64_t seed)
+{
+    struct rill_rng rng;
+
+    *plan = (struct sim_plan){.seed = seed};
+    rill_rng_seed(&rng, seed);
+    draw_faults(plan, &rng);
+    draw_workload(plan, &rng);
+    set(plan, "seed=%u", rill_rng_below(&rng, 1u << 30));
+    set(plan, "flowlet_timeout_us=%g", PICK(&rng, 50, 200, 500));
+    set(plan, "flowlet_bytes=%g", PICK(&rng, 100, 300, 2000));
+    set(plan, "placement=%s", rill_rng_below(&rng, 3) ? "spread" : "pack");
+    set(plan, "state=%s", rill_rng_below(&rng, 4) ? "proactive" : "reactive");
+    set(plan, "replicas=%u", rill_rng_below(&rng, 4));
+    if (rill_rng_below(&rng, 3) == 0) { /* slow units, whose queues run over */
+        set(plan, "unit_capacity_mbps=2");
+        set(plan, "unit_queue_packets=16");
+    } else {
+        set(plan, "unit_capacity_mbps=%g", PICK(&rng, 20, 1000));
+    }
+    set(plan, "pull_timeout_us=%g", PICK(&rng, 50, 300, 1000));
+    set(plan, "retry_us=%g", PICK(&rng, 300, 2000));
+    set(plan, "pool_block=%g", PICK(&rng, 1, 4, 64));
+    /* The longest a frame can be under way here: delay, jitter and reordering are below 4 ms, a
+     * unit's queue below 20 ms. */
+    set(plan, "frame_life_ms=25");
+    set(plan, "state_keep_ms=%g", PICK(&rng, 25, 50));
+    set(plan, "flow_idle_s=%g", PICK(&rng, 0.06, 0.1));
+    set(plan, "pool_quarantine_ms=%g", PICK(&rng, 60, 150));
+    set(plan, "epoch_ms=5");
+    set(plan, "idle_unit_ms=%g", PICK(&rng, 20, 1000));
+}

@@ -1,0 +1,85 @@
+/* One simulated run: the real cores on the sim fabric, faults and workload drawn from a seed, and the
+ * protocol's invariants checked at every step.
+ *
+ *   chain_nf.c  an NF whose state shows any mistake: a hash chain over every packet it processed
+ *   plan.c      what a seed stands for: faults, settings, workload (swarm: runs differ in kind)
+ *   check.c     the truth, and the invariants against it
+ *   sim.c       the run: events in order, faults stop, then everything must come out and be given back
+ *   main.c      rill-sim
+ */
+#ifndef RILL_TESTS_SIM_SIM_H
+#define RILL_TESTS_SIM_SIM_H
+
+#include <stdio.h>
+
+#include <inttypes.h>
+
+#include "cli/cluster.h"
+#include "lib/base/flow_map.h"
+#include "lib/base/mutant.h"
+#include "lib/base/rng.h"
+#include "lib/base/slab.h"
+
+/* --- plan.c */
+struct sim_plan {
+    uint64_t seed;
+    struct rill_fabric_sim_config faults;
+    uint32_t units;
+    uint32_t flows;
+    uint32_t packets;  /* before the faults stop */
+    uint64_t gap_ns;   /* mean between two packets */
+    double long_gap;   /* share of gaps in which flows may end */
+    uint64_t long_gap_ns;
+    double replies;    /* share of packets that come from the outside */
+    uint32_t burst;    /* packets of one flow in a row */
+    uint32_t state_bytes;
+    uint32_t pool_ports;
+    const char *settings[24]; /* NAME=VALUE */
+    char text[24][64];
+    uint32_t setting_count;
+};
+void sim_plan_draw(struct sim_plan *plan, uint64_t seed);
+
+/* --- chain_nf.c */
+extern const struct rill_nf_descriptor sim_chain_nf;
+struct sim_chain { /* the NF's state; padded to the plan's state_bytes */
+    uint64_t hash, count;
+    struct rill_endpoint public;
+};
+struct sim_mark { /* what a packet carries after its headers; the NF fills hash and count */
+    uint64_t packet;
+    uint64_t hash, count;
+};
+enum { SIM_HEADERS_BYTES = 14 + 20 + 8, SIM_PACKET_BYTES = SIM_HEADERS_BYTES + 24 };
+uint64_t sim_chain_next(uint64_t hash, uint64_t packet);
+
+/* --- check.c */
+struct sim_check;
+struct sim_check *sim_check_create(const struct sim_plan *plan, FILE *trace);
+void sim_check_destroy(struct sim_check *check);
+void sim_check_attach(struct sim_check *check, struct rill_cluster *cluster);
+void sim_check_sent(struct sim_check *check, uint64_t packet, uint32_t flow, bool must_come_out);
+void sim_check_released(struct sim_check *check, struct rte_mbuf *m, uint64_t now_ns);
+void sim_check_step(void *check, const struct rill_unit_step *step);
+/* All that were sent as "must come out" did (I4). */
+void sim_check_all_out(struct sim_check *check);
+void sim_check_balance(struct sim_check *check, const struct rill_fabric *fabric);
+/* Every endpoint is at the controller or at a unit again, once all flows have ended. */
+void sim_check_endpoints(struct sim_check *check, uint64_t now_ns);
+/* The public endpoint under which a packet of this workload flow last came out; NULL: none yet. */
+const struct rill_endpoint *sim_check_public(const struct sim_check *check, uint32_t flow);
+void sim_check_fail(struct sim_check *check, const char *invariant, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* The first violation, NULL if there was none. */
+const char *sim_check_violation(const struct sim_check *check);
+
+/* --- sim.c */
+struct sim_result {
+    char violation[256]; /* "" if none */
+    uint64_t hash;       /* of everything that was released and when: same seed, same hash */
+    uint64_t packets, steps, frames, moves, virtual_ns;
+};
+/* -1: the machine could not run it (no memory). */
+int sim_run(uint64_t seed, FILE *trace, struct sim_result *result);
+
+#endif
