@@ -61,8 +61,9 @@ static void fill(struct rill_report *r)
     rill_report_text(&r->capture, "build/out.pcapng");
 }
 
-/* What rill_report_print() writes, to be freed. */
-static char *screen(const struct rill_report *r)
+/* What rill_report_print() writes, to be freed. Inlined, gcc 12 takes the text for the variable
+ * that open_memstream() was given, and warns that it dangles. */
+static __attribute__((noinline)) char *screen(const struct rill_report *r)
 {
     char *text = NULL;
     size_t bytes = 0;
@@ -113,22 +114,22 @@ static void golden_screen(void **state)
     rill_report_fini(&r);
 }
 
-/* The last line of the screen, to be freed with the rest at *text. */
-static const char *last_line(const struct rill_report *r, char **text)
+/* That the last line of the screen begins so. */
+static void assert_last_line(const struct rill_report *r, const char *begins)
 {
-    char *end;
+    char *text = screen(r);
+    size_t at = strlen(text) - 1;
 
-    *text = screen(r);
-    end = strrchr(*text, '\n');
-    assert_non_null(end);
-    *end = '\0';
-    return strrchr(*text, '\n') + 1;
+    while (at > 0 && text[at - 1] != '\n')
+        at--;
+    if (strncmp(text + at, begins, strlen(begins)) != 0)
+        fail_msg("last line: %s", text + at);
+    free(text);
 }
 
 static void books_that_do_not_balance(void **state)
 {
     struct rill_report r;
-    char *text;
 
     (void)state;
     fill(&r);
@@ -136,12 +137,10 @@ static void books_that_do_not_balance(void **state)
     assert_true(rill_report_sound(&r));
     r.packets_released--;
     assert_false(rill_report_balances(&r));
-    assert_non_null(strstr(last_line(&r, &text), "books      DO NOT BALANCE: 1,234,567 in = "));
-    free(text);
+    assert_last_line(&r, "books      DO NOT BALANCE: 1,234,567 in = ");
     r.packets_in_flight = 1;
     assert_false(rill_report_balances(&r));
-    assert_non_null(strstr(last_line(&r, &text), "books      balance, BUT NOT ALL CAME OUT"));
-    free(text);
+    assert_last_line(&r, "books      balance, BUT NOT ALL CAME OUT: 1,234,567 in = ");
     r.packets_released++;
     assert_false(rill_report_balances(&r));
     rill_report_fini(&r);

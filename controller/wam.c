@@ -402,26 +402,14 @@ static struct unit *least_utilized(const struct rill_wam *wam)
     return best;
 }
 
-static bool is_holder(const uint32_t *holders, uint32_t n, uint32_t id)
-{
-    for (uint32_t i = 0; i < n; i++) {
-        if (holders[i] == id)
-            return true;
-    }
-    return false;
-}
-
 static struct unit *highest_score(const struct rill_wam *wam, uint64_t need,
                                   const uint32_t *holders, uint32_t n)
 {
-    struct unit *best = best_fit(wam, need);
-    double best_score = 0;
+    struct unit *best = best_fit(wam, need); /* if it is a holder, the loop scores it as one */
+    double best_score = -1;
 
-    if (best == NULL) /* then no holder fits either, but for one that best_fit did not look at */
-        best_score = -1;
-    else
-        best_score =
-            utilization_of(wam, best) + (is_holder(holders, n, best->id) ? wam->config.alpha : 0);
+    if (best != NULL)
+        best_score = utilization_of(wam, best);
     for (uint32_t i = 0; i < n; i++) {
         struct unit *unit = find(wam, holders[i]);
         double score;

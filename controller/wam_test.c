@@ -185,6 +185,21 @@ static void state_is_worth_alpha(void **state)
     rill_wam_destroy(wam);
 }
 
+static void own_quantum_is_looked_at_closely(void **state)
+{
+    struct rill_wam *wam = create(3, RILL_PLACEMENT_PACK, 0);
+
+    (void)state;
+    for (uint32_t i = 1; i <= 3; i++)
+        add(wam, i, CAPACITY_BPS); /* 125,000 bytes: in quanta of 64 */
+    send(wam, 1, 125000 - 6410, 0);
+    send(wam, 2, 125000 - 6450, 0);
+    assert_int_equal(choose(wam, 6440 * 80, 0), 2);
+    assert_int_equal(choose(wam, 6410 * 80, 0), 1);
+    assert_int_equal(choose(wam, 6460 * 80, 0), 3);
+    rill_wam_destroy(wam);
+}
+
 static void fractions_are_filled_first(void **state)
 {
     struct rill_wam *wam = create(4, RILL_PLACEMENT_PACK, 0);
@@ -251,6 +266,22 @@ static void overload_goes_to_the_least_utilized(void **state)
     rill_wam_destroy(wam);
 }
 
+static void overload_is_told_from_more_overload(void **state)
+{
+    struct rill_wam *wam = create(60, RILL_PLACEMENT_PACK, 0);
+
+    (void)state;
+    for (uint32_t i = 1; i <= 60; i++) {
+        add(wam, i, CAPACITY_BPS);
+        send(wam, i, 125000 * 2 - i * 1000, 0); /* from 199 % down to 152 % */
+    }
+    assert_in_range(choose(wam, 1, 0), 60 - 7, 60); /* within 1/16 */
+    for (uint32_t i = 1; i <= 60; i++)
+        send(wam, i, i < 60 ? 1250000000 : 1100000000, 0); /* 10,000 times its capacity */
+    assert_int_equal(choose(wam, 1, 0), 60);
+    rill_wam_destroy(wam);
+}
+
 static void all_above_and_idle_and_totals(void **state)
 {
     struct rill_wam *wam = create(3, RILL_PLACEMENT_PACK, 0);
@@ -314,6 +345,12 @@ static void units_come_and_go_in_id_order(void **state)
     for (uint32_t i = 1; i <= 5; i++) /* nothing is left of those that had their places */
         assert_int_equal(rill_wam_load_bps(wam, id(1000 + i), 200), 0);
     assert_int_equal(rill_wam_set_unit(wam, id(2000), CAPACITY_BPS), -ENOSPC);
+    for (uint32_t i = 6; i < 500; i++) { /* more ids than the index has places, rising only */
+        rill_wam_remove_unit(wam, id(1000 + i - 5));
+        add(wam, 1000 + i, CAPACITY_BPS);
+        assert_int_equal(choose(wam, 100, 300), 1000 + i - 4);
+        assert_int_equal(rill_wam_active_at(wam, 4), id(1000 + i));
+    }
     rill_wam_destroy(wam);
 }
 
@@ -368,9 +405,11 @@ int main(void)
         cmocka_unit_test(pending_of_silent_flows_runs_out),
         cmocka_unit_test(fullest_unit_that_fits_is_packed),
         cmocka_unit_test(state_is_worth_alpha),
+        cmocka_unit_test(own_quantum_is_looked_at_closely),
         cmocka_unit_test(fractions_are_filled_first),
         cmocka_unit_test(spread_takes_the_least_utilized),
         cmocka_unit_test(overload_goes_to_the_least_utilized),
+        cmocka_unit_test(overload_is_told_from_more_overload),
         cmocka_unit_test(all_above_and_idle_and_totals),
         cmocka_unit_test(units_come_and_go_in_id_order),
         cmocka_unit_test(bad_configs_are_refused),

@@ -79,7 +79,7 @@ static void implied(struct rill_unit *u, struct flow *flow)
     uint64_t term = g->term;
     uint32_t unit = u->config.id;
 
-    if (g->chain_len == 0 || RILL_MUTANT(implied))
+    if (g->chain_len == 0)
         return;
     for (uint8_t i = 0; i < g->chain_len; i++) {
         const struct rill_chain_entry *e = &g->chain[i];
@@ -387,8 +387,6 @@ void handoff_on_move(struct rill_unit *u, const struct rill_frame *f)
     struct flow *flow = store_get(u, f->flow);
 
     if (flow == NULL)
-        return;
-    if (RILL_MUTANT(implied) && pull && flow->segments != NULL)
         return;
     if (pull)
         u->n.pulls_answered++;

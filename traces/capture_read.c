@@ -52,7 +52,7 @@ static const char *after_colon(const char *text)
 {
     const char *colon = strrchr(text, ':');
 
-    return colon != NULL ? colon + 2 : text;
+    return colon != NULL && colon[1] == ' ' ? colon + 2 : text;
 }
 
 static void note_fault(struct stream *s)

@@ -87,8 +87,9 @@ static enum rill_side side_of(const struct rill_ends *ends, const struct ends_pa
         return r->direction == ends->connections[r->connection].opener ? RILL_INSIDE : RILL_OUTSIDE;
     /* An error goes to where the packet that it quotes came from. */
     if (v->flags & RILL_VIEW_ICMP_ERROR)
-        return ends_prefixes_have(&ends->prefixes, &v->quoted_source) ? RILL_OUTSIDE : RILL_INSIDE;
-    return ends_prefixes_have(&ends->prefixes, &v->source) ? RILL_INSIDE : RILL_OUTSIDE;
+        return rill_ends_prefixes_have(&ends->prefixes, &v->quoted_source) ? RILL_OUTSIDE
+                                                                           : RILL_INSIDE;
+    return rill_ends_prefixes_have(&ends->prefixes, &v->source) ? RILL_INSIDE : RILL_OUTSIDE;
 }
 
 static int scan_packet(struct ends_scan *scan, uint64_t index)
@@ -138,7 +139,7 @@ struct rill_ends *rill_ends_create(const struct rill_ends_config *config, struct
     if (ends != NULL) {
         ends->config = *config;
         if (config->inside_prefixes != NULL &&
-            ends_prefixes_read(&ends->prefixes, config->inside_prefixes, err) != 0) {
+            rill_ends_prefixes_read(&ends->prefixes, config->inside_prefixes, err) != 0) {
             free(ends);
             return NULL;
         }
@@ -156,7 +157,7 @@ void rill_ends_destroy(struct rill_ends *ends)
 {
     if (ends == NULL)
         return;
-    ends_prefixes_fini(&ends->prefixes);
+    rill_ends_prefixes_fini(&ends->prefixes);
     free(ends->packets);
     free(ends->connections);
     free(ends);
@@ -264,7 +265,7 @@ static bool learn(struct rill_ends *ends, uint64_t index, const struct rte_mbuf 
 static bool check_outward(struct rill_ends *ends, uint64_t index,
                           const struct ends_original *original, const struct rte_mbuf *m)
 {
-    bool right = ends_check_outward(original, m, ends->config.writes);
+    bool right = rill_ends_check_outward(original, m, ends->config.writes);
 
     if (original->view != NULL && ends->packets[index].side == RILL_INSIDE)
         right &= learn(ends, index, m);
@@ -299,7 +300,7 @@ bool rill_ends_released(struct rill_ends *ends, uint64_t index, enum rill_side s
     if (!ends->config.inverts)
         return true;
     ends->counters.inverse_checked++;
-    if (!back && ends_check_inverse(&original, m))
+    if (!back && rill_ends_check_inverse(&original, m))
         return true;
     return mismatch(ends, index, &ends->counters.inverse_mismatches);
 }

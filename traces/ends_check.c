@@ -185,7 +185,7 @@ static bool same_but_for(const struct places *places, const struct rill_capture_
     return same_bytes(m, off, p->data + off, p->bytes - off);
 }
 
-bool ends_check_inverse(const struct ends_original *original, const struct rte_mbuf *m)
+bool rill_ends_check_inverse(const struct ends_original *original, const struct rte_mbuf *m)
 {
     struct places places = {.end = original->packet->bytes};
 
@@ -274,8 +274,8 @@ static bool same_checksums(const struct ends_original *original, const struct rt
            l4_checksum(&before, original->view) == l4_checksum(m, original->view);
 }
 
-bool ends_check_outward(const struct ends_original *original, const struct rte_mbuf *m,
-                        uint32_t writes)
+bool rill_ends_check_outward(const struct ends_original *original, const struct rte_mbuf *m,
+                             uint32_t writes)
 {
     const struct rill_capture_packet *p = original->packet;
     const struct rill_view *v = original->view;

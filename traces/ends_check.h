@@ -20,12 +20,12 @@ struct ends_original {
 
 /* Released to the inside: every byte is as it was; in a checksum's place 0 and 0xffff are the same,
  * since arithmetic in ones' complement does not tell them apart. */
-bool ends_check_inverse(const struct ends_original *original, const struct rte_mbuf *m);
+bool rill_ends_check_inverse(const struct ends_original *original, const struct rte_mbuf *m);
 
 /* Released to the outside: only what `writes` (enum rill_writes) allows has changed, and no
  * checksum has become right that was wrong, or wrong that was right. Of an ICMP error that the NF
  * may have rewritten only length and type are looked at. */
-bool ends_check_outward(const struct ends_original *original, const struct rte_mbuf *m,
-                        uint32_t writes);
+bool rill_ends_check_outward(const struct ends_original *original, const struct rte_mbuf *m,
+                             uint32_t writes);
 
 #endif

@@ -63,7 +63,8 @@ static int add_item(struct ends_prefixes *prefixes, const char *item, struct ril
     return 0;
 }
 
-int ends_prefixes_read(struct ends_prefixes *prefixes, const char *text, struct rill_error *err)
+int rill_ends_prefixes_read(struct ends_prefixes *prefixes, const char *text,
+                            struct rill_error *err)
 {
     char *copy = strdup(text), *rest = copy, *item;
     int rc = 0;
@@ -75,11 +76,11 @@ int ends_prefixes_read(struct ends_prefixes *prefixes, const char *text, struct 
         rc = add_item(prefixes, item, err);
     free(copy);
     if (rc != 0)
-        ends_prefixes_fini(prefixes);
+        rill_ends_prefixes_fini(prefixes);
     return rc;
 }
 
-void ends_prefixes_fini(struct ends_prefixes *prefixes)
+void rill_ends_prefixes_fini(struct ends_prefixes *prefixes)
 {
     free(prefixes->list);
     memset(prefixes, 0, sizeof(*prefixes));
@@ -94,7 +95,8 @@ static bool matches(const struct ends_prefix *p, const struct rill_endpoint *e)
     return rest == 0 || ((p->addr[whole] ^ e->addr[whole]) >> (8 - rest)) == 0;
 }
 
-bool ends_prefixes_have(const struct ends_prefixes *prefixes, const struct rill_endpoint *endpoint)
+bool rill_ends_prefixes_have(const struct ends_prefixes *prefixes,
+                             const struct rill_endpoint *endpoint)
 {
     for (uint32_t i = 0; i < prefixes->n; i++) {
         if (matches(&prefixes->list[i], endpoint))

@@ -20,8 +20,10 @@ struct ends_prefixes {
 };
 
 /* "10.0.0.0/8,2001:db8::/32,192.0.2.7". 0; -EINVAL naming the item, -ENOMEM. */
-int ends_prefixes_read(struct ends_prefixes *prefixes, const char *text, struct rill_error *err);
-void ends_prefixes_fini(struct ends_prefixes *prefixes); /* zeroed is fine */
-bool ends_prefixes_have(const struct ends_prefixes *prefixes, const struct rill_endpoint *endpoint);
+int rill_ends_prefixes_read(struct ends_prefixes *prefixes, const char *text,
+                            struct rill_error *err);
+void rill_ends_prefixes_fini(struct ends_prefixes *prefixes); /* zeroed is fine */
+bool rill_ends_prefixes_have(const struct ends_prefixes *prefixes,
+                             const struct rill_endpoint *endpoint);
 
 #endif

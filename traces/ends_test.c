@@ -295,7 +295,8 @@ static bool nf_process(struct nf *nf, uint64_t index, enum rill_side from, struc
     direction = rill_trace_connection(&v, &key);
     c = nf_connection(nf, &key);
     if (!c->known) {
-        if (from != RILL_INSIDE || (v.flags & RILL_VIEW_ICMP_ERROR) != 0)
+        if (from != RILL_INSIDE ||
+            (v.flags & (RILL_VIEW_ICMP_ERROR | RILL_VIEW_LATER_FRAGMENT)) != 0)
             return from == RILL_INSIDE;
         c->original = nf->writes == NF_NAT ? v.source : v.destination;
         c->mapped = public_endpoint(&c->original, nf->map.count);

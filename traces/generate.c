@@ -146,16 +146,17 @@ static void run_events(struct generate_run *run)
     struct generate_event event;
 
     run->busy_at_ns = rill_draw_below(&run->rng, run->set.cycle_ns - run->set.busy_ns);
-    generate_schedule(run, next_arrival_ns(run, 0), NULL, EVENT_ARRIVAL, 0);
-    while (run->rc == 0 && generate_events_pop(&run->events, &event)) {
+    rill_generate_schedule(run, next_arrival_ns(run, 0), NULL, EVENT_ARRIVAL, 0);
+    while (run->rc == 0 && rill_generate_events_pop(&run->events, &event)) {
         if (event.kind == EVENT_ARRIVAL) {
-            generate_flow_begin(run, event.time_ns);
-            generate_schedule(run, next_arrival_ns(run, event.time_ns), NULL, EVENT_ARRIVAL, 0);
+            rill_generate_flow_begin(run, event.time_ns);
+            rill_generate_schedule(run, next_arrival_ns(run, event.time_ns), NULL, EVENT_ARRIVAL,
+                                   0);
         } else {
-            generate_flow_step(run, &event);
+            rill_generate_flow_step(run, &event);
         }
     }
-    while (generate_events_pop(&run->events, &event)) { /* only after an error */
+    while (rill_generate_events_pop(&run->events, &event)) { /* only after an error */
         if (event.flow != NULL && --event.flow->events == 0)
             free(event.flow);
     }

@@ -19,7 +19,7 @@ static int grow(struct generate_events *events)
     return 0;
 }
 
-int generate_events_push(struct generate_events *events, struct generate_event event)
+int rill_generate_events_push(struct generate_events *events, struct generate_event event)
 {
     uint64_t i = events->count, up;
 
@@ -33,7 +33,7 @@ int generate_events_push(struct generate_events *events, struct generate_event e
     return 0;
 }
 
-bool generate_events_pop(struct generate_events *events, struct generate_event *event)
+bool rill_generate_events_pop(struct generate_events *events, struct generate_event *event)
 {
     struct generate_event *heap = events->heap, last;
     uint64_t i = 0, down;

@@ -24,14 +24,14 @@ enum {
     SERVERS_IN_TEST_NET = 254, /* 192.0.2.1 to .254; the others are in 198.18.0.0/15 */
 };
 
-void generate_schedule(struct generate_run *run, uint64_t time_ns, struct generate_flow *flow,
-                       enum generate_event_kind kind, uint32_t value)
+void rill_generate_schedule(struct generate_run *run, uint64_t time_ns, struct generate_flow *flow,
+                            enum generate_event_kind kind, uint32_t value)
 {
     struct generate_event event = {.time_ns = time_ns, .flow = flow, .kind = kind, .value = value};
 
     if (time_ns >= run->set.end_ns)
         return;
-    if (generate_events_push(&run->events, event) != 0) {
+    if (rill_generate_events_push(&run->events, event) != 0) {
         run->rc = -ENOMEM;
         return;
     }
@@ -69,7 +69,7 @@ static void choose_addresses(struct generate_run *run, struct rill_build_flow *b
     uint32_t s2 = rill_rng_below(&run->rng, run->set.servers);
     uint32_t server = s1 < s2 ? s1 : s2;
 
-    b->family = generate_chance(&run->rng, run->set.ip6_q32) ? 6 : 4;
+    b->family = rill_generate_chance(&run->rng, run->set.ip6_q32) ? 6 : 4;
     if (b->family == 6) {
         put_addr6(b->addr[RILL_INSIDE], 1, host + 1);
         put_addr6(b->addr[RILL_OUTSIDE], 2, server + 1);
@@ -88,10 +88,10 @@ static void choose_protocol(struct generate_run *run, struct rill_build_flow *b)
     static const uint16_t udp_ports[] = {443, 443, 3478, 8801, 51820};
     struct rill_rng *rng = &run->rng;
 
-    if (generate_chance(rng, run->set.icmp_q32)) {
+    if (rill_generate_chance(rng, run->set.icmp_q32)) {
         b->proto = b->family == 4 ? RILL_ICMP : RILL_ICMP6;
         b->port[RILL_OUTSIDE] = b->port[RILL_INSIDE];
-    } else if (generate_chance(rng, run->set.tcp_q32)) {
+    } else if (rill_generate_chance(rng, run->set.tcp_q32)) {
         b->proto = RILL_TCP;
         b->port[RILL_OUTSIDE] = tcp_ports[rill_rng_below(rng, 6)];
     } else {
@@ -100,7 +100,7 @@ static void choose_protocol(struct generate_run *run, struct rill_build_flow *b)
     }
 }
 
-void generate_flow_begin(struct generate_run *run, uint64_t now_ns)
+void rill_generate_flow_begin(struct generate_run *run, uint64_t now_ns)
 {
     struct generate_flow *f = calloc(1, sizeof(*f));
     struct rill_rng *rng = &run->rng;
@@ -111,7 +111,7 @@ void generate_flow_begin(struct generate_run *run, uint64_t now_ns)
     }
     choose_addresses(run, &f->build);
     choose_protocol(run, &f->build);
-    f->sender = generate_chance(rng, run->set.upload_q32) ? RILL_INSIDE : RILL_OUTSIDE;
+    f->sender = rill_generate_chance(rng, run->set.upload_q32) ? RILL_INSIDE : RILL_OUTSIDE;
     f->seq[0] = (uint32_t)rill_rng_u64(rng);
     f->seq[1] = (uint32_t)rill_rng_u64(rng);
     f->rtt_ns = between(rng, run->set.rtt_low_ns, run->set.rtt_high_ns);
@@ -121,13 +121,13 @@ void generate_flow_begin(struct generate_run *run, uint64_t now_ns)
     if (f->build.proto == RILL_TCP || f->build.proto == RILL_UDP) {
         f->bytes_left = rill_draw_pareto(&run->sizes, rng);
         if (f->build.proto == RILL_TCP)
-            generate_schedule(run, now_ns, f, EVENT_SYN, 0);
+            rill_generate_schedule(run, now_ns, f, EVENT_SYN, 0);
         else
-            generate_schedule(run, now_ns, f,
-                              f->sender == RILL_INSIDE ? EVENT_DATA : EVENT_UDP_REQUEST, 0);
+            rill_generate_schedule(run, now_ns, f,
+                                   f->sender == RILL_INSIDE ? EVENT_DATA : EVENT_UDP_REQUEST, 0);
     } else {
         f->echoes_left = 1 + rill_rng_below(rng, ECHOES_MAX);
-        generate_schedule(run, now_ns, f, EVENT_ECHO, 0);
+        rill_generate_schedule(run, now_ns, f, EVENT_ECHO, 0);
     }
     if (f->events == 0)
         free(f);
@@ -212,7 +212,7 @@ static void acknowledge(struct generate_run *run, uint64_t now_ns, struct genera
     if (++f->unacked < 2 && f->burst_left > 0 && f->bytes_left > 0)
         return;
     f->unacked = 0;
-    generate_schedule(run, now_ns + answer_ns(f, f->sender), f, EVENT_ACK, f->seq[f->sender]);
+    rill_generate_schedule(run, now_ns + answer_ns(f, f->sender), f, EVENT_ACK, f->seq[f->sender]);
 }
 
 /* The bulk is through: TCP closes, after a reply if it was an upload. */
@@ -220,11 +220,11 @@ static void finish(struct generate_run *run, uint64_t now_ns, struct generate_fl
 {
     if (f->build.proto == RILL_UDP) {
         if (f->sender == RILL_INSIDE)
-            generate_schedule(run, now_ns + f->rtt_ns, f, EVENT_UDP_REPORT, 0);
+            rill_generate_schedule(run, now_ns + f->rtt_ns, f, EVENT_UDP_REPORT, 0);
     } else if (f->sender == RILL_INSIDE) {
-        generate_schedule(run, now_ns + f->rtt_ns, f, EVENT_TCP_REPLY, 0);
+        rill_generate_schedule(run, now_ns + f->rtt_ns, f, EVENT_TCP_REPLY, 0);
     } else {
-        generate_schedule(run, now_ns + line_ns(f, RILL_BUILD_BYTES_MIN), f, EVENT_FIN, 0);
+        rill_generate_schedule(run, now_ns + line_ns(f, RILL_BUILD_BYTES_MIN), f, EVENT_FIN, 0);
     }
 }
 
@@ -236,12 +236,12 @@ static void pause_burst(struct generate_run *run, uint64_t now_ns, struct genera
     if (f->build.proto == RILL_TCP && gap_ns < f->rtt_ns)
         gap_ns = f->rtt_ns;
     if (f->build.proto == RILL_UDP && f->sender == RILL_OUTSIDE) {
-        generate_schedule(run, now_ns + gap_ns, f, EVENT_UDP_REQUEST, 0);
+        rill_generate_schedule(run, now_ns + gap_ns, f, EVENT_UDP_REQUEST, 0);
         return;
     }
     if (f->build.proto == RILL_UDP)
-        generate_schedule(run, now_ns + f->rtt_ns, f, EVENT_UDP_REPORT, 0);
-    generate_schedule(run, now_ns + gap_ns, f, EVENT_DATA, 0);
+        rill_generate_schedule(run, now_ns + f->rtt_ns, f, EVENT_UDP_REPORT, 0);
+    rill_generate_schedule(run, now_ns + gap_ns, f, EVENT_DATA, 0);
 }
 
 static uint32_t data_payload_bytes(const struct generate_run *run, const struct generate_flow *f)
@@ -271,15 +271,15 @@ static void data(struct generate_run *run, uint64_t now_ns, struct generate_flow
     else if (f->burst_left == 0)
         pause_burst(run, now_ns, f);
     else
-        generate_schedule(run, now_ns + line_ns(f, bytes), f, EVENT_DATA, 0);
+        rill_generate_schedule(run, now_ns + line_ns(f, bytes), f, EVENT_DATA, 0);
 }
 
 static void echo(struct generate_run *run, uint64_t now_ns, struct generate_flow *f)
 {
     put_datagram(run, now_ns, f, RILL_INSIDE, ECHO_PAYLOAD_BYTES, ++f->echo_number);
-    generate_schedule(run, now_ns + f->rtt_ns, f, EVENT_ECHO_REPLY, f->echo_number);
+    rill_generate_schedule(run, now_ns + f->rtt_ns, f, EVENT_ECHO_REPLY, f->echo_number);
     if (--f->echoes_left > 0)
-        generate_schedule(
+        rill_generate_schedule(
             run,
             now_ns + f->rtt_ns +
                 rill_draw_lognormal(&run->rng, 10 * run->set.gap_ns, run->set.gap_sigma_q16),
@@ -291,7 +291,7 @@ static void echo(struct generate_run *run, uint64_t now_ns, struct generate_flow
 static void step_udp_request(struct generate_run *run, uint64_t t, struct generate_flow *f)
 {
     put_datagram(run, t, f, RILL_INSIDE, spread(run, 40, 100), 0);
-    generate_schedule(run, t + f->rtt_ns, f, EVENT_DATA, 0);
+    rill_generate_schedule(run, t + f->rtt_ns, f, EVENT_DATA, 0);
 }
 
 static void step_handshake(struct generate_run *run, uint64_t t, struct generate_flow *f,
@@ -299,14 +299,14 @@ static void step_handshake(struct generate_run *run, uint64_t t, struct generate
 {
     if (kind == EVENT_SYN) {
         put_tcp(run, t, f, RILL_INSIDE, RILL_TCP_SYN, 0);
-        generate_schedule(run, t + f->rtt_ns, f, EVENT_SYN_ACK, 0);
+        rill_generate_schedule(run, t + f->rtt_ns, f, EVENT_SYN_ACK, 0);
     } else if (kind == EVENT_SYN_ACK) {
         put_tcp(run, t, f, RILL_OUTSIDE, RILL_TCP_SYN | RILL_TCP_ACK, 0);
-        generate_schedule(run, t + f->host_ns, f, EVENT_HANDSHAKE_ACK, 0);
+        rill_generate_schedule(run, t + f->host_ns, f, EVENT_HANDSHAKE_ACK, 0);
     } else {
         put_tcp(run, t, f, RILL_INSIDE, RILL_TCP_ACK, 0);
-        generate_schedule(run, t + f->host_ns, f,
-                          f->sender == RILL_INSIDE ? EVENT_DATA : EVENT_REQUEST, 0);
+        rill_generate_schedule(run, t + f->host_ns, f,
+                               f->sender == RILL_INSIDE ? EVENT_DATA : EVENT_REQUEST, 0);
     }
 }
 
@@ -315,10 +315,10 @@ static void step_close(struct generate_run *run, uint64_t t, struct generate_flo
 {
     if (kind == EVENT_FIN) {
         put_tcp(run, t, f, RILL_OUTSIDE, RILL_TCP_FIN | RILL_TCP_ACK, 0);
-        generate_schedule(run, t + f->host_ns, f, EVENT_FIN_BACK, 0);
+        rill_generate_schedule(run, t + f->host_ns, f, EVENT_FIN_BACK, 0);
     } else if (kind == EVENT_FIN_BACK) {
         put_tcp(run, t, f, RILL_INSIDE, RILL_TCP_FIN | RILL_TCP_ACK, 0);
-        generate_schedule(run, t + f->rtt_ns, f, EVENT_LAST_ACK, 0);
+        rill_generate_schedule(run, t + f->rtt_ns, f, EVENT_LAST_ACK, 0);
     } else {
         put_tcp(run, t, f, RILL_OUTSIDE, RILL_TCP_ACK, 0);
     }
@@ -332,15 +332,15 @@ static void step_exchange(struct generate_run *run, uint64_t t, struct generate_
     if (kind == EVENT_REQUEST) {
         put_tcp(run, t, f, RILL_INSIDE, RILL_TCP_PSH | RILL_TCP_ACK,
                 spread(run, REQUEST_BYTES_MIN, REQUEST_BYTES_SPREAD));
-        generate_schedule(run, t + f->rtt_ns, f, EVENT_DATA, 0);
+        rill_generate_schedule(run, t + f->rtt_ns, f, EVENT_DATA, 0);
     } else {
         bytes = put_tcp(run, t, f, RILL_OUTSIDE, RILL_TCP_PSH | RILL_TCP_ACK,
                         spread(run, REPLY_BYTES_MIN, REPLY_BYTES_SPREAD));
-        generate_schedule(run, t + line_ns(f, bytes), f, EVENT_FIN, 0);
+        rill_generate_schedule(run, t + line_ns(f, bytes), f, EVENT_FIN, 0);
     }
 }
 
-void generate_flow_step(struct generate_run *run, const struct generate_event *event)
+void rill_generate_flow_step(struct generate_run *run, const struct generate_event *event)
 {
     struct generate_flow *f = event->flow;
     uint64_t t = event->time_ns;

@@ -82,12 +82,12 @@ struct generate_run {
     uint8_t packet[RILL_BUILD_BYTES_MAX];
 };
 
-int generate_events_push(struct generate_events *events, struct generate_event event);
+int rill_generate_events_push(struct generate_events *events, struct generate_event event);
 /* False if there is none. */
-bool generate_events_pop(struct generate_events *events, struct generate_event *event);
+bool rill_generate_events_pop(struct generate_events *events, struct generate_event *event);
 
 /* True with the probability. */
-static inline bool generate_chance(struct rill_rng *rng, uint32_t share_q32)
+static inline bool rill_generate_chance(struct rill_rng *rng, uint32_t share_q32)
 {
     uint32_t u = (uint32_t)(rill_rng_u64(rng) >> 32);
 
@@ -95,12 +95,12 @@ static inline bool generate_chance(struct rill_rng *rng, uint32_t share_q32)
 }
 
 /* Schedules, unless it is past the end. On no memory sets run->rc. */
-void generate_schedule(struct generate_run *run, uint64_t time_ns, struct generate_flow *flow,
-                       enum generate_event_kind kind, uint32_t value);
+void rill_generate_schedule(struct generate_run *run, uint64_t time_ns, struct generate_flow *flow,
+                            enum generate_event_kind kind, uint32_t value);
 
 /* A new flow at that time: draws what it is and schedules its begin. */
-void generate_flow_begin(struct generate_run *run, uint64_t now_ns);
+void rill_generate_flow_begin(struct generate_run *run, uint64_t now_ns);
 /* One step of a flow; frees it after its last. */
-void generate_flow_step(struct generate_run *run, const struct generate_event *event);
+void rill_generate_flow_step(struct generate_run *run, const struct generate_event *event);
 
 #endif

@@ -14,7 +14,6 @@
     X(dense, "seamless although the window has a hole: the old copy can still change")             \
     X(tag_check, "seamless without looking at the replica's clock")                                \
     X(forterm, "FINAL taken for a term that it does not grant")                                    \
-    X(implied, "no implied MOVE, and no answer while a later term is awaited")                     \
     X(move_first, "former owner goes on processing after MOVE")                                    \
     X(first_full, "first packet after a handoff without the full state")                           \
     X(gap_check, "output logger applies a change to the wrong base")                               \
