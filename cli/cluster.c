@@ -79,16 +79,15 @@ static int create_unit(struct rill_cluster *k, struct node *node, struct rill_er
 
 static int create_output_logger(struct rill_cluster *k, struct node *node, struct rill_error *err)
 {
-    struct rill_ol_config config = {
-        .id = node->ol_id,
-        .controller = k->controller_id,
-        .state_bytes = rill_nf_state_bytes(node->nf),
-        .pool = k->config.pool,
-        .retry_ns = setting_ns(k, "retry_us", NS_PER_US),
-        .keep_ns = keep_ns(k),
-        .flows_max = flows_max(k),
-        .held_packets =
-            (uint32_t)rill_config_u64(k->config.settings, "held_packets_per_output_logger")};
+    struct rill_ol_config config = {.id = node->ol_id,
+                                    .controller = k->controller_id,
+                                    .state_bytes = rill_nf_state_bytes(node->nf),
+                                    .pool = k->config.pool,
+                                    .retry_ns = setting_ns(k, "retry_us", NS_PER_US),
+                                    .keep_ns = keep_ns(k),
+                                    .flows_max = flows_max(k),
+                                    .held_packets = (uint32_t)rill_config_u64(
+                                        k->config.settings, "held_packets_per_output_logger")};
 
     node->ol = rill_ol_create(&config, err);
     return node->ol == NULL ? -ENOMEM : 0;
@@ -173,6 +172,7 @@ static int create_controller(struct rill_cluster *k, struct rill_error *err)
         .alpha = rill_config_double(s, "alpha"),
         .ewma_weight = rill_config_double(s, "ewma_weight"),
         .flowlet_timeout_ns = setting_ns(k, "flowlet_timeout_us", NS_PER_US),
+        .unit_backlog_ns = setting_ns(k, "unit_backlog_us", NS_PER_US),
         .flowlet_bytes = (uint32_t)rill_config_u64(s, "flowlet_bytes"),
         .flow_idle_ns = (uint64_t)(rill_config_double(s, "flow_idle_s") * 1e9),
         .flows_max = flows_max(k),
@@ -233,6 +233,10 @@ static int create_roles(struct rill_cluster *k, struct rill_error *err)
     if (left == 0 || left > RILL_CLUSTER_UNITS_MAX * WHOLE_UNIT)
         return rill_error_set(err, -EINVAL, "units: %.3f is not in [0.001, %d]", left / 1000.0,
                               RILL_CLUSTER_UNITS_MAX);
+    if (rill_config_u64(k->config.settings, "units_min") > (left + WHOLE_UNIT - 1) / WHOLE_UNIT)
+        return rill_error_set(err, -EINVAL,
+                              "units_min is %" PRIu64 ", but there are only %.3f units",
+                              rill_config_u64(k->config.settings, "units_min"), left / 1000.0);
     while (rc == 0 && left > 0) {
         uint32_t share = RTE_MIN(left, (uint32_t)WHOLE_UNIT);
 

@@ -2,8 +2,8 @@
  * output loggers, on a fabric that the caller chose. It wires the roles' cores together and turns
  * them when there is something to do; it decides nothing. No clock inside.
  *
- * Embedded (`rill replay`): on the inproc fabric with real time, on the sim fabric with virtual time.
- * The simulator builds on it too.
+ * Embedded (`rill replay`): on the inproc fabric with real time, on the sim fabric with virtual
+ * time. The simulator builds on it too.
  */
 #ifndef RILL_CLI_CLUSTER_H
 #define RILL_CLI_CLUSTER_H
@@ -21,8 +21,8 @@ struct rill_cluster_config {
     const struct rill_nf_descriptor *nf;
     const struct rill_config *nf_config; /* the caller's, outlives the cluster */
     const struct rill_config *settings;
-    uint32_t units_milli; /* thousandths of units: 2500 is two whole ones and half a one */
-    uint32_t flows_max;   /* the caller's bound; the setting's counts too */
+    uint32_t units_milli;       /* thousandths of units: 2500 is two whole ones and half a one */
+    uint32_t flows_max;         /* the caller's bound; the setting's counts too */
     struct rill_fabric *fabric; /* the caller's, outlives the cluster */
     struct rte_mempool *pool;   /* the caller's */
     /* A released packet (frame metadata intact, dst = port and side). The callee owns it. */
@@ -48,7 +48,8 @@ uint64_t rill_cluster_next_ns(struct rill_cluster *cluster);
 /* Packets taken in that are neither released nor dropped: counted where they are held. */
 uint64_t rill_cluster_packets_in_flight(const struct rill_cluster *cluster);
 
-/* Every drop, by reason (without the prefix "dropped_"), and every counter as ROLE.NAME. -ENOMEM. */
+/* Every drop, by reason (without the prefix "dropped_"), and every counter as ROLE.NAME. -ENOMEM.
+ */
 int rill_cluster_drops(const struct rill_cluster *cluster, struct rill_tally *drops);
 int rill_cluster_counters(const struct rill_cluster *cluster, struct rill_tally *counters);
 int rill_cluster_nf_counters(const struct rill_cluster *cluster, struct rill_tally *counters);

@@ -20,9 +20,9 @@
 
 #define SECOND_NS UINT64_C(1000000000)
 #define EPOCH_NS (SECOND_NS / 10)
-#define WARM_UP_MAX_NS SECOND_NS     /* for the first lease */
+#define WARM_UP_MAX_NS SECOND_NS  /* for the first lease */
 #define STUCK_NS (10 * SECOND_NS) /* nothing came out for so long: nothing will */
-#define SLEEP_ABOVE_NS 2000000      /* idle for longer: sleep, do not spin */
+#define SLEEP_ABOVE_NS 2000000    /* idle for longer: sleep, do not spin */
 #define WAKE_EARLY_NS 500000
 
 enum {
@@ -196,11 +196,13 @@ static int create_cluster(struct run *r, struct rill_error *err)
 
 static int create_ends(struct run *r, struct rill_error *err)
 {
-    struct rill_ends_config config = {.capture = &r->capture,
-                                      .inside_prefixes = r->options->inside,
-                                      .writes = r->image.descriptor->writes,
-                                      .inverts =
-                                          (r->image.descriptor->flags & RILL_NF_INVERTS) != 0};
+    struct rill_ends_config config = {
+        .capture = &r->capture,
+        .inside_prefixes = r->options->inside,
+        .writes = r->image.descriptor->writes,
+        .inverts = (r->image.descriptor->flags & RILL_NF_INVERTS) != 0,
+        .handles_errors = (r->image.descriptor->handles &
+                           (RILL_HANDLES_ICMP4_ERROR | RILL_HANDLES_ICMP6_ERROR)) != 0};
 
     r->ends = rill_ends_create(&config, err);
     if (r->ends == NULL)
@@ -256,8 +258,8 @@ static uint64_t monotonic_ns(void)
     return (uint64_t)t.tv_sec * SECOND_NS + (uint64_t)t.tv_nsec;
 }
 
-/* Virtual: jumps to the next event, but not past `until_ns`. Real: reads the clock; where nothing is
- * due for long, sleeps, else lets others run. */
+/* Virtual: jumps to the next event, but not past `until_ns`. Real: reads the clock; where nothing
+ * is due for long, sleeps, else lets others run. */
 static void advance(struct run *r, uint64_t until_ns, bool idle)
 {
     uint64_t next_ns = RTE_MIN(rill_cluster_next_ns(r->cluster), until_ns);
@@ -316,9 +318,9 @@ static int end_epochs(struct run *r)
 
     while (rc == 0 && r->now_ns >= r->next_epoch_ns) {
         sample_units(r);
-        rc = rill_report_add_epoch(
-            r->report, (double)(r->next_epoch_ns - EPOCH_NS - r->start_ns) / 1e9,
-            rill_controller_units(rill_cluster_controller(r->cluster)));
+        rc = rill_report_add_epoch(r->report,
+                                   (double)(r->next_epoch_ns - EPOCH_NS - r->start_ns) / 1e9,
+                                   rill_controller_units(rill_cluster_controller(r->cluster)));
         r->next_epoch_ns += EPOCH_NS;
     }
     return rc;
@@ -344,9 +346,8 @@ static struct rte_mbuf *copy_packet(const struct run *r, uint64_t index)
 
 static void schedule_next(struct run *r)
 {
-    r->next_due_ns = r->next_packet < r->capture.count
-                         ? rill_pace_due_ns(&r->pace, r->next_packet)
-                         : UINT64_MAX;
+    r->next_due_ns =
+        r->next_packet < r->capture.count ? rill_pace_due_ns(&r->pace, r->next_packet) : UINT64_MAX;
 }
 
 /* Puts in what is due, at most a burst. True if that was anything. */
@@ -456,11 +457,9 @@ static int report_units(struct run *r)
     int rc = 0;
 
     for (uint32_t i = 0; rc == 0 && i < rill_cluster_unit_count(r->cluster); i++) {
-        const struct rill_unit_counters *n =
-            rill_unit_counters(rill_cluster_unit(r->cluster, i));
-        struct rill_report_unit unit = {.id = i + 1,
-                                        .packets = n->packets_processed,
-                                        .utilization_max = r->utilization_max[i]};
+        const struct rill_unit_counters *n = rill_unit_counters(rill_cluster_unit(r->cluster, i));
+        struct rill_report_unit unit = {
+            .id = i + 1, .packets = n->packets_processed, .utilization_max = r->utilization_max[i]};
 
         r->report->flowlets_seamless += n->moved_in_seamless;
         r->report->seamless_by_gap += n->moved_in_seamless_by_gap;
@@ -514,6 +513,8 @@ static int report_drops(struct run *r)
         rc = rill_cluster_counters(r->cluster, &r->report->counters);
     if (rc == 0)
         rc = rill_tally_add(&r->report->counters, "replayer.time_backwards", r->pace.backwards);
+    if (rc == 0)
+        rc = rill_tally_add(&r->report->counters, "replayer.pauses_cut", r->pace.pauses_cut);
     return rc == 0 ? rill_cluster_nf_counters(r->cluster, &r->report->nf_counters) : rc;
 }
 
@@ -522,8 +523,8 @@ static int report_texts(struct run *r)
     const struct rill_replay_options *o = r->options;
     struct rill_report *report = r->report;
     char text[32];
-    int rc = rill_report_text(&report->mode,
-                              rill_config_text(r->settings, "mode", text, sizeof(text)));
+    int rc =
+        rill_report_text(&report->mode, rill_config_text(r->settings, "mode", text, sizeof(text)));
 
     rc |= rill_report_text(&report->state_mode,
                            rill_config_text(r->settings, "state", text, sizeof(text)));

@@ -14,8 +14,8 @@ struct rill_output;
  * `pool` is where a port may take mbufs for its own (unused) receive queue. */
 int rill_output_open(const char *path, const char *devargs, struct rte_mempool *pool,
                      struct rill_output **output, struct rill_error *err);
-/* Takes the packet in all cases. False if it could not be written or the port refused it: the caller
- * counts that as a drop. */
+/* Takes the packet in all cases. False if it could not be written or the port refused it: the
+ * caller counts that as a drop. */
 bool rill_output_put(struct rill_output *output, struct rte_mbuf *m,
                      const struct rill_capture_packet_out *meta);
 /* Flushes and frees. Negative with *err if a file is not whole. NULL is fine. */

@@ -1,5 +1,7 @@
 #include "cli/pace.h"
 
+#include <rte_common.h>
+
 void rill_pace_init(struct rill_pace *pace, const struct rill_capture *capture, double speed,
                     uint64_t rate_bps, uint64_t start_ns)
 {
@@ -18,8 +20,8 @@ void rill_pace_init(struct rill_pace *pace, const struct rill_capture *capture, 
     if (last_ns == first_ns)
         pace->ns_per_bit = 1e9 / (double)rate_bps;
     else
-        pace->speed = (double)rate_bps * (double)(last_ns - first_ns) /
-                      ((double)capture->bytes * 8 * 1e9);
+        pace->speed =
+            (double)rate_bps * (double)(last_ns - first_ns) / ((double)capture->bytes * 8 * 1e9);
 }
 
 uint64_t rill_pace_due_ns(struct rill_pace *pace, uint64_t index)
@@ -37,7 +39,14 @@ uint64_t rill_pace_due_ns(struct rill_pace *pace, uint64_t index)
     if (index > 0 && packet->time_ns < pace->capture->packets[index - 1].time_ns)
         pace->backwards++;
     due_ns = pace->start_ns + (uint64_t)offset_ns;
-    if (due_ns > pace->last_due_ns)
-        pace->last_due_ns = due_ns;
-    return pace->last_due_ns;
+    due_ns -= RTE_MIN(due_ns - pace->start_ns, pace->cut_ns);
+    if (due_ns <= pace->last_due_ns)
+        return pace->last_due_ns;
+    if (due_ns - pace->last_due_ns > RILL_PACE_PAUSE_MAX_NS) {
+        pace->cut_ns += due_ns - pace->last_due_ns - RILL_PACE_PAUSE_MAX_NS;
+        due_ns = pace->last_due_ns + RILL_PACE_PAUSE_MAX_NS;
+        pace->pauses_cut++;
+    }
+    pace->last_due_ns = due_ns;
+    return due_ns;
 }

@@ -1,6 +1,6 @@
-/* What the controller may use: leases of units, asked for once per epoch and at once when load nears
- * what is leased (SNF, section 7). The protocol is rm/rm.h's: one request at a time, the same number
- * until it is answered. */
+/* What the controller may use: leases of units, asked for once per epoch and at once when load
+ * nears what is leased (SNF, section 7). The protocol is rm/rm.h's: one request at a time, the same
+ * number until it is answered. */
 #include <errno.h>
 
 #include "controller/internal.h"
@@ -36,7 +36,8 @@ static void send_request(struct rill_controller *c)
     rill_outbox_put(c->out, m);
 }
 
-/* The unit that the resource manager would take first: the smallest share, of these the highest id. */
+/* The unit that the resource manager would take first: the smallest share, of these the highest id.
+ */
 static const struct leased_unit *first_to_go(const struct capacity *cap)
 {
     const struct leased_unit *least = NULL;

@@ -161,7 +161,8 @@ static uint32_t choose_unit(struct rill_controller *c, struct flow *flow)
     return unit;
 }
 
-/* A new flowlet of a flow that has an owner: stays or moves. Gives the flags of its first packet. */
+/* A new flowlet of a flow that has an owner: stays or moves. Gives the flags of its first packet.
+ */
 static uint8_t place_flowlet(struct rill_controller *c, struct flow *flow, uint32_t unit,
                              uint8_t start_flag)
 {
@@ -190,8 +191,7 @@ static uint8_t begin_flowlet(struct rill_controller *c, struct flow *flow,
     rill_wam_flowlet_end(c->wam, flow->owner, &flow->pending, c->now_ns);
     if (flow->owner == 0)
         smm_born(c, flow, choose_unit(c, flow));
-    else if (c->config.mode == RILL_MODE_FLOWLET ||
-             !rill_wam_is_active(c->wam, flow->owner))
+    else if (c->config.mode == RILL_MODE_FLOWLET || !rill_wam_is_active(c->wam, flow->owner))
         flags = place_flowlet(c, flow, choose_unit(c, flow), flags);
     rill_wam_assign(c->wam, flow->owner, rill_wgm_demand_bps(&c->wgm, &flow->wgm), &flow->pending,
                     c->now_ns);
@@ -335,10 +335,10 @@ static int init_parts(struct rill_controller *c, struct rill_error *err)
     struct rill_wam_config wam = {.units_max = config->units_max,
                                   .placement = config->placement,
                                   .alpha = config->alpha,
+                                  .backlog_ns = config->unit_backlog_ns,
                                   .expect_ns = config->flowlet_timeout_ns};
 
-    rill_wgm_init(&c->wgm, config->flowlet_timeout_ns, config->flowlet_bytes,
-                  config->ewma_weight);
+    rill_wgm_init(&c->wgm, config->flowlet_timeout_ns, config->flowlet_bytes, config->ewma_weight);
     rill_rng_seed(&c->rng, config->seed);
     c->wam = rill_wam_create(&wam);
     c->fragments = rill_fragments_create(RILL_FRAGMENTS_DEFAULT, config->seed);

@@ -1,9 +1,9 @@
 /* The controller's core: takes packets in, cuts their flows into flowlets, gives each flowlet to a
  * unit, stamps the packets, and keeps the books that make moving a flow safe. Sans-IO.
  *
- * Three modules decide, as in SNF (sections 3 to 5): WGM (wgm.h) where a flowlet begins, WAM (wam.h)
- * where it goes, SMM (smm.c) what is stamped so that state follows. This core holds the flow table and
- * wires them together.
+ * Three modules decide, as in SNF (sections 3 to 5): WGM (wgm.h) where a flowlet begins, WAM
+ * (wam.h) where it goes, SMM (smm.c) what is stamped so that state follows. This core holds the
+ * flow table and wires them together.
  *
  * A packet comes in as an mbuf with `side`, `wire_bytes`, `ingress_ns` and `ingress_id` set in its
  * frame metadata, all else zero.
@@ -27,7 +27,8 @@ struct rill_controller;
 
 enum { RILL_CONTROLLER_POOLS_MAX = 8 };
 
-/* One pool of public endpoints that the NF declared; index = address number * ports + port - low. */
+/* One pool of public endpoints that the NF declared; index = address number * ports + port - low.
+ */
 struct rill_controller_pool {
     enum rill_proto proto;
     uint8_t family;
@@ -57,6 +58,7 @@ struct rill_controller_config {
     uint32_t replicas;
     double alpha, ewma_weight;
     uint64_t flowlet_timeout_ns;
+    uint64_t unit_backlog_ns;
     uint32_t flowlet_bytes;
     uint64_t flow_idle_ns;
     uint32_t flows_max;
@@ -70,18 +72,18 @@ struct rill_controller_config {
     X(packets_in)                                                                                  \
     X(bytes_in)                                                                                    \
     X(packets_to_units)                                                                            \
-    X(packets_passed)          /* past the NF, by the deployment's word */                         \
-    X(flows)                   /* begun */                                                         \
+    X(packets_passed) /* past the NF, by the deployment's word */                                  \
+    X(flows)          /* begun */                                                                  \
     X(flows_ended)                                                                                 \
     X(flowlets)                                                                                    \
     X(flowlets_moved)                                                                              \
     X(moves_by_gap)                                                                                \
     X(moves_by_size)                                                                               \
-    X(moves_deferred)          /* its last handoff was not established yet: stayed */              \
-    X(overloads)               /* flowlets that fitted nowhere */                                  \
+    X(moves_deferred) /* its last handoff was not established yet: stayed */                       \
+    X(overloads)      /* flowlets that fitted nowhere */                                           \
     X(aliases)                                                                                     \
     X(alias_conflicts)                                                                             \
-    X(clock_clamped)           /* packets whose time ran backwards */                              \
+    X(clock_clamped) /* packets whose time ran backwards */                                        \
     X(established)                                                                                 \
     X(where_answered)                                                                              \
     X(lease_requests)                                                                              \
@@ -90,11 +92,11 @@ struct rill_controller_config {
     X(units_given_back)                                                                            \
     X(pool_grants)                                                                                 \
     X(pool_endpoints_granted)                                                                      \
-    X(dropped_unhandled)       /* not the NF's, and the deployment says drop */                    \
-    X(dropped_unsolicited)     /* from the outside, and leads to no flow */                        \
+    X(dropped_unhandled)   /* not the NF's, and the deployment says drop */                        \
+    X(dropped_unsolicited) /* from the outside, and leads to no flow */                            \
     X(dropped_fragment_without_first)                                                              \
     X(dropped_flow_table_full)                                                                     \
-    X(dropped_no_unit)         /* nothing is leased */                                             \
+    X(dropped_no_unit) /* nothing is leased */                                                     \
     X(messages_unknown)                                                                            \
     X(messages_malformed)                                                                          \
     X(messages_no_mbuf)

@@ -16,8 +16,7 @@ int endpoints_init(struct rill_controller *c, struct rill_error *err)
             rill_port_pool_create(size_of(&c->config.pools[i]), c->config.pool_quarantine_ns);
         c->leased_at[i] = calloc(size_of(&c->config.pools[i]), sizeof(c->leased_at[i][0]));
         if (c->pools[i] == NULL || c->leased_at[i] == NULL)
-            return rill_error_set(err, -ENOMEM,
-                                  "no memory for a pool of %u addresses: give fewer",
+            return rill_error_set(err, -ENOMEM, "no memory for a pool of %u addresses: give fewer",
                                   c->config.pools[i].addresses);
     }
     return 0;
@@ -90,37 +89,45 @@ static bool find_endpoint(const struct rill_controller *c, const struct rill_end
     return false;
 }
 
-/* A flow that has ended without our having heard of its endpoint: it comes back now. Only if the flow
- * was born after the lease: an older one may have had the endpoint from an earlier lease, and another
- * flow may have it by now. */
-static void reclaim(struct rill_controller *c, const struct rill_alias *alias, uint32_t unit,
-                    uint64_t number)
+/* The flow declares the endpoint that it took: whoever leases it, for the flow may have moved on
+ * before we heard. False if another flow uses it, or nobody leases it. */
+static bool use_endpoint(struct rill_controller *c, uint32_t pool, uint32_t index, uint64_t flow)
+{
+    uint32_t unit;
+
+    rill_port_pool_state(c->pools[pool], index, &unit, NULL);
+    return rill_port_pool_use(c->pools[pool], index, unit, flow) == RILL_PORT_OK;
+}
+
+/* A flow that has ended without our having heard of its endpoint: it comes back now. Only if the
+ * flow was born after the lease: an older one may have had the endpoint from an earlier lease, and
+ * another flow may have it by now. */
+static void reclaim(struct rill_controller *c, const struct rill_alias *alias, uint64_t number)
 {
     uint32_t pool, index;
 
     if (find_endpoint(c, &alias->local, &pool, &index) && number > c->leased_at[pool][index] &&
-        rill_port_pool_use(c->pools[pool], index, unit, number) == RILL_PORT_OK)
+        use_endpoint(c, pool, index, number))
         rill_port_pool_flow_ended(c->pools[pool], index, number, c->now_ns);
 }
 
 /* True if the alias is the flow's now. */
 static bool register_alias(struct rill_controller *c, struct flow *flow,
-                           const struct rill_alias *alias, uint32_t unit)
+                           const struct rill_alias *alias)
 {
     struct rill_flow_key key;
     struct flow *other;
     uint32_t pool, index;
     bool pooled;
 
-    rill_alias_key(&alias->local, alias->remote.family != 0 ? &alias->remote : NULL,
-                   c->config.vni, &key);
+    rill_alias_key(&alias->local, alias->remote.family != 0 ? &alias->remote : NULL, c->config.vni,
+                   &key);
     other = flows_by_alias(c, &key);
     if (other == flow)
         return true;
     pooled = find_endpoint(c, &alias->local, &pool, &index);
     if (other != NULL || flow->has_alias ||
-        (pooled && rill_port_pool_use(c->pools[pool], index, unit, flow->node.flow) !=
-                       RILL_PORT_OK) ||
+        (pooled && !use_endpoint(c, pool, index, flow->node.flow)) ||
         rte_hash_add_key_data(c->by_alias, &key, flow) < 0) {
         c->n.alias_conflicts++;
         return false;
@@ -150,9 +157,9 @@ void endpoints_on_alias(struct rill_controller *c, struct rte_mbuf *m)
         return;
     }
     if (flow != NULL)
-        known = register_alias(c, flow, &alias, f->next_unit);
+        known = register_alias(c, flow, &alias);
     else
-        reclaim(c, &alias, f->next_unit, f->flow);
+        reclaim(c, &alias, f->flow);
     ack = ctl_message(c, RILL_FRAME_ALIAS_ACK, f->src, f->flow);
     if (ack == NULL)
         return;
@@ -175,6 +182,6 @@ uint32_t rill_controller_pool_free(struct rill_controller *c, unsigned pool, uin
 
 void endpoints_flow_ended(struct rill_controller *c, struct flow *flow)
 {
-    rill_port_pool_flow_ended(c->pools[flow->endpoint_pool], flow->endpoint_index,
-                              flow->node.flow, c->now_ns);
+    rill_port_pool_flow_ended(c->pools[flow->endpoint_pool], flow->endpoint_index, flow->node.flow,
+                              c->now_ns);
 }

@@ -1,5 +1,5 @@
-/* The flow table: from keys and aliases to flows, and from numbers. A flow ends when it was idle for
- * flow_idle; its number is never used again. */
+/* The flow table: from keys and aliases to flows, and from numbers. A flow ends when it was idle
+ * for flow_idle; its number is never used again. */
 #include <errno.h>
 #include <stdatomic.h>
 

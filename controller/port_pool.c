@@ -5,8 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/base/mutant.h"
-#include "lib/fabric/id_map.h"
+#include "lib/base/id_map.h"
 
 #define NONE (RILL_PORT_POOL_MAX)
 
@@ -254,11 +253,6 @@ static uint32_t grant_new(struct rill_port_pool *pool, struct holder *holder, ui
 {
     uint32_t n = 0;
 
-    if (RILL_MUTANT(port_twice)) {
-        for (uint32_t i = pool->free.first; n < want && i != NONE; i = pool->endpoints[i].next)
-            holder->granted[n++] = i;
-        return n;
-    }
     for (; n < want && pool->free.first != NONE; n++) {
         holder->granted[n] = queue_take(pool, &pool->free);
         lease(pool, holder, unit, holder->granted[n]);
@@ -355,8 +349,6 @@ enum rill_port_result rill_port_pool_use(struct rill_port_pool *pool, uint32_t i
 
     if (index >= pool->size)
         return RILL_PORT_RANGE;
-    if (RILL_MUTANT(port_twice))
-        return RILL_PORT_OK;
     if (endpoint->state == RILL_PORT_USED) {
         if (endpoint->value == flow)
             return RILL_PORT_OK;

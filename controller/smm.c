@@ -1,6 +1,6 @@
-/* State management: what is stamped on packets so that state follows the flow, and the messages that
- * keep handoffs safe. A flow is moved only when its last term is established: the owner's output
- * logger holds that term's full state and has said so. */
+/* State management: what is stamped on packets so that state follows the flow, and the messages
+ * that keep handoffs safe. A flow is moved only when its last term is established: the owner's
+ * output logger holds that term's full state and has said so. */
 #include "controller/internal.h"
 
 bool smm_movable(const struct flow *flow)
@@ -65,9 +65,8 @@ void smm_choose_targets(struct rill_controller *c, struct flow *flow)
 {
     if (!c->config.proactive)
         return;
-    flow->target_count =
-        rill_wam_targets(c->wam, &c->rng, c->config.replica_choice, c->config.replicas,
-                         flow->owner, flow->targets);
+    flow->target_count = rill_wam_targets(c->wam, &c->rng, c->config.replica_choice,
+                                          c->config.replicas, flow->owner, flow->targets);
 }
 
 /* Makes the packet a DATA frame of the flow's present term, with the next clock. */
@@ -112,8 +111,8 @@ void smm_on_established(struct rill_controller *c, const struct rill_frame *f)
     rill_outbox_put(c->out, m);
 }
 
-/* A unit waits for the state of a term: who had it before? Refused: that term is not in the chain, the
- * flow went on or ended without it. */
+/* A unit waits for the state of a term: who had it before? Refused: that term is not in the chain,
+ * the flow went on or ended without it. */
 void smm_on_where(struct rill_controller *c, const struct rill_frame *f)
 {
     struct flow *flow = flows_by_number(c, f->flow);

@@ -5,10 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "controller/backlog.h"
 #include "controller/load_window.h"
 #include "controller/rank_index.h"
 #include "controller/rank_sampler.h"
-#include "lib/fabric/id_map.h"
+#include "lib/base/id_map.h"
 
 enum {
     ROOM_QUANTA = 2048, /* the largest capacity lies in the upper half: quanta of 1/1024 or less */
@@ -47,6 +48,7 @@ struct rill_wam {
     uint32_t room_shift; /* a quantum of room is 2^this bytes */
     struct rill_id_map slot_of_id;
     struct rill_load_window load;
+    struct rill_backlog backlog;
     struct rill_rank_index by_room, by_step;
     struct rill_rank_sampler sampler;
 };
@@ -78,6 +80,7 @@ struct rill_wam *rill_wam_create(const struct rill_wam_config *config)
     wam->active = malloc(n * sizeof(wam->active[0]));
     wam->slot_of_rank = malloc(wam->ranks_max * sizeof(wam->slot_of_rank[0]));
     rc |= rill_load_window_init(&wam->load, n, config->expect_ns);
+    rc |= rill_backlog_init(&wam->backlog, n, config->backlog_ns);
     rc |= rill_rank_index_init(&wam->by_room, ROOM_QUANTA, wam->ranks_max);
     rc |= rill_rank_index_init(&wam->by_step, STEPS, wam->ranks_max);
     rc |= rill_rank_sampler_init(&wam->sampler, n);
@@ -99,6 +102,7 @@ void rill_wam_destroy(struct rill_wam *wam)
     rill_rank_index_fini(&wam->by_step);
     rill_rank_index_fini(&wam->by_room);
     rill_load_window_fini(&wam->load);
+    rill_backlog_fini(&wam->backlog);
     rill_id_map_fini(&wam->slot_of_id);
     free(wam->slot_of_rank);
     free(wam->active);
@@ -132,12 +136,17 @@ static uint64_t load_of(const struct rill_wam *wam, const struct unit *unit)
     return wam->load.bytes[slot_of(wam, unit)];
 }
 
+static bool is_behind(const struct rill_wam *wam, const struct unit *unit)
+{
+    return rill_backlog_is_behind(&wam->backlog, slot_of(wam, unit));
+}
+
 static bool fits(const struct rill_wam *wam, const struct unit *unit, uint64_t need)
 {
     uint64_t load = load_of(wam, unit);
 
     return unit->active && unit->capacity > 0 && load <= unit->capacity &&
-           need <= unit->capacity - load;
+           need <= unit->capacity - load && !is_behind(wam, unit);
 }
 
 static double utilization_of(const struct rill_wam *wam, const struct unit *unit)
@@ -161,7 +170,7 @@ static uint32_t step_of(const struct rill_wam *wam, const struct unit *unit)
     uint64_t even = product > UINT64_MAX ? UINT64_MAX : (uint64_t)product;
     uint32_t octave, step;
 
-    if (!unit->active)
+    if (!unit->active || is_behind(wam, unit))
         return RILL_RANK_NONE;
     if (even < STEPS_TO_ONE)
         return (uint32_t)even;
@@ -201,6 +210,10 @@ static void advance(struct rill_wam *wam, uint64_t now_ns)
     if (now_ns > wam->now_ns)
         wam->now_ns = now_ns;
     while ((slot = rill_load_window_expire(&wam->load, wam->now_ns)) != UINT32_MAX) {
+        if (wam->units[slot].id != 0)
+            reindex(wam, &wam->units[slot]);
+    }
+    while ((slot = rill_backlog_expire(&wam->backlog, wam->now_ns)) != UINT32_MAX) {
         if (wam->units[slot].id != 0)
             reindex(wam, &wam->units[slot]);
     }
@@ -308,6 +321,7 @@ int rill_wam_set_unit(struct rill_wam *wam, uint32_t id, uint64_t capacity_bps)
     unindex(wam, unit);
     unit->capacity = capacity_bps / BPS_PER_BYTE;
     unit->scale = unit->capacity > 0 ? ((uint64_t)STEPS_TO_ONE << 32) / unit->capacity : UINT64_MAX;
+    rill_backlog_set(&wam->backlog, slot_of(wam, unit), capacity_bps / 8);
     widen_quanta(wam, unit->capacity);
     reindex(wam, unit);
     return 0;
@@ -326,6 +340,7 @@ void rill_wam_remove_unit(struct rill_wam *wam, uint32_t id)
     list_take(wam, wam->all, &wam->all_count, slot);
     unindex(wam, unit);
     rill_load_window_clear(&wam->load, slot);
+    rill_backlog_set(&wam->backlog, slot, 0);
     rill_id_map_remove(&wam->slot_of_id, id);
     *unit = (struct unit){0};
     wam->free_slots[wam->free_count++] = slot;
@@ -402,6 +417,15 @@ static struct unit *least_utilized(const struct rill_wam *wam)
     return best;
 }
 
+/* All are behind: the one that is done soonest. */
+static struct unit *least_behind(const struct rill_wam *wam)
+{
+    for (uint32_t i = 0; i < wam->backlog.count; i++)
+        if (wam->units[wam->backlog.heap[i]].active)
+            return &wam->units[wam->backlog.heap[i]];
+    return NULL;
+}
+
 static struct unit *highest_score(const struct rill_wam *wam, uint64_t need,
                                   const uint32_t *holders, uint32_t n)
 {
@@ -438,6 +462,8 @@ uint32_t rill_wam_choose(struct rill_wam *wam, uint64_t demand_bps, const uint32
         unit = highest_score(wam, need, holders, holder_count);
     if (unit == NULL) {
         unit = least_utilized(wam);
+        if (unit == NULL)
+            unit = least_behind(wam);
         if (unit == NULL) {
             wam->counters.no_unit++;
             return 0;
@@ -478,6 +504,7 @@ void rill_wam_drained(struct rill_wam *wam, uint32_t id, uint32_t wire_bytes,
     }
     unit->used_ns = wam->now_ns;
     rill_load_window_drained(&wam->load, slot_of(wam, unit), wire_bytes);
+    rill_backlog_sent(&wam->backlog, slot_of(wam, unit), wire_bytes, wam->now_ns);
     if (pending->bytes > 0)
         rill_load_window_settle(&wam->load, slot_of(wam, unit), wire_bytes, pending);
     reindex(wam, unit);

@@ -22,6 +22,11 @@
  * compared in steps of 1/1024 up to 1 and of 1/16 of itself above; the 16 lowest ids of the lowest
  * step are compared exactly.
  *
+ * Backlog. A unit at which more than `backlog_ns` of work waits (backlog.h: worked out from what
+ * was sent there) does not fit, however low its load of the last 100 ms: bursts of a few
+ * milliseconds, which the window can't see, spread over the units instead of queueing at one. If
+ * all are behind, the one that is done soonest takes the flowlet, as an overload.
+ *
  * Cost. The index (rank_index.h) is right at any moment, not lazily: a packet changes one unit's
  * place at most, and a bucket that leaves the window touches just the units that it had bytes for,
  * so that expiry costs at most one such change per packet sent before. Choosing costs the same for
@@ -52,7 +57,8 @@ struct rill_wam_config {
     uint32_t units_max;            /* 1..RILL_WAM_UNITS_MAX, active or not; 2 KB each */
     enum rill_placement placement; /* pack or spread */
     double alpha;                  /* 0..1 */
-    uint64_t expect_ns; /* how long a flowlet is expected to go on with its demand: T; 1..10^11 */
+    uint64_t backlog_ns; /* a unit with more work waiting gets no flowlet; 0: however much waits */
+    uint64_t expect_ns;  /* how long a flowlet is expected to go on with its demand: T; 1..10^11 */
 };
 
 /* Embedded in the caller's flow entry; zeroed is nothing pending. What the open flowlet of a flow

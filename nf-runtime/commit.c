@@ -2,8 +2,8 @@
 #include "lib/packet/parse.h"
 #include "nf-runtime/unit_internal.h"
 
-/* True if the packet's clock was not processed yet; then marks it. A clock older than the window may
- * have been processed, so it counts as if it had been (rule "dedup"). */
+/* True if the packet's clock was not processed yet; then marks it. A clock older than the window
+ * may have been processed, so it counts as if it had been (rule "dedup"). */
 static bool window_admit(struct tag *tag, uint64_t clock)
 {
     uint64_t behind;
@@ -70,8 +70,8 @@ static void send_full(struct rill_unit *u, struct flow *flow, uint32_t dst)
     unit_send(u, m);
 }
 
-/* Puts the bytes [low, high) of the state on the change; where they do not fit, the whole state goes
- * ahead in a frame of its own. */
+/* Puts the bytes [low, high) of the state on the change; where they do not fit, the whole state
+ * goes ahead in a frame of its own. */
 static void attach_state(struct rill_unit *u, struct flow *flow, struct rill_frame *f, uint32_t low,
                          uint32_t high)
 {

@@ -1,5 +1,6 @@
 /* Entries for flows: made on first mention, forgotten only on the controller's word and after they
- * were idle longer than any frame lives (rule "grace"). Segments (terms waited for) hang on them. */
+ * were idle longer than any frame lives (rule "grace"). Segments (terms waited for) hang on them.
+ */
 #include "nf-runtime/unit_internal.h"
 
 int store_init(struct rill_unit *u)
@@ -84,8 +85,7 @@ void store_on_forget(struct rill_unit *u, const struct rill_frame *f)
 {
     struct flow *flow = store_find(u, f->flow);
 
-    if (flow == NULL || flow->granted >= f->term ||
-        flow->last_ns + u->config.keep_ns > u->now_ns ||
+    if (flow == NULL || flow->granted >= f->term || flow->last_ns + u->config.keep_ns > u->now_ns ||
         (flow->segments != NULL && f->term != UINT64_MAX))
         return;
     while (flow->segments != NULL)
@@ -104,8 +104,8 @@ static void set_chain(struct segment *g, const struct rill_chain_entry *chain, u
     memcpy(g->chain, chain, len * sizeof(chain[0]));
 }
 
-/* The flow's segment for `term`, made if need be; NULL if there is no memory. A chain of length 0 is
- * one that is not known. */
+/* The flow's segment for `term`, made if need be; NULL if there is no memory. A chain of length 0
+ * is one that is not known. */
 struct segment *store_segment(struct rill_unit *u, struct flow *flow, uint64_t term,
                               const struct rill_chain_entry *chain, uint8_t chain_len)
 {

@@ -1,5 +1,5 @@
-/* Who owns a flow, and how that changes. docs/protocol.md says why each step is there; the rule names
- * in quotes are those of the protocol's model. */
+/* Who owns a flow, and how that changes. docs/protocol.md says why each step is there; the rule
+ * names in quotes are those of the protocol's model. */
 #include "nf-runtime/unit_internal.h"
 
 enum { PULL_BACKOFF_MAX = 3 }; /* doublings */
@@ -273,8 +273,7 @@ void handoff_segment_due(struct rill_unit *u, struct segment *g)
     if (g == NULL)
         return;
     doublings = g->tries < PULL_BACKOFF_MAX ? g->tries : PULL_BACKOFF_MAX;
-    rill_timer_arm(u->questions, &g->timer,
-                   u->now_ns + (u->config.pull_timeout_ns << doublings));
+    rill_timer_arm(u->questions, &g->timer, u->now_ns + (u->config.pull_timeout_ns << doublings));
 }
 
 static void forward(struct rill_unit *u, const struct flow *flow, struct rte_mbuf *m)

@@ -75,8 +75,7 @@ static void push_to(struct rill_unit *u, struct flow *flow, uint32_t unit)
 
 static void send_sync(struct rill_unit *u, const struct flow *flow)
 {
-    struct rte_mbuf *m =
-        unit_message(u, RILL_FRAME_SYNC, u->config.output_logger, flow->node.flow);
+    struct rte_mbuf *m = unit_message(u, RILL_FRAME_SYNC, u->config.output_logger, flow->node.flow);
     struct rill_frame *f;
 
     if (m == NULL)
@@ -160,8 +159,7 @@ void replicate_on_replica(struct rill_unit *u, struct rte_mbuf *m)
 
     while (at < end) {
         if (rill_body_read(m, at, &entry, sizeof(entry)) != 0 ||
-            entry.state_bytes != u->state_bytes ||
-            end - at - sizeof(entry) < u->state_bytes) {
+            entry.state_bytes != u->state_bytes || end - at - sizeof(entry) < u->state_bytes) {
             u->n.messages_malformed++;
             return;
         }

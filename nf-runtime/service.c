@@ -1,6 +1,6 @@
-/* The queue at a unit: packets wait here for their service time, so that a unit never works more than
- * what was leased of it. MOVE and PULL take their place in the queue behind the flow's packets that
- * came before them, and cost nothing; so does FORGET. */
+/* The queue at a unit: packets wait here for their service time, so that a unit never works more
+ * than what was leased of it. MOVE and PULL take their place in the queue behind the flow's packets
+ * that came before them, and cost nothing; so does FORGET. */
 #include "nf-runtime/unit_internal.h"
 
 enum { MESSAGE_ROOM = 1024 }; /* places that packets can't take */
@@ -82,8 +82,8 @@ struct rte_mbuf *service_pop(struct rill_unit *u)
     return m;
 }
 
-/* SHARE from the resource manager: numbered, so that a late one can not undo a newer one. A share of
- * nothing is taken when the queue is empty. */
+/* SHARE from the resource manager: numbered, so that a late one can not undo a newer one. A share
+ * of nothing is taken when the queue is empty. */
 void service_set_share(struct rill_unit *u, struct rte_mbuf *m)
 {
     const struct rill_frame *f = rill_frame(m);
@@ -95,8 +95,8 @@ void service_set_share(struct rill_unit *u, struct rte_mbuf *m)
         u->n.messages_malformed++;
         return;
     }
-    /* What is queued came in under the share that is taken away, and would stand still for ever. The
-     * manager asks again until this is done, and leases the share to nobody before. */
+    /* What is queued came in under the share that is taken away, and would stand still for ever.
+     * The manager asks again until this is done, and leases the share to nobody before. */
     if (f->count == 0 && s->packets > 0 && f->clock > s->share_number)
         return;
     if (f->clock > s->share_number) {

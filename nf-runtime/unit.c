@@ -2,7 +2,6 @@
 
 #include <errno.h>
 
-
 /* A message without a body, NULL (counted) if there is no buffer: it is then as if the network had
  * lost it, and the protocol repeats what matters. */
 struct rte_mbuf *unit_message(struct rill_unit *u, enum rill_frame_type type, uint32_t dst,
@@ -32,7 +31,8 @@ void unit_drop(struct rte_mbuf *m, uint64_t *counter)
     rte_pktmbuf_free(m);
 }
 
-/* Every role adopts the highest epoch that it sees ("adopt"). False: an older controller's frame. */
+/* Every role adopts the highest epoch that it sees ("adopt"). False: an older controller's frame.
+ */
 bool unit_adopt_epoch(struct rill_unit *u, const struct rill_frame *f)
 {
     if (f->epoch > u->epoch)
@@ -260,10 +260,8 @@ bool rill_unit_flow_info(const struct rill_unit *u, uint64_t number,
 
     if (flow == NULL)
         return false;
-    *info = (struct rill_unit_flow_info){.owner = flow->owning,
-                                         .term = flow->granted,
-                                         .step = flow->tag.step,
-                                         .state = flow->state};
+    *info = (struct rill_unit_flow_info){
+        .owner = flow->owning, .term = flow->granted, .step = flow->tag.step, .state = flow->state};
     return true;
 }
 

@@ -41,21 +41,21 @@ struct rill_unit_config {
 /* Every counter of a unit, by the name that the outside sees. Packets that end here are those whose
  * name begins with "dropped_". */
 #define RILL_UNIT_COUNTERS(X)                                                                      \
-    X(packets_in)            /* with a packet: DATA and FORWARDED taken in */                      \
-    X(packets_processed)     /* steps */                                                           \
+    X(packets_in)        /* with a packet: DATA and FORWARDED taken in */                          \
+    X(packets_processed) /* steps */                                                               \
     X(bytes_processed)                                                                             \
-    X(dropped_nf)            /* the NF said so */                                                  \
+    X(dropped_nf) /* the NF said so */                                                             \
     X(dropped_unit_queue_full)                                                                     \
     X(dropped_late_or_duplicate)                                                                   \
-    X(dropped_stash_full)    /* the flow's or the unit's bound */                                  \
+    X(dropped_stash_full) /* the flow's or the unit's bound */                                     \
     X(dropped_unit_flows_full)                                                                     \
-    X(dropped_superseded)    /* held for a term that went on without us */                         \
-    X(dropped_forgotten)     /* held for a flow that has ended */                                  \
+    X(dropped_superseded) /* held for a term that went on without us */                            \
+    X(dropped_forgotten)  /* held for a flow that has ended */                                     \
     X(dropped_old_epoch)                                                                           \
     X(dropped_wrong_incarnation)                                                                   \
     X(dropped_unit_parse)                                                                          \
-    X(packets_forwarded)     /* late ones, on to the owner */                                      \
-    X(moved_in_seamless)     /* first packet of a term after a move, not held */                   \
+    X(packets_forwarded) /* late ones, on to the owner */                                          \
+    X(moved_in_seamless) /* first packet of a term after a move, not held */                       \
     X(moved_in_seamless_by_gap)                                                                    \
     X(moved_in_held)                                                                               \
     X(flows_born)                                                                                  \
@@ -65,18 +65,18 @@ struct rill_unit_config {
     X(pulls_sent)                                                                                  \
     X(pulls_answered)                                                                              \
     X(where_sent)                                                                                  \
-    X(state_pushes)          /* entries times targets */                                           \
+    X(state_pushes) /* entries times targets */                                                    \
     X(replica_frames)                                                                              \
     X(replicas_taken)                                                                              \
-    X(replicas_refused)      /* no room for the flow */                                            \
+    X(replicas_refused) /* no room for the flow */                                                 \
     X(syncs_sent)                                                                                  \
     X(fulls_sent)                                                                                  \
     X(no_fulls_sent)                                                                               \
     X(pool_requests)                                                                               \
     X(pool_grants)                                                                                 \
     X(flows_forgotten)                                                                             \
-    X(messages_unknown)      /* type or sender that makes no sense here */                         \
-    X(messages_no_mbuf)      /* not sent: no buffer; the protocol repeats it */                    \
+    X(messages_unknown) /* type or sender that makes no sense here */                              \
+    X(messages_no_mbuf) /* not sent: no buffer; the protocol repeats it */                         \
     X(messages_malformed)
 
 struct rill_unit_counters {

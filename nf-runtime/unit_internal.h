@@ -37,7 +37,8 @@ static inline bool tag_equal(const struct tag *a, const struct tag *b)
     return a->term == b->term && a->step == b->step;
 }
 
-/* A term that this unit was given and has not begun: its packets, whom to ask, where it goes next. */
+/* A term that this unit was given and has not begun: its packets, whom to ask, where it goes next.
+ */
 struct segment {
     struct segment *next; /* of the same flow, by term */
     struct flow *flow;
@@ -49,7 +50,7 @@ struct segment {
     uint32_t tries;
     uint64_t next_term; /* 0: goes nowhere yet */
     uint32_t next_unit;
-    uint8_t chain_len, chain_at; /* chain_at: whom we ask now */
+    uint8_t chain_len, chain_at;                   /* chain_at: whom we ask now */
     struct rill_chain_entry chain[RILL_CHAIN_MAX]; /* below this term, newest first */
 };
 

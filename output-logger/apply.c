@@ -1,5 +1,5 @@
-/* Changes onto what is kept. The step before must be there; else the packet is kept back and the full
- * state asked for. */
+/* Changes onto what is kept. The step before must be there; else the packet is kept back and the
+ * full state asked for. */
 #include "output-logger/internal.h"
 
 static struct entry *entry_for(struct rill_ol *ol, uint32_t unit, uint64_t flow)
@@ -24,8 +24,7 @@ static struct entry *entry_for(struct rill_ol *ol, uint32_t unit, uint64_t flow)
 
 void apply_request_full(struct rill_ol *ol, struct entry *e)
 {
-    struct rte_mbuf *m =
-        ol_message(ol, RILL_FRAME_REQUEST_FULL, e->node.unit, e->node.flow);
+    struct rte_mbuf *m = ol_message(ol, RILL_FRAME_REQUEST_FULL, e->node.unit, e->node.flow);
 
     ol_want_retry(ol, e);
     if (m == NULL)
@@ -58,7 +57,8 @@ static void reached_term(struct rill_ol *ol, struct entry *e, uint64_t term)
     apply_send_established(ol, e);
 }
 
-/* The alias is part of the state, however that came: the controller must hear of it, packet or not. */
+/* The alias is part of the state, however that came: the controller must hear of it, packet or not.
+ */
 static void set_alias(struct rill_ol *ol, struct entry *e)
 {
     const struct rill_alias *alias = (const struct rill_alias *)e->state;
@@ -119,8 +119,8 @@ static void apply(struct rill_ol *ol, struct entry *e, struct rte_mbuf *m)
     release_step(ol, e, m);
 }
 
-/* Can this change go onto what is kept? A full one onto anything; one that only says "elsewhere" onto
- * nothing, its state came (or will come) by itself. */
+/* Can this change go onto what is kept? A full one onto anything; one that only says "elsewhere"
+ * onto nothing, its state came (or will come) by itself. */
 static bool fits(const struct entry *e, const struct rill_frame *f)
 {
     if (f->flags & RILL_FLAG_FULL)

@@ -23,21 +23,21 @@ enum alias_state {
 };
 
 struct entry {
-    struct rill_map_node node; /* flow and unit */
+    struct rill_map_node node;    /* flow and unit */
     uint64_t step, clock, window; /* of the last step applied */
-    uint64_t term;     /* the highest term in which the unit holds the state */
-    uint64_t tag_term; /* the term of the last step */
-    uint64_t released_top;    /* the highest step released ... */
-    uint64_t released_window; /* ... bit i: released_top - i was released */
+    uint64_t term;                /* the highest term in which the unit holds the state */
+    uint64_t tag_term;            /* the term of the last step */
+    uint64_t released_top;        /* the highest step released ... */
+    uint64_t released_window;     /* ... bit i: released_top - i was released */
     uint64_t last_ns;
-    uint64_t want_step; /* the unit says that it is there (SYNC); 0: nothing missing */
+    uint64_t want_step;    /* the unit says that it is there (SYNC); 0: nothing missing */
     struct rte_mbuf *held; /* changes whose step before is missing, by step, through link */
     struct rte_mbuf *waiting, **waiting_tail; /* packets that wait for the alias */
     struct rill_timer retry_timer;
     struct rill_timer keep_timer;
     bool has_state;
-    bool established;     /* the controller knows that we hold `term` */
-    uint8_t alias_state;  /* of `alias`, as the newest controller said */
+    bool established;    /* the controller knows that we hold `term` */
+    uint8_t alias_state; /* of `alias`, as the newest controller said */
     struct rill_alias alias;
     uint8_t *state;
 };

@@ -72,7 +72,8 @@ static void on_forget(struct rill_ol *ol, const struct rill_frame *f)
 {
     struct entry *e = ol_find(ol, f->next_unit, f->flow);
 
-    if (e == NULL || e->term >= f->term || e->alias_state == ALIAS_OPEN || e->last_ns + ol->config.keep_ns > ol->now_ns)
+    if (e == NULL || e->term >= f->term || e->alias_state == ALIAS_OPEN ||
+        e->last_ns + ol->config.keep_ns > ol->now_ns)
         return;
     apply_drop_held(ol, e, &ol->n.dropped_forgotten);
     release_drop_waiting(ol, e, &ol->n.dropped_forgotten);

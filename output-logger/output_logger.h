@@ -1,10 +1,11 @@
 /* The output logger's core: keeps each unit's state changes, and lets a packet out only when its
- * change is kept. Sans-IO. (SNF, section 6; what holds under loss and reordering: docs/protocol.md.)
+ * change is kept. Sans-IO. (SNF, section 6; what holds under loss and reordering:
+ * docs/protocol.md.)
  *
  *  - State is kept by (unit incarnation, flow), so that two incarnations are never mixed.
  *  - A change is applied to the step before it, and to nothing else. If that is missing, the packet
- *    is kept back and the unit is asked for the full state; a step that such a repair has covered is
- *    released once, without applying it.
+ *    is kept back and the unit is asked for the full state; a step that such a repair has covered
+ * is released once, without applying it.
  *  - A flow's packets wait until the controller has confirmed the flow's alias, so that a reply can
  *    never overtake the knowledge of where it belongs.
  *
@@ -35,12 +36,12 @@ struct rill_ol_config {
 
 #define RILL_OL_COUNTERS(X)                                                                        \
     X(changes_in)                                                                                  \
-    X(packets_in)          /* changes and passes that carry a packet */                            \
+    X(packets_in) /* changes and passes that carry a packet */                                     \
     X(packets_released)                                                                            \
-    X(packets_passed)      /* of these, past the NF */                                             \
+    X(packets_passed) /* of these, past the NF */                                                  \
     X(changes_applied)                                                                             \
-    X(changes_covered)     /* a repair was faster */                                               \
-    X(changes_held)        /* their step before was missing */                                     \
+    X(changes_covered) /* a repair was faster */                                                   \
+    X(changes_held)    /* their step before was missing */                                         \
     X(packets_held_for_alias)                                                                      \
     X(fulls_requested)                                                                             \
     X(fulls_taken)                                                                                 \
@@ -50,8 +51,8 @@ struct rill_ol_config {
     X(flows_forgotten)                                                                             \
     X(dropped_already_released)                                                                    \
     X(dropped_alias_conflict)                                                                      \
-    X(dropped_held_full)   /* the bound */                                                         \
-    X(dropped_held_lost)   /* the unit no longer knows the flow: its state can't be had */         \
+    X(dropped_held_full) /* the bound */                                                           \
+    X(dropped_held_lost) /* the unit no longer knows the flow: its state can't be had */           \
     X(dropped_logger_flows_full)                                                                   \
     X(dropped_forgotten)                                                                           \
     X(dropped_wrong_incarnation)                                                                   \

@@ -63,8 +63,8 @@ static void confirm(struct rill_ol *ol, struct entry *e)
     e->waiting_tail = &e->waiting;
 }
 
-/* A change of a flow whose alias the newest controller knew when it sent the packet: no need to ask.
- * False if it does not say so. */
+/* A change of a flow whose alias the newest controller knew when it sent the packet: no need to
+ * ask. False if it does not say so. */
 bool release_alias_known(struct rill_ol *ol, struct entry *e, const struct rill_frame *f)
 {
     if (!(f->flags & RILL_FLAG_ALIAS_KNOWN) || f->epoch != ol->epoch)
@@ -127,8 +127,8 @@ void release_drop_waiting(struct rill_ol *ol, struct entry *e, uint64_t *packet_
     e->waiting_tail = &e->waiting;
 }
 
-/* The controller knows the alias now, or says that another flow has it. Only the newest controller's
- * word counts ("aliasepoch"), and only for the alias that the flow has now. */
+/* The controller knows the alias now, or says that another flow has it. Only the newest
+ * controller's word counts ("aliasepoch"), and only for the alias that the flow has now. */
 void release_on_alias_ack(struct rill_ol *ol, struct rte_mbuf *m)
 {
     const struct rill_frame *f = rill_frame(m);

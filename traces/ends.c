@@ -214,7 +214,7 @@ static void rewrite_reply(struct rill_ends *ends, uint64_t index, struct rte_mbu
         return;
     }
     if (v.flags & RILL_VIEW_ICMP_ERROR) {
-        changed = rewrite_error(m, &v, out);
+        changed = ends->config.handles_errors && rewrite_error(m, &v, out);
     } else {
         changed = rewrite_to(rill_rewrite_destination, m, &v, &v.destination, &out->source);
         changed |= rewrite_to(rill_rewrite_source, m, &v, &v.source, &out->destination);

@@ -40,8 +40,9 @@ struct rill_ends_config {
     /* "10.0.0.0/8,2001:db8::/32": who is inside, judged by a packet's source. NULL: the side that
      * opened the connection. What is not IP, or malformed, comes from the inside. */
     const char *inside_prefixes;
-    uint32_t writes; /* enum rill_writes of the NF */
-    bool inverts;    /* RILL_NF_INVERTS: check towards the inside */
+    uint32_t writes;     /* enum rill_writes of the NF */
+    bool inverts;        /* RILL_NF_INVERTS: check towards the inside */
+    bool handles_errors; /* the NF handles ICMP errors; else they go in as they are */
 };
 
 /* NULL with *err: a prefix that can't be read (named), no memory. */

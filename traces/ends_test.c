@@ -317,7 +317,7 @@ static struct nf nf;
 static void start(uint32_t writes, const char *prefixes)
 {
     struct rill_ends_config config = {
-        .capture = &capture, .inside_prefixes = prefixes, .writes = writes, .inverts = true};
+        .capture = &capture, .inside_prefixes = prefixes, .writes = writes, .inverts = true, .handles_errors = true};
     struct rill_error err = {""};
 
     ends = rill_ends_create(&config, &err);

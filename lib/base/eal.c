@@ -20,19 +20,21 @@ int rill_eal_init(uint32_t memory_mb, struct rill_error *err)
 {
     static bool done;
     char memory[32], prefix[64];
-    char *args[] = {"rill",           "--no-huge",   "-m",           memory, "--no-pci",
-                    "--no-telemetry", "--no-shconf", "--file-prefix", prefix, "--log-level=*:4",
-                    "-l",             "0",           "--iova-mode=va"};
+    char *args[] = {"rill",          "--no-huge",       "-m",          memory,
+                    "--no-pci",      "--no-telemetry",  "--no-shconf", "--file-prefix",
+                    prefix,          "--log-level=*:3", "-l",          "0",
+                    "--iova-mode=va"};
 
     if (done)
         return 0;
     snprintf(memory, sizeof(memory), "%u", memory_mb);
     snprintf(prefix, sizeof(prefix), "rill%d", (int)getpid());
     if (rte_eal_init((int)RTE_DIM(args), args) < 0)
-        return rill_error_set(err, rte_errno == ENOMEM ? -ENOMEM : -EIO,
-                              "DPDK: cannot start with %u MB of memory: %s; free some memory or ask "
-                              "for less with --memory-mb",
-                              memory_mb, rte_strerror(rte_errno));
+        return rill_error_set(
+            err, rte_errno == ENOMEM ? -ENOMEM : -EIO,
+            "DPDK: cannot start with %u MB of memory: %s; free some memory or ask "
+            "for less with --memory-mb",
+            memory_mb, rte_strerror(rte_errno));
     done = true;
     return 0;
 }

@@ -14,9 +14,8 @@ struct rill_error {
 
 /* Writes the line (cut where it is too long) and returns `code`, so that a caller can write
  * `return rill_error_set(err, -EINVAL, ...)`. `err` may be NULL. */
-__attribute__((format(printf, 3, 4))) static inline int rill_error_set(struct rill_error *err,
-                                                                       int code, const char *format,
-                                                                       ...)
+__attribute__((format(printf, 3, 4))) static inline int
+rill_error_set(struct rill_error *err, int code, const char *format, ...)
 {
     if (err != NULL) {
         va_list args;

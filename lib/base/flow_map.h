@@ -1,9 +1,9 @@
 /* From a flow number (and, at an output logger, a unit) to a role's entry for it.
  *
  * Flow numbers come from a counter, so their low bits are spread as well as any hash would spread
- * them: they index the buckets as they are. Entries are intrusive and chained. The number of buckets
- * is fixed at creation, so nothing is ever rehashed while packets wait; the memory of buckets that
- * are not used is not touched. One thread.
+ * them: they index the buckets as they are. Entries are intrusive and chained. The number of
+ * buckets is fixed at creation, so nothing is ever rehashed while packets wait; the memory of
+ * buckets that are not used is not touched. One thread.
  */
 #ifndef RILL_LIB_BASE_FLOW_MAP_H
 #define RILL_LIB_BASE_FLOW_MAP_H

@@ -6,7 +6,7 @@
 
 #include <rte_ring.h>
 
-#include "lib/fabric/id_map.h"
+#include "lib/base/id_map.h"
 #include "lib/frame/frame.h"
 
 /* One ring per ordered pair of roles, a role's to itself included. While nobody sends, attach and

@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/id_map.h"
 #include "lib/base/rng.h"
 #include "lib/fabric/event_heap.h"
-#include "lib/fabric/id_map.h"
 #include "lib/frame/geneve.h"
 
 /* Every attached role has a heap of what is on its way to it; a heap of roles, by their earliest

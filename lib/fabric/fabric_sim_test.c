@@ -10,10 +10,10 @@
 #include <cmocka.h>
 
 #include "lib/base/eal.h"
+#include "lib/base/id_map.h"
 #include "lib/base/rng.h"
 #include "lib/fabric/event_heap.h"
 #include "lib/fabric/fabric_battery.h"
-#include "lib/fabric/id_map.h"
 #include "lib/frame/body.h"
 #include "lib/frame/frame.h"
 

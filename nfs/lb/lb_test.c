@@ -91,7 +91,8 @@ static void test_outside_first(void **unused)
 {
     const char *const settings[] = {"backends=192.0.2.10", NULL};
     static const struct exchange exchange[] = {
-        {RILL_OUTSIDE, "tcp 203.0.113.5 80 > 10.0.0.1 40000", "tcp 203.0.113.5 80 > 10.0.0.1 40000"},
+        {RILL_OUTSIDE, "tcp 203.0.113.5 80 > 10.0.0.1 40000",
+         "tcp 203.0.113.5 80 > 10.0.0.1 40000"},
         {RILL_INSIDE, "tcp 10.0.0.1 40000 > 203.0.113.5 80", "tcp 10.0.0.1 40000 > 192.0.2.10 80"},
         {RILL_OUTSIDE, "tcp 192.0.2.10 80 > 10.0.0.1 40000", "tcp 203.0.113.5 80 > 10.0.0.1 40000"},
     };

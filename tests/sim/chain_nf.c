@@ -1,5 +1,6 @@
 /* The reference NF: its state is a hash chain over every packet that it processed, and each packet
- * leaves with the chain's value. A step on a wrong base, a packet twice or one forgotten: all show. */
+ * leaves with the chain's value. A step on a wrong base, a packet twice or one forgotten: all show.
+ */
 #include <rill/nf.h>
 
 #include "nf-runtime/nf_host.h"
@@ -12,10 +13,20 @@ struct instance {
 };
 
 static const struct rill_option options[] = {
-    {.name = "state_bytes", .type = RILL_OPT_U64, .unit = "bytes", .min = 40, .max = 4096,
-     .def = "40", .doc = "Size of a flow's state."},
-    {.name = "ports", .type = RILL_OPT_RANGE, .unit = "", .min = 1, .max = 65535,
-     .def = "1000-2000", .doc = "Ports of the public address."},
+    {.name = "state_bytes",
+     .type = RILL_OPT_U64,
+     .unit = "bytes",
+     .min = 40,
+     .max = 4096,
+     .def = "40",
+     .doc = "Size of a flow's state."},
+    {.name = "ports",
+     .type = RILL_OPT_RANGE,
+     .unit = "",
+     .min = 1,
+     .max = 65535,
+     .def = "1000-2000",
+     .doc = "Ports of the public address."},
     {.name = NULL},
 };
 
@@ -36,7 +47,8 @@ static int init(struct rill_nf *nf, const struct rill_config *config)
     self->state_bytes = rill_config_u64(config, "state_bytes");
     self->table =
         rill_table_create(nf, "chain", RILL_PER_FLOW, RILL_WRITE, (size_t)self->state_bytes);
-    self->pool = rill_pool_create(nf, "ports", &address, 1, (uint16_t)low, (uint16_t)high, RILL_UDP);
+    self->pool =
+        rill_pool_create(nf, "ports", &address, 1, (uint16_t)low, (uint16_t)high, RILL_UDP);
     return self->table == NULL || self->pool == NULL ? -1 : 0;
 }
 
@@ -63,8 +75,7 @@ static enum rill_verdict process_packet(struct rill_nf *nf, struct rill_pkt *pkt
     mark->hash = chain->hash;
     mark->count = chain->count;
     if (chain->public.family == 0) {
-        if (!rill_pkt_from_inside(pkt) ||
-            rill_pool_take(self->pool, pkt, &chain->public) != 0)
+        if (!rill_pkt_from_inside(pkt) || rill_pool_take(self->pool, pkt, &chain->public) != 0)
             return RILL_DROP;
         rill_put(self->table, pkt, offsetof(struct sim_chain, public), sizeof(chain->public));
         if (rill_flow_alias(pkt, &chain->public, NULL) != 0)

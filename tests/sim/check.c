@@ -92,7 +92,8 @@ const char *sim_check_violation(const struct sim_check *k)
 
 void sim_check_sent(struct sim_check *k, uint64_t packet, uint32_t flow, bool must_come_out)
 {
-    k->packets[packet] = (struct packet){.flow = flow, .sent = true, .must_come_out = must_come_out};
+    k->packets[packet] =
+        (struct packet){.flow = flow, .sent = true, .must_come_out = must_come_out};
     k->sent++;
 }
 
@@ -166,14 +167,13 @@ void sim_check_step(void *arg, const struct rill_unit_step *s)
                 rill_role_number(s->unit), s->flow, s->term, s->clock, s->step, s->ingress_id);
 }
 
-/* I2: the effect of what is released is in what would be recovered: the logger's copy has that step,
- * and is the true state of the step that it says it is. */
+/* I2: the effect of what is released is in what would be recovered: the logger's copy has that
+ * step, and is the true state of the step that it says it is. */
 static void check_kept(struct sim_check *k, const struct rill_frame *f)
 {
     struct life *life = life_of(k, f->flow);
     struct rill_ol_flow_info info;
-    struct rill_ol *ol =
-        rill_cluster_output_logger(k->cluster, rill_role_number(f->src) - 1);
+    struct rill_ol *ol = rill_cluster_output_logger(k->cluster, rill_role_number(f->src) - 1);
 
     if (!rill_ol_flow_info(ol, f->src, f->flow, &info) || info.step < f->step ||
         chain_in(info.state)->hash != life->hashes[info.step])

@@ -11,7 +11,7 @@
 
 #include "tests/sim/sim.h"
 
-enum { EXIT_BAD_USE = 2, MUTANT_SEEDS = 400 };
+enum { EXIT_BAD_USE = 2, MUTANT_SEEDS = 1500 };
 
 struct choice {
     uint64_t first, last;
@@ -20,10 +20,9 @@ struct choice {
 
 static const struct {
     const char *name, *what;
-} mutant_table[] = {
-    {"none", ""},
+} mutant_table[] = {{"none", ""},
 #define X(name, what) {#name, what},
-    RILL_MUTANT_LIST(X)
+                    RILL_MUTANT_LIST(X)
 #undef X
 };
 
@@ -98,12 +97,10 @@ static int parse_seeds(const char *text, struct choice *c)
 
 static int parse(int argc, char **argv, struct choice *c)
 {
-    static const struct option options[] = {{"seed", required_argument, NULL, 's'},
-                                            {"seeds", required_argument, NULL, 'r'},
-                                            {"mutants", no_argument, NULL, 'M'},
-                                            {"mutant", required_argument, NULL, 'm'},
-                                            {"trace", no_argument, NULL, 't'},
-                                            {0}};
+    static const struct option options[] = {
+        {"seed", required_argument, NULL, 's'}, {"seeds", required_argument, NULL, 'r'},
+        {"mutants", no_argument, NULL, 'M'},    {"mutant", required_argument, NULL, 'm'},
+        {"trace", no_argument, NULL, 't'},      {0}};
     int option, rc = 0;
 
     while (rc == 0 && (option = getopt_long(argc, argv, "", options, NULL)) != -1) {

@@ -18,8 +18,7 @@ static double pick(struct rill_rng *rng, const double *of, uint32_t n)
     return of[rill_rng_below(rng, n)];
 }
 #define PICK(rng, ...)                                                                             \
-    pick(rng, (const double[]){__VA_ARGS__},                                                       \
-         sizeof((const double[]){__VA_ARGS__}) / sizeof(double))
+    pick(rng, (const double[]){__VA_ARGS__}, sizeof((const double[]){__VA_ARGS__}) / sizeof(double))
 
 static void draw_faults(struct sim_plan *plan, struct rill_rng *rng)
 {
@@ -59,6 +58,7 @@ void sim_plan_draw(struct sim_plan *plan, uint64_t seed)
     set(plan, "flowlet_timeout_us=%g", PICK(&rng, 50, 200, 500));
     set(plan, "flowlet_bytes=%g", PICK(&rng, 100, 300, 2000));
     set(plan, "placement=%s", rill_rng_below(&rng, 3) ? "spread" : "pack");
+    set(plan, "unit_backlog_us=%g", PICK(&rng, 0, 0, 30, 100));
     set(plan, "state=%s", rill_rng_below(&rng, 4) ? "proactive" : "reactive");
     set(plan, "replicas=%u", rill_rng_below(&rng, 4));
     if (rill_rng_below(&rng, 3) == 0) { /* slow units, whose queues run over */

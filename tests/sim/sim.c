@@ -234,8 +234,7 @@ static void count(struct run *r)
     r->result->moves =
         rill_controller_counters(rill_cluster_controller(r->cluster))->flowlets_moved;
     for (uint32_t i = 0; i < r->plan.units; i++)
-        r->result->steps +=
-            rill_unit_counters(rill_cluster_unit(r->cluster, i))->packets_processed;
+        r->result->steps += rill_unit_counters(rill_cluster_unit(r->cluster, i))->packets_processed;
     if (violation != NULL)
         snprintf(r->result->violation, sizeof(r->result->violation), "%s", violation);
 }

@@ -1,11 +1,11 @@
-/* One simulated run: the real cores on the sim fabric, faults and workload drawn from a seed, and the
- * protocol's invariants checked at every step.
+/* One simulated run: the real cores on the sim fabric, faults and workload drawn from a seed, and
+ * the protocol's invariants checked at every step.
  *
  *   chain_nf.c  an NF whose state shows any mistake: a hash chain over every packet it processed
  *   plan.c      what a seed stands for: faults, settings, workload (swarm: runs differ in kind)
  *   check.c     the truth, and the invariants against it
- *   sim.c       the run: events in order, faults stop, then everything must come out and be given back
- *   main.c      rill-sim
+ *   sim.c       the run: events in order, faults stop, then everything must come out and be given
+ * back main.c      rill-sim
  */
 #ifndef RILL_TESTS_SIM_SIM_H
 #define RILL_TESTS_SIM_SIM_H
@@ -26,12 +26,12 @@ struct sim_plan {
     struct rill_fabric_sim_config faults;
     uint32_t units;
     uint32_t flows;
-    uint32_t packets;  /* before the faults stop */
-    uint64_t gap_ns;   /* mean between two packets */
-    double long_gap;   /* share of gaps in which flows may end */
+    uint32_t packets; /* before the faults stop */
+    uint64_t gap_ns;  /* mean between two packets */
+    double long_gap;  /* share of gaps in which flows may end */
     uint64_t long_gap_ns;
-    double replies;    /* share of packets that come from the outside */
-    uint32_t burst;    /* packets of one flow in a row */
+    double replies; /* share of packets that come from the outside */
+    uint32_t burst; /* packets of one flow in a row */
     uint32_t state_bytes;
     uint32_t pool_ports;
     const char *settings[24]; /* NAME=VALUE */

@@ -80,10 +80,10 @@ struct rill_nf_descriptor {
     const char *version;
     const char *summary; /* one line */
     enum rill_flow_scope flow_scope;
-    uint32_t handles;       /* enum rill_handles, or-ed */
-    uint32_t flags;         /* enum rill_nf_flags, or-ed */
-    uint32_t writes;        /* enum rill_writes, or-ed */
-    bool unhandled_passes;  /* the default for packets that it does not handle */
+    uint32_t handles;                  /* enum rill_handles, or-ed */
+    uint32_t flags;                    /* enum rill_nf_flags, or-ed */
+    uint32_t writes;                   /* enum rill_writes, or-ed */
+    bool unhandled_passes;             /* the default for packets that it does not handle */
     const struct rill_option *options; /* its configuration's schema; NULL: it has none */
     size_t instance_bytes; /* of private memory per instance, zeroed; see rill_nf_private() */
 
@@ -98,8 +98,8 @@ struct rill_nf_descriptor {
 /* The one exported symbol of an NF: RILL_NF(&my_descriptor); */
 #define RILL_NF_SYMBOL "rill_nf_entry"
 #define RILL_NF(descriptor_address)                                                                \
-    __attribute__((visibility("default"))) extern const struct rill_nf_descriptor                  \
-        *const rill_nf_entry;                                                                      \
+    __attribute__((                                                                                \
+        visibility("default"))) extern const struct rill_nf_descriptor *const rill_nf_entry;       \
     const struct rill_nf_descriptor *const rill_nf_entry = (descriptor_address)
 
 /* --- instance ------------------------------------------------------------------------------- */
@@ -109,7 +109,8 @@ struct rill_nf_descriptor {
 void *rill_nf_private(struct rill_nf *nf);
 
 /* Says why init fails, in one line that names the option. Returns -1. */
-int rill_nf_error(struct rill_nf *nf, const char *format, ...) __attribute__((format(printf, 2, 3)));
+int rill_nf_error(struct rill_nf *nf, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 /* A named counter of the NF, only in init. Returns its index, for rill_count(); -1 if there are
  * already 32. `name` must outlive the instance. */
@@ -136,18 +137,17 @@ struct rill_table *rill_table_create(struct rill_nf *nf, const char *name, enum 
  * may be NULL. */
 void *rill_get(struct rill_table *table, struct rill_pkt *pkt);
 
-/* Says that the bytes [offset, offset + bytes) of this flow's value have changed. What is not put is
- * lost when the flow moves: that is a bug of the NF, and the debug build finds it. */
+/* Says that the bytes [offset, offset + bytes) of this flow's value have changed. What is not put
+ * is lost when the flow moves: that is a bug of the NF, and the debug build finds it. */
 void rill_put(struct rill_table *table, struct rill_pkt *pkt, size_t offset, size_t bytes);
 
 /* True for the first packet that this flow's state has ever seen. */
 bool rill_flow_is_new(const struct rill_pkt *pkt);
 
-/* Declares that packets to `local` (from `remote`, or from anyone if NULL) that come in on the other
- * side belong to this flow: to a NAT's public endpoint from anyone, to a load balancer's client from
- * the backend. One alias a flow; the same one again is no change. Nothing of the flow is released
- * before the controller knows it.
- * 0, or -1 if the flow has another alias already. */
+/* Declares that packets to `local` (from `remote`, or from anyone if NULL) that come in on the
+ * other side belong to this flow: to a NAT's public endpoint from anyone, to a load balancer's
+ * client from the backend. One alias a flow; the same one again is no change. Nothing of the flow
+ * is released before the controller knows it. 0, or -1 if the flow has another alias already. */
 int rill_flow_alias(struct rill_pkt *pkt, const struct rill_endpoint *local,
                     const struct rill_endpoint *remote);
 

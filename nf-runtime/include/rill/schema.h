@@ -32,8 +32,8 @@ struct rill_option {
 };
 
 /* Validated values of one schema. Opaque; made by lib/config, read by name. A name that the schema
- * does not hold, or a type that differs from its own, is a bug of the caller: it aborts with a line.
- * All pointers that are returned live as long as the config. */
+ * does not hold, or a type that differs from its own, is a bug of the caller: it aborts with a
+ * line. All pointers that are returned live as long as the config. */
 struct rill_config;
 
 bool rill_config_bool(const struct rill_config *config, const char *name);

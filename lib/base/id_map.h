@@ -2,8 +2,8 @@
  * a load or two; put and remove may move entries, so a pointer to a value lives until the next of
  * them. Zeroed memory is an empty map.
  */
-#ifndef RILL_LIB_FABRIC_ID_MAP_H
-#define RILL_LIB_FABRIC_ID_MAP_H
+#ifndef RILL_LIB_BASE_ID_MAP_H
+#define RILL_LIB_BASE_ID_MAP_H
 
 #include <stdint.h>
 #include <stdlib.h>
