@@ -150,7 +150,7 @@ static void on_released(void *arg, struct rte_mbuf *m, uint64_t now_ns)
     uint32_t wire_bytes = f->wire_bytes;
     uint64_t latency_ns = now_ns - f->ingress_ns;
 
-    rill_ends_released(r->ends, f->ingress_id - 1, side, m);
+    rill_ends_released(r->ends, f->ingress_id - 1, side, m, now_ns);
     if (f->flow != 0)
         rill_order_released(&r->order, f->flow, side, f->ingress_id);
     if (!rill_output_put(r->output, m, &out)) {

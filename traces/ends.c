@@ -14,9 +14,6 @@
 
 enum { TCP_SYN = 2, TCP_ACK = 16, ICMP4_ECHO_REPLY = 0, ICMP6_ECHO_REPLY = 129 };
 
-/* The least idle time after which an NF may have forgotten a connection (RFC 5508, REQ-2). */
-static const uint64_t idle_ns = (uint64_t)60 * 1000000000;
-
 /* What one direction of a connection became on its way out. */
 struct ends_mapping {
     struct rill_endpoint source, destination; /* as released */
@@ -238,8 +235,9 @@ enum rill_side rill_ends_ingress(struct rill_ends *ends, uint64_t index, struct 
 /* ---- coming out ---- */
 
 /* A connection keeps what it was mapped to, unless it is opened anew or was idle for so long that
- * the NF may have forgotten it. Learns. */
-static bool learn(struct rill_ends *ends, uint64_t index, const struct rte_mbuf *m)
+ * the NF may have forgotten it: half of flow_idle, as it is measured here at the way out. Learns.
+ */
+static bool learn(struct rill_ends *ends, uint64_t index, const struct rte_mbuf *m, uint64_t now_ns)
 {
     const struct rill_capture_packet *p = &ends->config.capture->packets[index];
     const struct ends_packet *r = &ends->packets[index];
@@ -252,23 +250,24 @@ static bool learn(struct rill_ends *ends, uint64_t index, const struct rte_mbuf 
     if (v.flags & (RILL_VIEW_LATER_FRAGMENT | RILL_VIEW_ICMP_ERROR))
         return true;
     fresh = !out->known || (v.tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN ||
-            (p->time_ns > out->last_ns && p->time_ns - out->last_ns >= idle_ns);
+            (now_ns > out->last_ns && now_ns - out->last_ns >= ends->config.flow_idle_ns / 2);
     kept = rill_endpoint_equal(&v.source, &out->source) &&
            rill_endpoint_equal(&v.destination, &out->destination);
     out->source = v.source;
     out->destination = v.destination;
-    out->last_ns = RTE_MAX(out->last_ns, p->time_ns);
+    out->last_ns = now_ns;
     out->known = true;
     return fresh || kept;
 }
 
 static bool check_outward(struct rill_ends *ends, uint64_t index,
-                          const struct ends_original *original, const struct rte_mbuf *m)
+                          const struct ends_original *original, const struct rte_mbuf *m,
+                          uint64_t now_ns)
 {
     bool right = rill_ends_check_outward(original, m, ends->config.writes);
 
     if (original->view != NULL && ends->packets[index].side == RILL_INSIDE)
-        right &= learn(ends, index, m);
+        right &= learn(ends, index, m, now_ns);
     return right;
 }
 
@@ -281,7 +280,7 @@ static bool mismatch(struct rill_ends *ends, uint64_t index, uint64_t *counter)
 }
 
 bool rill_ends_released(struct rill_ends *ends, uint64_t index, enum rill_side side,
-                        const struct rte_mbuf *m)
+                        const struct rte_mbuf *m, uint64_t now_ns)
 {
     struct ends_original original = {.packet = &ends->config.capture->packets[index]};
     bool back = ends->packets[index].side == (uint8_t)side; /* where it came in: never right */
@@ -293,7 +292,7 @@ bool rill_ends_released(struct rill_ends *ends, uint64_t index, enum rill_side s
     }
     if (side == RILL_OUTSIDE) {
         ends->counters.outward_checked++;
-        if (!back && check_outward(ends, index, &original, m))
+        if (!back && check_outward(ends, index, &original, m, now_ns))
             return true;
         return mismatch(ends, index, &ends->counters.outward_mismatches);
     }

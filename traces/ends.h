@@ -40,9 +40,10 @@ struct rill_ends_config {
     /* "10.0.0.0/8,2001:db8::/32": who is inside, judged by a packet's source. NULL: the side that
      * opened the connection. What is not IP, or malformed, comes from the inside. */
     const char *inside_prefixes;
-    uint32_t writes;     /* enum rill_writes of the NF */
-    bool inverts;        /* RILL_NF_INVERTS: check towards the inside */
-    bool handles_errors; /* the NF handles ICMP errors; else they go in as they are */
+    uint32_t writes;       /* enum rill_writes of the NF */
+    bool inverts;          /* RILL_NF_INVERTS: check towards the inside */
+    uint64_t flow_idle_ns; /* an NF may forget a connection that was idle for so long */
+    bool handles_errors;   /* the NF handles ICMP errors; else they go in as they are */
 };
 
 /* NULL with *err: a prefix that can't be read (named), no memory. */
@@ -54,9 +55,10 @@ void rill_ends_destroy(struct rill_ends *ends); /* NULL is fine */
  * mapped. */
 enum rill_side rill_ends_ingress(struct rill_ends *ends, uint64_t index, struct rte_mbuf *m);
 
-/* Packet `index` was released towards `side` as m: learns and checks. False if a check failed. */
+/* Packet `index` was released towards `side` as m, at now_ns of the run: learns and checks. False
+ * if a check failed. */
 bool rill_ends_released(struct rill_ends *ends, uint64_t index, enum rill_side side,
-                        const struct rte_mbuf *m);
+                        const struct rte_mbuf *m, uint64_t now_ns);
 
 const struct rill_ends_counters *rill_ends_counters(const struct rill_ends *ends);
 

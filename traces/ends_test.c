@@ -316,14 +316,24 @@ static struct nf nf;
 
 static void start(uint32_t writes, const char *prefixes)
 {
-    struct rill_ends_config config = {
-        .capture = &capture, .inside_prefixes = prefixes, .writes = writes, .inverts = true, .handles_errors = true};
+    struct rill_ends_config config = {.capture = &capture,
+                                      .inside_prefixes = prefixes,
+                                      .writes = writes,
+                                      .inverts = true,
+                                      .handles_errors = true,
+                                      .flow_idle_ns = UINT64_C(120000000000)};
     struct rill_error err = {""};
 
     ends = rill_ends_create(&config, &err);
     if (ends == NULL)
         fail_msg("%s", err.text);
     nf.writes = writes;
+}
+
+/* The run keeps the capture's times. */
+static bool released(uint64_t i, enum rill_side side, const struct rte_mbuf *m)
+{
+    return rill_ends_released(ends, i, side, m, capture.packets[i].time_ns);
 }
 
 static void stop(void)
@@ -348,7 +358,7 @@ static bool pass(uint64_t i)
     struct rte_mbuf *m = through(i, &from);
 
     assert_non_null(m);
-    return rill_ends_released(ends, i, !from, m);
+    return released(i, !from, m);
 }
 
 static void pass_all(void)
@@ -519,9 +529,9 @@ static void test_outward_icmp_error(void **state)
     m = load(&packets[2]);
     assert_int_equal(rill_ends_ingress(ends, 2, m), RILL_INSIDE);
     rte_pktmbuf_mtod(m, uint8_t *)[14 + 12] ^= 1;
-    assert_true(rill_ends_released(ends, 2, RILL_OUTSIDE, m));
+    assert_true(released(2, RILL_OUTSIDE, m));
     rte_pktmbuf_mtod(m, uint8_t *)[14 + 20] ^= 1;
-    assert_false(rill_ends_released(ends, 2, RILL_OUTSIDE, m));
+    assert_false(released(2, RILL_OUTSIDE, m));
     stop();
 }
 
@@ -555,7 +565,7 @@ static bool pass_changed(uint64_t i, uint32_t off, uint8_t mask)
         s = s->next;
     }
     rte_pktmbuf_mtod(s, uint8_t *)[off] ^= mask;
-    return rill_ends_released(ends, i, !from, m);
+    return released(i, !from, m);
 }
 
 static void test_any_changed_byte_is_seen(void **state)
@@ -596,14 +606,14 @@ static void test_lengths_and_sides_are_seen(void **state)
     start(NF_NAT, NULL);
     for (uint64_t i = 0; i < 2; i++) {
         m = through(i, &from);
-        assert_true(rill_ends_released(ends, i, !from, m));
-        assert_false(rill_ends_released(ends, i, from, m)); /* back to where it came from */
+        assert_true(released(i, !from, m));
+        assert_false(released(i, from, m)); /* back to where it came from */
         m->next->data_len--;
         m->pkt_len--;
-        assert_false(rill_ends_released(ends, i, !from, m));
+        assert_false(released(i, !from, m));
         m->next->data_len += 2;
         m->pkt_len += 2;
-        assert_false(rill_ends_released(ends, i, !from, m));
+        assert_false(released(i, !from, m));
     }
     stop();
 }
@@ -616,8 +626,8 @@ static void test_turned_back_is_seen(void **state)
     add_packet(&f, RILL_INSIDE, RILL_TCP_SYN, 0);
     add_packet(&f, RILL_OUTSIDE, RILL_TCP_ACK, 0);
     start(NF_NONE, NULL);
-    assert_false(rill_ends_released(ends, 0, RILL_INSIDE, load(&packets[0])));
-    assert_false(rill_ends_released(ends, 1, RILL_OUTSIDE, load(&packets[1])));
+    assert_false(released(0, RILL_INSIDE, load(&packets[0])));
+    assert_false(released(1, RILL_OUTSIDE, load(&packets[1])));
     assert_int_equal(rill_ends_counters(ends)->inverse_mismatches, 1);
     assert_int_equal(rill_ends_counters(ends)->outward_mismatches, 1);
     stop();
@@ -662,23 +672,23 @@ static void test_dscp(void **state)
     start(RILL_WRITES_DSCP, NULL);
     m = load(&packets[0]);
     fix_dscp(m, 46 << 2);
-    assert_true(rill_ends_released(ends, 0, RILL_OUTSIDE, m));
+    assert_true(released(0, RILL_OUTSIDE, m));
     fix_dscp(m, 46 << 2 | 1); /* ECN */
-    assert_false(rill_ends_released(ends, 0, RILL_OUTSIDE, m));
+    assert_false(released(0, RILL_OUTSIDE, m));
     m = load(&packets[1]);
     ip6 = rte_pktmbuf_mtod_offset(m, uint8_t *, 14);
     ip6[0] |= 0x0b;
     ip6[1] |= 0x80;
-    assert_true(rill_ends_released(ends, 1, RILL_OUTSIDE, m));
+    assert_true(released(1, RILL_OUTSIDE, m));
     ip6[1] |= 0x10; /* ECN */
-    assert_false(rill_ends_released(ends, 1, RILL_OUTSIDE, m));
+    assert_false(released(1, RILL_OUTSIDE, m));
     ip6[1] ^= 0x11; /* flow label */
-    assert_false(rill_ends_released(ends, 1, RILL_OUTSIDE, m));
+    assert_false(released(1, RILL_OUTSIDE, m));
     stop();
     start(NF_NAT, NULL);
     m = load(&packets[0]);
     fix_dscp(m, 46 << 2);
-    assert_false(rill_ends_released(ends, 0, RILL_OUTSIDE, m));
+    assert_false(released(0, RILL_OUTSIDE, m));
     stop();
 }
 
@@ -710,7 +720,7 @@ static void test_wrong_checksums_stay_wrong(void **state)
             checksum = rte_ipv4_udptcp_cksum(ip, ip + 1);
             memcpy((uint8_t *)(ip + 1) + 16, &checksum, 2);
         }
-        assert_false(rill_ends_released(ends, 0, RILL_OUTSIDE, m));
+        assert_false(released(0, RILL_OUTSIDE, m));
         stop();
     }
 }
@@ -730,12 +740,12 @@ static void test_udp_without_checksum(void **state)
     pass_all();
     m = through(0, &from);
     rte_pktmbuf_mtod(m, uint8_t *)[40] = 0x12; /* made up */
-    assert_false(rill_ends_released(ends, 0, RILL_OUTSIDE, m));
+    assert_false(released(0, RILL_OUTSIDE, m));
     m = through(1, &from);
     memset(rte_pktmbuf_mtod_offset(m, uint8_t *, 40), 0xff, 2); /* the same in ones' complement */
-    assert_true(rill_ends_released(ends, 1, RILL_INSIDE, m));
+    assert_true(released(1, RILL_INSIDE, m));
     rte_pktmbuf_mtod(m, uint8_t *)[40] = 0x12;
-    assert_false(rill_ends_released(ends, 1, RILL_INSIDE, m));
+    assert_false(released(1, RILL_INSIDE, m));
     stop();
 }
 
@@ -767,7 +777,7 @@ static bool pass_with_port(uint64_t i, uint16_t port)
     to = v.source;
     to.port = port;
     assert_int_equal(rill_rewrite_source(m, &v, &to), 0);
-    return rill_ends_released(ends, i, RILL_OUTSIDE, m);
+    return released(i, RILL_OUTSIDE, m);
 }
 
 static void test_mapping_must_stay(void **state)
@@ -892,7 +902,7 @@ static void run_capture(const char *path, uint32_t writes, const char *prefixes)
         enum rill_side from;
         struct rte_mbuf *m = through(i, &from);
 
-        if (m != NULL && !rill_ends_released(ends, i, !from, m))
+        if (m != NULL && !released(i, !from, m))
             fail_msg("%s, writes %u: packet %llu", path, writes, (unsigned long long)i + 1);
     }
     c = rill_ends_counters(ends);

@@ -46,7 +46,7 @@ struct lb {
     struct servers backends4, backends6;
     struct servers virtual4, virtual6;
     bool all_virtual;
-    int balanced, untouched, no_backend, not_rewritten;
+    int balanced, untouched, no_backend, not_rewritten, stray_reply;
 };
 
 static const struct rill_option lb_options[] = {
@@ -176,6 +176,7 @@ static int lb_init(struct rill_nf *nf, const struct rill_config *config)
     lb->untouched = rill_counter(nf, "untouched");
     lb->no_backend = rill_counter(nf, "no_backend");
     lb->not_rewritten = rill_counter(nf, "not_rewritten");
+    lb->stray_reply = rill_counter(nf, "stray_reply");
     return 0;
 }
 
@@ -209,20 +210,26 @@ static uint64_t hash_connection(const struct rill_endpoint *client,
     return h ^ (h >> 33);
 }
 
-static bool is_virtual(const struct lb *lb, const struct rill_endpoint *service)
+static bool any_is(const struct servers *servers, const struct rill_endpoint *endpoint)
 {
-    const struct servers *virtuals = service->family == 4 ? &lb->virtual4 : &lb->virtual6;
+    for (uint32_t i = 0; i < servers->n; i++) {
+        const struct server *s = &servers->server[i];
 
-    if (lb->all_virtual)
-        return true;
-    for (uint32_t i = 0; i < virtuals->n; i++) {
-        const struct server *v = &virtuals->server[i];
-
-        if ((v->port == 0 || v->port == service->port) &&
-            memcmp(v->addr, service->addr, sizeof(v->addr)) == 0)
+        if ((s->port == 0 || s->port == endpoint->port) &&
+            memcmp(s->addr, endpoint->addr, sizeof(s->addr)) == 0)
             return true;
     }
     return false;
+}
+
+static bool is_virtual(const struct lb *lb, const struct rill_endpoint *service)
+{
+    return lb->all_virtual || any_is(service->family == 4 ? &lb->virtual4 : &lb->virtual6, service);
+}
+
+static bool is_backend(const struct lb *lb, const struct rill_endpoint *server)
+{
+    return any_is(server->family == 4 ? &lb->backends4 : &lb->backends6, server);
 }
 
 /* False if there is no backend for it: none of the family, or only the client itself. */
@@ -291,8 +298,13 @@ static enum rill_verdict lb_process(struct rill_nf *nf, struct rill_pkt *pkt)
 
     rill_pkt_source(pkt, &source);
     rill_pkt_destination(pkt, &destination);
-    if (flow->kind == LB_UNDECIDED && opens(lb, pkt))
+    if (flow->kind == LB_UNDECIDED && opens(lb, pkt)) {
         decide(nf, lb, pkt, flow, &source, &destination);
+    } else if (flow->kind == LB_UNDECIDED && is_backend(lb, &source)) {
+        /* Of a connection that was forgotten: the client must not see the backend's address. */
+        rill_count(nf, lb->stray_reply, 1);
+        return RILL_DROP;
+    }
     if (flow->kind == LB_NO_BACKEND) {
         rill_count(nf, lb->no_backend, 1);
         return RILL_DROP;

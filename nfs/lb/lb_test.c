@@ -101,6 +101,17 @@ static void test_outside_first(void **unused)
     run_exchange(settings, exchange, 3);
 }
 
+static void test_stray_reply(void **unused)
+{
+    const char *const settings[] = {"backends=192.0.2.10", NULL};
+    static const struct exchange exchange[] = {
+        {RILL_OUTSIDE, "tcp 192.0.2.10 80 > 10.0.0.1 40000", NULL},
+    };
+
+    (void)unused;
+    run_exchange(settings, exchange, 1);
+}
+
 static void test_virtual_services(void **unused)
 {
     const char *const settings[] = {"backends=192.0.2.10,2001:db8::10",
@@ -372,6 +383,7 @@ int main(void)
         cmocka_unit_test(test_backend_with_port),
         cmocka_unit_test(test_sides),
         cmocka_unit_test(test_outside_first),
+        cmocka_unit_test(test_stray_reply),
         cmocka_unit_test(test_virtual_services),
         cmocka_unit_test(test_no_backend_of_family),
         cmocka_unit_test(test_never_to_the_client_itself),
