@@ -56,10 +56,7 @@ static void send_full(struct rill_unit *u, struct flow *flow, uint32_t dst)
     if (m == NULL)
         return;
     f = rill_frame(m);
-    f->term = flow->tag.term;
-    f->step = flow->tag.step;
-    f->clock = flow->tag.clock;
-    f->window = flow->tag.window;
+    tag_to_frame(&flow->tag, f);
     f->granted_term = flow->granted;
     if (rill_body_append(m, u->config.pool, flow->state, u->state_bytes) != 0) {
         rte_pktmbuf_free(m);
@@ -115,10 +112,7 @@ static void send_change(struct rill_unit *u, struct flow *flow, struct rte_mbuf 
     f->dst = u->config.output_logger;
     f->epoch = u->epoch;
     f->side = pkt->side == RILL_INSIDE ? RILL_OUTSIDE : RILL_INSIDE;
-    f->term = flow->granted;
-    f->step = flow->tag.step;
-    f->clock = flow->tag.clock;
-    f->window = flow->tag.window;
+    tag_to_frame(&flow->tag, f); /* its term is that of this very step */
     f->chain_len = 0;
     f->target_count = 0;
     f->state_bytes = 0;

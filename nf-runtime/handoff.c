@@ -35,10 +35,7 @@ static void send_final(struct rill_unit *u, struct flow *flow, bool with_state)
     if (m == NULL)
         return;
     f = rill_frame(m);
-    f->term = flow->tag.term;
-    f->step = flow->tag.step;
-    f->clock = flow->tag.clock;
-    f->window = flow->tag.window;
+    tag_to_frame(&flow->tag, f);
     f->granted_term = flow->granted;
     f->next_term = flow->passed_term;
     f->next_unit = flow->passed_unit;

@@ -76,15 +76,10 @@ static void push_to(struct rill_unit *u, struct flow *flow, uint32_t unit)
 static void send_sync(struct rill_unit *u, const struct flow *flow)
 {
     struct rte_mbuf *m = unit_message(u, RILL_FRAME_SYNC, u->config.output_logger, flow->node.flow);
-    struct rill_frame *f;
 
     if (m == NULL)
         return;
-    f = rill_frame(m);
-    f->term = flow->tag.term;
-    f->step = flow->tag.step;
-    f->clock = flow->tag.clock;
-    f->window = flow->tag.window;
+    tag_to_frame(&flow->tag, rill_frame(m));
     u->n.syncs_sent++;
     unit_send(u, m);
 }

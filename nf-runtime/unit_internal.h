@@ -37,6 +37,14 @@ static inline bool tag_equal(const struct tag *a, const struct tag *b)
     return a->term == b->term && a->step == b->step;
 }
 
+static inline void tag_to_frame(const struct tag *tag, struct rill_frame *f)
+{
+    f->term = tag->term;
+    f->step = tag->step;
+    f->clock = tag->clock;
+    f->window = tag->window;
+}
+
 /* A term that this unit was given and has not begun: its packets, whom to ask, where it goes next.
  */
 struct segment {

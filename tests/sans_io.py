@@ -11,7 +11,7 @@ import sys
 
 ALLOWED = re.compile(r"""^(
     mem(cpy|set|move|cmp|chr)|__mem(cpy|set|move)_chk|str(len|cmp|ncmp|chr|cspn|spn|nlen)|
-    calloc|malloc|realloc|free|aligned_alloc|abort|qsort(_r)?|__udivti3|
+    calloc|malloc|realloc|free|aligned_alloc|abort|qsort(_r)?|__u?divti3|
     v?snprintf|__v?snprintf_chk|            # into a buffer: error texts
     inet_pton|                              # text to address, pure
     fprintf|fwrite|stderr|vfprintf|__v?fprintf_chk|fputs|fputc|  # only on the way to abort()

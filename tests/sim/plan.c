@@ -59,6 +59,7 @@ void sim_plan_draw(struct sim_plan *plan, uint64_t seed)
     set(plan, "flowlet_bytes=%g", PICK(&rng, 100, 300, 2000));
     set(plan, "placement=%s", rill_rng_below(&rng, 3) ? "spread" : "pack");
     set(plan, "unit_backlog_us=%g", PICK(&rng, 0, 0, 30, 100));
+    set(plan, "units_min=%u", rill_rng_below(&rng, 4) ? plan->units : 1);
     set(plan, "state=%s", rill_rng_below(&rng, 4) ? "proactive" : "reactive");
     set(plan, "replicas=%u", rill_rng_below(&rng, 4));
     if (rill_rng_below(&rng, 3) == 0) { /* slow units, whose queues run over */

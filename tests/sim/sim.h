@@ -46,7 +46,7 @@ struct sim_chain { /* the NF's state; padded to the plan's state_bytes */
     uint64_t hash, count;
     struct rill_endpoint public;
 };
-struct sim_mark { /* what a packet carries after its headers; the NF fills hash and count */
+struct __attribute__((packed)) sim_mark { /* what a packet carries; the NF fills hash and count */
     uint64_t packet;
     uint64_t hash, count;
 };
