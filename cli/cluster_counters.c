@@ -1,0 +1,109 @@
+/* Every counter of every role, by name, summed over roles of a kind. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cluster_internal.h"
+
+static const char PREFIX[] = "dropped_";
+
+static bool is_drop(const char *name)
+{
+    return strncmp(name, PREFIX, sizeof(PREFIX) - 1) == 0;
+}
+
+/* Where counters go: all of them as ROLE.NAME, or drops alone, as what follows the prefix. */
+struct sink {
+    struct rill_tally *tally;
+    bool drops_only;
+    int rc;
+};
+
+static void add(struct sink *sink, const char *role, const char *name, uint64_t value)
+{
+    char full[96];
+
+    if (sink->rc != 0 || (sink->drops_only && (!is_drop(name) || value == 0)))
+        return;
+    if (sink->drops_only)
+        snprintf(full, sizeof(full), "%s", name + sizeof(PREFIX) - 1);
+    else
+        snprintf(full, sizeof(full), "%s.%s", role, name);
+    sink->rc = rill_tally_add(sink->tally, full, value);
+}
+
+static void add_controller(const struct rill_cluster *k, struct sink *sink)
+{
+    const struct rill_controller_counters *n = rill_controller_counters(k->controller);
+
+#define X(name) add(sink, "controller", #name, n->name);
+    RILL_CONTROLLER_COUNTERS(X)
+#undef X
+    for (int i = 0; i < RILL_PARSE_RESULTS; i++) {
+        char name[64];
+
+        snprintf(name, sizeof(name), "%s%s", PREFIX, rill_parse_result_name(i));
+        if (n->dropped_malformed[i] > 0)
+            add(sink, "controller", name, n->dropped_malformed[i]);
+    }
+}
+
+static void add_nodes(const struct rill_cluster *k, struct sink *sink)
+{
+    for (uint32_t i = 0; i < k->count; i++) {
+        const struct rill_unit_counters *u = rill_unit_counters(k->nodes[i].unit);
+        const struct rill_ol_counters *o = rill_ol_counters(k->nodes[i].ol);
+
+#define X(name) add(sink, "unit", #name, u->name);
+        RILL_UNIT_COUNTERS(X)
+#undef X
+#define X(name) add(sink, "output_logger", #name, o->name);
+        RILL_OL_COUNTERS(X)
+#undef X
+    }
+}
+
+static void add_fabric(const struct rill_cluster *k, struct sink *sink)
+{
+    const struct rill_fabric_counters *n = &k->config.fabric->counters;
+
+    add(sink, "fabric", "sent", n->sent);
+    add(sink, "fabric", "delivered", n->delivered);
+    add(sink, "fabric", "messages_full", n->full - n->full_packets);
+    add(sink, "fabric", "messages_no_route", n->no_route - n->no_route_packets);
+    add(sink, "fabric", "dropped_fabric_full", n->full_packets);
+    add(sink, "fabric", "dropped_fabric_no_route", n->no_route_packets);
+    add(sink, "fabric", "dropped_fabric_lost", n->lost_packets);
+}
+
+static int add_all(const struct rill_cluster *k, struct rill_tally *tally, bool drops_only)
+{
+    struct sink sink = {.tally = tally, .drops_only = drops_only};
+
+    add_controller(k, &sink);
+    add_nodes(k, &sink);
+    add_fabric(k, &sink);
+    return sink.rc;
+}
+
+int rill_cluster_drops(const struct rill_cluster *k, struct rill_tally *drops)
+{
+    return add_all(k, drops, true);
+}
+
+int rill_cluster_counters(const struct rill_cluster *k, struct rill_tally *counters)
+{
+    return add_all(k, counters, false);
+}
+
+int rill_cluster_nf_counters(const struct rill_cluster *k, struct rill_tally *counters)
+{
+    const char *name;
+    uint64_t value;
+
+    for (uint32_t n = 0; n < k->count; n++)
+        for (unsigned i = 0; rill_nf_counter(k->nodes[n].nf, i, &name, &value); i++)
+            if (rill_tally_add(counters, name, value) != 0)
+                return -ENOMEM;
+    return 0;
+}
