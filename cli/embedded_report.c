@@ -80,6 +80,9 @@ static int report_drops(struct run *r)
         rc = rill_tally_add(&r->report->counters, "replayer.time_backwards", r->pace.backwards);
     if (rc == 0)
         rc = rill_tally_add(&r->report->counters, "replayer.pauses_cut", r->pace.pauses_cut);
+    if (rc == 0)
+        rc = rill_tally_add(&r->report->counters, "replayer.output_waits",
+                            rill_output_waits(r->output));
     return rc == 0 ? rill_cluster_nf_counters(r->cluster, &r->report->nf_counters) : rc;
 }
 

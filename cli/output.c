@@ -7,8 +7,10 @@
 #include <rte_dev.h>
 #include <rte_ethdev.h>
 
+#include "cli/writer.h"
+
 struct rill_output {
-    struct rill_capture_writer *writer;
+    struct rill_writer *writer;
     bool has_port;
     uint16_t port;
 };
@@ -58,7 +60,7 @@ int rill_output_open(const char *path, const char *devargs, struct rte_mempool *
     if (o == NULL)
         return rill_error_set(err, -ENOMEM, "no memory for the output");
     if (path != NULL)
-        rc = rill_capture_writer_open(path, &o->writer, err);
+        rc = rill_writer_open(path, &o->writer, err);
     else if (devargs != NULL)
         rc = open_port(o, devargs, pool, err);
     if (rc != 0) {
@@ -79,10 +81,15 @@ bool rill_output_put(struct rill_output *o, struct rte_mbuf *m,
             return true;
         written = false;
     } else if (o->writer != NULL) {
-        written = rill_capture_writer_put(o->writer, m, meta) == 0;
+        written = rill_writer_put(o->writer, m, meta);
     }
     rte_pktmbuf_free(m);
     return written;
+}
+
+uint64_t rill_output_waits(const struct rill_output *o)
+{
+    return o->writer != NULL ? rill_writer_waits(o->writer) : 0;
 }
 
 int rill_output_close(struct rill_output *o, struct rill_error *err)
@@ -92,7 +99,7 @@ int rill_output_close(struct rill_output *o, struct rill_error *err)
     if (o == NULL)
         return 0;
     if (o->writer != NULL)
-        rc = rill_capture_writer_close(o->writer, err);
+        rc = rill_writer_close(o->writer, err);
     if (o->has_port) {
         rte_eth_dev_stop(o->port);
         rte_eth_dev_close(o->port);

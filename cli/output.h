@@ -18,6 +18,8 @@ int rill_output_open(const char *path, const char *devargs, struct rte_mempool *
  * caller counts that as a drop. */
 bool rill_output_put(struct rill_output *output, struct rte_mbuf *m,
                      const struct rill_capture_packet_out *meta);
+/* How often put() had to wait for the disk. */
+uint64_t rill_output_waits(const struct rill_output *output);
 /* Flushes and frees. Negative with *err if a file is not whole. NULL is fine. */
 int rill_output_close(struct rill_output *output, struct rill_error *err);
 
