@@ -27,7 +27,8 @@ struct rill_lease {
     uint64_t capacity_bps; /* of the whole unit */
 };
 
-/* One entry's head in REPLICA; state_bytes of state follow, then the next entry, all 8-aligned. */
+/* One entry's head in REPLICA; state_bytes of state follow (a multiple of 8), then
+ * the next entry. */
 struct rill_replica_entry {
     uint64_t flow;
     uint64_t term, step, clock, window;
