@@ -343,7 +343,8 @@ uint64_t rill_cluster_next_ns(struct rill_cluster *k)
 
 uint64_t rill_cluster_packets_in_flight(const struct rill_cluster *k)
 {
-    uint64_t n = k->config.fabric->ops->packets_in_flight(k->config.fabric);
+    uint64_t n = k->config.fabric->ops->packets_in_flight(k->config.fabric) +
+                 rill_controller_packets_held(k->controller);
 
     for (uint32_t i = 0; i < k->count; i++)
         n += rill_unit_packets_held(k->nodes[i].unit) + rill_ol_packets_held(k->nodes[i].ol);

@@ -126,19 +126,16 @@ static struct flow *find_flow(struct rill_controller *c, const struct rill_view 
     return flow;
 }
 
+/* The flow of a later fragment's first, whose ports it gets. NULL: that has not come (yet). */
 static struct flow *find_flow_of_fragment(struct rill_controller *c, const struct rill_view *view,
-                                          struct rte_mbuf *m)
+                                          struct rill_frame *f)
 {
-    struct rill_frame *f = rill_frame(m);
-    struct flow *flow = NULL;
     uint64_t number;
 
-    if (rill_fragments_later(c->fragments, view, (enum rill_side)f->side, c->now_ns, &number,
-                             &f->first_sport, &f->first_dport))
-        flow = flows_by_number(c, number);
-    if (flow == NULL)
-        drop(m, &c->n.dropped_fragment_without_first);
-    return flow;
+    if (!rill_fragments_later(c->fragments, view, (enum rill_side)f->side, c->now_ns, &number,
+                              &f->first_sport, &f->first_dport))
+        return NULL;
+    return flows_by_number(c, number);
 }
 
 static uint32_t choose_unit(struct rill_controller *c, struct flow *flow)
@@ -214,6 +211,42 @@ static void send_to_unit(struct rill_controller *c, struct flow *flow, struct rt
     rill_outbox_put(c->out, m);
 }
 
+/* A later fragment goes where its first went, or waits for it. */
+static void take_later_fragment(struct rill_controller *c, const struct rill_view *view,
+                                struct rte_mbuf *m)
+{
+    struct flow *flow = find_flow_of_fragment(c, view, rill_frame(m));
+
+    if (flow != NULL) {
+        send_to_unit(c, flow, m);
+        return;
+    }
+    m = rill_fragment_hold_put(&c->early, m, c->now_ns);
+    if (m != NULL)
+        drop(m, &c->n.dropped_fragment_without_first);
+}
+
+/* A first fragment: those that came before it may go now. */
+static void take_first_fragment(struct rill_controller *c, const struct rill_view *view,
+                                struct flow *flow, struct rte_mbuf *m)
+{
+    rill_fragments_first(c->fragments, view, (enum rill_side)rill_frame(m)->side, flow->node.flow,
+                         c->now_ns);
+    send_to_unit(c, flow, m);
+    for (uint32_t i = 0; i < c->early.count;) {
+        struct rte_mbuf *early = c->early.held[i].m;
+        struct rill_view its_view;
+        struct flow *its_flow = NULL;
+
+        if (rill_parse(early, rill_frame(early)->wire_bytes, &its_view) == RILL_PARSE_OK)
+            its_flow = find_flow_of_fragment(c, &its_view, rill_frame(early));
+        if (its_flow == NULL)
+            i++;
+        else
+            send_to_unit(c, its_flow, rill_fragment_hold_take(&c->early, i));
+    }
+}
+
 static void take_in(struct rill_controller *c, struct rte_mbuf *m)
 {
     struct rill_frame *f = rill_frame(m);
@@ -236,16 +269,17 @@ static void take_in(struct rill_controller *c, struct rte_mbuf *m)
         unhandled(c, m);
         return;
     }
-    if (view.flags & RILL_VIEW_LATER_FRAGMENT)
-        flow = find_flow_of_fragment(c, &view, m);
-    else
-        flow = find_flow(c, &view, m);
+    if (view.flags & RILL_VIEW_LATER_FRAGMENT) {
+        take_later_fragment(c, &view, m);
+        return;
+    }
+    flow = find_flow(c, &view, m);
     if (flow == NULL)
         return;
-    if ((view.flags & (RILL_VIEW_FRAGMENT | RILL_VIEW_LATER_FRAGMENT)) == RILL_VIEW_FRAGMENT)
-        rill_fragments_first(c->fragments, &view, (enum rill_side)f->side, flow->node.flow,
-                             c->now_ns);
-    send_to_unit(c, flow, m);
+    if (view.flags & RILL_VIEW_FRAGMENT)
+        take_first_fragment(c, &view, flow, m);
+    else
+        send_to_unit(c, flow, m);
 }
 
 static void begin(struct rill_controller *c, uint64_t now_ns, struct rill_outbox *out)
@@ -321,12 +355,16 @@ void rill_controller_tick(struct rill_controller *c, uint64_t now_ns, struct ril
     begin(c, now_ns, out);
     while ((t = rill_timer_pop(c->idle, c->now_ns)) != NULL)
         flows_idle_due(c, RTE_PTR_SUB(t, offsetof(struct flow, idle_timer)));
+    while (rill_fragment_hold_due_ns(&c->early) <= c->now_ns)
+        drop(rill_fragment_hold_take(&c->early, 0), &c->n.dropped_fragment_without_first);
     capacity_tick(c);
 }
 
 uint64_t rill_controller_next_ns(struct rill_controller *c)
 {
-    return RTE_MIN(rill_timer_wheel_next_ns(c->idle), capacity_next_ns(c));
+    uint64_t next_ns = RTE_MIN(rill_timer_wheel_next_ns(c->idle), capacity_next_ns(c));
+
+    return RTE_MIN(next_ns, rill_fragment_hold_due_ns(&c->early));
 }
 
 static int init_parts(struct rill_controller *c, struct rill_error *err)
@@ -373,6 +411,7 @@ void rill_controller_destroy(struct rill_controller *c)
 {
     if (c == NULL)
         return;
+    rill_fragment_hold_fini(&c->early);
     flows_fini(c);
     endpoints_fini(c);
     capacity_fini(c);
@@ -398,6 +437,11 @@ uint32_t rill_controller_unit(struct rill_controller *c, uint32_t i, uint64_t no
 const struct rill_controller_counters *rill_controller_counters(const struct rill_controller *c)
 {
     return &c->n;
+}
+
+uint64_t rill_controller_packets_held(const struct rill_controller *c)
+{
+    return c->early.count;
 }
 
 bool rill_controller_flow_alive(const struct rill_controller *c, uint64_t flow)

@@ -92,9 +92,9 @@ struct rill_controller_config {
     X(units_given_back)                                                                            \
     X(pool_grants)                                                                                 \
     X(pool_endpoints_granted)                                                                      \
-    X(dropped_unhandled)   /* not the NF's, and the deployment says drop */                        \
-    X(dropped_unsolicited) /* from the outside, and leads to no flow */                            \
-    X(dropped_fragment_without_first)                                                              \
+    X(dropped_unhandled)              /* not the NF's, and the deployment says drop */             \
+    X(dropped_unsolicited)            /* from the outside, and leads to no flow */                 \
+    X(dropped_fragment_without_first) /* it did not come within 100 ms */                          \
     X(dropped_flow_table_full)                                                                     \
     X(dropped_no_unit) /* nothing is leased */                                                     \
     X(messages_unknown)                                                                            \
@@ -129,6 +129,9 @@ uint32_t rill_controller_unit(struct rill_controller *c, uint32_t i, uint64_t no
                               double *utilization);
 
 const struct rill_controller_counters *rill_controller_counters(const struct rill_controller *c);
+
+/* Fragments that wait for their first. */
+uint64_t rill_controller_packets_held(const struct rill_controller *c);
 
 /* For simulators. */
 bool rill_controller_flow_alive(const struct rill_controller *c, uint64_t flow);

@@ -13,6 +13,7 @@
 #include <rte_hash.h>
 
 #include "controller/controller.h"
+#include "controller/fragment_hold.h"
 #include "controller/fragments.h"
 #include "controller/port_pool.h"
 #include "controller/wam.h"
@@ -66,6 +67,7 @@ struct rill_controller {
     struct rill_wgm wgm;
     struct rill_wam *wam;
     struct rill_fragments *fragments;
+    struct rill_fragment_hold early; /* fragments that came before their first */
     struct rill_rng rng;
     struct rte_hash *by_key, *by_alias;
     struct rill_flow_map by_number;

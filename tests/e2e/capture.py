@@ -18,6 +18,8 @@ import common
 FORCED = ["--units", "8", "--set", "unit_capacity_mbps=20", "--set", "flowlet_bytes=1500"]
 SAME = ["--set", "unit_capacity_mbps=10000", "--set", "link_delay_us=1", "--set", "flowlet_bytes=1500",
         "--set", "placement=spread"]
+# Its senders send the last fragment first; it waits for the first, and so leaves after a later packet.
+REORDERED = {"vlan_frag_mixed.pcap": 10}
 NO_TIMES = "wan_sanitized4k.pcap.gz"  # all of its packets have one time
 
 
@@ -30,7 +32,8 @@ def forced(folder, nf, capture, moves):
     report = common.replay(capture, "--nf", nf, "--out", out, *FORCED, *speed, json_path=report_path)
     common.check_books(report)
     assert report["flowlets_moved"] >= moves, "only %d moves" % report["flowlets_moved"]
-    common.script("check_output.py", capture, out, "--nf", nf, "--expect-json", report_path)
+    common.script("check_output.py", capture, out, "--nf", nf, "--expect-json", report_path,
+                  "--allow-reordered", REORDERED.get(os.path.basename(capture), 0))
     print("forced: %d packets in, %d released, %d moves, %d seamless" % (
         report["packets_in"], report["packets_released"], report["flowlets_moved"],
         report["flowlets_seamless"]))
