@@ -14,8 +14,8 @@ int endpoints_init(struct rill_controller *c, struct rill_error *err)
     for (unsigned i = 0; i < c->config.pool_count; i++) {
         c->pools[i] =
             rill_port_pool_create(size_of(&c->config.pools[i]), c->config.pool_quarantine_ns);
-        c->leased_at[i] = calloc(size_of(&c->config.pools[i]), sizeof(c->leased_at[i][0]));
-        if (c->pools[i] == NULL || c->leased_at[i] == NULL)
+        c->used_by[i] = calloc(size_of(&c->config.pools[i]), sizeof(c->used_by[i][0]));
+        if (c->pools[i] == NULL || c->used_by[i] == NULL)
             return rill_error_set(err, -ENOMEM, "no memory for a pool of %u addresses: give fewer",
                                   c->config.pools[i].addresses);
     }
@@ -26,7 +26,7 @@ void endpoints_fini(struct rill_controller *c)
 {
     for (unsigned i = 0; i < c->config.pool_count; i++) {
         rill_port_pool_destroy(c->pools[i]);
-        free(c->leased_at[i]);
+        free(c->used_by[i]);
     }
 }
 
@@ -34,7 +34,6 @@ void endpoints_on_request(struct rill_controller *c, const struct rill_frame *f)
 {
     uint32_t indexes[RILL_PORT_GRANT_MAX];
     struct rte_mbuf *m;
-    uint64_t repeated;
     uint32_t n;
 
     if (f->pool >= c->config.pool_count) {
@@ -44,11 +43,7 @@ void endpoints_on_request(struct rill_controller *c, const struct rill_frame *f)
     if (rill_port_pool_is_stale(c->pools[f->pool], f->src, f->clock))
         return;
     rill_port_pool_advance(c->pools[f->pool], c->now_ns);
-    repeated = rill_port_pool_counters(c->pools[f->pool])->grants_repeated;
     n = rill_port_pool_grant(c->pools[f->pool], f->src, f->clock, f->count, indexes);
-    repeated = rill_port_pool_counters(c->pools[f->pool])->grants_repeated - repeated;
-    for (uint32_t i = 0; i < n && repeated == 0; i++)
-        c->leased_at[f->pool][indexes[i]] = c->clock;
     if (RILL_MUTANT(port_twice))
         for (uint32_t i = 0; i < n; i++)
             indexes[i] = i;
@@ -96,17 +91,21 @@ static bool use_endpoint(struct rill_controller *c, uint32_t pool, uint32_t inde
     uint32_t unit;
 
     rill_port_pool_state(c->pools[pool], index, &unit, NULL);
-    return rill_port_pool_use(c->pools[pool], index, unit, flow) == RILL_PORT_OK;
+    if (rill_port_pool_use(c->pools[pool], index, unit, flow) != RILL_PORT_OK)
+        return false;
+    c->used_by[pool][index] = RTE_MAX(c->used_by[pool][index], flow);
+    return true;
 }
 
-/* A flow that has ended without our having heard of its endpoint: it comes back now. Only if the
- * flow was born after the lease: an older one may have had the endpoint from an earlier lease, and
- * another flow may have it by now. */
+/* A flow that has ended without our having heard of its endpoint: it comes back now. Only if no
+ * flow as new as this one has used the endpoint: else this one may have had it from an earlier
+ * lease, and another flow may have it by now. (Not "born after the lease": a flow that found the
+ * pool dry takes an endpoint that was leased after its birth.) */
 static void reclaim(struct rill_controller *c, const struct rill_alias *alias, uint64_t number)
 {
     uint32_t pool, index;
 
-    if (find_endpoint(c, &alias->local, &pool, &index) && number > c->leased_at[pool][index] &&
+    if (find_endpoint(c, &alias->local, &pool, &index) && number > c->used_by[pool][index] &&
         use_endpoint(c, pool, index, number))
         rill_port_pool_flow_ended(c->pools[pool], index, number, c->now_ns);
 }
