@@ -1,0 +1,1362 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "nf-runtime/unit.h"
+#include "tests/core_testing.h"
+
+enum { FLOW = 100, TERM = 5, BYTES = 1000, STEPS_MAX = 256, BLOCK = 8 };
+
+#define UNIT rill_role_id(RILL_ROLE_UNIT, 1)
+#define PEER rill_role_id(RILL_ROLE_UNIT, 2)
+#define THIRD rill_role_id(RILL_ROLE_UNIT, 3)
+#define OL rill_role_id(RILL_ROLE_OUTPUT_LOGGER, 1)
+#define CONTROLLER rill_role_id(RILL_ROLE_CONTROLLER, 1)
+#define RM rill_role_id(RILL_ROLE_RM, 1)
+#define T_NS (10 * CORE_MS)
+#define PULL_NS (4 * CORE_MS)
+#define RETRY_NS (6 * CORE_MS)
+#define KEEP_NS (1000 * CORE_MS)
+#define NO_COST_BPS UINT64_C(8000000000000000) /* service takes no time */
+#define MS_A_PACKET_BPS UINT64_C(8000000)      /* BYTES take 1 ms */
+
+/* --- NFs --- */
+
+struct counting {
+    uint64_t packets, last_id;
+};
+
+struct instance {
+    struct rill_table *table;
+    struct rill_pool *pool;
+};
+
+static int init_small(struct rill_nf *nf, const struct rill_config *config)
+{
+    struct instance *self = rill_nf_private(nf);
+
+    (void)config;
+    self->table =
+        rill_table_create(nf, "count", RILL_PER_FLOW, RILL_WRITE, sizeof(struct counting));
+    return self->table != NULL ? 0 : -1;
+}
+
+static int init_large(struct rill_nf *nf, const struct rill_config *config)
+{
+    struct instance *self = rill_nf_private(nf);
+
+    (void)config;
+    self->table = rill_table_create(nf, "count", RILL_PER_FLOW, RILL_WRITE, 400);
+    return self->table != NULL ? 0 : -1;
+}
+
+static int init_pool(struct rill_nf *nf, const struct rill_config *config)
+{
+    struct instance *self = rill_nf_private(nf);
+    const char *address = "198.51.100.1";
+
+    self->pool = rill_pool_create(nf, "ports", &address, 1, 1000, 1999, RILL_UDP);
+    return self->pool != NULL ? init_small(nf, config) : -1;
+}
+
+/* Drops what goes to port 9. */
+static enum rill_verdict count_packet(struct rill_nf *nf, struct rill_pkt *pkt)
+{
+    struct instance *self = rill_nf_private(nf);
+    struct counting *state = rill_get(self->table, pkt);
+    struct rill_endpoint to;
+
+    state->packets++;
+    rill_put(self->table, pkt, offsetof(struct counting, packets), 8);
+    rill_pkt_destination(pkt, &to);
+    return to.port == 9 ? RILL_DROP : RILL_FORWARD;
+}
+
+static const struct rill_nf_descriptor small_nf = {.abi = RILL_NF_ABI,
+                                                   .name = "small",
+                                                   .version = "1",
+                                                   .summary = "Counts.",
+                                                   .flow_scope = RILL_FLOW_CONNECTION,
+                                                   .handles = RILL_HANDLES_UDP4,
+                                                   .instance_bytes = sizeof(struct instance),
+                                                   .init = init_small,
+                                                   .process_packet = count_packet};
+
+/* --- the unit --- */
+
+static struct rill_unit *unit;
+static struct rill_nf *nf;
+static struct rill_nf_descriptor descriptor;
+static struct rill_outbox out;
+static uint64_t now_ns, share_number;
+static unsigned in_use;
+static uint64_t steps[STEPS_MAX]; /* clocks, in order of processing */
+static uint32_t step_count;
+
+static void on_step(void *arg, const struct rill_unit_step *step)
+{
+    (void)arg;
+    if (step_count < STEPS_MAX)
+        steps[step_count++] = step->clock;
+}
+
+static void give(struct rte_mbuf *m)
+{
+    rill_unit_recv(unit, &m, 1, now_ns, &out);
+}
+
+static void at(uint64_t ns)
+{
+    now_ns = ns;
+    rill_unit_tick(unit, now_ns, &out);
+}
+
+static void pass_time(uint64_t ns)
+{
+    at(now_ns + ns);
+}
+
+static const struct rill_unit_counters *n(void)
+{
+    return rill_unit_counters(unit);
+}
+
+static void set_share(uint32_t thousandths)
+{
+    struct rte_mbuf *m = core_frame(RILL_FRAME_SHARE, RM, UNIT);
+
+    rill_frame(m)->next_unit = CONTROLLER;
+    rill_frame(m)->count = thousandths;
+    rill_frame(m)->clock = ++share_number;
+    give(m);
+}
+
+static struct rill_unit_config usual(void)
+{
+    return (struct rill_unit_config){.id = UNIT,
+                                     .output_logger = OL,
+                                     .controller = CONTROLLER,
+                                     .vni = 1,
+                                     .pool = core_pool,
+                                     .capacity_bps = NO_COST_BPS,
+                                     .flowlet_timeout_ns = T_NS,
+                                     .pull_timeout_ns = PULL_NS,
+                                     .retry_ns = RETRY_NS,
+                                     .keep_ns = KEEP_NS,
+                                     .queue_packets = 16,
+                                     .stash_packets_per_flow = 8,
+                                     .stash_packets_per_unit = 12,
+                                     .flows_max = 64,
+                                     .pool_block = BLOCK,
+                                     .proactive = true};
+}
+
+static void destroy(void)
+{
+    rill_unit_destroy(unit);
+    rill_nf_destroy(nf);
+    unit = NULL;
+    nf = NULL;
+}
+
+static void create(struct rill_unit_config config,
+                   int (*init)(struct rill_nf *, const struct rill_config *))
+{
+    struct rill_error err = {.text = ""};
+
+    destroy();
+    descriptor = small_nf;
+    descriptor.init = init;
+    nf = rill_nf_create(&descriptor, NULL, &err);
+    assert_non_null(nf);
+    config.nf = nf;
+    unit = rill_unit_create(&config, &err);
+    assert_non_null(unit);
+    rill_unit_set_step_hook(unit, on_step, NULL);
+    step_count = 0;
+    share_number = 0;
+    now_ns = CORE_MS;
+    set_share(1000);
+    core_expect(&out, RILL_FRAME_SHARE_ACK, RM);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    in_use = core_in_use();
+    create(usual(), init_small);
+    return 0;
+}
+
+/* Whatever a test left pending: every buffer comes back. */
+static int teardown(void **state)
+{
+    (void)state;
+    destroy();
+    rill_outbox_fini(&out);
+    return core_in_use() == in_use ? 0 : -1;
+}
+
+/* --- frames --- */
+
+static const struct rill_chain_entry birth = {.term = RILL_BIRTH_TERM};
+
+static struct rill_chain_entry entry(uint64_t term, uint32_t role)
+{
+    return (struct rill_chain_entry){.term = term, .unit = role};
+}
+
+static void set_chain(struct rte_mbuf *m, struct rill_chain_entry below)
+{
+    rill_frame(m)->chain[0] = below;
+    rill_frame(m)->chain_len = 1;
+}
+
+static struct rte_mbuf *data(uint64_t flow, uint64_t term, uint64_t clock,
+                             struct rill_chain_entry below)
+{
+    struct rte_mbuf *m = core_udp("10.0.0.1", 1, "192.0.2.1", 2, BYTES);
+    struct rill_frame *f = rill_frame(m);
+
+    f->type = RILL_FRAME_DATA;
+    f->src = CONTROLLER;
+    f->dst = UNIT;
+    f->flow = flow;
+    f->term = term;
+    f->clock = clock;
+    f->ingress_id = clock;
+    set_chain(m, below);
+    return m;
+}
+
+/* A packet of the flow that is born here. */
+static struct rte_mbuf *own(uint64_t clock)
+{
+    return data(FLOW, TERM, clock, birth);
+}
+
+static struct rte_mbuf *to_targets(struct rte_mbuf *m, uint32_t a, uint32_t b)
+{
+    rill_frame(m)->targets[0] = a;
+    rill_frame(m)->targets[1] = b;
+    rill_frame(m)->target_count = b != 0 ? 2 : 1;
+    return m;
+}
+
+/* The first packet after a move from PEER, which had the term before. */
+static struct rte_mbuf *moved_in(uint64_t clock)
+{
+    struct rte_mbuf *m = data(FLOW, TERM + 1, clock, entry(TERM, PEER));
+
+    rill_frame(m)->flags |= RILL_FLAG_MOVED;
+    return m;
+}
+
+static struct rte_mbuf *handoff(enum rill_frame_type type, uint64_t term, uint64_t next_term,
+                                uint32_t next_unit)
+{
+    struct rte_mbuf *m = core_frame(type, CONTROLLER, UNIT);
+
+    rill_frame(m)->flow = FLOW;
+    rill_frame(m)->term = term;
+    rill_frame(m)->next_term = next_term;
+    rill_frame(m)->next_unit = next_unit;
+    set_chain(m, birth);
+    return m;
+}
+
+static void put_state(struct rte_mbuf *m, uint64_t packets)
+{
+    uint8_t state[sizeof(struct rill_alias) + sizeof(struct counting)] = {0};
+
+    memcpy(state + sizeof(struct rill_alias), &packets, 8);
+    assert_int_equal(sizeof(state), rill_nf_state_bytes(nf));
+    core_body(m, state, sizeof(state));
+}
+
+/* PEER grants TERM + 1: `packets` steps were done, up to clock `clock`. */
+static struct rte_mbuf *final_from_peer(uint64_t packets, uint64_t clock, bool with_state)
+{
+    struct rte_mbuf *m = core_frame(RILL_FRAME_FINAL, PEER, UNIT);
+    struct rill_frame *f = rill_frame(m);
+
+    f->flow = FLOW;
+    f->term = TERM;
+    f->granted_term = TERM;
+    f->step = packets;
+    f->clock = clock;
+    f->window = UINT64_MAX;
+    f->next_term = TERM + 1;
+    f->next_unit = UNIT;
+    set_chain(m, entry(TERM, PEER));
+    if (with_state) {
+        f->flags |= RILL_FLAG_STATE;
+        put_state(m, packets);
+    }
+    return m;
+}
+
+static struct rte_mbuf *replica(uint64_t packets, uint64_t clock, uint64_t window)
+{
+    struct rte_mbuf *m = core_frame(RILL_FRAME_REPLICA, PEER, UNIT);
+    struct rill_replica_entry e = {.flow = FLOW,
+                                   .term = TERM,
+                                   .step = packets,
+                                   .clock = clock,
+                                   .window = window,
+                                   .state_bytes = rill_nf_state_bytes(nf)};
+
+    core_body(m, &e, sizeof(e));
+    put_state(m, packets);
+    return m;
+}
+
+static struct rte_mbuf *about_flow(enum rill_frame_type type, uint32_t src, uint64_t flow)
+{
+    struct rte_mbuf *m = core_frame(type, src, UNIT);
+
+    rill_frame(m)->flow = flow;
+    return m;
+}
+
+/* --- what is to be seen --- */
+
+static uint64_t packets_in_state(const uint8_t *state)
+{
+    uint64_t packets;
+
+    memcpy(&packets, state + sizeof(struct rill_alias), 8);
+    return packets;
+}
+
+static uint64_t counted(uint64_t flow)
+{
+    struct rill_unit_flow_info info;
+
+    assert_true(rill_unit_flow_info(unit, flow, &info));
+    return packets_in_state(info.state);
+}
+
+static bool owner(uint64_t flow)
+{
+    struct rill_unit_flow_info info;
+
+    return rill_unit_flow_info(unit, flow, &info) && info.owner;
+}
+
+static uint32_t changes(void)
+{
+    return core_count(&out, RILL_FRAME_CHANGE, OL);
+}
+
+/* --- steps --- */
+
+static void a_flow_is_born_from_zeros(void **state)
+{
+    struct rill_frame f;
+
+    (void)state;
+    give(own(FLOW));
+    f = core_expect(&out, RILL_FRAME_CHANGE, OL);
+    assert_int_equal(f.flow, FLOW);
+    assert_int_equal(f.term, TERM);
+    assert_int_equal(f.step, 1);
+    assert_int_equal(f.side, RILL_OUTSIDE);
+    assert_int_equal(f.ingress_id, FLOW);
+    assert_true(f.flags & RILL_FLAG_PACKET);
+    assert_true(f.flags & RILL_FLAG_FULL);
+    assert_int_equal(f.state_bytes, rill_nf_state_bytes(nf));
+    assert_int_equal(packets_in_state(f.state), 1);
+    assert_int_equal(n()->flows_born, 1);
+    assert_true(owner(FLOW));
+}
+
+static void later_changes_bring_only_what_changed(void **state)
+{
+    struct rill_frame f;
+    uint64_t value;
+
+    (void)state;
+    give(own(FLOW));
+    give(own(FLOW + 1));
+    core_expect(&out, RILL_FRAME_CHANGE, OL);
+    f = core_expect(&out, RILL_FRAME_CHANGE, OL);
+    assert_false(f.flags & RILL_FLAG_FULL);
+    assert_int_equal(f.step, 2);
+    assert_int_equal(f.state_offset, sizeof(struct rill_alias));
+    assert_int_equal(f.state_bytes, 8);
+    memcpy(&value, f.state, 8);
+    assert_int_equal(value, 2);
+}
+
+static void a_large_change_goes_ahead_by_itself(void **state)
+{
+    struct rill_frame f;
+
+    (void)state;
+    create(usual(), init_large);
+    give(own(FLOW));
+    assert_true(out.count >= 2);
+    assert_int_equal(rill_frame(out.frames[0])->type, RILL_FRAME_FULL);
+    assert_int_equal(rte_pktmbuf_pkt_len(out.frames[0]), rill_nf_state_bytes(nf));
+    f = core_expect(&out, RILL_FRAME_CHANGE, OL);
+    assert_true(f.flags & RILL_FLAG_ELSEWHERE);
+    assert_false(f.flags & RILL_FLAG_FULL);
+    assert_int_equal(f.state_bytes, 0);
+}
+
+static void a_packet_that_the_nf_drops_still_sends_its_change(void **state)
+{
+    struct rte_mbuf *m = core_udp("10.0.0.1", 1, "192.0.2.1", 9, BYTES);
+    struct rte_mbuf *like = own(FLOW);
+    struct rte_mbuf *change;
+
+    (void)state;
+    rill_frame_copy_metadata(rill_frame(m), rill_frame(like));
+    rte_pktmbuf_free(like);
+    give(m);
+    change = core_take(&out, RILL_FRAME_CHANGE, OL);
+    assert_non_null(change);
+    assert_false(rill_frame_has_packet(change));
+    assert_int_equal(rte_pktmbuf_pkt_len(change), 0);
+    assert_int_equal(rill_frame(change)->step, 1);
+    rte_pktmbuf_free(change);
+    assert_int_equal(n()->dropped_nf, 1);
+}
+
+static void no_packet_is_processed_twice(void **state)
+{
+    (void)state;
+    give(own(FLOW));
+    give(own(FLOW + 2));
+    give(own(FLOW + 1)); /* late, but not yet seen */
+    give(own(FLOW + 1));
+    give(own(FLOW + 2));
+    assert_int_equal(changes(), 3);
+    assert_int_equal(n()->dropped_late_or_duplicate, 2);
+    assert_int_equal(counted(FLOW), 3);
+}
+
+static void older_than_the_window_counts_as_a_duplicate(void **state)
+{
+    (void)state;
+    give(own(FLOW));
+    give(own(FLOW + 65));
+    give(own(FLOW + 2)); /* 63 behind */
+    give(own(FLOW + 1)); /* 64 behind */
+    assert_int_equal(changes(), 3);
+    assert_int_equal(n()->dropped_late_or_duplicate, 1);
+}
+
+static void a_packet_that_can_not_be_read_is_dropped(void **state)
+{
+    struct rte_mbuf *m = own(FLOW);
+
+    (void)state;
+    rte_pktmbuf_trim(m, (uint16_t)(rte_pktmbuf_pkt_len(m) - 10));
+    give(m);
+    assert_int_equal(n()->dropped_unit_parse, 1);
+    assert_int_equal(changes(), 0);
+}
+
+static void frames_for_another_or_of_an_older_controller_are_dropped(void **state)
+{
+    struct rte_mbuf *m = own(FLOW);
+
+    (void)state;
+    rill_frame(m)->dst = UNIT + 7;
+    give(m);
+    assert_int_equal(n()->dropped_wrong_incarnation, 1);
+    m = own(FLOW);
+    rill_frame(m)->epoch = 2;
+    give(m);
+    m = own(FLOW + 1);
+    rill_frame(m)->epoch = 1;
+    give(m);
+    assert_int_equal(n()->dropped_old_epoch, 1);
+    assert_int_equal(changes(), 1);
+}
+
+static void no_more_flows_than_the_bound(void **state)
+{
+    struct rill_unit_config config = usual();
+
+    (void)state;
+    config.flows_max = 2;
+    create(config, init_small);
+    for (uint64_t flow = 1; flow <= 4; flow++)
+        give(data(flow * 1000, TERM, flow * 1000, birth));
+    assert_int_equal(changes(), 2);
+    assert_int_equal(n()->dropped_unit_flows_full, 2);
+    assert_int_equal(rill_unit_flows(unit), 2);
+}
+
+/* --- service --- */
+
+static void slow(uint32_t thousandths)
+{
+    struct rill_unit_config config = usual();
+
+    config.capacity_bps = MS_A_PACKET_BPS;
+    create(config, init_small);
+    set_share(thousandths);
+    core_clear(&out);
+}
+
+static void comes_out_every(uint64_t service_ns)
+{
+    uint64_t start_ns = now_ns;
+
+    for (uint64_t i = 0; i < 3; i++)
+        give(own(FLOW + i));
+    for (uint64_t i = 0; i < 3; i++) {
+        assert_int_equal(rill_unit_next_ns(unit) <= start_ns + (i + 1) * service_ns, 1);
+        at(start_ns + (i + 1) * service_ns - 1);
+        assert_int_equal(changes(), i);
+        at(start_ns + (i + 1) * service_ns);
+        assert_int_equal(changes(), i + 1);
+    }
+    /* An idle unit begins when the packet comes, not where it left off. */
+    at(start_ns + 4 * service_ns);
+    give(own(FLOW + 3));
+    at(start_ns + 5 * service_ns - 1);
+    assert_int_equal(changes(), 3);
+    at(start_ns + 5 * service_ns);
+    assert_int_equal(changes(), 4);
+}
+
+static void a_packet_takes_its_service_time(void **state)
+{
+    (void)state;
+    slow(1000);
+    comes_out_every(CORE_MS);
+}
+
+static void a_quarter_of_the_unit_takes_four_times_as_long(void **state)
+{
+    (void)state;
+    slow(250);
+    comes_out_every(4 * CORE_MS);
+}
+
+static void the_queue_is_bounded(void **state)
+{
+    (void)state;
+    slow(1000);
+    for (uint64_t i = 0; i < 20; i++)
+        give(own(FLOW + i));
+    assert_int_equal(rill_unit_packets_held(unit), 16);
+    assert_int_equal(n()->dropped_unit_queue_full, 4);
+    assert_int_equal(n()->packets_in, 20);
+}
+
+static void without_a_share_packets_wait_until_there_is_one(void **state)
+{
+    (void)state;
+    slow(0);
+    give(own(FLOW));
+    pass_time(100 * CORE_MS);
+    assert_int_equal(changes(), 0);
+    assert_int_equal(rill_unit_packets_held(unit), 1);
+    set_share(500);
+    pass_time(2 * CORE_MS - 1);
+    assert_int_equal(changes(), 0);
+    pass_time(1);
+    assert_int_equal(changes(), 1);
+}
+
+static void a_share_of_nothing_is_taken_when_the_queue_is_empty(void **state)
+{
+    struct rill_frame ack;
+
+    (void)state;
+    slow(1000);
+    give(own(FLOW));
+    set_share(0);
+    assert_int_equal(core_count(&out, RILL_FRAME_SHARE_ACK, 0), 0);
+    pass_time(CORE_MS);
+    assert_int_equal(changes(), 1);
+    set_share(0);
+    ack = core_expect(&out, RILL_FRAME_SHARE_ACK, RM);
+    assert_int_equal(ack.clock, share_number);
+    assert_int_equal(ack.next_unit, CONTROLLER);
+    assert_int_equal(ack.count, 0);
+    give(own(FLOW + 1));
+    pass_time(100 * CORE_MS);
+    assert_int_equal(changes(), 1);
+}
+
+static void a_late_share_does_not_undo_a_newer_one(void **state)
+{
+    (void)state;
+    slow(1000); /* the second share */
+    share_number = 0;
+    set_share(250); /* the first, once more: acknowledged, not taken */
+    core_expect(&out, RILL_FRAME_SHARE_ACK, RM);
+    give(own(FLOW));
+    pass_time(CORE_MS);
+    assert_int_equal(changes(), 1);
+}
+
+static void a_share_above_the_whole_is_malformed(void **state)
+{
+    (void)state;
+    set_share(1001);
+    assert_int_equal(n()->messages_malformed, 1);
+    assert_int_equal(core_count(&out, RILL_FRAME_SHARE_ACK, 0), 0);
+}
+
+/* --- handing over --- */
+
+static void move_takes_its_turn_behind_the_packets_before_it(void **state)
+{
+    struct rill_frame f;
+
+    (void)state;
+    slow(1000);
+    give(own(FLOW));
+    give(own(FLOW + 1));
+    give(handoff(RILL_FRAME_MOVE, TERM, TERM + 1, PEER));
+    pass_time(CORE_MS);
+    assert_int_equal(changes(), 1);
+    assert_int_equal(core_count(&out, RILL_FRAME_FINAL, 0), 0);
+    assert_true(owner(FLOW));
+    pass_time(CORE_MS);
+    assert_int_equal(changes(), 2);
+    f = core_expect(&out, RILL_FRAME_FINAL, PEER);
+    assert_int_equal(f.step, 2);
+    assert_int_equal(f.clock, FLOW + 1);
+    assert_false(owner(FLOW));
+}
+
+static void final_brings_the_state(void **state)
+{
+    struct rte_mbuf *m;
+    uint8_t bytes[64];
+
+    (void)state;
+    give(own(FLOW));
+    give(own(FLOW + 1));
+    give(handoff(RILL_FRAME_MOVE, TERM, TERM + 1, PEER));
+    m = core_take(&out, RILL_FRAME_FINAL, PEER);
+    assert_non_null(m);
+    assert_true(rill_frame(m)->flags & RILL_FLAG_STATE);
+    assert_int_equal(rill_frame(m)->term, TERM);
+    assert_int_equal(rill_frame(m)->granted_term, TERM);
+    assert_int_equal(rill_frame(m)->next_term, TERM + 1);
+    assert_int_equal(rill_frame(m)->next_unit, PEER);
+    assert_int_equal(rill_frame(m)->chain[0].term, TERM);
+    assert_int_equal(rill_frame(m)->chain[0].unit, UNIT);
+    assert_int_equal(rte_pktmbuf_pkt_len(m), rill_nf_state_bytes(nf));
+    assert_int_equal(rill_body_read(m, 0, bytes, rill_nf_state_bytes(nf)), 0);
+    assert_int_equal(packets_in_state(bytes), 2);
+    rte_pktmbuf_free(m);
+    assert_int_equal(n()->handoffs_out, 1);
+}
+
+static void final_leaves_out_a_state_that_the_next_owner_was_sent(void **state)
+{
+    (void)state;
+    give(to_targets(own(FLOW), PEER, 0));
+    pass_time(T_NS / 2);
+    core_expect(&out, RILL_FRAME_REPLICA, PEER);
+    give(handoff(RILL_FRAME_MOVE, TERM, TERM + 1, PEER));
+    assert_false(core_expect(&out, RILL_FRAME_FINAL, PEER).flags & RILL_FLAG_STATE);
+    assert_int_equal(n()->finals_without_state, 1);
+}
+
+static void final_brings_the_state_if_the_copy_is_older(void **state)
+{
+    (void)state;
+    give(to_targets(own(FLOW), PEER, 0));
+    pass_time(T_NS / 2);
+    give(own(FLOW + 1));
+    give(handoff(RILL_FRAME_MOVE, TERM, TERM + 1, PEER));
+    assert_true(core_expect(&out, RILL_FRAME_FINAL, PEER).flags & RILL_FLAG_STATE);
+}
+
+static void pull_is_answered_with_the_state(void **state)
+{
+    (void)state;
+    give(to_targets(own(FLOW), PEER, 0));
+    pass_time(T_NS / 2);
+    give(handoff(RILL_FRAME_MOVE, TERM, TERM + 1, PEER));
+    core_clear(&out);
+    for (int i = 0; i < 2; i++) { /* the first answer may be lost */
+        give(handoff(RILL_FRAME_PULL, TERM, TERM + 1, PEER));
+        assert_true(core_expect(&out, RILL_FRAME_FINAL, PEER).flags & RILL_FLAG_STATE);
+    }
+    assert_int_equal(n()->pulls_answered, 2);
+}
+
+static void pull_alone_moves_the_flow(void **state)
+{
+    (void)state;
+    give(own(FLOW));
+    give(handoff(RILL_FRAME_PULL, TERM, TERM + 1, PEER));
+    core_expect(&out, RILL_FRAME_FINAL, PEER);
+    assert_false(owner(FLOW));
+}
+
+static void a_late_packet_at_the_former_owner_is_forwarded(void **state)
+{
+    struct rill_frame f;
+
+    (void)state;
+    give(own(FLOW));
+    give(handoff(RILL_FRAME_MOVE, TERM, TERM + 1, PEER));
+    give(own(FLOW + 1));
+    f = core_expect(&out, RILL_FRAME_FORWARDED, PEER);
+    assert_int_equal(f.flow, FLOW);
+    assert_int_equal(f.term, TERM + 1);
+    assert_int_equal(f.clock, FLOW + 1);
+    assert_int_equal(changes(), 1);
+    assert_int_equal(n()->packets_forwarded, 1);
+}
+
+static void a_packet_of_a_later_term_implies_move(void **state)
+{
+    struct rte_mbuf *m = data(FLOW, TERM + 2, FLOW + 9, entry(TERM + 1, PEER));
+
+    (void)state;
+    rill_frame(m)->chain[1] = entry(TERM, UNIT);
+    rill_frame(m)->chain_len = 2;
+    give(own(FLOW));
+    give(m);
+    assert_false(owner(FLOW));
+    assert_int_equal(core_expect(&out, RILL_FRAME_FINAL, PEER).next_term, TERM + 1);
+    assert_int_equal(changes(), 1);
+    assert_int_equal(rill_unit_packets_held(unit), 1);
+}
+
+/* --- taking over --- */
+
+static void packets_are_held_until_final_and_processed_by_clock(void **state)
+{
+    (void)state;
+    give(moved_in(FLOW + 12));
+    give(data(FLOW, TERM + 1, FLOW + 14, entry(TERM, PEER)));
+    give(data(FLOW, TERM + 1, FLOW + 13, entry(TERM, PEER)));
+    give(data(FLOW, TERM + 1, FLOW + 13, entry(TERM, PEER)));
+    assert_int_equal(changes(), 0);
+    assert_int_equal(rill_unit_packets_held(unit), 3);
+    assert_int_equal(n()->moved_in_held, 1);
+    give(final_from_peer(12, FLOW + 11, true));
+    assert_int_equal(step_count, 3);
+    for (uint64_t i = 0; i < 3; i++)
+        assert_int_equal(steps[i], FLOW + 12 + i);
+    assert_int_equal(counted(FLOW), 15);
+    assert_int_equal(rill_unit_packets_held(unit), 0);
+    assert_int_equal(n()->dropped_late_or_duplicate, 1);
+    assert_true(core_expect(&out, RILL_FRAME_CHANGE, OL).flags & RILL_FLAG_FULL);
+    assert_true(owner(FLOW));
+}
+
+static void a_packet_after_final_does_not_wait(void **state)
+{
+    (void)state;
+    give(final_from_peer(12, FLOW + 11, true));
+    give(moved_in(FLOW + 12));
+    assert_int_equal(changes(), 1);
+    assert_int_equal(counted(FLOW), 13);
+    assert_int_equal(n()->moved_in_seamless, 1);
+    assert_int_equal(n()->moved_in_held, 0);
+}
+
+static void final_of_another_term_is_not_taken(void **state)
+{
+    struct rte_mbuf *m = final_from_peer(12, FLOW + 11, true);
+
+    (void)state;
+    give(final_from_peer(12, FLOW + 11, true));
+    give(moved_in(FLOW + 12));
+    give(m); /* a second copy: would undo the step */
+    assert_int_equal(counted(FLOW), 13);
+}
+
+static void final_without_state_goes_on_from_the_replica(void **state)
+{
+    (void)state;
+    give(moved_in(FLOW + 12)); /* before the replica, whose window has a hole: not seamless */
+    give(replica(11, FLOW + 11, UINT64_MAX & ~UINT64_C(4)));
+    assert_int_equal(changes(), 0);
+    give(final_from_peer(11, FLOW + 11, false));
+    assert_int_equal(changes(), 1);
+    assert_int_equal(counted(FLOW), 12);
+}
+
+static void final_without_state_is_pulled_if_the_replica_is_another(void **state)
+{
+    struct rill_frame f;
+
+    (void)state;
+    give(replica(10, FLOW + 10, UINT64_MAX));
+    give(moved_in(FLOW + 12));
+    core_clear(&out);
+    give(final_from_peer(12, FLOW + 11, false));
+    assert_int_equal(changes(), 0);
+    f = core_expect(&out, RILL_FRAME_PULL, PEER);
+    assert_int_equal(f.term, TERM);
+    assert_int_equal(f.next_term, TERM + 1);
+    assert_int_equal(f.next_unit, UNIT);
+    give(final_from_peer(12, FLOW + 11, true));
+    assert_int_equal(counted(FLOW), 13);
+}
+
+static void a_final_of_the_wrong_size_is_malformed(void **state)
+{
+    struct rte_mbuf *m = final_from_peer(12, FLOW + 11, true);
+
+    (void)state;
+    core_body(m, "x", 1);
+    give(moved_in(FLOW + 12));
+    give(m);
+    assert_int_equal(n()->messages_malformed, 1);
+    assert_int_equal(changes(), 0);
+}
+
+static void without_final_the_chain_is_asked(void **state)
+{
+    struct rill_frame f;
+
+    (void)state;
+    give(moved_in(FLOW + 12));
+    pass_time(PULL_NS - 1);
+    assert_int_equal(core_count(&out, RILL_FRAME_PULL, 0), 0);
+    pass_time(1);
+    f = core_expect(&out, RILL_FRAME_PULL, PEER);
+    assert_int_equal(f.term, TERM);
+    assert_int_equal(f.next_term, TERM + 1);
+    assert_int_equal(f.next_unit, UNIT);
+    pass_time(2 * PULL_NS); /* pauses double; every other time the controller, too */
+    core_expect(&out, RILL_FRAME_PULL, PEER);
+    assert_int_equal(core_expect(&out, RILL_FRAME_WHERE, CONTROLLER).term, TERM + 1);
+}
+
+static void a_term_that_was_passed_over_drops_its_packets(void **state)
+{
+    struct rte_mbuf *m = about_flow(RILL_FRAME_CHAIN, CONTROLLER, FLOW);
+
+    (void)state;
+    give(moved_in(FLOW + 12));
+    rill_frame(m)->term = TERM + 1;
+    rill_frame(m)->flags |= RILL_FLAG_REFUSED;
+    give(m);
+    assert_int_equal(n()->dropped_superseded, 1);
+    assert_int_equal(rill_unit_packets_held(unit), 0);
+}
+
+static void a_dense_replica_one_clock_below_is_gone_on_from_at_once(void **state)
+{
+    struct rte_mbuf *m = moved_in(FLOW + 12);
+
+    (void)state;
+    rill_frame(m)->flags |= RILL_FLAG_BY_GAP;
+    give(replica(12, FLOW + 11, UINT64_MAX));
+    give(m);
+    assert_int_equal(changes(), 1);
+    assert_int_equal(counted(FLOW), 13);
+    assert_true(owner(FLOW));
+    assert_int_equal(n()->moved_in_seamless, 1);
+    assert_int_equal(n()->moved_in_seamless_by_gap, 1);
+}
+
+static void a_replica_that_comes_after_the_packet_serves_too(void **state)
+{
+    (void)state;
+    give(moved_in(FLOW + 12));
+    give(replica(12, FLOW + 11, UINT64_MAX));
+    assert_int_equal(counted(FLOW), 13);
+    assert_int_equal(n()->moved_in_held, 1);
+}
+
+static void a_replica_with_a_hole_is_not_gone_on_from(void **state)
+{
+    (void)state;
+    give(replica(11, FLOW + 11, UINT64_MAX & ~UINT64_C(2)));
+    give(moved_in(FLOW + 12));
+    assert_int_equal(changes(), 0);
+    assert_int_equal(n()->moved_in_held, 1);
+}
+
+static void a_replica_of_another_clock_is_not_gone_on_from(void **state)
+{
+    (void)state;
+    give(replica(11, FLOW + 10, UINT64_MAX));
+    give(moved_in(FLOW + 12));
+    give(replica(13, FLOW + 12, UINT64_MAX));
+    assert_int_equal(changes(), 0);
+}
+
+static void a_forwarded_packet_does_not_say_where_a_term_begins(void **state)
+{
+    struct rte_mbuf *m = data(FLOW, TERM + 1, FLOW + 12, entry(TERM, PEER));
+
+    (void)state;
+    rill_frame(m)->type = RILL_FRAME_FORWARDED;
+    rill_frame(m)->src = PEER;
+    give(replica(12, FLOW + 11, UINT64_MAX));
+    give(m);
+    assert_int_equal(changes(), 0);
+    assert_int_equal(rill_unit_packets_held(unit), 1);
+}
+
+static void an_older_replica_does_not_replace_a_newer_one(void **state)
+{
+    (void)state;
+    give(replica(12, FLOW + 11, UINT64_MAX));
+    give(replica(9, FLOW + 8, UINT64_MAX));
+    give(moved_in(FLOW + 12));
+    assert_int_equal(counted(FLOW), 13);
+    assert_int_equal(n()->replicas_taken, 1);
+}
+
+static void a_replica_frame_that_is_cut_is_malformed(void **state)
+{
+    struct rte_mbuf *m = replica(12, FLOW + 11, UINT64_MAX);
+
+    (void)state;
+    rte_pktmbuf_trim(m, 1);
+    give(m);
+    m = core_frame(RILL_FRAME_REPLICA, PEER, UNIT);
+    core_body(m, "x", 1);
+    give(m);
+    assert_int_equal(n()->messages_malformed, 2);
+    assert_int_equal(n()->replicas_taken, 0);
+}
+
+static void the_stash_is_bounded_for_a_flow_and_for_the_unit(void **state)
+{
+    (void)state;
+    for (uint64_t i = 0; i < 10; i++)
+        give(data(FLOW, TERM + 1, FLOW + 12 + i, entry(TERM, PEER)));
+    assert_int_equal(rill_unit_packets_held(unit), 8);
+    assert_int_equal(n()->dropped_stash_full, 2);
+    for (uint64_t i = 0; i < 8; i++)
+        give(data(FLOW + 1000, TERM + 1, FLOW + 1012 + i, entry(TERM, PEER)));
+    assert_int_equal(rill_unit_packets_held(unit), 12);
+    assert_int_equal(n()->dropped_stash_full, 6);
+    give(final_from_peer(12, FLOW + 11, true));
+    assert_int_equal(rill_unit_packets_held(unit), 4);
+}
+
+/* --- the output logger --- */
+
+static void the_logger_gets_the_full_state_when_it_asks(void **state)
+{
+    struct rte_mbuf *m;
+    uint8_t bytes[64];
+
+    (void)state;
+    give(own(FLOW));
+    give(about_flow(RILL_FRAME_REQUEST_FULL, OL, FLOW));
+    m = core_take(&out, RILL_FRAME_FULL, OL);
+    assert_non_null(m);
+    assert_int_equal(rill_frame(m)->step, 1);
+    assert_int_equal(rill_frame(m)->granted_term, TERM);
+    assert_int_equal(rill_body_read(m, 0, bytes, rill_nf_state_bytes(nf)), 0);
+    assert_int_equal(packets_in_state(bytes), 1);
+    rte_pktmbuf_free(m);
+}
+
+static void the_logger_is_told_that_a_flow_is_not_known(void **state)
+{
+    (void)state;
+    give(about_flow(RILL_FRAME_REQUEST_FULL, OL, FLOW));
+    assert_int_equal(core_expect(&out, RILL_FRAME_NO_FULL, OL).flow, FLOW);
+}
+
+static void the_logger_is_told_nothing_while_the_state_is_on_its_way(void **state)
+{
+    (void)state;
+    give(moved_in(FLOW + 12));
+    give(about_flow(RILL_FRAME_REQUEST_FULL, OL, FLOW));
+    assert_int_equal(core_count(&out, RILL_FRAME_NO_FULL, 0), 0);
+    assert_int_equal(core_count(&out, RILL_FRAME_FULL, 0), 0);
+}
+
+static void acknowledge_sync(uint64_t term, uint64_t step)
+{
+    struct rte_mbuf *m = about_flow(RILL_FRAME_SYNC_ACK, OL, FLOW);
+
+    rill_frame(m)->term = term;
+    rill_frame(m)->step = step;
+    give(m);
+}
+
+static void the_tag_is_repeated_until_the_logger_has_it(void **state)
+{
+    struct rill_frame f;
+
+    (void)state;
+    give(own(FLOW));
+    pass_time(T_NS / 2 - 1);
+    assert_int_equal(core_count(&out, RILL_FRAME_SYNC, 0), 0);
+    pass_time(1);
+    f = core_expect(&out, RILL_FRAME_SYNC, OL);
+    assert_int_equal(f.flow, FLOW);
+    assert_int_equal(f.term, TERM);
+    assert_int_equal(f.step, 1);
+    pass_time(RETRY_NS);
+    core_expect(&out, RILL_FRAME_SYNC, OL);
+    acknowledge_sync(TERM, 0); /* not this version */
+    pass_time(RETRY_NS);
+    core_expect(&out, RILL_FRAME_SYNC, OL);
+    acknowledge_sync(TERM, 1);
+    pass_time(RETRY_NS);
+    pass_time(RETRY_NS);
+    assert_int_equal(core_count(&out, RILL_FRAME_SYNC, 0), 0);
+}
+
+/* --- replication --- */
+
+static void after_half_of_t_the_state_goes_to_the_targets(void **state)
+{
+    (void)state;
+    give(to_targets(own(FLOW), PEER, THIRD));
+    pass_time(T_NS / 2 - 1);
+    assert_int_equal(core_count(&out, RILL_FRAME_REPLICA, 0), 0);
+    pass_time(1);
+    core_expect(&out, RILL_FRAME_REPLICA, PEER);
+    core_expect(&out, RILL_FRAME_REPLICA, THIRD);
+    assert_int_equal(n()->state_pushes, 2);
+}
+
+static void a_packet_puts_the_push_off(void **state)
+{
+    (void)state;
+    give(to_targets(own(FLOW), PEER, 0));
+    pass_time(T_NS / 2 - 1);
+    give(to_targets(own(FLOW + 1), PEER, 0));
+    pass_time(T_NS / 2 - 1);
+    assert_int_equal(core_count(&out, RILL_FRAME_REPLICA, 0), 0);
+    pass_time(1);
+    assert_int_equal(core_count(&out, RILL_FRAME_REPLICA, 0), 1);
+}
+
+static void entries_of_several_flows_for_one_peer_share_a_frame(void **state)
+{
+    struct rill_replica_entry e;
+    uint32_t entry_bytes = sizeof(e) + rill_nf_state_bytes(nf);
+    struct rte_mbuf *m;
+
+    (void)state;
+    for (uint64_t flow = 1000; flow < 1003; flow++)
+        give(to_targets(data(flow, TERM, flow, birth), PEER, 0));
+    pass_time(T_NS / 2);
+    assert_int_equal(core_count(&out, RILL_FRAME_REPLICA, PEER), 1);
+    m = core_take(&out, RILL_FRAME_REPLICA, PEER);
+    assert_int_equal(rte_pktmbuf_pkt_len(m), 3 * entry_bytes);
+    for (uint32_t i = 0; i < 3; i++) {
+        assert_int_equal(rill_body_read(m, i * entry_bytes, &e, sizeof(e)), 0);
+        assert_int_equal(e.flow, 1000 + i);
+        assert_int_equal(e.step, 1);
+        assert_int_equal(e.state_bytes, rill_nf_state_bytes(nf));
+    }
+    rte_pktmbuf_free(m);
+    assert_int_equal(n()->replica_frames, 1);
+}
+
+static void what_did_not_change_is_not_pushed_again(void **state)
+{
+    (void)state;
+    give(to_targets(own(FLOW), PEER, 0));
+    pass_time(T_NS / 2);
+    for (int i = 0; i < 5; i++)
+        pass_time(T_NS);
+    assert_int_equal(core_count(&out, RILL_FRAME_REPLICA, 0), 1);
+}
+
+static void a_unit_does_not_push_to_itself(void **state)
+{
+    (void)state;
+    give(to_targets(own(FLOW), UNIT, PEER));
+    pass_time(T_NS / 2);
+    assert_int_equal(core_count(&out, RILL_FRAME_REPLICA, 0), 1);
+    assert_int_equal(n()->replicas_taken, 0);
+}
+
+static void reactive_mode_pushes_nothing(void **state)
+{
+    struct rill_unit_config config = usual();
+
+    (void)state;
+    config.proactive = false;
+    create(config, init_small);
+    give(to_targets(own(FLOW), PEER, THIRD));
+    pass_time(T_NS / 2);
+    pass_time(T_NS);
+    assert_int_equal(core_count(&out, RILL_FRAME_REPLICA, 0), 0);
+    assert_true(core_count(&out, RILL_FRAME_SYNC, OL) > 0); /* the logger is told all the same */
+    give(handoff(RILL_FRAME_MOVE, TERM, TERM + 1, PEER));
+    assert_true(core_expect(&out, RILL_FRAME_FINAL, PEER).flags & RILL_FLAG_STATE);
+}
+
+/* --- forgetting --- */
+
+static struct rte_mbuf *forget(uint64_t term)
+{
+    struct rte_mbuf *m = about_flow(RILL_FRAME_FORGET, CONTROLLER, FLOW);
+
+    rill_frame(m)->term = term;
+    rill_frame(m)->next_unit = UNIT;
+    return m;
+}
+
+static void a_flow_is_forgotten_only_when_it_was_idle_and_below_the_term(void **state)
+{
+    (void)state;
+    give(own(FLOW));
+    give(forget(UINT64_MAX));
+    assert_int_equal(rill_unit_flows(unit), 1);
+    pass_time(2 * KEEP_NS);
+    give(forget(TERM));
+    assert_int_equal(rill_unit_flows(unit), 1);
+    give(forget(TERM + 1));
+    assert_int_equal(rill_unit_flows(unit), 0);
+    assert_int_equal(n()->flows_forgotten, 1);
+}
+
+static void an_idle_flow_is_asked_about_once_the_logger_has_it(void **state)
+{
+    (void)state;
+    give(own(FLOW));
+    pass_time(KEEP_NS);
+    assert_int_equal(core_count(&out, RILL_FRAME_NEED, 0), 0);
+    acknowledge_sync(TERM, 1);
+    pass_time(2 * KEEP_NS);
+    assert_int_equal(core_expect(&out, RILL_FRAME_NEED, CONTROLLER).flow, FLOW);
+}
+
+static void an_ended_flow_that_is_still_held_for_is_dropped(void **state)
+{
+    (void)state;
+    give(moved_in(FLOW + 12));
+    now_ns += 2 * KEEP_NS;
+    give(forget(TERM + 2)); /* another term began; this one's state may still come */
+    assert_int_equal(rill_unit_packets_held(unit), 1);
+    give(forget(UINT64_MAX));
+    assert_int_equal(rill_unit_packets_held(unit), 0);
+    assert_int_equal(n()->dropped_forgotten, 1);
+}
+
+/* --- pools --- */
+
+static struct rte_mbuf *grant(uint64_t number, uint32_t first)
+{
+    struct rte_mbuf *m = core_frame(RILL_FRAME_POOL_GRANT, CONTROLLER, UNIT);
+    uint32_t indexes[BLOCK];
+
+    for (uint32_t i = 0; i < BLOCK; i++)
+        indexes[i] = first + i;
+    rill_frame(m)->count = BLOCK;
+    rill_frame(m)->clock = number;
+    core_body(m, indexes, sizeof(indexes));
+    return m;
+}
+
+static void endpoints_are_asked_for_by_number_until_they_come(void **state)
+{
+    struct rill_frame first, again;
+
+    (void)state;
+    create(usual(), init_pool);
+    first = core_expect(&out, RILL_FRAME_POOL_REQUEST, CONTROLLER);
+    assert_int_equal(first.pool, 0);
+    assert_int_equal(first.count, BLOCK);
+    pass_time(RETRY_NS);
+    again = core_expect(&out, RILL_FRAME_POOL_REQUEST, CONTROLLER);
+    assert_int_equal(again.clock, first.clock);
+    give(grant(first.clock, 0));
+    assert_int_equal(rill_nf_pool_free(nf, 0), BLOCK);
+    pass_time(2 * RETRY_NS);
+    assert_int_equal(core_count(&out, RILL_FRAME_POOL_REQUEST, 0), 0);
+}
+
+static void a_doubled_or_stale_grant_gives_nothing(void **state)
+{
+    uint64_t number;
+
+    (void)state;
+    create(usual(), init_pool);
+    number = core_expect(&out, RILL_FRAME_POOL_REQUEST, CONTROLLER).clock;
+    give(grant(number + 1, 100));
+    assert_int_equal(rill_nf_pool_free(nf, 0), 0);
+    give(grant(number, 0));
+    give(grant(number, 0));
+    assert_int_equal(rill_nf_pool_free(nf, 0), BLOCK);
+    assert_int_equal(n()->pool_grants, 1);
+}
+
+static void a_grant_that_makes_no_sense_is_malformed(void **state)
+{
+    struct rte_mbuf *m;
+    uint64_t number;
+
+    (void)state;
+    create(usual(), init_pool);
+    number = core_expect(&out, RILL_FRAME_POOL_REQUEST, CONTROLLER).clock;
+    m = grant(number, 0);
+    rill_frame(m)->count++;
+    give(m);
+    give(grant(number, 995)); /* past the pool's end */
+    m = grant(number, 0);
+    rill_frame(m)->pool = 1;
+    give(m);
+    m = grant(number, 0);
+    rill_frame(m)->pool = UINT16_MAX;
+    give(m);
+    assert_int_equal(n()->messages_malformed, 4);
+    assert_int_equal(rill_nf_pool_free(nf, 0), 0);
+}
+
+/* Half a grant would be given again with the answer to the repeated question. */
+static void a_grant_is_taken_whole_or_not_at_all(void **state)
+{
+    struct rte_mbuf *m;
+    uint32_t indexes[100];
+    uint64_t number;
+
+    (void)state;
+    create(usual(), init_pool);
+    number = core_expect(&out, RILL_FRAME_POOL_REQUEST, CONTROLLER).clock;
+    for (uint32_t i = 0; i < RTE_DIM(indexes); i++)
+        indexes[i] = i;
+    indexes[99] = 1000;
+    m = core_frame(RILL_FRAME_POOL_GRANT, CONTROLLER, UNIT);
+    rill_frame(m)->count = RTE_DIM(indexes);
+    rill_frame(m)->clock = number;
+    core_body(m, indexes, sizeof(indexes));
+    give(m);
+    assert_int_equal(n()->messages_malformed, 1);
+    assert_int_equal(rill_nf_pool_free(nf, 0), 0);
+}
+
+/* --- the rest --- */
+
+static void destroying_frees_all_that_is_pending(void **state)
+{
+    (void)state; /* teardown counts */
+    slow(1000);
+    give(own(FLOW));
+    give(handoff(RILL_FRAME_MOVE, TERM, TERM + 1, PEER));
+    create(usual(), init_small);
+    give(moved_in(FLOW + 12));
+    give(data(FLOW, TERM + 3, FLOW + 20, entry(TERM + 1, THIRD)));
+    assert_int_equal(rill_unit_packets_held(unit), 2);
+}
+
+static uint64_t dropped(void)
+{
+    return n()->dropped_unit_queue_full + n()->dropped_late_or_duplicate + n()->dropped_stash_full +
+           n()->dropped_unit_flows_full + n()->dropped_superseded + n()->dropped_forgotten +
+           n()->dropped_old_epoch + n()->dropped_unit_parse;
+}
+
+static void survive(uint64_t seed, struct rill_unit_config config,
+                    int (*init)(struct rill_nf *, const struct rill_config *))
+{
+    const uint32_t ids[] = {UNIT, UNIT, PEER, THIRD, OL, CONTROLLER, RM};
+    struct rill_rng rng;
+
+    create(config, init);
+    rill_rng_seed(&rng, seed);
+    for (int i = 0; i < 3000; i++) {
+        now_ns += rill_rng_below(&rng, 2 * CORE_MS);
+        give(core_garbage(&rng, ids, RTE_DIM(ids)));
+        rill_unit_tick(unit, now_ns, &out);
+        assert_true(rill_unit_next_ns(unit) > now_ns);
+        if (out.count > 1000)
+            core_clear(&out);
+    }
+    /* Packets to ourselves are counted in and out again, so this holds with them, too. */
+    assert_int_equal(n()->packets_in, n()->packets_processed + dropped() + n()->packets_forwarded +
+                                          rill_unit_packets_held(unit));
+    core_clear(&out);
+}
+
+static void garbage_is_survived(void **state)
+{
+    struct rill_unit_config config = usual();
+
+    (void)state;
+    survive(1, config, init_small);
+    survive(2, config, init_pool);
+    config.flows_max = 4;
+    survive(3, config, init_large);
+    config.flows_max = 1000;
+    config.capacity_bps = MS_A_PACKET_BPS;
+    survive(4, config, init_small);
+}
+
+#define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(a_flow_is_born_from_zeros),
+        T(later_changes_bring_only_what_changed),
+        T(a_large_change_goes_ahead_by_itself),
+        T(a_packet_that_the_nf_drops_still_sends_its_change),
+        T(no_packet_is_processed_twice),
+        T(older_than_the_window_counts_as_a_duplicate),
+        T(a_packet_that_can_not_be_read_is_dropped),
+        T(frames_for_another_or_of_an_older_controller_are_dropped),
+        T(no_more_flows_than_the_bound),
+        T(a_packet_takes_its_service_time),
+        T(a_quarter_of_the_unit_takes_four_times_as_long),
+        T(the_queue_is_bounded),
+        T(without_a_share_packets_wait_until_there_is_one),
+        T(a_share_of_nothing_is_taken_when_the_queue_is_empty),
+        T(a_late_share_does_not_undo_a_newer_one),
+        T(a_share_above_the_whole_is_malformed),
+        T(move_takes_its_turn_behind_the_packets_before_it),
+        T(final_brings_the_state),
+        T(final_leaves_out_a_state_that_the_next_owner_was_sent),
+        T(final_brings_the_state_if_the_copy_is_older),
+        T(pull_is_answered_with_the_state),
+        T(pull_alone_moves_the_flow),
+        T(a_late_packet_at_the_former_owner_is_forwarded),
+        T(a_packet_of_a_later_term_implies_move),
+        T(packets_are_held_until_final_and_processed_by_clock),
+        T(a_packet_after_final_does_not_wait),
+        T(final_of_another_term_is_not_taken),
+        T(final_without_state_goes_on_from_the_replica),
+        T(final_without_state_is_pulled_if_the_replica_is_another),
+        T(a_final_of_the_wrong_size_is_malformed),
+        T(without_final_the_chain_is_asked),
+        T(a_term_that_was_passed_over_drops_its_packets),
+        T(a_dense_replica_one_clock_below_is_gone_on_from_at_once),
+        T(a_replica_that_comes_after_the_packet_serves_too),
+        T(a_replica_with_a_hole_is_not_gone_on_from),
+        T(a_replica_of_another_clock_is_not_gone_on_from),
+        T(a_forwarded_packet_does_not_say_where_a_term_begins),
+        T(an_older_replica_does_not_replace_a_newer_one),
+        T(a_replica_frame_that_is_cut_is_malformed),
+        T(the_stash_is_bounded_for_a_flow_and_for_the_unit),
+        T(the_logger_gets_the_full_state_when_it_asks),
+        T(the_logger_is_told_that_a_flow_is_not_known),
+        T(the_logger_is_told_nothing_while_the_state_is_on_its_way),
+        T(the_tag_is_repeated_until_the_logger_has_it),
+        T(after_half_of_t_the_state_goes_to_the_targets),
+        T(a_packet_puts_the_push_off),
+        T(entries_of_several_flows_for_one_peer_share_a_frame),
+        T(what_did_not_change_is_not_pushed_again),
+        T(a_unit_does_not_push_to_itself),
+        T(reactive_mode_pushes_nothing),
+        T(a_flow_is_forgotten_only_when_it_was_idle_and_below_the_term),
+        T(an_idle_flow_is_asked_about_once_the_logger_has_it),
+        T(an_ended_flow_that_is_still_held_for_is_dropped),
+        T(endpoints_are_asked_for_by_number_until_they_come),
+        T(a_doubled_or_stale_grant_gives_nothing),
+        T(a_grant_that_makes_no_sense_is_malformed),
+        T(a_grant_is_taken_whole_or_not_at_all),
+        T(destroying_frees_all_that_is_pending),
+        T(garbage_is_survived),
+    };
+
+    return cmocka_run_group_tests_name("unit", tests, core_group_setup, core_group_teardown);
+}
