@@ -2,6 +2,9 @@
 
 #include <rte_common.h>
 
+/* Thirty years: what is further away is cut anyway, and a double fits into 64 bits. */
+static const double OFFSET_MAX_NS = 1e18;
+
 void rill_pace_init(struct rill_pace *pace, const struct rill_capture *capture, double speed,
                     uint64_t rate_bps, uint64_t start_ns)
 {
@@ -38,7 +41,7 @@ uint64_t rill_pace_due_ns(struct rill_pace *pace, uint64_t index)
     }
     if (index > 0 && packet->time_ns < pace->capture->packets[index - 1].time_ns)
         pace->backwards++;
-    due_ns = pace->start_ns + (uint64_t)offset_ns;
+    due_ns = pace->start_ns + (uint64_t)(offset_ns < OFFSET_MAX_NS ? offset_ns : OFFSET_MAX_NS);
     due_ns -= RTE_MIN(due_ns - pace->start_ns, pace->cut_ns);
     if (due_ns <= pace->last_due_ns)
         return pace->last_due_ns;

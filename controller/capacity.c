@@ -113,7 +113,8 @@ static void set_unit(struct rill_controller *c, const struct rill_lease *lease)
 {
     struct capacity *cap = &c->capacity;
 
-    if (cap->count == c->config.units_max ||
+    if (rill_role_kind(lease->unit) != RILL_ROLE_UNIT || lease->share == 0 ||
+        lease->share > WHOLE_UNIT || cap->count == c->config.units_max ||
         rill_wam_set_unit(c->wam, lease->unit, lease->capacity_bps * lease->share / WHOLE_UNIT) !=
             0) {
         c->n.messages_malformed++;

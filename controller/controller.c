@@ -116,10 +116,6 @@ static struct flow *find_flow(struct rill_controller *c, const struct rill_view 
         drop(m, &c->n.dropped_unsolicited);
         return NULL;
     }
-    if (rill_controller_units(c) == 0) {
-        drop(m, &c->n.dropped_no_unit);
-        return NULL;
-    }
     flow = flows_begin(c, &key);
     if (flow == NULL)
         drop(m, &c->n.dropped_flow_table_full);
@@ -202,6 +198,9 @@ static void send_to_unit(struct rill_controller *c, struct flow *flow, struct rt
     enum rill_flowlet_start start = rill_wgm_packet(&c->wgm, &flow->wgm, bytes, c->now_ns);
     uint8_t flags = 0;
 
+    /* A unit that is no longer leased serves nothing: the flow must not wait there for its gap. */
+    if (start == RILL_FLOWLET_SAME && !rill_wam_is_active(c->wam, flow->owner))
+        start = RILL_FLOWLET_BY_SIZE;
     if (start != RILL_FLOWLET_SAME)
         flags = begin_flowlet(c, flow, start);
     flow->last_ns = c->now_ns;
@@ -267,6 +266,10 @@ static void take_in(struct rill_controller *c, struct rte_mbuf *m)
     }
     if (!(handles_bit(&view) & c->config.handles)) {
         unhandled(c, m);
+        return;
+    }
+    if (rill_controller_units(c) == 0) {
+        drop(m, &c->n.dropped_no_unit);
         return;
     }
     if (view.flags & RILL_VIEW_LATER_FRAGMENT) {

@@ -8,6 +8,7 @@
 #include <rill/nf.h>
 
 #include "controller/controller.h"
+#include "controller/fragment_hold.h"
 #include "tests/core_testing.h"
 
 enum { FLOWLET_BYTES = 3000, POOL_PORT = 1000, POOL_SIZE = 10, UNITS_MAX = 8 };
@@ -414,12 +415,42 @@ static void a_later_fragment_goes_with_its_first(void **state)
     assert_int_equal(later.first_dport, 80);
 }
 
-static void a_fragment_without_its_first_is_dropped(void **state)
+static void a_fragment_without_its_first_waits_and_is_dropped(void **state)
 {
     (void)state;
     send_fragment(4);
-    assert_int_equal(n()->dropped_fragment_without_first, 1);
+    assert_int_equal(rill_controller_packets_held(c), 1);
     assert_int_equal(out.count, 0);
+    pass_time(RILL_FRAGMENT_HOLD_NS - 1);
+    assert_int_equal(n()->dropped_fragment_without_first, 0);
+    assert_true(rill_controller_next_ns(c) <= now_ns + 1);
+    pass_time(1);
+    assert_int_equal(n()->dropped_fragment_without_first, 1);
+    assert_int_equal(rill_controller_packets_held(c), 0);
+}
+
+static void a_fragment_before_its_first_goes_behind_it(void **state)
+{
+    struct rill_frame first, later;
+
+    (void)state;
+    send_fragment(4);
+    send_fragment(0x2000);
+    first = core_expect(&out, RILL_FRAME_DATA, 0);
+    later = core_expect(&out, RILL_FRAME_DATA, 0);
+    assert_int_equal(later.flow, first.flow);
+    assert_int_equal(later.clock, first.clock + 1);
+    assert_int_equal(later.first_dport, 80);
+    assert_int_equal(rill_controller_packets_held(c), 0);
+}
+
+static void the_oldest_makes_room_where_too_many_wait(void **state)
+{
+    (void)state;
+    for (int i = 0; i < RILL_FRAGMENT_HOLD_MAX + 3; i++)
+        send_fragment(4);
+    assert_int_equal(rill_controller_packets_held(c), RILL_FRAGMENT_HOLD_MAX);
+    assert_int_equal(n()->dropped_fragment_without_first, 3);
 }
 
 static void an_icmp_error_goes_with_what_it_quotes(void **state)
@@ -794,19 +825,23 @@ static void an_endpoint_of_a_flow_that_ended_unheard_comes_back(void **state)
     assert_int_equal(endpoints_free(), POOL_SIZE - 3);
 }
 
+/* Its endpoint has come back and is leased again; a late word of it changes nothing. */
 static void an_older_flow_does_not_give_back_a_later_lease(void **state)
 {
-    uint32_t indexes[1024];
+    uint32_t indexes[1024], again[1024];
     struct rill_frame f;
 
     (void)state;
     create(nat_like());
-    f = sent(1);
-    pass_time(IDLE_NS);
     lease_endpoints(UNIT, 1, 4, indexes);
+    f = sent(1);
+    assert_true(declare(&f, (uint16_t)(POOL_PORT + indexes[0]), NULL));
+    pass_time(IDLE_NS);
+    pass_time(QUARANTINE_NS);
+    assert_int_equal(lease_endpoints(UNIT + 1, 1, POOL_SIZE, again), POOL_SIZE - 3);
     assert_false(declare(&f, (uint16_t)(POOL_PORT + indexes[0]), NULL));
     pass_time(QUARANTINE_NS);
-    assert_int_equal(endpoints_free(), POOL_SIZE - 4);
+    assert_int_equal(endpoints_free(), 0);
 }
 
 /* --- questions about flows --- */
@@ -1055,7 +1090,9 @@ int main(void)
         T(no_more_flows_than_the_table_holds),
         T(both_directions_of_a_connection_are_one_flow),
         T(a_later_fragment_goes_with_its_first),
-        T(a_fragment_without_its_first_is_dropped),
+        T(a_fragment_without_its_first_waits_and_is_dropped),
+        T(a_fragment_before_its_first_goes_behind_it),
+        T(the_oldest_makes_room_where_too_many_wait),
         T(an_icmp_error_goes_with_what_it_quotes),
         T(a_packet_is_stamped),
         T(a_pause_begins_a_flowlet),

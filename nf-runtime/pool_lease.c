@@ -3,6 +3,8 @@
  * nothing. */
 #include "nf-runtime/unit_internal.h"
 
+enum { GRANT_MAX = 4096 }; /* endpoints in one grant: the largest pool_block */
+
 static void request(struct rill_unit *u, unsigned pool)
 {
     struct pool_lease *lease = &u->pools[pool];
@@ -45,24 +47,20 @@ void pool_on_grant(struct rill_unit *u, struct rte_mbuf *m)
 {
     const struct rill_frame *f = rill_frame(m);
     struct pool_lease *lease = &u->pools[f->pool];
-    uint32_t indexes[64];
-    uint32_t at = 0;
+    uint32_t indexes[GRANT_MAX];
 
-    if (f->pool >= u->pool_count || rte_pktmbuf_pkt_len(m) != f->count * sizeof(indexes[0])) {
+    if (f->pool >= u->pool_count || f->count > GRANT_MAX ||
+        rte_pktmbuf_pkt_len(m) != f->count * sizeof(indexes[0]) ||
+        rill_body_read(m, 0, indexes, f->count * sizeof(indexes[0])) != 0) {
         u->n.messages_malformed++;
         return;
     }
     if (!lease->outstanding || f->clock != lease->number)
         return;
-    while (at < f->count) {
-        uint32_t n = RTE_MIN(f->count - at, (uint32_t)RTE_DIM(indexes));
-
-        if (rill_body_read(m, at * sizeof(indexes[0]), indexes, n * sizeof(indexes[0])) != 0 ||
-            rill_nf_pool_give(u->config.nf, f->pool, indexes, n) != 0) {
-            u->n.messages_malformed++;
-            return;
-        }
-        at += n;
+    /* All or none: half a grant would be given again with the answer to the repeated question. */
+    if (rill_nf_pool_give(u->config.nf, f->pool, indexes, f->count) != 0) {
+        u->n.messages_malformed++;
+        return;
     }
     lease->outstanding = false;
     u->n.pool_grants++;

@@ -158,6 +158,14 @@ static void drain(struct rill_ol *ol, struct entry *e)
     }
 }
 
+/* The bytes lie within the state; a whole state is whole. */
+static bool is_sound(const struct rill_ol *ol, const struct rill_frame *f)
+{
+    if (f->flags & RILL_FLAG_FULL)
+        return f->state_offset == 0 && f->state_bytes == ol->config.state_bytes;
+    return (uint32_t)f->state_offset + f->state_bytes <= ol->config.state_bytes;
+}
+
 void apply_on_change(struct rill_ol *ol, struct rte_mbuf *m)
 {
     struct rill_frame *f = rill_frame(m);
@@ -166,7 +174,7 @@ void apply_on_change(struct rill_ol *ol, struct rte_mbuf *m)
     f->link = NULL;
     ol->n.changes_in++;
     ol->n.packets_in += rill_frame_has_packet(m);
-    if ((uint32_t)f->state_offset + f->state_bytes > ol->config.state_bytes) {
+    if (!is_sound(ol, f)) {
         ol->n.messages_malformed++;
         ol_drop(m, &ol->n.dropped_held_lost);
         return;
