@@ -48,7 +48,7 @@ static int create_unit(struct rill_cluster *k, struct node *node, struct rill_er
         .queue_packets = (uint32_t)rill_config_u64(s, "unit_queue_packets"),
         .stash_packets_per_flow = (uint32_t)rill_config_u64(s, "stash_packets_per_flow"),
         .stash_packets_per_unit = (uint32_t)rill_config_u64(s, "stash_packets_per_unit"),
-        .flows_max = flows_max(k),
+        .flows_max = k->config.unit_flows_max ? k->config.unit_flows_max : flows_max(k),
         .pool_block = (uint32_t)rill_config_u64(s, "pool_block"),
         .proactive = rill_config_enum(s, "state") == RILL_STATE_PROACTIVE};
 
@@ -62,15 +62,17 @@ static int create_unit(struct rill_cluster *k, struct node *node, struct rill_er
 
 static int create_output_logger(struct rill_cluster *k, struct node *node, struct rill_error *err)
 {
-    struct rill_ol_config config = {.id = node->ol_id,
-                                    .controller = k->controller_id,
-                                    .state_bytes = rill_nf_state_bytes(node->nf),
-                                    .pool = k->config.pool,
-                                    .retry_ns = setting_ns(k, "retry_us", NS_PER_US),
-                                    .keep_ns = keep_ns(k),
-                                    .flows_max = flows_max(k),
-                                    .held_packets = (uint32_t)rill_config_u64(
-                                        k->config.settings, "held_packets_per_output_logger")};
+    struct rill_ol_config config = {
+        .id = node->ol_id,
+        .controller = k->controller_id,
+        .state_bytes = rill_nf_state_bytes(node->nf),
+        .pool = k->config.pool,
+        .retry_ns = setting_ns(k, "retry_us", NS_PER_US),
+        .keep_ns = keep_ns(k),
+        .flows_max =
+            k->config.output_logger_flows_max ? k->config.output_logger_flows_max : flows_max(k),
+        .held_packets =
+            (uint32_t)rill_config_u64(k->config.settings, "held_packets_per_output_logger")};
 
     node->ol = rill_ol_create(&config, err);
     return node->ol == NULL ? -ENOMEM : 0;

@@ -21,10 +21,11 @@ struct rill_cluster_config {
     const struct rill_nf_descriptor *nf;
     const struct rill_config *nf_config; /* the caller's, outlives the cluster */
     const struct rill_config *settings;
-    uint32_t units_milli;       /* thousandths of units: 2500 is two whole ones and half a one */
-    uint32_t flows_max;         /* the caller's bound; the setting's counts too */
-    struct rill_fabric *fabric; /* the caller's, outlives the cluster */
-    struct rte_mempool *pool;   /* the caller's */
+    uint32_t units_milli; /* thousandths of units: 2500 is two whole ones and half a one */
+    uint32_t flows_max;   /* the caller's bound; the setting's counts too */
+    uint32_t unit_flows_max, output_logger_flows_max; /* 0: as flows_max (simulators) */
+    struct rill_fabric *fabric;                       /* the caller's, outlives the cluster */
+    struct rte_mempool *pool;                         /* the caller's */
     /* A released packet (frame metadata intact, dst = port and side). The callee owns it. */
     void (*released)(void *arg, struct rte_mbuf *m, uint64_t now_ns);
     void *arg;

@@ -109,12 +109,21 @@ void capacity_check(struct rill_controller *c)
     ask(c);
 }
 
+static bool listed(const struct capacity *cap, uint32_t unit)
+{
+    for (uint32_t i = 0; i < cap->count; i++)
+        if (cap->units[i].unit == unit)
+            return true;
+    return false;
+}
+
 static void set_unit(struct rill_controller *c, const struct rill_lease *lease)
 {
     struct capacity *cap = &c->capacity;
 
     if (rill_role_kind(lease->unit) != RILL_ROLE_UNIT || lease->share == 0 ||
-        lease->share > WHOLE_UNIT || cap->count == c->config.units_max ||
+        lease->share > WHOLE_UNIT || listed(cap, lease->unit) ||
+        cap->count == c->config.units_max ||
         rill_wam_set_unit(c->wam, lease->unit, lease->capacity_bps * lease->share / WHOLE_UNIT) !=
             0) {
         c->n.messages_malformed++;
@@ -125,14 +134,6 @@ static void set_unit(struct rill_controller *c, const struct rill_lease *lease)
     cap->units[cap->count++] = (struct leased_unit){
         .unit = lease->unit, .output_logger = lease->output_logger, .share = lease->share};
     cap->leased += lease->share;
-}
-
-static bool listed(const struct capacity *cap, uint32_t unit)
-{
-    for (uint32_t i = 0; i < cap->count; i++)
-        if (cap->units[i].unit == unit)
-            return true;
-    return false;
 }
 
 /* The whole list of what is ours now; what is not on it is no longer. */

@@ -178,7 +178,9 @@ static uint8_t place_flowlet(struct rill_controller *c, struct flow *flow, uint3
 static uint8_t begin_flowlet(struct rill_controller *c, struct flow *flow,
                              enum rill_flowlet_start start)
 {
-    uint8_t flags = start == RILL_FLOWLET_BY_SIZE ? RILL_FLAG_BY_SIZE : RILL_FLAG_BY_GAP;
+    uint8_t flags = start == RILL_FLOWLET_BY_SIZE  ? RILL_FLAG_BY_SIZE
+                    : start == RILL_FLOWLET_BY_GAP ? RILL_FLAG_BY_GAP
+                                                   : 0;
 
     c->n.flowlets++;
     rill_wam_flowlet_end(c->wam, flow->owner, &flow->pending, c->now_ns);
@@ -347,6 +349,7 @@ void rill_controller_recv(struct rill_controller *c, struct rte_mbuf **frames, u
             handle_message(c, frames[i]);
         else
             c->n.messages_unknown++;
+        c->n.dropped_unexpected += rill_frame_has_packet(frames[i]);
         rte_pktmbuf_free(frames[i]);
     }
 }

@@ -83,7 +83,7 @@ struct rill_controller_config {
     X(overloads)      /* flowlets that fitted nowhere */                                           \
     X(aliases)                                                                                     \
     X(alias_conflicts)                                                                             \
-    X(clock_clamped) /* packets whose time ran backwards */                                        \
+    X(clock_clamped) /* calls whose time ran backwards */                                          \
     X(established)                                                                                 \
     X(where_answered)                                                                              \
     X(lease_requests)                                                                              \
@@ -96,7 +96,8 @@ struct rill_controller_config {
     X(dropped_unsolicited)            /* from the outside, and leads to no flow */                 \
     X(dropped_fragment_without_first) /* it did not come within 100 ms */                          \
     X(dropped_flow_table_full)                                                                     \
-    X(dropped_no_unit) /* nothing is leased */                                                     \
+    X(dropped_no_unit)    /* nothing is leased */                                                  \
+    X(dropped_unexpected) /* in a frame from another role: none carries packets to controllers */  \
     X(messages_unknown)                                                                            \
     X(messages_malformed)                                                                          \
     X(messages_no_mbuf)

@@ -216,7 +216,8 @@ static const struct rill_endpoint remote_a = {
 static struct rill_alias alias_of(uint16_t port, const struct rill_endpoint *remote)
 {
     struct rill_alias alias = {
-        .local = {.addr = {198, 51, 100, 1}, .port = port, .family = 4, .proto = RILL_UDP}};
+        .local = {.addr = {198, 51, 100, 1}, .port = port, .family = 4, .proto = RILL_UDP},
+        .lease = rill_lease_id(UNIT, 1)};
 
     if (remote != NULL)
         alias.remote = *remote;

@@ -14,8 +14,8 @@ int endpoints_init(struct rill_controller *c, struct rill_error *err)
     for (unsigned i = 0; i < c->config.pool_count; i++) {
         c->pools[i] =
             rill_port_pool_create(size_of(&c->config.pools[i]), c->config.pool_quarantine_ns);
-        c->used_by[i] = calloc(size_of(&c->config.pools[i]), sizeof(c->used_by[i][0]));
-        if (c->pools[i] == NULL || c->used_by[i] == NULL)
+        c->lease[i] = calloc(size_of(&c->config.pools[i]), sizeof(c->lease[i][0]));
+        if (c->pools[i] == NULL || c->lease[i] == NULL)
             return rill_error_set(err, -ENOMEM, "no memory for a pool of %u addresses: give fewer",
                                   c->config.pools[i].addresses);
     }
@@ -26,7 +26,7 @@ void endpoints_fini(struct rill_controller *c)
 {
     for (unsigned i = 0; i < c->config.pool_count; i++) {
         rill_port_pool_destroy(c->pools[i]);
-        free(c->used_by[i]);
+        free(c->lease[i]);
     }
 }
 
@@ -44,6 +44,8 @@ void endpoints_on_request(struct rill_controller *c, const struct rill_frame *f)
         return;
     rill_port_pool_advance(c->pools[f->pool], c->now_ns);
     n = rill_port_pool_grant(c->pools[f->pool], f->src, f->clock, f->count, indexes);
+    for (uint32_t i = 0; i < n; i++)
+        c->lease[f->pool][indexes[i]] = rill_lease_id(f->src, f->clock);
     if (RILL_MUTANT(port_twice))
         for (uint32_t i = 0; i < n; i++)
             indexes[i] = i;
@@ -91,21 +93,17 @@ static bool use_endpoint(struct rill_controller *c, uint32_t pool, uint32_t inde
     uint32_t unit;
 
     rill_port_pool_state(c->pools[pool], index, &unit, NULL);
-    if (rill_port_pool_use(c->pools[pool], index, unit, flow) != RILL_PORT_OK)
-        return false;
-    c->used_by[pool][index] = RTE_MAX(c->used_by[pool][index], flow);
-    return true;
+    return rill_port_pool_use(c->pools[pool], index, unit, flow) == RILL_PORT_OK;
 }
 
-/* A flow that has ended without our having heard of its endpoint: it comes back now. Only if no
- * flow as new as this one has used the endpoint: else this one may have had it from an earlier
- * lease, and another flow may have it by now. (Not "born after the lease": a flow that found the
- * pool dry takes an endpoint that was leased after its birth.) */
+/* A flow that has ended without our having heard of its endpoint: it comes back now. Only if it
+ * took it from the present lease: else another flow may have it by now. */
 static void reclaim(struct rill_controller *c, const struct rill_alias *alias, uint64_t number)
 {
     uint32_t pool, index;
 
-    if (find_endpoint(c, &alias->local, &pool, &index) && number > c->used_by[pool][index] &&
+    if (find_endpoint(c, &alias->local, &pool, &index) &&
+        (alias->lease == c->lease[pool][index] || RILL_MUTANT(lease)) &&
         use_endpoint(c, pool, index, number))
         rill_port_pool_flow_ended(c->pools[pool], index, number, c->now_ns);
 }

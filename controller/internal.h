@@ -74,7 +74,7 @@ struct rill_controller {
     struct rill_slab slab;
     struct rill_timer_wheel *idle;
     struct rill_port_pool *pools[RILL_CONTROLLER_POOLS_MAX];
-    uint64_t *used_by[RILL_CONTROLLER_POOLS_MAX]; /* by index: the newest flow that ever used it */
+    uint64_t *lease[RILL_CONTROLLER_POOLS_MAX]; /* by index: rill_lease_id() of its last lease */
     struct capacity capacity;
     uint64_t clock, term; /* the highest of any flow: a new flow begins above ("birth") */
     uint64_t newest_ns;   /* of any packet: times do not go backwards */

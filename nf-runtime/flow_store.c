@@ -3,6 +3,10 @@
  */
 #include "nf-runtime/unit_internal.h"
 
+/* Terms of one flow that wait here. One handoff at a time makes that a few; more are nonsense, and
+ * would be begun one inside the other. */
+enum { SEGMENTS_PER_FLOW_MAX = 16 };
+
 int store_init(struct rill_unit *u)
 {
     size_t head = RTE_ALIGN_CEIL(sizeof(struct flow), 8);
@@ -88,6 +92,12 @@ void store_on_forget(struct rill_unit *u, const struct rill_frame *f)
     if (flow == NULL || flow->granted >= f->term || flow->last_ns + u->config.keep_ns > u->now_ns ||
         (flow->segments != NULL && f->term != UINT64_MAX))
         return;
+    /* The flow has ended, and ours may be the only copy that has its endpoint: our successor may
+     * never have got it. The output logger hears of it first; we ask again later. */
+    if (f->term == UINT64_MAX && flow->has_state && !tag_equal(&flow->synced, &flow->tag)) {
+        replicate_sync(u, flow);
+        return;
+    }
     while (flow->segments != NULL)
         store_drop_segment(u, flow->segments, &u->n.dropped_forgotten);
     rill_timer_stop(u->gaps, &flow->push_timer);
@@ -110,6 +120,7 @@ struct segment *store_segment(struct rill_unit *u, struct flow *flow, uint64_t t
                               const struct rill_chain_entry *chain, uint8_t chain_len)
 {
     struct segment **at = &flow->segments, *g;
+    uint32_t waiting = 0;
 
     while (*at != NULL && (*at)->term < term)
         at = &(*at)->next;
@@ -119,6 +130,9 @@ struct segment *store_segment(struct rill_unit *u, struct flow *flow, uint64_t t
             set_chain(g, chain, chain_len);
         return g;
     }
+    for (const struct segment *other = flow->segments; other != NULL; other = other->next)
+        if (++waiting == SEGMENTS_PER_FLOW_MAX)
+            return NULL;
     g = rill_slab_get(&u->segment_slab);
     if (g == NULL)
         return NULL;

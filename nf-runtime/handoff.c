@@ -384,6 +384,10 @@ void handoff_on_move(struct rill_unit *u, const struct rill_frame *f)
 
     if (flow == NULL)
         return;
+    if (f->next_term <= f->term) {
+        u->n.messages_malformed++;
+        return;
+    }
     if (pull)
         u->n.pulls_answered++;
     if (f->term > flow->granted) {

@@ -76,8 +76,10 @@ int64_t rill_pool_spec_index(const struct rill_pool_spec *spec,
                              const struct rill_endpoint *endpoint);
 
 /* Leased endpoints that the instance may give out now: taken in the order in which they were given.
+ * `lease` is rill_lease_id() of all of them: an alias says from which lease its endpoint is.
  * give(): 0, or nothing was given: -ENOMEM, or -EINVAL for an index that the pool does not have. */
 uint32_t rill_nf_pool_free(const struct rill_nf *nf, unsigned pool);
-int rill_nf_pool_give(struct rill_nf *nf, unsigned pool, const uint32_t *indexes, uint32_t n);
+int rill_nf_pool_give(struct rill_nf *nf, unsigned pool, const uint32_t *indexes, uint32_t n,
+                      uint64_t lease);
 
 #endif

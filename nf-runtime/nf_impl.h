@@ -31,8 +31,11 @@ struct rill_pool {
     uint16_t port_low, port_high;
     uint32_t addresses;
     uint8_t (*addr)[16];
-    /* Leased and not taken: a ring of indexes. */
-    uint32_t *ring;
+    /* Leased and not taken: a ring. */
+    struct rill_pool_leased {
+        uint64_t lease;
+        uint32_t index;
+    } * ring;
     uint32_t ring_size; /* a power of two, or 0 before the first lease */
     uint32_t head, count;
 };
@@ -50,7 +53,7 @@ struct rill_nf {
     uint64_t counters[RILL_NF_COUNTERS_MAX];
     /* The endpoint that the packet at hand has taken; pool NULL: none. */
     struct rill_pool *taken_pool;
-    uint32_t taken_index;
+    struct rill_pool_leased taken_leased;
     struct rill_endpoint taken;
 #ifdef RILL_CHECK_PUTS
     uint8_t *before; /* the flow's block as the packet found it */

@@ -193,7 +193,7 @@ uint32_t rill_nf_pool_free(const struct rill_nf *nf, unsigned pool)
 static int grow(struct rill_pool *pool, uint32_t n)
 {
     uint64_t size = pool->ring_size > 0 ? pool->ring_size : 64;
-    uint32_t *ring;
+    struct rill_pool_leased *ring;
 
     while (size < (uint64_t)pool->count + n)
         size *= 2;
@@ -213,7 +213,8 @@ static int grow(struct rill_pool *pool, uint32_t n)
     return 0;
 }
 
-int rill_nf_pool_give(struct rill_nf *nf, unsigned pool_number, const uint32_t *indexes, uint32_t n)
+int rill_nf_pool_give(struct rill_nf *nf, unsigned pool_number, const uint32_t *indexes, uint32_t n,
+                      uint64_t lease)
 {
     struct rill_pool *pool = &nf->pools[pool_number];
     struct rill_pool_spec spec;
@@ -225,7 +226,8 @@ int rill_nf_pool_give(struct rill_nf *nf, unsigned pool_number, const uint32_t *
     if (grow(pool, n) != 0)
         return -ENOMEM;
     for (uint32_t i = 0; i < n; i++)
-        pool->ring[(pool->head + pool->count++) & (pool->ring_size - 1)] = indexes[i];
+        pool->ring[(pool->head + pool->count++) & (pool->ring_size - 1)] =
+            (struct rill_pool_leased){.lease = lease, .index = indexes[i]};
     return 0;
 }
 
@@ -239,11 +241,11 @@ int rill_pool_take(struct rill_pool *pool, struct rill_pkt *pkt, struct rill_end
     if (pool->count == 0 || nf->taken_pool != NULL)
         return -1;
     nf->taken_pool = pool;
-    nf->taken_index = pool->ring[pool->head];
+    nf->taken_leased = pool->ring[pool->head];
     pool->head = (pool->head + 1) & (pool->ring_size - 1);
     pool->count--;
     spec_of(pool, &spec);
-    rill_pool_spec_endpoint(&spec, nf->taken_index, &nf->taken);
+    rill_pool_spec_endpoint(&spec, nf->taken_leased.index, &nf->taken);
     *endpoint = nf->taken;
     return 0;
 }
@@ -257,7 +259,7 @@ bool rill_nf_pool_settle(struct rill_nf *nf, const struct rill_pkt *pkt)
     if (rill_endpoint_equal(&alias->local, &nf->taken))
         return true;
     pool->head = (pool->head - 1) & (pool->ring_size - 1);
-    pool->ring[pool->head] = nf->taken_index;
+    pool->ring[pool->head] = nf->taken_leased;
     pool->count++;
     return false;
 }

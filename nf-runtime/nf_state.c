@@ -135,7 +135,9 @@ int rill_flow_alias(struct rill_pkt *pkt, const struct rill_endpoint *local,
     if (remote != NULL)
         wanted.remote = *remote;
     if (present->local.family != 0)
-        return memcmp(present, &wanted, sizeof(wanted)) == 0 ? 0 : -1;
+        return memcmp(present, &wanted, offsetof(struct rill_alias, lease)) == 0 ? 0 : -1;
+    if (pkt->nf->taken_pool != NULL && rill_endpoint_equal(local, &pkt->nf->taken))
+        wanted.lease = pkt->nf->taken_leased.lease;
     *present = wanted;
     rill_nf_mark_dirty(pkt, 0, sizeof(wanted));
     return 0;

@@ -3,6 +3,8 @@
  * notices a lost tail ("sync"). Entries for one peer share a frame. */
 #include "nf-runtime/unit_internal.h"
 
+enum { SYNC_BACKOFF_MAX = 6 }; /* doublings */
+
 void replicate_after_step(struct rill_unit *u, struct flow *flow)
 {
     if (!rill_timer_armed(&flow->push_timer))
@@ -73,7 +75,7 @@ static void push_to(struct rill_unit *u, struct flow *flow, uint32_t unit)
     u->n.state_pushes++;
 }
 
-static void send_sync(struct rill_unit *u, const struct flow *flow)
+void replicate_sync(struct rill_unit *u, const struct flow *flow)
 {
     struct rte_mbuf *m = unit_message(u, RILL_FRAME_SYNC, u->config.output_logger, flow->node.flow);
 
@@ -97,7 +99,7 @@ static void push(struct rill_unit *u, struct flow *flow)
  * output logger until that is known to hold it: else a lost tail would stay unknown for ever. */
 void replicate_due(struct rill_unit *u, struct flow *flow)
 {
-    uint64_t half_ns = u->config.flowlet_timeout_ns / 2;
+    uint64_t half_ns = u->config.flowlet_timeout_ns / 2, retry_ns;
 
     if (flow->last_step_ns + half_ns > u->now_ns) {
         rill_timer_arm(u->gaps, &flow->push_timer, flow->last_step_ns + half_ns);
@@ -105,12 +107,17 @@ void replicate_due(struct rill_unit *u, struct flow *flow)
     }
     if (!flow->owning)
         return;
-    if (!tag_equal(&flow->pushed, &flow->tag))
+    if (!tag_equal(&flow->pushed, &flow->tag)) {
         push(u, flow);
+        flow->sync_tries = 0;
+    }
     if (tag_equal(&flow->synced, &flow->tag) || RILL_MUTANT(sync))
         return;
-    send_sync(u, flow);
-    rill_timer_arm(u->gaps, &flow->push_timer, u->now_ns + RTE_MAX(u->config.retry_ns, half_ns));
+    replicate_sync(u, flow);
+    retry_ns = RTE_MAX(u->config.retry_ns, half_ns) << flow->sync_tries;
+    if (flow->sync_tries < SYNC_BACKOFF_MAX)
+        flow->sync_tries++;
+    rill_timer_arm(u->gaps, &flow->push_timer, u->now_ns + retry_ns);
 }
 
 void replicate_on_sync_ack(struct rill_unit *u, const struct rill_frame *f)

@@ -13,12 +13,17 @@ static void head_changed(struct service *s)
         s->head_done_ns = UINT64_MAX;
         return;
     }
-    if (e->cost_bytes != 0 && s->share == 0) {
+    if (e->cost_bytes != 0 && (s->ns_per_byte_q24 == 0 || (RILL_MUTANT(share0) && s->share == 0))) {
         s->head_done_ns = UINT64_MAX;
         return;
     }
     s->head_done_ns = s->busy_until_ns > e->arrival_ns ? s->busy_until_ns : e->arrival_ns;
     s->head_done_ns += (e->cost_bytes * s->ns_per_byte_q24) >> 24;
+}
+
+static uint64_t ns_per_byte(const struct rill_unit *u, uint32_t share)
+{
+    return (uint64_t)(8e9 / ((double)u->config.capacity_bps * share / 1000) * (1 << 24));
 }
 
 int service_init(struct rill_unit *u)
@@ -55,7 +60,7 @@ void service_put(struct rill_unit *u, struct rte_mbuf *m)
         return;
     }
     if (s->count > s->mask) {
-        unit_drop(m, &u->n.messages_no_mbuf);
+        unit_drop(m, packet ? &u->n.dropped_unit_queue_full : &u->n.messages_no_room);
         return;
     }
     *e = (struct service_entry){
@@ -89,7 +94,6 @@ void service_set_share(struct rill_unit *u, struct rte_mbuf *m)
     const struct rill_frame *f = rill_frame(m);
     struct service *s = &u->service;
     struct rte_mbuf *ack;
-    double bps;
 
     if (f->count > 1000 || f->next_unit != u->config.controller) {
         u->n.messages_malformed++;
@@ -102,8 +106,10 @@ void service_set_share(struct rill_unit *u, struct rte_mbuf *m)
     if (f->clock > s->share_number) {
         s->share_number = f->clock;
         s->share = f->count;
-        bps = (double)u->config.capacity_bps * f->count / 1000;
-        s->ns_per_byte_q24 = f->count ? (uint64_t)(8e9 / bps * (1 << 24)) : 0;
+        /* Without a share the last one's speed stays: what was late on its way here, or could not
+         * be moved yet, is still served, and nothing waits behind it for good. */
+        if (f->count != 0)
+            s->ns_per_byte_q24 = ns_per_byte(u, f->count);
         /* What stood still while there was no share starts now, not in the past. */
         if (s->head_done_ns == UINT64_MAX && s->busy_until_ns < u->now_ns)
             s->busy_until_ns = u->now_ns;

@@ -103,6 +103,7 @@ static void handle_message(struct rill_unit *u, struct rte_mbuf *m)
         break;
     default:
         u->n.messages_unknown++;
+        u->n.dropped_unit_unexpected += rill_frame_has_packet(m);
         break;
     }
     rte_pktmbuf_free(m);

@@ -53,6 +53,7 @@ struct rill_unit_config {
     X(dropped_forgotten)  /* held for a flow that has ended */                                     \
     X(dropped_old_epoch)                                                                           \
     X(dropped_wrong_incarnation)                                                                   \
+    X(dropped_unit_unexpected) /* in a frame that is not for units */                              \
     X(dropped_unit_parse)                                                                          \
     X(packets_forwarded) /* late ones, on to the owner */                                          \
     X(moved_in_seamless) /* first packet of a term after a move, not held */                       \
@@ -77,6 +78,7 @@ struct rill_unit_config {
     X(flows_forgotten)                                                                             \
     X(messages_unknown) /* type or sender that makes no sense here */                              \
     X(messages_no_mbuf) /* not sent: no buffer; the protocol repeats it */                         \
+    X(messages_no_room) /* the queue has no place; the protocol repeats it */                      \
     X(messages_malformed)
 
 struct rill_unit_counters {

@@ -76,6 +76,7 @@ struct flow {
     uint8_t target_count;
     uint8_t pushed_count;
     uint8_t chain_len;
+    uint8_t sync_tries;       /* of this tag */
     struct segment *segments; /* lowest term first */
     uint8_t *state;           /* state_bytes; then as much for the replica */
     uint32_t targets[RILL_TARGETS_MAX];
@@ -191,6 +192,7 @@ void commit_on_request_full(struct rill_unit *u, const struct rill_frame *f);
 /* replicate.c */
 void replicate_after_step(struct rill_unit *u, struct flow *flow);
 void replicate_due(struct rill_unit *u, struct flow *flow);
+void replicate_sync(struct rill_unit *u, const struct flow *flow);
 void replicate_flush(struct rill_unit *u);
 void replicate_on_sync_ack(struct rill_unit *u, const struct rill_frame *f);
 void replicate_on_replica(struct rill_unit *u, struct rte_mbuf *m);

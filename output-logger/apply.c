@@ -125,7 +125,7 @@ static bool fits(const struct entry *e, const struct rill_frame *f)
 {
     if (f->flags & RILL_FLAG_FULL)
         return true;
-    if (f->flags & RILL_FLAG_ELSEWHERE)
+    if ((f->flags & RILL_FLAG_ELSEWHERE) && !RILL_MUTANT(elsewhere))
         return false;
     if (RILL_MUTANT(gap_check) || RILL_MUTANT(first_full))
         return true;
@@ -197,6 +197,20 @@ void apply_on_change(struct rill_ol *ol, struct rte_mbuf *m)
     drain(ol, e);
 }
 
+/* We hold the step that the frame's tag says, or a later one. */
+static void send_sync_ack(struct rill_ol *ol, const struct rill_frame *f)
+{
+    struct rte_mbuf *m = ol_message(ol, RILL_FRAME_SYNC_ACK, f->src, f->flow);
+
+    if (m == NULL)
+        return;
+    rill_frame(m)->term = f->term;
+    rill_frame(m)->step = f->step;
+    rill_frame(m)->clock = f->clock;
+    rill_frame(m)->window = f->window;
+    rill_outbox_put(ol->out, m);
+}
+
 void apply_on_full(struct rill_ol *ol, struct rte_mbuf *m)
 {
     const struct rill_frame *f = rill_frame(m);
@@ -223,6 +237,8 @@ void apply_on_full(struct rill_ol *ol, struct rte_mbuf *m)
             e->want_step = 0;
         reached_term(ol, e, f->granted_term);
     }
+    if (e->step >= f->step)
+        send_sync_ack(ol, f);
     drain(ol, e);
 }
 
@@ -252,19 +268,6 @@ void apply_on_no_full(struct rill_ol *ol, const struct rill_frame *f)
         return;
     e->want_step = 0;
     apply_drop_held(ol, e, &ol->n.dropped_held_lost);
-}
-
-static void send_sync_ack(struct rill_ol *ol, const struct rill_frame *f)
-{
-    struct rte_mbuf *m = ol_message(ol, RILL_FRAME_SYNC_ACK, f->src, f->flow);
-
-    if (m == NULL)
-        return;
-    rill_frame(m)->term = f->term;
-    rill_frame(m)->step = f->step;
-    rill_frame(m)->clock = f->clock;
-    rill_frame(m)->window = f->window;
-    rill_outbox_put(ol->out, m);
 }
 
 /* The unit says where it is: if we are behind, the tail was lost. */

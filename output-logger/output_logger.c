@@ -117,6 +117,7 @@ static void handle_message(struct rill_ol *ol, struct rte_mbuf *m)
         break;
     default:
         ol->n.messages_unknown++;
+        ol->n.dropped_logger_unexpected += rill_frame_has_packet(m);
         break;
     }
     rte_pktmbuf_free(m);

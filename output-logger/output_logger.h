@@ -55,6 +55,7 @@ struct rill_ol_config {
     X(dropped_held_lost) /* the unit no longer knows the flow: its state can't be had */           \
     X(dropped_logger_flows_full)                                                                   \
     X(dropped_forgotten)                                                                           \
+    X(dropped_logger_unexpected) /* in a frame that is not for output loggers */                   \
     X(dropped_wrong_incarnation)                                                                   \
     X(messages_unknown)                                                                            \
     X(messages_no_mbuf)                                                                            \

@@ -8,7 +8,12 @@
 #include "output-logger/output_logger.h"
 #include "tests/core_testing.h"
 
-enum { STATE = 48, VALUE_AT = sizeof(struct rill_alias), FLOW = 100, TERM = 7 };
+enum {
+    STATE = sizeof(struct rill_alias) + 8,
+    VALUE_AT = sizeof(struct rill_alias),
+    FLOW = 100,
+    TERM = 7
+};
 
 #define OL rill_role_id(RILL_ROLE_OUTPUT_LOGGER, 1)
 #define CONTROLLER rill_role_id(RILL_ROLE_CONTROLLER, 1)

@@ -25,7 +25,11 @@
     X(unestablished, "a second handoff before the first is established")                           \
     X(late_apply, "former owner processes late packets instead of forwarding them")                \
     X(port_twice, "the controller grants a pool's endpoint twice")                                 \
-    X(stash_forgets, "held packets are dropped uncounted")
+    X(stash_forgets, "held packets are dropped uncounted")                                         \
+    X(pool_once, "a unit takes a grant of endpoints again when it comes again")                    \
+    X(elsewhere, "a change whose state went ahead is applied without that state")                  \
+    X(lease, "a late word of an ended flow takes an endpoint from its next user")                  \
+    X(share0, "a unit that was given back stands still with what is queued")
 
 #ifdef RILL_MUTANTS
 enum rill_mutant {

@@ -16,7 +16,15 @@ enum { RILL_BODY_MAX = 61440 };
 struct rill_alias {
     struct rill_endpoint local;
     struct rill_endpoint remote; /* family 0: any remote */
+    uint64_t lease;              /* of which `local` was taken, rill_lease_id(); 0: of no pool */
 };
+
+/* The identity of a lease of endpoints: who asked, and the number of the request. Never used again.
+ */
+static inline uint64_t rill_lease_id(uint32_t unit, uint64_t request_number)
+{
+    return ((uint64_t)(unit & 0xffffff) << 40) | (request_number & UINT64_C(0xffffffffff));
+}
 
 /* One entry of LEASE_GRANT. */
 struct rill_lease {

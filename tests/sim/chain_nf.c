@@ -9,7 +9,7 @@
 struct instance {
     struct rill_table *table;
     struct rill_pool *pool;
-    uint64_t state_bytes;
+    uint64_t state_bytes, drops;
 };
 
 static const struct rill_option options[] = {
@@ -20,6 +20,13 @@ static const struct rill_option options[] = {
      .max = 4096,
      .def = "40",
      .doc = "Size of a flow's state."},
+    {.name = "drops",
+     .type = RILL_OPT_U64,
+     .unit = "",
+     .min = 0,
+     .max = 100000,
+     .def = "0",
+     .doc = "Drops packets whose number is a multiple; 0: none."},
     {.name = "ports",
      .type = RILL_OPT_RANGE,
      .unit = "",
@@ -45,6 +52,7 @@ static int init(struct rill_nf *nf, const struct rill_config *config)
 
     rill_config_range(config, "ports", &low, &high);
     self->state_bytes = rill_config_u64(config, "state_bytes");
+    self->drops = rill_config_u64(config, "drops");
     self->table =
         rill_table_create(nf, "chain", RILL_PER_FLOW, RILL_WRITE, (size_t)self->state_bytes);
     self->pool =
@@ -81,7 +89,7 @@ static enum rill_verdict process_packet(struct rill_nf *nf, struct rill_pkt *pkt
         if (rill_flow_alias(pkt, &chain->public, NULL) != 0)
             return RILL_DROP;
     }
-    return RILL_FORWARD;
+    return self->drops != 0 && mark->packet % self->drops == 0 ? RILL_DROP : RILL_FORWARD;
 }
 
 const struct rill_nf_descriptor sim_chain_nf = {

@@ -214,6 +214,8 @@ void sim_check_released(struct sim_check *k, struct rte_mbuf *m, uint64_t now_ns
 
     k->now_ns = now_ns;
     k->released++;
+    if (f->type == RILL_FRAME_PASS)
+        return;
     if (k->trace != NULL)
         fprintf(k->trace, "%12" PRIu64 "  released packet %" PRIu64 " step %" PRIu64 "\n", now_ns,
                 f->ingress_id, f->step);

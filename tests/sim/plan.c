@@ -46,6 +46,104 @@ static void draw_workload(struct sim_plan *plan, struct rill_rng *rng)
     plan->pool_ports = (uint32_t)PICK(rng, 8, 200, 1000);
 }
 
+/* --- troubles: kinds of seeds ------------------------------------------------------------------
+ */
+
+static void few_buffers(struct sim_plan *plan, struct rill_rng *rng)
+{
+    plan->free_mbufs = (uint32_t)PICK(rng, 20, 40, 80, 200);
+}
+
+static void blackouts(struct sim_plan *plan, struct rill_rng *rng)
+{
+    plan->blackout = PICK(rng, 0.005, 0.02, 0.1);
+    plan->blackout_ns = (uint64_t)PICK(rng, 1e6, 2e7, 5e7, 2e8);
+    set(plan, "lease_ms=100"); /* leases run out meanwhile */
+}
+
+static void odd_packets(struct sim_plan *plan, struct rill_rng *rng)
+{
+    plan->fragments = PICK(rng, 0.1, 0.5);
+    plan->malformed = PICK(rng, 0, 0.1);
+}
+
+static void nf_that_drops(struct sim_plan *plan, struct rill_rng *rng)
+{
+    plan->nf_drops = (uint32_t)PICK(rng, 1, 2, 5);
+}
+
+static void replies_to_old_aliases(struct sim_plan *plan, struct rill_rng *rng)
+{
+    plan->old_alias = PICK(rng, 0.2, 0.5);
+    plan->replies = 0.6;
+}
+
+static void small_unit_tables(struct sim_plan *plan, struct rill_rng *rng)
+{
+    plan->unit_flows_max = (uint32_t)PICK(rng, 1, 2, 4, 12);
+    plan->tight = true;
+}
+
+static void small_logger_tables(struct sim_plan *plan, struct rill_rng *rng)
+{
+    plan->output_logger_flows_max = (uint32_t)PICK(rng, 2, 4, 12);
+    plan->tight = true;
+}
+
+static void small_stashes(struct sim_plan *plan, struct rill_rng *rng)
+{
+    set(plan, "stash_packets_per_flow=%g", PICK(rng, 1, 2));
+    set(plan, "stash_packets_per_unit=%g", PICK(rng, 1, 2, 1000));
+    set(plan, "held_packets_per_output_logger=%g", PICK(rng, 1, 2, 1000));
+}
+
+static void odd_pools(struct sim_plan *plan, struct rill_rng *rng)
+{
+    set(plan, "pool_block=%g", PICK(rng, 1, 1024, 4096));
+    plan->pool_ports = (uint32_t)PICK(rng, 1, 3, 8, 1000);
+}
+
+static void units_come_and_go(struct sim_plan *plan, struct rill_rng *rng)
+{
+    set(plan, "units_min=1");
+    set(plan, "idle_unit_ms=%g", PICK(rng, 1, 3, 10));
+    set(plan, "epoch_ms=%g", PICK(rng, 1, 2));
+    set(plan, "unit_capacity_mbps=%g", PICK(rng, 2, 5));
+    set(plan, "unit_queue_packets=16");
+    plan->long_gap = PICK(rng, 0.01, 0.05, 0.1);
+    plan->long_gap_ns = (uint64_t)PICK(rng, 3e6, 2e7, 4e7);
+}
+
+static void heavy_loss(struct sim_plan *plan, struct rill_rng *rng)
+{
+    plan->faults.loss = PICK(rng, 0.3, 0.5);
+}
+
+static void long_reordering(struct sim_plan *plan, struct rill_rng *rng)
+{
+    plan->faults.reorder = PICK(rng, 0.1, 0.5);
+    plan->faults.reorder_ns = 20000000;
+    set(plan, "unit_queue_packets=64");
+    set(plan, "frame_life_ms=80");
+    set(plan, "state_keep_ms=80");
+    set(plan, "pool_quarantine_ms=200");
+    set(plan, "flow_idle_s=%g", PICK(rng, 0.1, 0.2));
+}
+
+/* Half of the seeds have none, the others up to three. */
+static void draw_troubles(struct sim_plan *plan, struct rill_rng *rng)
+{
+    static void (*const troubles[])(struct sim_plan *, struct rill_rng *) = {
+        few_buffers,         blackouts,         odd_packets, nf_that_drops,
+        small_unit_tables,   small_stashes,     odd_pools,   replies_to_old_aliases,
+        small_logger_tables, units_come_and_go, heavy_loss,  long_reordering,
+    };
+    uint32_t n = (uint32_t)PICK(rng, 0, 0, 0, 1, 2, 3);
+
+    while (n-- > 0)
+        troubles[rill_rng_below(rng, RTE_DIM(troubles))](plan, rng);
+}
+
 void sim_plan_draw(struct sim_plan *plan, uint64_t seed)
 {
     struct rill_rng rng;
@@ -79,4 +177,5 @@ void sim_plan_draw(struct sim_plan *plan, uint64_t seed)
     set(plan, "pool_quarantine_ms=%g", PICK(&rng, 60, 150));
     set(plan, "epoch_ms=5");
     set(plan, "idle_unit_ms=%g", PICK(&rng, 20, 1000));
+    draw_troubles(plan, &rng);
 }

@@ -28,6 +28,11 @@ struct run {
     uint64_t packet; /* number of the last one sent */
     uint32_t flow;   /* of the burst */
     uint32_t burst_left;
+    struct rill_endpoint old_public[64][4]; /* by workload flow */
+    uint32_t old_count[64];
+    uint16_t ip_id;
+    struct rte_mbuf *taken[POOL_MBUFS]; /* so that the pool is nearly empty */
+    uint32_t taken_count;
 };
 
 static void on_released(void *arg, struct rte_mbuf *m, uint64_t now_ns)
@@ -62,26 +67,69 @@ static void write_headers(uint8_t *at, const uint8_t src[4], uint16_t sport, con
     udp->dgram_len = rte_cpu_to_be_16(SIM_PACKET_BYTES - 34);
 }
 
+/* Fragments: a first, a middle and a last one, in any order. */
+static void make_fragment(struct run *r, uint8_t *data)
+{
+    struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)(data + 14);
+    static const uint16_t offsets[] = {0x2000, 0x2004, 0x0008};
+    uint32_t kind = rill_rng_below(&r->rng, 3);
+
+    if (kind == 0)
+        r->ip_id++;
+    ip->packet_id = rte_cpu_to_be_16(r->ip_id);
+    ip->fragment_offset = rte_cpu_to_be_16(offsets[kind]);
+    ip->hdr_checksum = 0;
+    ip->hdr_checksum = rte_ipv4_cksum(ip);
+}
+
+static void damage(struct run *r, uint8_t *data)
+{
+    for (uint32_t n = 1 + rill_rng_below(&r->rng, 3); n > 0; n--)
+        data[rill_rng_below(&r->rng, SIM_HEADERS_BYTES)] ^= 1u << rill_rng_below(&r->rng, 8);
+}
+
+/* Where the flow came out last, or now and then where it came out before. */
+static const struct rill_endpoint *reply_to(struct run *r, uint32_t flow)
+{
+    const struct rill_endpoint *now = sim_check_public(r->check, flow);
+    struct rill_endpoint *old = r->old_public[flow];
+    const struct rill_endpoint *pick;
+
+    if (now == NULL)
+        return NULL;
+    if (!rill_endpoint_equal(now, &old[r->old_count[flow] % 4]))
+        old[++r->old_count[flow] % 4] = *now;
+    if (rill_rng_double(&r->rng) >= r->plan.old_alias)
+        return now;
+    pick = &old[rill_rng_below(&r->rng, 4)];
+    return pick->family != 0 ? pick : now;
+}
+
 /* From the inside, or a reply to where the flow last came out. */
 static void send_packet(struct run *r, uint32_t flow, bool probe)
 {
     static const uint8_t server[4] = {192, 0, 2, 1};
     const uint8_t inside[4] = {10, 0, 0, (uint8_t)(flow + 1)};
-    const struct rill_endpoint *public = sim_check_public(r->check, flow);
+    const struct rill_endpoint *public = reply_to(r, flow);
     bool reply = !probe && public != NULL && rill_rng_double(&r->rng) < r->plan.replies;
     struct rte_mbuf *m = rte_pktmbuf_alloc(r->pool);
-    struct sim_mark mark = {.packet = ++r->packet};
+    struct sim_mark mark = {.packet = r->packet + 1};
     uint8_t *data;
     struct rill_frame *f;
 
     if (m == NULL)
-        abort();
+        return; /* nothing came in */
+    r->packet++;
     data = (uint8_t *)rte_pktmbuf_append(m, SIM_PACKET_BYTES);
     if (reply)
         write_headers(data, server, 80, public->addr, public->port);
     else
         write_headers(data, inside, 5000, server, 80);
     memcpy(data + SIM_HEADERS_BYTES, &mark, sizeof(mark));
+    if (!probe && rill_rng_double(&r->rng) < r->plan.fragments)
+        make_fragment(r, data);
+    if (!probe && rill_rng_double(&r->rng) < r->plan.malformed)
+        damage(r, data);
     f = rill_frame(m);
     rill_frame_reset(f);
     f->flags = RILL_FLAG_PACKET;
@@ -89,7 +137,7 @@ static void send_packet(struct run *r, uint32_t flow, bool probe)
     f->wire_bytes = SIM_PACKET_BYTES;
     f->ingress_ns = r->now_ns;
     f->ingress_id = r->packet;
-    sim_check_sent(r->check, r->packet, flow, probe);
+    sim_check_sent(r->check, r->packet, flow, probe && !r->plan.tight);
     rill_cluster_ingress(r->cluster, &m, 1, r->now_ns);
 }
 
@@ -124,8 +172,32 @@ static uint64_t next_gap_ns(struct run *r)
     return rill_rng_below(&r->rng, (uint32_t)(2 * r->plan.gap_ns));
 }
 
+static void take_buffers(struct run *r)
+{
+    while (r->plan.free_mbufs != 0 && rte_mempool_avail_count(r->pool) > r->plan.free_mbufs &&
+           (r->taken[r->taken_count] = rte_pktmbuf_alloc(r->pool)) != NULL)
+        r->taken_count++;
+}
+
+static void give_buffers_back(struct run *r)
+{
+    rte_pktmbuf_free_bulk(r->taken, r->taken_count);
+    r->taken_count = 0;
+}
+
+static void black_out(struct run *r)
+{
+    struct rill_fabric_sim_config dark = r->plan.faults;
+
+    dark.loss = 1;
+    rill_fabric_sim_faults(r->fabric, &dark);
+    run_until(r, r->now_ns + r->plan.blackout_ns);
+    rill_fabric_sim_faults(r->fabric, &r->plan.faults);
+}
+
 static void workload(struct run *r)
 {
+    take_buffers(r);
     for (uint32_t i = 0; i < r->plan.packets && !stopped(r); i++) {
         if (r->burst_left == 0) {
             r->flow = rill_rng_below(&r->rng, r->plan.flows);
@@ -133,10 +205,23 @@ static void workload(struct run *r)
         }
         r->burst_left--;
         run_until(r, r->now_ns + next_gap_ns(r));
+        if (rill_rng_double(&r->rng) < r->plan.blackout)
+            black_out(r);
         if (!stopped(r))
             send_packet(r, r->flow, false);
+        if (i % 8 == 0)
+            sim_check_balance(r->check, r->fabric);
     }
+    give_buffers_back(r);
     sim_check_balance(r->check, r->fabric);
+}
+
+static void probe(struct run *r, uint32_t packets)
+{
+    for (uint32_t i = 0; i < packets && !stopped(r); i++) {
+        send_packet(r, i % r->plan.flows, true);
+        run_until(r, r->now_ns + MS / 2);
+    }
 }
 
 /* Faults stop: whatever comes in now must come out, and nothing may be left in the end. */
@@ -147,15 +232,16 @@ static void converge(struct run *r)
     quiet.loss = quiet.duplicate = quiet.reorder = 0;
     quiet.jitter_ns = 0;
     rill_fabric_sim_faults(r->fabric, &quiet);
-    run_until(r, r->now_ns + 400 * MS); /* queues drain, questions are answered, flows end */
-    for (uint32_t i = 0; i < PROBES && !stopped(r); i++) {
-        send_packet(r, i % r->plan.flows, true);
-        run_until(r, r->now_ns + MS);
-    }
+    /* Flows that lived through the faults must go on: after a rest in which questions are answered,
+     * but shorter than flow_idle. */
+    run_until(r, r->now_ns + 40 * MS);
+    probe(r, r->plan.flows);
+    run_until(r, r->now_ns + 400 * MS); /* these end */
+    probe(r, PROBES);
     run_until(r, r->now_ns + 300 * MS);
     sim_check_all_out(r->check);
     sim_check_balance(r->check, r->fabric);
-    run_until(r, r->now_ns + 1000 * MS);
+    run_until(r, r->now_ns + (r->plan.tight ? 10000 : 1000) * MS);
     sim_check_endpoints(r->check, r->now_ns);
     if (rill_cluster_packets_in_flight(r->cluster) != 0)
         sim_check_fail(r->check, "I4", "packets in flight after everything has ended");
@@ -181,6 +267,9 @@ static int configure(struct run *r, struct rill_error *err)
     snprintf(text, sizeof(text), "state_bytes=%u", r->plan.state_bytes);
     if (rc == 0)
         rc = rill_config_set_pair(r->nf_config, text, err);
+    snprintf(text, sizeof(text), "drops=%u", r->plan.nf_drops);
+    if (rc == 0)
+        rc = rill_config_set_pair(r->nf_config, text, err);
     snprintf(text, sizeof(text), "ports=1000-%u", 999 + r->plan.pool_ports);
     return rc == 0 ? rill_config_set_pair(r->nf_config, text, err) : rc;
 }
@@ -190,6 +279,8 @@ static int set_up(struct run *r, FILE *trace, struct rill_error *err)
     struct rill_cluster_config config = {.nf = &sim_chain_nf,
                                          .units_milli = r->plan.units * 1000,
                                          .flows_max = FLOWS_MAX,
+                                         .unit_flows_max = r->plan.unit_flows_max,
+                                         .output_logger_flows_max = r->plan.output_logger_flows_max,
                                          .pool = r->pool,
                                          .released = on_released,
                                          .arg = r};
@@ -213,6 +304,7 @@ static int set_up(struct run *r, FILE *trace, struct rill_error *err)
 
 static void tear_down(struct run *r)
 {
+    give_buffers_back(r);
     rill_cluster_destroy(r->cluster);
     if (r->fabric != NULL)
         r->fabric->ops->destroy(r->fabric);
@@ -242,10 +334,12 @@ static void count(struct run *r)
 int sim_run(uint64_t seed, FILE *trace, struct sim_result *result)
 {
     static struct rte_mempool *pool;
-    struct run r = {.result = result};
+    static struct run r; /* too large for the stack */
     struct rill_error err = {""};
 
     *result = (struct sim_result){0};
+    memset(&r, 0, sizeof(r));
+    r.result = result;
     if (rill_eal_init(256, &err) == 0 && pool == NULL)
         pool = rill_frame_pool_create("sim", POOL_MBUFS, &err);
     r.pool = pool;

@@ -34,8 +34,17 @@ struct sim_plan {
     uint32_t burst; /* packets of one flow in a row */
     uint32_t state_bytes;
     uint32_t pool_ports;
-    const char *settings[24]; /* NAME=VALUE */
-    char text[24][64];
+    /* troubles that only some seeds have */
+    uint32_t free_mbufs; /* left in the pool; 0: plenty */
+    double blackout;     /* before a packet: nothing gets through for blackout_ns */
+    uint64_t blackout_ns;
+    double fragments, malformed; /* shares of the packets */
+    double old_alias;            /* share of the replies that go to a public endpoint of before */
+    uint32_t nf_drops;           /* the NF drops packets whose number is a multiple; 0: none */
+    uint32_t unit_flows_max, output_logger_flows_max;
+    bool tight; /* bounds so low that packets are dropped although there are no faults */
+    const char *settings[48]; /* NAME=VALUE; later ones win */
+    char text[48][64];
     uint32_t setting_count;
 };
 void sim_plan_draw(struct sim_plan *plan, uint64_t seed);
