@@ -1,0 +1,166 @@
+#include "rm/agent/container_fixture.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+uint64_t fixture_now_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
+}
+
+/* Where containers have to work, RILL_NEEDS_CONTAINERS=1 makes a skip a failure: else a fault of
+ * ours that hits every start would look like a machine without liblxc. */
+static void skip(const char *why)
+{
+    const char *needed = getenv("RILL_NEEDS_CONTAINERS");
+
+    fprintf(stderr, "SKIPPED, NOTHING WAS TESTED: %s\n", why);
+    exit(needed != NULL && strcmp(needed, "1") == 0 ? 1 : FIXTURE_SKIPPED);
+}
+
+static void fail(const char *what)
+{
+    fprintf(stderr, "%s: %s\n", what, strerror(errno));
+    exit(1);
+}
+
+/* The build folder may lie where the container's uid can not go. */
+static void copy_probe(const struct fixture *fixture)
+{
+    char from[4096], to[128];
+    ssize_t length = readlink("/proc/self/exe", from, sizeof(from) - 32);
+    struct stat info;
+    int in, out;
+
+    if (length < 0)
+        fail("/proc/self/exe");
+    from[length] = '\0';
+    strcpy(strrchr(from, '/'), "/container_probe");
+    snprintf(to, sizeof(to), "%s/container_probe", fixture->programs);
+    in = open(from, O_RDONLY | O_CLOEXEC);
+    out = open(to, O_CREAT | O_WRONLY | O_CLOEXEC, 0755);
+    if (in < 0 || out < 0 || fstat(in, &info) != 0)
+        fail(from);
+    for (off_t done = 0; done < info.st_size;)
+        if (sendfile(out, in, &done, (size_t)(info.st_size - done)) <= 0)
+            fail(to);
+    close(in);
+    close(out);
+}
+
+void fixture_open(struct fixture *fixture)
+{
+    struct rill_container *container;
+    struct rill_error err = {.text = ""};
+    int code;
+
+    if (geteuid() != 0)
+        skip("no root");
+    memset(fixture, 0, sizeof(*fixture));
+    snprintf(fixture->cluster, sizeof(fixture->cluster), "t%d", (int)getpid());
+    snprintf(fixture->base, sizeof(fixture->base), "/run/rill-test-%d", (int)getpid());
+    snprintf(fixture->run, sizeof(fixture->run), "%s/run", fixture->base);
+    snprintf(fixture->programs, sizeof(fixture->programs), "%s/programs", fixture->base);
+    snprintf(fixture->shared, sizeof(fixture->shared), "%s/shared", fixture->base);
+    if (mkdir(fixture->base, 0755) != 0)
+        skip("/run is not writable");
+    if (mkdir(fixture->programs, 0755) != 0 || mkdir(fixture->shared, 0700) != 0 ||
+        chown(fixture->shared, FIXTURE_UID, FIXTURE_UID) != 0)
+        fail(fixture->base);
+    copy_probe(fixture);
+    code = rill_containers_open(fixture->cluster, fixture->run, &fixture->containers, &err);
+    if (code == 0)
+        code =
+            fixture_start(fixture, "trial", FIXTURE_ARGV((char *)"ignore"), &container, NULL, &err);
+    if (code != 0) {
+        fixture_close(fixture);
+        skip(err.text);
+    }
+    if (rill_container_destroy(container, &err) != 0)
+        fail(err.text);
+}
+
+void fixture_close(struct fixture *fixture)
+{
+    char probe[128];
+
+    rill_containers_close(fixture->containers);
+    snprintf(probe, sizeof(probe), "%s/container_probe", fixture->programs);
+    unlink(probe);
+    rmdir(fixture->programs);
+    rmdir(fixture->shared);
+    rmdir(fixture->base);
+}
+
+int fixture_start(struct fixture *fixture, const char *name, char *const *argv,
+                  struct rill_container **container, int *output_fd, struct rill_error *err)
+{
+    char full[RILL_CONTAINER_NAME_MAX + 1];
+    struct rill_container_mount mounts[] = {
+        {.host = fixture->programs, .inside = "/opt/rill"},
+        {.host = fixture->shared, .inside = "/run/sockets", .writable = true},
+    };
+    /* A sanitizer's search for leaks wants ptrace, which is not allowed inside. */
+    char *env[] = {(char *)"GREETING=hello world", (char *)"ASAN_OPTIONS=detect_leaks=0", NULL};
+    struct rill_container_spec spec = {
+        .name = full,
+        .argv = argv,
+        .env = env,
+        .mounts = mounts,
+        .mount_count = 2,
+        .cpus = "0",
+        .memory_bytes = 160 << 20,
+        .uid_base = FIXTURE_UID,
+        .output_fd = -1,
+    };
+    int pipe_fds[2] = {-1, -1}, code;
+
+    snprintf(full, sizeof(full), "rill-%s-%s", fixture->cluster, name);
+    if (output_fd != NULL && pipe2(pipe_fds, O_CLOEXEC) != 0)
+        return rill_error_set(err, -errno, "pipe");
+    spec.output_fd = pipe_fds[1];
+    code = rill_container_start(fixture->containers, &spec, container, err);
+    if (pipe_fds[1] >= 0)
+        close(pipe_fds[1]);
+    if (output_fd != NULL)
+        *output_fd = pipe_fds[0];
+    if (code != 0 && pipe_fds[0] >= 0)
+        close(pipe_fds[0]);
+    return code;
+}
+
+size_t fixture_read(int output_fd, char *text, size_t size)
+{
+    size_t used = 0;
+    ssize_t length;
+
+    text[0] = '\0';
+    while (used < size - 1 && (length = read(output_fd, text + used, size - 1 - used)) > 0) {
+        used += (size_t)length;
+        text[used] = '\0';
+        if (used >= 5 && strcmp(text + used - 5, "\nend\n") == 0)
+            break;
+    }
+    close(output_fd);
+    return used;
+}
+
+uint64_t fixture_number(const char *text, const char *name)
+{
+    char wanted[64];
+    const char *found;
+
+    snprintf(wanted, sizeof(wanted), "%s=", name);
+    found = strstr(text, wanted);
+    return found == NULL ? 0 : strtoull(found + strlen(wanted), NULL, 10);
+}

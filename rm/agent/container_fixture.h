@@ -1,0 +1,42 @@
+/* What container_test and container_measure share: a cluster of this process's own, the probe, and
+ * reading what it says.
+ */
+#ifndef RILL_RM_AGENT_CONTAINER_FIXTURE_H
+#define RILL_RM_AGENT_CONTAINER_FIXTURE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "rm/agent/container.h"
+
+enum { FIXTURE_SKIPPED = 77, FIXTURE_UID = 3000000, FIXTURE_TEXT_MAX = 32768 };
+
+struct fixture {
+    char cluster[RILL_CLUSTER_NAME_MAX + 1];
+    char base[64];     /* folder of this process, below /run */
+    char run[80];      /* the module's */
+    char programs[80]; /* with the probe in it; at /opt/rill inside */
+    char shared[80];   /* the container may write there; at /run/sockets inside */
+    struct rill_containers *containers;
+};
+
+/* Ends the process with FIXTURE_SKIPPED and a line why if containers are not possible here; with 1
+ * if they should be. */
+void fixture_open(struct fixture *fixture);
+void fixture_close(struct fixture *fixture);
+
+uint64_t fixture_now_ns(void);
+
+/* Starts `argv` as rill-<cluster>-<name>. With `output_fd` not NULL its output comes out there. */
+int fixture_start(struct fixture *fixture, const char *name, char *const *argv,
+                  struct rill_container **container, int *output_fd, struct rill_error *err);
+
+/* Reads to the line "end" or to the end; terminated; the length. Closes. */
+size_t fixture_read(int output_fd, char *text, size_t size);
+
+/* The number after `name=` in the text; 0 if it is not there. */
+uint64_t fixture_number(const char *text, const char *name);
+
+#define FIXTURE_ARGV(...) ((char *[]){(char *)"/opt/rill/container_probe", __VA_ARGS__, NULL})
+
+#endif

@@ -1,0 +1,101 @@
+/* What a container leaves on the host, and its removal: monitor, cgroups, folder, liblxc's lock.
+ * Mounts are in the container's mount namespace only and end with it.
+ */
+#include "rm/agent/container_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { MONITOR_ENDS_MS = 5000, FOLDERS_OPEN = 16 };
+
+int rill_pidfd_open(pid_t pid)
+{
+    int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+
+    return fd < 0 ? -errno : fd;
+}
+
+int rill_pidfd_signal(int pidfd, int signal_number)
+{
+    return syscall(SYS_pidfd_send_signal, pidfd, signal_number, NULL, 0) == 0 || errno == ESRCH
+               ? 0
+               : -errno;
+}
+
+bool rill_pidfd_wait(int pidfd, int timeout_ms)
+{
+    struct pollfd wait = {.fd = pidfd, .events = POLLIN};
+    int ready;
+
+    do
+        ready = poll(&wait, 1, timeout_ms);
+    while (ready < 0 && errno == EINTR);
+    return ready > 0;
+}
+
+static int remove_one(const char *path, const struct stat *info, int type, struct FTW *ftw)
+{
+    (void)info;
+    (void)ftw;
+    if ((type == FTW_DP ? rmdir(path) : unlink(path)) == 0 || errno == ENOENT)
+        return 0;
+    return -errno;
+}
+
+static int remove_folder(const struct rill_containers *containers, const char *name,
+                         struct rill_error *err)
+{
+    char path[PATH_MAX];
+    struct stat info;
+    int code;
+
+    snprintf(path, sizeof(path), "%s/%s", containers->folder, name);
+    if (lstat(path, &info) != 0 && errno == ENOENT)
+        return 0;
+    /* FTW_MOUNT: whatever may be mounted there is not ours to delete. */
+    code = nftw(path, remove_one, FOLDERS_OPEN, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+    if (code != 0)
+        return rill_error_set(err, code < 0 ? code : -EIO, "cannot remove %s: %s", path,
+                              strerror(code < 0 && code != -1 ? -code : errno));
+    return 0;
+}
+
+/* liblxc keeps a lock file for each container, and the folders above it. */
+static void remove_lock(const struct rill_containers *containers, const char *name)
+{
+    char path[PATH_MAX];
+    size_t root;
+
+    root = (size_t)snprintf(path, sizeof(path), "/run/lxc/lock");
+    snprintf(path + root, sizeof(path) - root, "%s/.%s", containers->folder, name);
+    unlink(path);
+    /* Upwards as long as they are empty; never /run/lxc/lock itself. */
+    for (char *slash = strrchr(path, '/'); slash > path + root; slash = strrchr(path, '/')) {
+        *slash = '\0';
+        if (rmdir(path) != 0 && errno != ENOENT)
+            break;
+    }
+}
+
+int rill_container_remove_remains(const struct rill_containers *containers, const char *name,
+                                  int monitor_pidfd, struct rill_error *err)
+{
+    int code, folder_code;
+
+    if (monitor_pidfd >= 0 && !rill_pidfd_wait(monitor_pidfd, MONITOR_ENDS_MS))
+        rill_pidfd_signal(monitor_pidfd, SIGKILL);
+    if (monitor_pidfd >= 0)
+        rill_pidfd_wait(monitor_pidfd, MONITOR_ENDS_MS);
+    code = rill_cgroup_remove(name, err);
+    folder_code = remove_folder(containers, name, code == 0 ? err : NULL);
+    remove_lock(containers, name);
+    return code != 0 ? code : folder_code;
+}
