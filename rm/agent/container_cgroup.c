@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { DEPTH_MAX = 4, REMOVE_TRIES = 500 /* of a millisecond */ };
+enum { DEPTH_MAX = 4, REMOVE_TRIES = 3000 /* of a millisecond */ };
 
 /* The next mount of cgroup or cgroup2; false at the end. */
 static bool next_hierarchy(FILE *mounts, char *path, size_t size, bool *v1, char *options,

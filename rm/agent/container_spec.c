@@ -151,7 +151,7 @@ static int make_mount_point(int root_fd, const char *host, const char *inside, b
     char parent[PATH_MAX], target[PATH_MAX];
     struct stat info;
     ssize_t length;
-    int fd;
+    int fd, code;
 
     if ((keep_link ? lstat : stat)(host, &info) != 0)
         return -errno;
@@ -159,8 +159,9 @@ static int make_mount_point(int root_fd, const char *host, const char *inside, b
         return make_folders(root_fd, inside);
     snprintf(parent, sizeof(parent), "%s", inside);
     *strrchr(parent, '/') = '\0';
-    if (parent[0] != '\0' && make_folders(root_fd, parent) != 0)
-        return -errno;
+    code = parent[0] == '\0' ? 0 : make_folders(root_fd, parent);
+    if (code != 0)
+        return code;
     if (S_ISLNK(info.st_mode)) {
         length = readlink(host, target, sizeof(target) - 1);
         if (length < 0)
