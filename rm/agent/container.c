@@ -138,8 +138,10 @@ void rill_containers_close(struct rill_containers *containers)
     if (containers == NULL)
         return;
     /* Both fail while something is in them. */
-    if (rmdir(containers->folder) == 0)
+    if (rmdir(containers->folder) == 0) {
+        rill_containers_remove_locks(containers);
         rmdir(containers->run_folder);
+    }
     close(containers->folder_fd);
     free(containers);
 }

@@ -67,6 +67,7 @@ void fixture_open(struct fixture *fixture)
     if (geteuid() != 0)
         skip("no root");
     memset(fixture, 0, sizeof(*fixture));
+    fixture->uid = FIXTURE_UID_BASE + (uint32_t)getpid();
     snprintf(fixture->cluster, sizeof(fixture->cluster), "t%d", (int)getpid());
     snprintf(fixture->base, sizeof(fixture->base), "/run/rill-test-%d", (int)getpid());
     snprintf(fixture->run, sizeof(fixture->run), "%s/run", fixture->base);
@@ -75,7 +76,7 @@ void fixture_open(struct fixture *fixture)
     if (mkdir(fixture->base, 0755) != 0)
         skip("/run is not writable");
     if (mkdir(fixture->programs, 0755) != 0 || mkdir(fixture->shared, 0700) != 0 ||
-        chown(fixture->shared, FIXTURE_UID, FIXTURE_UID) != 0)
+        chown(fixture->shared, fixture->uid, fixture->uid) != 0)
         fail(fixture->base);
     copy_probe(fixture);
     code = rill_containers_open(fixture->cluster, fixture->run, &fixture->containers, &err);
@@ -92,7 +93,7 @@ void fixture_open(struct fixture *fixture)
 
 void fixture_close(struct fixture *fixture)
 {
-    char probe[128];
+    char probe[128], locks[128];
 
     rill_containers_close(fixture->containers);
     snprintf(probe, sizeof(probe), "%s/container_probe", fixture->programs);
@@ -100,6 +101,11 @@ void fixture_close(struct fixture *fixture)
     rmdir(fixture->programs);
     rmdir(fixture->shared);
     rmdir(fixture->base);
+    /* Where liblxc kept its locks: these two have this process's number in their names. */
+    snprintf(locks, sizeof(locks), "/run/lxc/lock%s", fixture->run);
+    rmdir(locks);
+    snprintf(locks, sizeof(locks), "/run/lxc/lock%s", fixture->base);
+    rmdir(locks);
 }
 
 int fixture_start(struct fixture *fixture, const char *name, char *const *argv,
@@ -120,7 +126,7 @@ int fixture_start(struct fixture *fixture, const char *name, char *const *argv,
         .mount_count = 2,
         .cpus = "0",
         .memory_bytes = 160 << 20,
-        .uid_base = FIXTURE_UID,
+        .uid_base = fixture->uid,
         .output_fd = -1,
     };
     int pipe_fds[2] = {-1, -1}, code;

@@ -9,10 +9,11 @@
 
 #include "rm/agent/container.h"
 
-enum { FIXTURE_SKIPPED = 77, FIXTURE_UID = 3000000, FIXTURE_TEXT_MAX = 32768 };
+enum { FIXTURE_SKIPPED = 77, FIXTURE_UID_BASE = 3000000, FIXTURE_TEXT_MAX = 32768 };
 
 struct fixture {
     char cluster[RILL_CLUSTER_NAME_MAX + 1];
+    uint32_t uid;      /* of the containers, on the host; of this process only */
     char base[64];     /* folder of this process, below /run */
     char run[80];      /* the module's */
     char programs[80]; /* with the probe in it; at /opt/rill inside */

@@ -57,6 +57,7 @@ int rill_cgroup_each(const char *prefix, void (*each)(const char *name, void *ar
 /* container_remove.c */
 int rill_container_remove_remains(const struct rill_containers *containers, const char *name,
                                   int monitor_pidfd, struct rill_error *err);
+void rill_containers_remove_locks(const struct rill_containers *containers);
 bool rill_container_name_valid(const struct rill_containers *containers, const char *name);
 bool rill_pidfd_wait(int pidfd, int timeout_ms); /* true: ended */
 int rill_pidfd_open(pid_t pid);

@@ -14,6 +14,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#define LXC_LOCKS "/run/lxc/lock"
+
 enum { MONITOR_ENDS_MS = 5000, FOLDERS_OPEN = 16 };
 
 int rill_pidfd_open(pid_t pid)
@@ -68,21 +70,22 @@ static int remove_folder(const struct rill_containers *containers, const char *n
     return 0;
 }
 
-/* liblxc keeps a lock file for each container, and the folders above it. */
+/* liblxc keeps a lock file for each container, in a folder for each of its paths. */
 static void remove_lock(const struct rill_containers *containers, const char *name)
 {
     char path[PATH_MAX];
-    size_t root;
 
-    root = (size_t)snprintf(path, sizeof(path), "/run/lxc/lock");
-    snprintf(path + root, sizeof(path) - root, "%s/.%s", containers->folder, name);
+    snprintf(path, sizeof(path), LXC_LOCKS "%s/.%s", containers->folder, name);
     unlink(path);
-    /* Upwards as long as they are empty; never /run/lxc/lock itself. */
-    for (char *slash = strrchr(path, '/'); slash > path + root; slash = strrchr(path, '/')) {
-        *slash = '\0';
-        if (rmdir(path) != 0 && errno != ENOENT)
-            break;
-    }
+}
+
+/* Not what is above the cluster's own: another liblxc may be about to make its folder there. */
+void rill_containers_remove_locks(const struct rill_containers *containers)
+{
+    char path[PATH_MAX];
+
+    snprintf(path, sizeof(path), LXC_LOCKS "%s", containers->folder);
+    rmdir(path);
 }
 
 int rill_container_remove_remains(const struct rill_containers *containers, const char *name,
