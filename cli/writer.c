@@ -17,7 +17,7 @@ struct record { /* in a chunk, before the packet's bytes; 8-aligned */
 struct chunk {
     struct chunk *next;
     uint32_t used;
-    uint8_t data[CHUNK_BYTES];
+    _Alignas(8) uint8_t data[CHUNK_BYTES];
 };
 
 struct rill_writer {

@@ -1,6 +1,7 @@
-# How every part of Rill is built: one set of flags, and four one-line functions.
+# How every part of Rill is built: one set of flags, and a few one-line functions.
 #
 #   rill_require(TARGET PKG DEBIAN_PACKAGE)   a library by pkg-config; says what to install if it is missing
+#   rill_optional(TARGET PKG DEBIAN_PACKAGE WHAT)  the same, but WHAT is left out if it is missing
 #   rill_library(NAME SOURCES ... DEPS ...)   a static library of the project
 #   rill_test(NAME SOURCES ... DEPS ...)      a cmocka program, built and registered with ctest
 #   rill_nf(NAME SOURCES ...)                 a network function's shared object, in build/<preset>/nfs
@@ -42,6 +43,16 @@ function(rill_require target pkg debian_package)
   target_include_directories(dep_${target} SYSTEM INTERFACE ${RILL_${target}_INCLUDE_DIRS})
   if(target STREQUAL "dpdk" AND RILL_MARCH)
     target_compile_options(dep_${target} INTERFACE -march=${RILL_MARCH})
+  endif()
+endfunction()
+
+function(rill_optional target pkg debian_package what)
+  pkg_check_modules(RILL_${target} QUIET ${pkg})
+  if(RILL_${target}_FOUND)
+    rill_require(${target} ${pkg} ${debian_package})
+    set(RILL_HAS_${target} ON PARENT_SCOPE)
+  else()
+    message(STATUS "No ${pkg}: ${what} is left out (apt-get install ${debian_package})")
   endif()
 endfunction()
 
