@@ -15,7 +15,7 @@ local LAYOUT = 1
 local BODY_MAX = 61440
 local PROTOCOL_ETHERNET, PROTOCOL_BODY = 0x6558, 0x88b5
 local UDP_BYTES, GENEVE_BYTES, OPTION_HEADER = 8, 8, 4
-local ENDPOINT_BYTES, ALIAS_BYTES, LEASE_BYTES, REPLICA_HEAD_BYTES = 20, 40, 24, 48
+local ENDPOINT_BYTES, ALIAS_BYTES, LEASE_BYTES, REPLICA_HEAD_BYTES = 20, 48, 24, 48
 
 local rill = Proto("rill", "Rill")
 local geneve_version = Field.new("geneve.version")
@@ -77,6 +77,7 @@ field("count", "uint32", "Count", base.DEC)
 field("alias", "string", "Alias")
 endpoint_fields("alias.local", "Local")
 endpoint_fields("alias.remote", "Remote")
+field("alias.lease", "string", "Lease that it was taken from: unit and request")
 field("lease.unit", "string", "Unit")
 field("lease.output_logger", "string", "Output logger")
 field("lease.share", "uint32", "Share in thousandths", base.DEC)
@@ -420,6 +421,9 @@ local function read_alias(c, tree, range)
     local item = tree:add(range(0, ALIAS_BYTES), "Alias")
     local here = read_endpoint(c, item, "alias.local", range(0, ENDPOINT_BYTES))
     local there = read_endpoint(c, item, "alias.remote", range(ENDPOINT_BYTES, ENDPOINT_BYTES))
+    local lease = range(2 * ENDPOINT_BYTES, 8)
+    item:add(f["alias.lease"], lease,
+             lease(5, 3):le_uint() .. "." .. tostring(lease(0, 5):le_uint64()))
     local text = here == "any" and "none" or here .. " from " .. there
     item:add(f["alias"], range(0, ALIAS_BYTES), text)
     item:append_text(": " .. text)

@@ -324,6 +324,9 @@ static void append_alias(struct rte_mbuf *m)
             alias.remote = draw_endpoint("remote", family, remote);
         expect("rill.alias", "%s from %s", local, remote);
     }
+    alias.lease = rill_lease_id(rill_rng_below(&rng, 1 << 24), rill_rng_u64(&rng) >> 24);
+    expect("rill.alias.lease", "%" PRIu64 ".%" PRIu64, alias.lease >> 40,
+           alias.lease & UINT64_C(0xffffffffff));
     append(m, &alias, sizeof(alias));
 }
 
