@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -23,6 +24,12 @@ static int first_cpu(const cpu_set_t *cpus)
         if (CPU_ISSET(cpu, cpus))
             return cpu;
     return 0;
+}
+
+/* EAL makes a folder for each process and leaves it; without shared files it is empty. */
+static void remove_runtime_folder(void)
+{
+    rmdir(rte_eal_get_runtime_dir());
 }
 
 int rill_eal_init(uint32_t memory_mb, struct rill_error *err)
@@ -53,6 +60,7 @@ int rill_eal_init(uint32_t memory_mb, struct rill_error *err)
      * runs where is for the caller to say. */
     if (CPU_COUNT(&cpus) > 0)
         sched_setaffinity(0, sizeof(cpus), &cpus);
+    atexit(remove_runtime_folder);
     done = true;
     return 0;
 }
