@@ -92,7 +92,8 @@ static uint32_t flows_bound(const struct run *r)
 static int start_dpdk(struct run *r, struct rill_error *err)
 {
     uint32_t mbufs = pool_size(&r->capture);
-    uint64_t bytes = (uint64_t)mbufs * 3072 + (uint64_t)flows_bound(r) * 256;
+    /* Without hugepages an mbuf takes a page of its own. */
+    uint64_t bytes = (uint64_t)mbufs * 4352 + (uint64_t)flows_bound(r) * 512;
     uint32_t memory_mb = r->options->memory_mb;
 
     if (memory_mb == 0)
@@ -387,8 +388,11 @@ static int play(struct run *r)
 
     for (;;) {
         bool any = inject(r);
-        bool in = r->next_due_ns == UINT64_MAX || r->stopped;
+        bool in;
 
+        if (r->stopped)
+            r->next_due_ns = UINT64_MAX; /* no more goes in */
+        in = r->next_due_ns == UINT64_MAX;
         any |= turn(r);
         if (end_epochs(r) != 0)
             return -ENOMEM;

@@ -257,7 +257,8 @@ void rill_replay_help(FILE *out)
           out);
     rill_args_help(table, out);
     fputs("\n"
-          "Ctrl-C stops the replay, drains what is under way and reports; again, at once.\n"
+          "Ctrl-C stops the replay, drains what is under way and reports; again, at once\n"
+          "(its outputs are then incomplete).\n"
           "Exit code: 0 done; 1 ran but broke a promise (counts that do not balance, packets that\n"
           "never came out, a packet that came out wrong); 2 bad use or bad input.\n",
           out);

@@ -20,7 +20,8 @@
 struct rill_report_unit {
     uint32_t id; /* number of the unit, without its role's kind */
     uint64_t packets;
-    double utilization_max; /* of its leased capacity, over epochs of 100 ms; 1 is full */
+    double utilization_max; /* load over leased capacity, over epochs of 100 ms: what was sent
+                               there, so above 1 where it had to queue */
 };
 
 struct rill_report_epoch {

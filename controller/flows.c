@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdatomic.h>
 
-#include <rte_errno.h>
 #include <rte_hash_crc.h>
 
 #include "controller/internal.h"
@@ -25,9 +24,8 @@ static struct rte_hash *table(struct rill_controller *c, const char *what, struc
     hash = rte_hash_create(&params);
     if (hash == NULL)
         rill_error_set(err, -ENOMEM,
-                       "no memory for a table of %u flows (%s): lower flows_max or raise "
-                       "--memory-mb",
-                       c->config.flows_max, rte_strerror(rte_errno));
+                       "no memory for a table of %u flows: lower flows_max or raise --memory-mb",
+                       c->config.flows_max);
     return hash;
 }
 
