@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "cli/nf_path.h"
@@ -49,16 +51,28 @@ static int read_settings(struct run *r, struct rill_error *err)
     return rc;
 }
 
+/* The NF that was asked for. A path in a deployment file is relative to that file. */
+static const char *nf_name(const struct run *r, char *buf, size_t bytes)
+{
+    const char *name = r->file != NULL ? rill_config_file_nf(r->file) : r->options->nf;
+    const char *config = r->options->config;
+    const char *slash = r->file != NULL ? strrchr(config, '/') : NULL;
+
+    if (slash == NULL || name[0] == '/' || strchr(name, '/') == NULL)
+        return name;
+    snprintf(buf, bytes, "%.*s/%s", (int)(slash - config), config, name);
+    return buf;
+}
+
 static int load_nf(struct run *r, struct rill_error *err)
 {
     static const struct rill_option no_options[] = {{.name = NULL}};
-    const char *name = r->file != NULL ? rill_config_file_nf(r->file) : r->options->nf;
     const struct rill_option *schema;
-    char search[4096];
+    char search[4096], path[4096];
     int rc;
 
     rill_nf_search_path(search, sizeof(search));
-    rc = rill_nf_load(name, search, &r->image, err);
+    rc = rill_nf_load(nf_name(r, path, sizeof(path)), search, &r->image, err);
     if (rc != 0)
         return rc;
     schema = r->image.descriptor->options;
