@@ -11,7 +11,9 @@
  * them back, so that a dead peer can not block a live one.
  *
  * Threads: inproc: each role may be in a thread of its own (one sender thread and one receiver
- * thread per link); attach and detach only while nobody sends. sim: one thread.
+ * thread per link); attach and detach only while nobody sends. sim, memif: one thread.
+ *
+ * Constructors: inproc and sim below, memif (between processes) in fabric_memif.h.
  */
 #ifndef RILL_LIB_FABRIC_FABRIC_H
 #define RILL_LIB_FABRIC_FABRIC_H
@@ -28,10 +30,13 @@ struct rill_fabric_counters {
     uint64_t delivered; /* frames given out by recv() */
     uint64_t full;      /* freed: no room towards the destination */
     uint64_t no_route;  /* freed: nobody is attached under the destination */
-    uint64_t lost;      /* freed: the network lost it (sim) */
+    uint64_t lost;      /* freed: the network lost it (sim), or it came in unreadable (memif) */
     uint64_t doubled;   /* extra copies made (sim) */
     /* of these, with a packet */
     uint64_t full_packets, no_route_packets, lost_packets, doubled_packets;
+    /* fabrics between processes (memif) */
+    uint64_t handed_over; /* frames that went into links to roles of other processes */
+    uint64_t taken_over;  /* frames that came out of such links, the refused ones (lost) too */
 };
 
 struct rill_fabric {

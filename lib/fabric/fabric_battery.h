@@ -17,6 +17,7 @@ struct rill_fabric_battery {
     bool fifo;           /* a link never reorders */
     bool bounded;        /* a link has room for less than 4 * link_holds: the rest is `full` */
     uint32_t link_holds; /* frames that each link has room for, from 64 to 1,024 */
+    uint32_t roles_max;  /* that it can hold in one process, at least 6; 0: at least 40 */
 };
 
 /* Runs all its tests; returns how many failed. Starts the EAL if it is not. */

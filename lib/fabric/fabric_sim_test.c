@@ -69,10 +69,10 @@ static struct rill_fabric *create_faulty(struct rte_mempool *p, struct rill_erro
 }
 
 static const struct rill_fabric_battery batteries[] = {
-    {"sim: battery", create_plain, true, true, false, 1024},
-    {"sim with jitter: battery", create_jitter, true, true, false, 1024},
-    {"sim with codec: battery", create_codec, true, true, false, 512},
-    {"sim with faults: battery", create_faulty, false, false, false, 256},
+    {"sim: battery", create_plain, true, true, false, 1024, 0},
+    {"sim with jitter: battery", create_jitter, true, true, false, 1024, 0},
+    {"sim with codec: battery", create_codec, true, true, false, 512, 0},
+    {"sim with faults: battery", create_faulty, false, false, false, 256, 0},
 };
 
 /* --- helpers ------------------------------------------------------------------------------------
