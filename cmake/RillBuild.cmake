@@ -2,6 +2,8 @@
 #
 #   rill_require(TARGET PKG DEBIAN_PACKAGE)   a library by pkg-config; says what to install if it is missing
 #   rill_optional(TARGET PKG DEBIAN_PACKAGE WHAT)  the same, but WHAT is left out if it is missing
+#   rill_optional_cmake(TARGET CMAKE_PACKAGE IMPORTED DEBIAN_PACKAGE WHAT)  ... by its CMake configuration
+#   rill_proto(NAME FILE)                     a static library of protobuf-c's code for FILE.proto, here
 #   rill_library(NAME SOURCES ... DEPS ...)   a static library of the project
 #   rill_test(NAME SOURCES ... DEPS ...)      a cmocka program, built and registered with ctest
 #   rill_nf(NAME SOURCES ...)                 a network function's shared object, in build/<preset>/nfs
@@ -54,6 +56,28 @@ function(rill_optional target pkg debian_package what)
   else()
     message(STATUS "No ${pkg}: ${what} is left out (apt-get install ${debian_package})")
   endif()
+endfunction()
+
+function(rill_optional_cmake target package imported debian_package what)
+  find_package(${package} CONFIG QUIET)
+  if(${package}_FOUND)
+    add_library(dep_${target} INTERFACE)
+    target_link_libraries(dep_${target} INTERFACE ${imported})
+    set(RILL_HAS_${target} ON PARENT_SCOPE)
+  else()
+    message(STATUS "No ${package}: ${what} is left out (apt-get install ${debian_package})")
+  endif()
+endfunction()
+
+function(rill_proto name file)
+  set(made ${CMAKE_CURRENT_BINARY_DIR}/${file}.pb-c)
+  add_custom_command(OUTPUT ${made}.c ${made}.h DEPENDS ${file}.proto VERBATIM
+    COMMAND ${RILL_PROTOC} --c_out=${CMAKE_CURRENT_BINARY_DIR} -I${CMAKE_CURRENT_SOURCE_DIR} ${file}.proto)
+  add_library(${name} STATIC ${made}.c ${made}.h)
+  # Generated code: its warnings are not ours.
+  target_compile_options(${name} PRIVATE -w)
+  target_include_directories(${name} SYSTEM PUBLIC ${CMAKE_BINARY_DIR} ${CMAKE_CURRENT_BINARY_DIR})
+  target_link_libraries(${name} PUBLIC dep_protobuf_c)
 endfunction()
 
 function(rill_library name)

@@ -17,7 +17,8 @@ enum rill_role_kind {
     RILL_ROLE_UNIT = 3,
     RILL_ROLE_OUTPUT_LOGGER = 4,
     RILL_ROLE_AGENT = 5,
-    RILL_ROLE_PORT = 6, /* not a role: where released packets leave; number = enum rill_side */
+    RILL_ROLE_PORT = 6,   /* not a role: where released packets leave; number = enum rill_side */
+    RILL_ROLE_CLIENT = 7, /* a person's program: the command line, a replayer */
 };
 
 /* Which side of the NF a packet is on. A packet from the inside leaves to the outside. */

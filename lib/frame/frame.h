@@ -29,8 +29,10 @@ enum rill_frame_type {
     /* with a packet */
     RILL_FRAME_DATA = 1, /* controller to unit: K T C H I, targets; flags: how the flowlet began */
     RILL_FRAME_FORWARDED = 2, /* former owner to owner: a late packet. K T (the owner's) C H I */
-    RILL_FRAME_CHANGE = 3, /* unit to output logger: K, tag, I, state bytes; may have no packet */
-    RILL_FRAME_PASS = 4,   /* controller to output logger: release as it is. I */
+    RILL_FRAME_CHANGE = 3,   /* unit to output logger: K, tag, I, state bytes; may have no packet */
+    RILL_FRAME_PASS = 4,     /* controller to output logger: release as it is. I */
+    RILL_FRAME_INGRESS = 5,  /* client to controller: a packet that is due in. I */
+    RILL_FRAME_RELEASED = 6, /* output logger to client: a packet that left. K I */
     /* handoff, unit to unit */
     RILL_FRAME_MOVE = 8, /* controller to unit: K T, N: term T goes on to N; H: chain below T */
     RILL_FRAME_PULL = 9, /* K T N: the holder of term T passes on to N, the asker; H: as in MOVE */
@@ -97,7 +99,8 @@ struct rill_frame {
     /* line 1 */
     uint8_t type;  /* enum rill_frame_type */
     uint8_t flags; /* enum rill_frame_flags */
-    uint8_t side;  /* enum rill_side: DATA: where it came in; CHANGE, PASS: where it leaves */
+    uint8_t side;  /* enum rill_side: DATA, INGRESS: where it came in; CHANGE, PASS, RELEASED:
+                      where it leaves */
     uint8_t chain_len;
     uint32_t src, dst; /* role ids */
     uint16_t epoch;    /* of the controller whose flow this is, as the sender knows it */

@@ -78,7 +78,8 @@ static const struct type_info types[] = {
     {RILL_FRAME_CHAIN, "123a", '-'},           {RILL_FRAME_POOL_REQUEST, "14de", '-'},
     {RILL_FRAME_POOL_GRANT, "14de", 'b'},      {RILL_FRAME_LEASE_REQUEST, "14e", '-'},
     {RILL_FRAME_LEASE_GRANT, "14e", 'b'},      {RILL_FRAME_SHARE, "147e", '-'},
-    {RILL_FRAME_SHARE_ACK, "147e", '-'},       {RILL_FRAME_SYNC_ACK, "12345", '-'},
+    {RILL_FRAME_SHARE_ACK, "147e", '-'},       {RILL_FRAME_INGRESS, "19", 'p'},
+    {RILL_FRAME_RELEASED, "129", 'p'},
 };
 enum { TYPES = sizeof(types) / sizeof(types[0]) };
 
@@ -534,7 +535,7 @@ static void no_type(struct rill_frame *f)
 
 static void gap_type(struct rill_frame *f)
 {
-    f->type = 5;
+    f->type = 7;
 }
 
 static void type_past_end(struct rill_frame *f)

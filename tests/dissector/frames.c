@@ -60,6 +60,7 @@ static const struct type_info {
 } types[] = {
     {1, "data", "2349ab", 'p'},        {2, "forwarded", "2349a", 'p'},
     {3, "change", "23459c", '?'},      {4, "pass", "9", 'p'},
+    {5, "ingress", "9", 'p'},          {6, "released", "29", 'p'},
     {8, "move", "2367a", 0},           {9, "pull", "2367a", 0},
     {10, "final", "2345678a", 's'},    {11, "replica", "", 'r'},
     {16, "full", "23458", 's'},        {17, "no_full", "2", 0},

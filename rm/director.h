@@ -1,0 +1,86 @@
+/* The director: what the resource manager does besides leasing. It knows the machines and their
+ * containers, keeps warm ones ahead of need, makes deployments out of them (a controller, units,
+ * each with an output logger of its own), puts new units where some died, tells every role whom it
+ * has links to, attaches clients, and passes on what is not for it. Each deployment has a lease
+ * core (rm/rm.h) of its own: a unit runs one NF, so it can be leased only to controllers of its
+ * deployment.
+ *
+ * Sans-IO: messages and the time go in, messages come out through `send`. A *peer* is a connection
+ * (lib/control/link.h); agents and clients have one each, programs in containers are behind their
+ * agent. docs/control.md shows the conversations.
+ *
+ * Not thread-safe. Needs EAL (the lease cores speak frames).
+ */
+#ifndef RILL_RM_DIRECTOR_H
+#define RILL_RM_DIRECTOR_H
+
+#include "lib/base/error.h"
+#include "lib/control/control.h"
+
+struct rte_mempool;
+struct rill_director;
+
+enum {
+    RILL_DIRECTOR_MACHINES_MAX = 64,
+    RILL_DIRECTOR_ROLES_MAX = 4096,
+    RILL_DIRECTOR_DEPLOYMENTS_MAX = 64,
+    /* A controller has a link to each unit, each output logger and a client, and two ports if it is
+     * live; Debian's DPDK has 32 in a process. */
+    RILL_DIRECTOR_UNITS_MAX = 14,
+    RILL_DIRECTOR_FAILURES_MAX = 32, /* remembered for status */
+};
+
+struct rill_director_config {
+    uint32_t id; /* the RM's role id */
+    const char *cluster;
+    uint32_t warm;             /* runtimes kept warm beyond need; as many output loggers; and one
+                                * controller if it is not 0 */
+    uint32_t first_number;     /* role ids are numbered from here, upwards, and never used again */
+    uint64_t start_timeout_ns; /* container started to Join, and Activate to Activated */
+    uint64_t links_timeout_ns; /* Peers to Done */
+    uint32_t deaths_max; /* roles of a deployment that die within deaths_window_ns: it failed */
+    uint64_t deaths_window_ns;
+    const char *links_root;      /* folder of the links' folders, as containers see it, ... */
+    const char *links_root_host; /* ... and as the machine sees it */
+    uint64_t seed;               /* hard to guess: names of links' folders are drawn from it */
+    struct rte_mempool *pool;    /* of frames */
+    void (*send)(void *arg, uint32_t peer, const Control__Message *message);
+    /* Makes the folder `name` in links_root_host for a new deployment, and removes it after. Its
+     * name can't be guessed; that is what keeps other deployments out. */
+    int (*make_folder)(void *arg, const char *name, struct rill_error *err);
+    void (*remove_folder)(void *arg, const char *name);
+    void *arg;
+};
+
+struct rill_director *rill_director_create(const struct rill_director_config *config,
+                                           uint64_t now_ns, struct rill_error *err);
+void rill_director_destroy(struct rill_director *d); /* NULL is fine */
+
+void rill_director_down(struct rill_director *d, uint32_t peer, uint64_t now_ns);
+void rill_director_message(struct rill_director *d, uint32_t peer, const Control__Message *message,
+                           uint64_t now_ns);
+void rill_director_tick(struct rill_director *d, uint64_t now_ns);
+uint64_t rill_director_next_ns(const struct rill_director *d);
+
+/* True once a Shutdown was answered: the process may end. */
+bool rill_director_over(const struct rill_director *d);
+
+#define RILL_DIRECTOR_COUNTERS(X)                                                                  \
+    X(messages)                                                                                    \
+    X(messages_passed_on)                                                                          \
+    X(messages_unexpected) /* from whom or when it makes no sense */                               \
+    X(messages_no_route)   /* for a role that is not there */                                      \
+    X(containers_started)                                                                          \
+    X(containers_failed)                                                                           \
+    X(deaths) /* of roles that were wanted */                                                      \
+    X(activations)                                                                                 \
+    X(timeouts)
+
+struct rill_director_counters {
+#define X(name) uint64_t name;
+    RILL_DIRECTOR_COUNTERS(X)
+#undef X
+};
+const struct rill_director_counters *rill_director_counters(const struct rill_director *d);
+
+#endif
