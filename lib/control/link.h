@@ -1,12 +1,18 @@
 /* Control messages over nng, turned by a libuv loop: one listener that many dial.
  *
- * nng's pair1 in its polyamorous mode: one socket, many connections, each message from and to one
- * of them. A connection that breaks is dialled again by itself. Sending never waits: a peer that
- * does not read costs its own messages (dropped, counted), never time; who needs an answer asks
- * again.
+ * One listener, many connections, each message from and to one of them. nng's streams, so that a
+ * url says how (ipc, tcp, later TLS), each message behind its length in 4 bytes, most significant
+ * first. Not one of nng's patterns: only pair1's polyamorous mode would fit, and that drops
+ * messages without a word when a peer has more than two waiting (nng 1.5.2, pair1_poly.c:
+ * send_queue), and is deprecated.
+ *
+ * Messages of a connection arrive in order, each once, or the connection ends. A dialler's
+ * connection that broke is dialled again by itself. Sending never waits: a peer that does not read
+ * costs its own messages (dropped and counted beyond 64 MB of them), never time.
  *
  * What can't be read (another version, no protobuf, beyond a limit) is counted by reason and goes
- * nowhere; a request number in it can't be trusted, so it isn't answered either.
+ * nowhere; a request number in it can't be trusted, so it isn't answered either. After a length
+ * that is too long the connection is closed.
  *
  * Thread: the loop's. nng has threads of its own, which touch nothing of the caller's. A process
  * that has a link must not fork (rm/agent/keeper.h).
@@ -52,7 +58,9 @@ void rill_link_close(struct rill_link *link);
 
 /* Packs and sends. The message stays the caller's. False: not sent (and counted). */
 bool rill_link_send(struct rill_link *link, uint32_t peer, const Control__Message *message);
-/* Gives nng's threads up to timeout_ms to hand what was sent to the kernel: before an exit. */
+/* Before an end: waits until all peers have said that they took all that was sent to them, at most
+ * timeout_ms. (What is on its way when a connection is closed, nng's receiving end throws away.)
+ * Messages that come in meanwhile are lost: only rill_link_close() may follow. */
 void rill_link_flush(struct rill_link *link, unsigned timeout_ms);
 
 const struct rill_link_counters *rill_link_counters(const struct rill_link *link);
