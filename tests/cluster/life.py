@@ -1,0 +1,160 @@
+#!/usr/bin/env python3
+"""A cluster's life: up, status, deploy, replay, undeploy, down; and what is refused, in one line."""
+import json
+import os
+import signal
+import subprocess
+
+import common
+import world
+from world import Cluster, kill, refused, rill, until
+
+
+def up_and_down():
+    with Cluster() as c:
+        status = c.status()
+        assert len(status["machines"]) == 1 and status["machines"][0]["connected"], status
+        assert status["settled"]
+        warm = {r["role"].rsplit("-", 1)[0] for r in status["roles"] if r["state"] == "warm"}
+        assert warm == {"unit", "output-logger", "controller"}, status["roles"]
+        c.refused("up", says="up already")
+        c.refused("deploy", "no-such-nf", says="no-such-nf")
+        c.refused("undeploy", "web", says="web")
+        c.refused("replay", common.BUNDLED, says="deploy")
+        text, _ = c.rill("status")
+        assert c.name in text and "warm" in text, text
+    c.refused("status", says="not up")
+    c.refused("down", says="not up")
+    c.refused("deploy", "nat", says="not up")
+
+
+def replays_after_each_other():
+    """Counts of a run are of that run, though the roles go on."""
+    with Cluster() as c:
+        c.rill("deploy", "nat", "--units", 4, "--set", "flowlet_bytes=1500")
+        status = c.status()
+        assert status["deployments"][0]["state"] == "running", status
+        assert status["deployments"][0]["weaker_promise"] is True, status
+        assert len(c.roles("unit")) == 4 and len(c.roles("output-logger")) == 4
+        for speed in ("0.1x", "0.2x"):
+            out = os.path.join(c.folder, "out.pcapng")
+            report = c.replay(common.BUNDLED, "--speed", speed, "--out", out)
+            common.check_books(report)
+            assert report["packets_in"] == 65241, report["packets_in"]
+            assert report["flowlets_moved"] > 200, report["flowlets_moved"]
+            lost = sum(report["packets_dropped"].values())
+            assert report["packets_released"] == 65241 - lost
+            common.script("check_output.py", common.BUNDLED, out, "--nf", "nat", "--allow-reordered",
+                          report["packets_reordered"])
+            print("  %s: %d released, %d moves, %d seamless, %d reordered" % (
+                speed, report["packets_released"], report["flowlets_moved"], report["flowlets_seamless"],
+                report["packets_reordered"]))
+        c.refused("deploy", "nat", says="there already")
+        c.rill("undeploy", "nat")
+        assert c.status()["deployments"] == []
+        assert not c.roles("unit")
+
+
+def two_deployments():
+    """At the same time, each with its own NF, links and numbers."""
+    with Cluster() as c:
+        c.rill("deploy", "nat", "--units", 1)
+        c.rill("deploy", "lb", "--units", 2, "--name", "balancer")
+        c.refused("replay", common.BUNDLED, says="--deployment")
+        players = []
+        for name in ("nat", "balancer"):
+            path = os.path.join(c.folder, name + ".json")
+            players.append((path, subprocess.Popen(
+                [common.rill(), "replay", common.BUNDLED, "--cluster", c.name, "--deployment", name, "--speed",
+                 "0.05x", "--quiet", "--json", path])))
+        for path, player in players:
+            assert player.wait(timeout=120) == 0
+            with open(path) as f:
+                common.check_books(json.load(f))
+        c.refused("deploy", "lb", "--units", 99, says="units")
+        c.rill("undeploy", "balancer")
+        common.check_books(c.replay(common.BUNDLED, "--speed", "0.1x"))
+
+
+def a_replay_that_is_killed():
+    """The next one finds everything as it should be."""
+    with Cluster() as c:
+        c.rill("deploy", "nat", "--units", 2)
+        player = subprocess.Popen([common.rill(), "replay", common.BUNDLED, "--cluster", c.name, "--speed", "0.01x",
+                                   "--quiet"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        until("a replay is attached", lambda: c.status()["deployments"][0]["client"] != 0)
+        c.refused("replay", common.BUNDLED, says="client")
+        player.send_signal(signal.SIGKILL)
+        player.wait()
+        until("it is gone", lambda: c.status()["deployments"][0]["client"] == 0)
+        report = c.replay(common.BUNDLED, "--speed", "0.1x")
+        common.check_books(report)
+
+
+def an_interrupted_replay():
+    """Ctrl-C: a report of what was done, nothing in flight."""
+    with Cluster() as c:
+        c.rill("deploy", "nat", "--units", 2)
+        path = os.path.join(c.folder, "report.json")
+        player = subprocess.Popen([common.rill(), "replay", common.BUNDLED, "--cluster", c.name, "--speed", "0.01x",
+                                   "--quiet", "--json", path], stdout=subprocess.DEVNULL)
+        until("a replay is attached", lambda: c.status()["deployments"][0]["client"] != 0)
+        player.send_signal(signal.SIGINT)
+        assert player.wait(timeout=60) == 0
+        with open(path) as f:
+            report = json.load(f)
+        assert report["packets_in"] < 65241
+        common.check_books(report)
+
+
+def an_agent_that_dies():
+    """Containers outlive it, and the next one adopts them."""
+    with Cluster() as c:
+        c.rill("deploy", "nat", "--units", 2)
+        before = sorted(r["role"] for r in c.status()["roles"])
+        pid = c.pid("agent")
+        words = [w for p, w in world.processes(c.name) if p == pid][0]
+        kill(pid)
+        until("the RM notices", lambda: not c.status()["machines"][0]["connected"])
+        agent = subprocess.Popen([w for w in words if w], stdin=subprocess.DEVNULL,
+                                 stdout=open(os.path.join(c.base, "logs", "agent2.log"), "w"),
+                                 stderr=subprocess.STDOUT)
+        try:
+            until("the agent is back", lambda: c.status()["machines"][0]["connected"])
+            until("the cluster is settled", lambda: c.status()["settled"])
+            assert sorted(r["role"] for r in c.status()["roles"]) == before
+            common.check_books(c.replay(common.BUNDLED, "--speed", "0.1x"))
+            c.rill("down")
+            agent.wait(timeout=30)
+        finally:
+            if agent.poll() is None:
+                agent.kill()
+                agent.wait()
+
+
+def everything_dies():
+    """kill -9 of RM and agent: `down` cleans up all the same."""
+    c = Cluster()
+    with c:
+        c.rill("deploy", "nat", "--units", 2)
+        kill(c.pid("rm"))
+        kill(c.pid("agent"))
+        assert c.left_behind()
+        c.rill("down")
+        assert not c.left_behind(), c.left_behind()
+        c.refused("down", says="not up")
+
+
+def bad_cluster_files():
+    with Cluster() as c:
+        path = os.path.join(c.folder, "cluster.yaml")
+        for text, says in (("cluster:\n  warm: 99\n", "warm"), ("cluster:\n  wram: 1\n", "wram"),
+                           ("cluster:\n  name: A-B\n", "name"), ("nonsense", "cluster.yaml")):
+            with open(path, "w") as f:
+                f.write(text)
+            refused("up", path, says=says)
+
+
+if __name__ == "__main__":
+    world.main([up_and_down, replays_after_each_other, two_deployments, a_replay_that_is_killed,
+                an_interrupted_replay, an_agent_that_dies, everything_dies, bad_cluster_files])

@@ -1,0 +1,160 @@
+#!/usr/bin/env python3
+"""Live packets: Rill between two network namespaces, a client in one and a server in the other.
+
+    client 10.1.0.2                                             server 203.0.113.2
+    [namespace a] va0 ---- va1 [namespace r: Rill, NAT] vb1 ---- vb0 [namespace b]
+                                inside          outside  public address 198.51.100.1
+
+Rill is transparent at Ethernet, so both ends know the other's address by a static neighbour. Downloads by
+curl must have the hash of what the server has, and iperf3 must run, while flowlets are so small that flows
+move all the time."""
+import hashlib
+import json
+import os
+import subprocess
+import tempfile
+
+import common
+import world
+from world import Cluster, until
+
+PUBLIC, SERVER, CLIENT = "198.51.100.1", "203.0.113.2", "10.1.0.2"
+
+
+def sh(*words, **more):
+    done = subprocess.run(list(map(str, words)), capture_output=True, timeout=120, **more)
+    assert done.returncode == 0, (words, done.stdout, done.stderr)
+    return done.stdout.decode()
+
+
+class Net:
+    """Three namespaces and two veth pairs, gone afterwards."""
+
+    def __init__(self):
+        self.prefix = "rill%d" % os.getpid()
+        self.names = {k: self.prefix + k for k in "abr"}
+
+    def __enter__(self):
+        for name in self.names.values():
+            sh("ip", "netns", "add", name)
+        for end in "ab":
+            sh("ip", "-n", self.names["r"], "link", "add", "v%s1" % end, "type", "veth", "peer", "name", "v%s0" % end,
+               "netns", self.names[end])
+        for end, interface in (("r", "va1"), ("r", "vb1"), ("a", "va0"), ("b", "vb0")):
+            self.inside(end, "sysctl", "-qw", "net.ipv6.conf.%s.disable_ipv6=1" % interface)
+            self.inside(end, "ethtool", "-K", interface, "tx", "off", "tso", "off", "gso", "off", "gro", "off")
+            sh("ip", "-n", self.names[end], "link", "set", interface, "up")
+        self.address("a", "va0", CLIENT + "/24", "default", "10.1.0.1", "b", "vb0")
+        self.address("b", "vb0", SERVER + "/24", PUBLIC + "/32", None, "a", "va0")
+        return self
+
+    def address(self, end, interface, address, route, gateway, other_end, other_interface):
+        ip = ["ip", "-n", self.names[end]]
+        mac = sh("ip", "-n", self.names[other_end], "-j", "link", "show", other_interface)
+        mac = json.loads(mac)[0]["address"]
+        sh(*ip, "addr", "add", address, "dev", interface)
+        sh(*ip, "neigh", "add", gateway or PUBLIC, "lladdr", mac, "dev", interface, "nud", "permanent")
+        sh(*ip, "route", "add", route, *(["via", gateway] if gateway else []), "dev", interface)
+
+    def __exit__(self, *_):
+        for name in self.names.values():
+            subprocess.run(["ip", "netns", "del", name], capture_output=True)
+
+    def words(self, end, *words):
+        """Only the network namespace is entered: `ip netns exec` would hide the cgroups."""
+        return ["nsenter", "--net=/run/netns/" + self.names[end], *map(str, words)]
+
+    def inside(self, end, *words, **more):
+        return sh(*self.words(end, *words), **more)
+
+    def start(self, end, *words, **more):
+        return subprocess.Popen(self.words(end, *words), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **more)
+
+
+class LiveCluster(Cluster):
+    def __init__(self, net, **config):
+        super().__init__(**config)
+        self.net = net
+
+    def up(self):
+        """In Rill's namespace: there the interfaces are."""
+        sets = [word for name, value in self.config.items() for word in ("--set", "%s=%s" % (name, value))]
+        return self.net.inside("r", common.rill(), "up", "--cluster", self.name, *sets)
+
+    def counters(self):
+        return json.loads(self.rill("status", "--json", "--counters")[0])["counters"]
+
+
+def stop(process):
+    process.kill()
+    process.wait()
+
+
+def served_file(folder, megabytes):
+    path = os.path.join(folder, "file")
+    data = os.urandom(megabytes << 20)
+    with open(path, "wb") as f:
+        f.write(data)
+    return hashlib.sha256(data).hexdigest()
+
+
+def listens(net, port):
+    return any(":%d " % port in line for line in net.inside("b", "ss", "-Htln").splitlines())
+
+
+def download(net, folder, number):
+    out = os.path.join(folder, "got%d" % number)
+    net.inside("a", "curl", "-sS", "--max-time", "90", "-o", out, "http://%s:8080/file" % SERVER)
+    with open(out, "rb") as f:
+        return hashlib.sha256(f.read()).hexdigest()
+
+
+def deploy(c, *more):
+    config = os.path.join(c.folder, "nat.yaml")
+    with open(config, "w") as f:
+        f.write("nf: nat\nsettings:\n  flowlet_bytes: 6000\n  placement: spread\n  units_min: 4\n"
+                "config:\n  public_addresses: [%s]\n" % PUBLIC)
+    c.rill("deploy", "nat", "--config", config, "--units", 4, "--inside-interface", "va1",
+           "--outside-interface", "vb1", *more)
+
+
+def iperf(net, *more):
+    done = json.loads(net.inside("a", "iperf3", "-c", SERVER, "-t", 3, "-J", *more))
+    return done["end"]["sum_received"]["bits_per_second"] / 1e6 if "-u" not in more else done["end"]["sum"]
+
+
+def between_two_namespaces():
+    with Net() as net, LiveCluster(net) as c, tempfile.TemporaryDirectory() as folder:
+        deploy(c)
+        wanted = served_file(folder, 20)
+        web = net.start("b", "python3", "-m", "http.server", "8080", "--directory", folder)
+        tcp = net.start("b", "iperf3", "-s")
+        try:
+            until("the servers listen", lambda: listens(net, 8080) and listens(net, 5201))
+            for number in range(3):
+                assert download(net, folder, number) == wanted
+            print("  iperf3 up %.0f Mbps, down %.0f Mbps" % (iperf(net), iperf(net, "-R")))
+            udp = iperf(net, "-u", "-b", "20M")
+            print("  iperf3 udp 20 Mbps: lost %.2f %%" % udp["lost_percent"])
+            assert udp["lost_percent"] < 5, udp
+        finally:
+            stop(web)
+            stop(tcp)
+        n = c.counters()
+        moved = n["controller.flowlets_moved"]
+        print("  %d packets, %d flowlets moved, %d of them seamless" % (
+            n["controller.packets_in"], moved, n["unit.moved_in_seamless"]))
+        assert moved > 1000, moved
+        assert n["unit.packets_processed"] > 10000
+
+
+def interfaces_that_are_not_there():
+    with Net() as net, LiveCluster(net) as c:
+        c.refused("deploy", "nat", "--inside-interface", "va1", "--outside-interface", "nowhere", says="nowhere")
+        c.refused("deploy", "nat", "--inside-interface", "va1", says="outside-interface")
+        deploy(c)
+        c.refused("replay", common.BUNDLED, says="interface")
+
+
+if __name__ == "__main__":
+    world.main([between_two_namespaces, interfaces_that_are_not_there])
