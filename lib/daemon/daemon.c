@@ -14,6 +14,13 @@ static const char *program_name; /* what lines begin with */
 
 /* --- lines on stderr -------------------------------------------------------------------------- */
 
+void rill_daemon_clean(char *text)
+{
+    for (; *text != '\0'; text++)
+        if ((unsigned char)*text < 0x20 || *text == 0x7f)
+            *text = '?';
+}
+
 /* One write, so that lines of several processes into one file do not mix. */
 static void say(const char *format, va_list args)
 {
@@ -26,9 +33,8 @@ static void say(const char *format, va_list args)
 
     if (bytes > LINE_MAX_BYTES)
         bytes = LINE_MAX_BYTES;
-    for (size_t i = 0; i < bytes; i++)
-        if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
-            line[i] = '?';
+    line[bytes] = '\0';
+    rill_daemon_clean(line);
     line[bytes++] = '\n';
     written = write(STDERR_FILENO, line, bytes);
     (void)written; /* where else could that be said? */
