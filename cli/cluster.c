@@ -1,25 +1,16 @@
 #include "cli/cluster_internal.h"
 
 #include <errno.h>
-#include <math.h>
+
+#include "controller/controller_settings.h"
+#include "nf-runtime/unit_settings.h"
+#include "output-logger/ol_settings.h"
 
 enum { BURST = 32, WHOLE_UNIT = 1000 };
 
-#define NS_PER_US UINT64_C(1000)
 #define NS_PER_MS UINT64_C(1000000)
 
-static uint64_t setting_ns(const struct rill_cluster *k, const char *name, uint64_t unit_ns)
-{
-    return rill_config_u64(k->config.settings, name) * unit_ns;
-}
-
-static uint64_t keep_ns(const struct rill_cluster *k)
-{
-    uint64_t keep = setting_ns(k, "state_keep_ms", NS_PER_MS);
-
-    return RTE_MAX(keep, setting_ns(k, "frame_life_ms", NS_PER_MS));
-}
-
+/* The caller's bounds on tables, besides the setting's. */
 static uint32_t flows_max(const struct rill_cluster *k)
 {
     uint64_t setting = rill_config_u64(k->config.settings, "flows_max");
@@ -27,31 +18,15 @@ static uint32_t flows_max(const struct rill_cluster *k)
     return (uint32_t)RTE_MIN(setting, (uint64_t)k->config.flows_max);
 }
 
-static uint64_t capacity_bps(const struct rill_cluster *k)
-{
-    return (uint64_t)llround(rill_config_double(k->config.settings, "unit_capacity_mbps") * 1e6);
-}
-
 static int create_unit(struct rill_cluster *k, struct node *node, struct rill_error *err)
 {
-    const struct rill_config *s = k->config.settings;
-    struct rill_unit_config config = {
-        .id = node->unit_id,
-        .output_logger = node->ol_id,
-        .controller = k->controller_id,
-        .pool = k->config.pool,
-        .capacity_bps = capacity_bps(k),
-        .flowlet_timeout_ns = setting_ns(k, "flowlet_timeout_us", NS_PER_US),
-        .pull_timeout_ns = setting_ns(k, "pull_timeout_us", NS_PER_US),
-        .retry_ns = setting_ns(k, "retry_us", NS_PER_US),
-        .keep_ns = keep_ns(k),
-        .queue_packets = (uint32_t)rill_config_u64(s, "unit_queue_packets"),
-        .stash_packets_per_flow = (uint32_t)rill_config_u64(s, "stash_packets_per_flow"),
-        .stash_packets_per_unit = (uint32_t)rill_config_u64(s, "stash_packets_per_unit"),
-        .flows_max = k->config.unit_flows_max ? k->config.unit_flows_max : flows_max(k),
-        .pool_block = (uint32_t)rill_config_u64(s, "pool_block"),
-        .proactive = rill_config_enum(s, "state") == RILL_STATE_PROACTIVE};
+    struct rill_unit_config config = rill_unit_settings(k->config.settings);
 
+    config.id = node->unit_id;
+    config.output_logger = node->ol_id;
+    config.controller = k->controller_id;
+    config.pool = k->config.pool;
+    config.flows_max = k->config.unit_flows_max ? k->config.unit_flows_max : flows_max(k);
     node->nf = rill_nf_create(k->config.nf, k->config.nf_config, err);
     if (node->nf == NULL)
         return -EINVAL;
@@ -62,18 +37,14 @@ static int create_unit(struct rill_cluster *k, struct node *node, struct rill_er
 
 static int create_output_logger(struct rill_cluster *k, struct node *node, struct rill_error *err)
 {
-    struct rill_ol_config config = {
-        .id = node->ol_id,
-        .controller = k->controller_id,
-        .state_bytes = rill_nf_state_bytes(node->nf),
-        .pool = k->config.pool,
-        .retry_ns = setting_ns(k, "retry_us", NS_PER_US),
-        .keep_ns = keep_ns(k),
-        .flows_max =
-            k->config.output_logger_flows_max ? k->config.output_logger_flows_max : flows_max(k),
-        .held_packets =
-            (uint32_t)rill_config_u64(k->config.settings, "held_packets_per_output_logger")};
+    struct rill_ol_config config = rill_ol_settings(k->config.settings);
 
+    config.id = node->ol_id;
+    config.controller = k->controller_id;
+    config.state_bytes = rill_nf_state_bytes(node->nf);
+    config.pool = k->config.pool;
+    config.flows_max =
+        k->config.output_logger_flows_max ? k->config.output_logger_flows_max : flows_max(k);
     node->ol = rill_ol_create(&config, err);
     return node->ol == NULL ? -ENOMEM : 0;
 }
@@ -90,98 +61,57 @@ static int add_node(struct rill_cluster *k, uint32_t share, struct rill_error *e
     if (rc == 0)
         rc = create_output_logger(k, node, err);
     if (rc == 0)
-        rc = rill_rm_add_unit(k->rm, node->unit_id, node->ol_id, capacity_bps(k), share, err);
+        rc = rill_rm_add_unit(k->rm, node->unit_id, node->ol_id,
+                              rill_setting_capacity_bps(k->config.settings), share, err);
     return rc;
 }
 
-static bool unhandled_passes(const struct rill_cluster *k)
+static struct rill_controller_nf controller_nf(const struct rill_nf *nf)
 {
-    switch (rill_config_enum(k->config.settings, "unhandled")) {
-    case RILL_UNHANDLED_PASS:
-        return true;
-    case RILL_UNHANDLED_DROP:
-        return false;
-    default:
-        return k->config.nf->unhandled_passes;
-    }
-}
+    const struct rill_nf_descriptor *d = rill_nf_descriptor(nf);
+    struct rill_controller_nf facts = {.flow_scope = d->flow_scope,
+                                       .handles = d->handles,
+                                       .flags = d->flags,
+                                       .unhandled_passes = d->unhandled_passes,
+                                       .pool_count = rill_nf_pool_count(nf)};
 
-static enum rill_key_kind key_kind(enum rill_flow_scope scope)
-{
-    switch (scope) {
-    case RILL_FLOW_INSIDE_ENDPOINT:
-        return RILL_KEY_INSIDE_ENDPOINT;
-    case RILL_FLOW_INSIDE_HOST:
-        return RILL_KEY_INSIDE_HOST;
-    case RILL_FLOW_OUTSIDE_HOST:
-        return RILL_KEY_OUTSIDE_HOST;
-    default:
-        return RILL_KEY_CONNECTION;
-    }
-}
-
-static void add_pools(const struct rill_nf *nf, struct rill_controller_config *config)
-{
-    config->pool_count = rill_nf_pool_count(nf);
-    for (unsigned i = 0; i < config->pool_count; i++) {
+    for (unsigned i = 0; i < facts.pool_count; i++) {
         struct rill_pool_spec spec;
 
         rill_nf_pool_spec(nf, i, &spec);
-        config->pools[i] = (struct rill_controller_pool){.proto = spec.proto,
-                                                         .family = spec.family,
-                                                         .port_low = spec.port_low,
-                                                         .port_high = spec.port_high,
-                                                         .addresses = spec.addresses,
-                                                         .addr = spec.addr};
+        facts.pools[i] = (struct rill_controller_pool){.proto = spec.proto,
+                                                       .family = spec.family,
+                                                       .port_low = spec.port_low,
+                                                       .port_high = spec.port_high,
+                                                       .addresses = spec.addresses,
+                                                       .addr = spec.addr};
     }
+    return facts;
 }
 
 static int create_controller(struct rill_cluster *k, struct rill_error *err)
 {
-    const struct rill_config *s = k->config.settings;
-    const struct rill_nf_descriptor *nf = k->config.nf;
-    struct rill_controller_config config = {
-        .id = k->controller_id,
-        .rm = k->rm_id,
-        .epoch = 1,
-        .pool = k->config.pool,
-        .flow_kind = key_kind(nf->flow_scope),
-        .handles = nf->handles,
-        .inside_opens = (nf->flags & RILL_NF_INSIDE_OPENS) != 0,
-        .pass_unhandled = unhandled_passes(k),
-        .mode = rill_config_enum(s, "mode"),
-        .placement = rill_config_enum(s, "placement"),
-        .replica_choice = rill_config_enum(s, "replica_choice"),
-        .proactive = rill_config_enum(s, "state") == RILL_STATE_PROACTIVE,
-        .replicas = (uint32_t)rill_config_u64(s, "replicas"),
-        .alpha = rill_config_double(s, "alpha"),
-        .ewma_weight = rill_config_double(s, "ewma_weight"),
-        .flowlet_timeout_ns = setting_ns(k, "flowlet_timeout_us", NS_PER_US),
-        .unit_backlog_ns = setting_ns(k, "unit_backlog_us", NS_PER_US),
-        .flowlet_bytes = (uint32_t)rill_config_u64(s, "flowlet_bytes"),
-        .flow_idle_ns = (uint64_t)(rill_config_double(s, "flow_idle_s") * 1e9),
-        .flows_max = flows_max(k),
-        .units_max = k->count,
-        .units_min = (uint32_t)rill_config_u64(s, "units_min"),
-        .epoch_ns = setting_ns(k, "epoch_ms", NS_PER_MS),
-        .lease_ns = setting_ns(k, "lease_ms", NS_PER_MS),
-        .idle_unit_ns = setting_ns(k, "idle_unit_ms", NS_PER_MS),
-        .retry_ns = setting_ns(k, "retry_us", NS_PER_US),
-        .pool_quarantine_ns = setting_ns(k, "pool_quarantine_ms", NS_PER_MS),
-        .seed = rill_config_u64(s, "seed")};
+    struct rill_controller_nf nf = controller_nf(k->nodes[0].nf);
+    struct rill_controller_config config = rill_controller_settings(k->config.settings, &nf);
 
-    add_pools(k->nodes[0].nf, &config);
+    config.id = k->controller_id;
+    config.rm = k->rm_id;
+    config.epoch = 1;
+    config.pool = k->config.pool;
+    config.flows_max = flows_max(k);
+    config.units_max = k->count;
     k->controller = rill_controller_create(&config, err);
     return k->controller == NULL ? -ENOMEM : 0;
 }
 
 static int create_rm(struct rill_cluster *k, struct rill_error *err)
 {
+    const struct rill_config *s = k->config.settings;
     struct rill_rm_config config = {.id = k->rm_id,
-                                    .epoch_ns = setting_ns(k, "epoch_ms", NS_PER_MS),
-                                    .lease_ns = setting_ns(k, "lease_ms", NS_PER_MS),
-                                    .margin_ns = setting_ns(k, "lease_ms", NS_PER_MS) / 10,
-                                    .resend_ns = setting_ns(k, "retry_us", NS_PER_US),
+                                    .epoch_ns = rill_setting_ms(s, "epoch_ms"),
+                                    .lease_ns = rill_setting_ms(s, "lease_ms"),
+                                    .margin_ns = rill_setting_ms(s, "lease_ms") / 10,
+                                    .resend_ns = rill_setting_us(s, "retry_us"),
                                     .pool = k->config.pool};
 
     if (config.lease_ns <= config.epoch_ns)

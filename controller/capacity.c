@@ -195,3 +195,11 @@ uint32_t capacity_output_logger(const struct rill_controller *c)
 {
     return c->capacity.count > 0 ? c->capacity.units[0].output_logger : 0;
 }
+
+uint32_t capacity_share(const struct rill_controller *c, uint32_t unit)
+{
+    for (uint32_t i = 0; i < c->capacity.count; i++)
+        if (c->capacity.units[i].unit == unit)
+            return c->capacity.units[i].share;
+    return 0;
+}

@@ -440,6 +440,11 @@ uint32_t rill_controller_unit(struct rill_controller *c, uint32_t i, uint64_t no
     return unit;
 }
 
+uint32_t rill_controller_unit_share(const struct rill_controller *c, uint32_t unit)
+{
+    return capacity_share(c, unit);
+}
+
 const struct rill_controller_counters *rill_controller_counters(const struct rill_controller *c)
 {
     return &c->n;

@@ -128,6 +128,8 @@ uint32_t rill_controller_units(const struct rill_controller *c);
 /* The i-th of them and its utilization; 0 past the end. */
 uint32_t rill_controller_unit(struct rill_controller *c, uint32_t i, uint64_t now_ns,
                               double *utilization);
+/* How much of a unit is leased, in thousandths; 0 if nothing. */
+uint32_t rill_controller_unit_share(const struct rill_controller *c, uint32_t unit);
 
 const struct rill_controller_counters *rill_controller_counters(const struct rill_controller *c);
 

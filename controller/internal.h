@@ -114,6 +114,7 @@ void capacity_check(struct rill_controller *c);
 void capacity_tick(struct rill_controller *c);
 uint64_t capacity_next_ns(const struct rill_controller *c);
 uint32_t capacity_output_logger(const struct rill_controller *c);
+uint32_t capacity_share(const struct rill_controller *c, uint32_t unit);
 
 /* endpoints.c */
 int endpoints_init(struct rill_controller *c, struct rill_error *err);

@@ -5,7 +5,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "nf-runtime/loader_elf.h"
 
@@ -148,10 +150,24 @@ static int find(const char *name, const char *search, char path[PATH_BYTES], str
 
 /* --- loading ---------------------------------------------------------------------------------- */
 
-static int link_image(const char *path, struct rill_nf_image *image, struct rill_error *err)
+/* What the linker complained of, with the image's name where it names the file. */
+static const char *link_error(const char *path, const char *name, char text[1024])
+{
+    const char *why = dlerror();
+    size_t length = strlen(path);
+
+    if (strncmp(why, path, length) != 0)
+        return why;
+    snprintf(text, 1024, "%.256s%s", name, why + length);
+    return text;
+}
+
+static int link_image(const char *path, const char *name, struct rill_nf_image *image,
+                      struct rill_error *err)
 {
     const struct rill_nf_descriptor *const *entry;
     struct rill_error why;
+    char text[1024];
     int result;
 
     image->handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
@@ -159,15 +175,15 @@ static int link_image(const char *path, struct rill_nf_image *image, struct rill
         return rill_error_set(err, -ENOEXEC,
                               "NF: can't link %s; an NF may use <rill/nf.h>, the C library, and "
                               "libraries that it is linked with",
-                              dlerror());
+                              link_error(path, name, text));
     entry = dlsym(image->handle, RILL_NF_SYMBOL);
     if (entry == NULL)
         return rill_error_set(err, -ENOEXEC,
-                              "NF %s: exports no '%s'; add RILL_NF(&your_descriptor); to it", path,
+                              "NF %s: exports no '%s'; add RILL_NF(&your_descriptor); to it", name,
                               RILL_NF_SYMBOL);
     result = rill_nf_descriptor_check(*entry, &why);
     if (result != 0)
-        return rill_error_set(err, result, "%.200s: %s", path, why.text);
+        return rill_error_set(err, result, "%.200s: %s", name, why.text);
     image->descriptor = *entry;
     return 0;
 }
@@ -178,20 +194,72 @@ int rill_nf_load(const char *name, const char *search, struct rill_nf_image *ima
     char path[PATH_BYTES];
     int result;
 
-    *image = (struct rill_nf_image){.handle = NULL};
+    *image = (struct rill_nf_image){.memory = -1};
     result = find(name, search, path, err);
     if (result == 0)
-        result = rill_loader_elf_check(path, err);
+        result = rill_loader_elf_check(path, path, err);
     if (result == 0)
-        result = link_image(path, image, err);
+        result = link_image(path, path, image, err);
     if (result != 0)
         rill_nf_unload(image);
     return result;
 }
 
+/* A file in memory, as the linker takes only files. */
+static int make_file(const char *name, const void *bytes, size_t size, struct rill_error *err)
+{
+    int fd = memfd_create("nf", MFD_CLOEXEC);
+
+    for (size_t done = 0; fd >= 0 && done < size;) {
+        ssize_t n = write(fd, (const char *)bytes + done, size - done);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0) {
+            int code = errno;
+
+            close(fd);
+            fd = -1;
+            errno = code;
+        } else {
+            done += (size_t)n;
+        }
+    }
+    return fd >= 0 ? fd
+                   : rill_error_set(err, -errno, "NF %s: no memory for its image: %s", name,
+                                    strerror(errno));
+}
+
+int rill_nf_load_bytes(const char *name, const void *bytes, size_t size,
+                       struct rill_nf_image *image, struct rill_error *err)
+{
+    char path[64];
+    int fd = make_file(name, bytes, size, err), result;
+
+    *image = (struct rill_nf_image){.memory = -1};
+    if (fd < 0)
+        return fd;
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    result = rill_loader_elf_check(path, name, err);
+    if (result == 0)
+        result = link_image(path, name, image, err);
+    if (result != 0) {
+        rill_nf_unload(image);
+        close(fd);
+        return result;
+    }
+    /* Open as long as the image is there: the linker knows an image by its path, and would take the
+     * next one under the same number for this one. */
+    image->memory = fd;
+    return 0;
+}
+
 void rill_nf_unload(struct rill_nf_image *image)
 {
-    if (image->handle != NULL)
+    if (image->handle != NULL) {
         dlclose(image->handle);
-    *image = (struct rill_nf_image){.handle = NULL};
+        if (image->memory >= 0)
+            close(image->memory);
+    }
+    *image = (struct rill_nf_image){.memory = -1};
 }

@@ -13,12 +13,16 @@
 struct rill_nf_image {
     void *handle;
     const struct rill_nf_descriptor *descriptor;
+    int memory; /* of an image that came as bytes; -1: it is a file */
 };
 
 /* `name` is a plain name ("nat": looked for as NAME.so in the folders of `search`, a list separated
  * by ':') or a path (holds a '/'). 0, or a negative errno with *err set and *image zeroed. */
 int rill_nf_load(const char *name, const char *search, struct rill_nf_image *image,
                  struct rill_error *err);
+/* The same for an image that came as bytes, from the network say; lines call it `name`. */
+int rill_nf_load_bytes(const char *name, const void *bytes, size_t size,
+                       struct rill_nf_image *image, struct rill_error *err);
 void rill_nf_unload(struct rill_nf_image *image);
 
 #endif

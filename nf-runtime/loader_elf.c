@@ -21,7 +21,7 @@ enum { MACHINE = EM_AARCH64 };
 #endif
 
 struct elf {
-    const char *path;
+    const char *name; /* for lines */
     uint8_t *bytes;
     size_t size;
     const Elf64_Shdr *sections;
@@ -37,19 +37,19 @@ static int read_fd(int fd, struct elf *elf, struct rill_error *err)
     size_t done = 0;
 
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
-        return rill_error_set(err, -EINVAL, "NF %s: not a regular file", elf->path);
+        return rill_error_set(err, -EINVAL, "NF %s: not a regular file", elf->name);
     if (st.st_size > FILE_BYTES_MAX)
-        return rill_error_set(err, -EFBIG, "NF %s: larger than 256 MiB; that is no NF", elf->path);
+        return rill_error_set(err, -EFBIG, "NF %s: larger than 256 MiB; that is no NF", elf->name);
     elf->bytes = malloc((size_t)st.st_size + 1);
     if (elf->bytes == NULL)
-        return rill_error_set(err, -ENOMEM, "NF %s: no memory to read it", elf->path);
+        return rill_error_set(err, -ENOMEM, "NF %s: no memory to read it", elf->name);
     while (done < (size_t)st.st_size) {
         ssize_t n = read(fd, elf->bytes + done, (size_t)st.st_size - done);
 
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
-            return rill_error_set(err, -errno, "NF %s: can't read it: %s", elf->path,
+            return rill_error_set(err, -errno, "NF %s: can't read it: %s", elf->name,
                                   strerror(errno));
         if (n == 0)
             break;
@@ -59,13 +59,13 @@ static int read_fd(int fd, struct elf *elf, struct rill_error *err)
     return 0;
 }
 
-static int read_file(struct elf *elf, struct rill_error *err)
+static int read_file(const char *path, struct elf *elf, struct rill_error *err)
 {
-    int fd = open(elf->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     int result;
 
     if (fd < 0)
-        return rill_error_set(err, -errno, "NF %s: can't open it: %s", elf->path, strerror(errno));
+        return rill_error_set(err, -errno, "NF %s: can't open it: %s", elf->name, strerror(errno));
     result = read_fd(fd, elf, err);
     close(fd);
     return result;
@@ -108,19 +108,19 @@ static int open_elf(struct elf *elf, struct rill_error *err)
         return rill_error_set(err, -ENOEXEC,
                               "NF %s: not a shared object (no ELF header); build it with gcc "
                               "-shared -fPIC",
-                              elf->path);
+                              elf->name);
     if (head->e_ident[EI_CLASS] != ELFCLASS64 || head->e_ident[EI_DATA] != ELFDATA2LSB ||
         head->e_machine != MACHINE || head->e_type != ET_DYN)
         return rill_error_set(err, -ENOEXEC,
                               "NF %s: not a shared object for this machine; build it here with gcc "
                               "-shared -fPIC",
-                              elf->path);
+                              elf->name);
     if (head->e_shnum == 0 || head->e_shentsize != sizeof(Elf64_Shdr) || head->e_shoff % 8 != 0 ||
         !in_file(elf, head->e_shoff, (uint64_t)head->e_shnum * sizeof(Elf64_Shdr)))
         return rill_error_set(err, -ENOEXEC,
                               "NF %s: has no whole table of sections, so it can't be checked for "
                               "mutable globals; build it anew",
-                              elf->path);
+                              elf->name);
     elf->sections = (const Elf64_Shdr *)(const void *)(elf->bytes + head->e_shoff);
     elf->sections_n = head->e_shnum;
     elf->names = head->e_shstrndx;
@@ -185,7 +185,7 @@ static int refuse(const struct elf *elf, const char *what, const char *name, str
     return rill_error_set(err, -EPERM,
                           "NF %s: has %s '%s'; units share the image, so keep such data in a state "
                           "table (or in rill_nf_private() for what init derives), or make it const",
-                          elf->path, what, name);
+                          elf->name, what, name);
 }
 
 /* Looks for a variable among the symbols of section `table`. *local: whether it has local symbols.
@@ -244,10 +244,10 @@ static int check_globals(const struct elf *elf, struct rill_error *err)
     return local ? 0 : check_sizes(elf, err);
 }
 
-int rill_loader_elf_check(const char *path, struct rill_error *err)
+int rill_loader_elf_check(const char *path, const char *name, struct rill_error *err)
 {
-    struct elf elf = {.path = path};
-    int result = read_file(&elf, err);
+    struct elf elf = {.name = name};
+    int result = read_file(path, &elf, err);
 
     if (result == 0)
         result = open_elf(&elf, err);

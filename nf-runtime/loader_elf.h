@@ -6,11 +6,11 @@
 #include "lib/base/error.h"
 
 /* 0; -errno where the file can't be read; -ENOEXEC where it is not a 64-bit ELF shared object for
- * this machine; -EPERM where it has mutable globals. With a line in *err that names `path`.
+ * this machine; -EPERM where it has mutable globals. With a line in *err that calls it `name`.
  *
  * Symbols tell the variables' names. An image without local symbols (strip) is judged by the size
  * of its writable sections, so that a variable that fits into the C runtime's own 8 bytes there (a
  * flag of one byte) is not found: keep the symbols. */
-int rill_loader_elf_check(const char *path, struct rill_error *err);
+int rill_loader_elf_check(const char *path, const char *name, struct rill_error *err);
 
 #endif

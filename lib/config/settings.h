@@ -12,4 +12,30 @@ enum rill_replica_choice { RILL_REPLICA_WEIGHTED, RILL_REPLICA_DETERMINISTIC };
 enum rill_placement { RILL_PLACEMENT_PACK, RILL_PLACEMENT_SPREAD };
 enum rill_unhandled { RILL_UNHANDLED_NF, RILL_UNHANDLED_PASS, RILL_UNHANDLED_DROP };
 
+/* Times, as the cores want them. */
+static inline uint64_t rill_setting_us(const struct rill_config *settings, const char *name)
+{
+    return rill_config_u64(settings, name) * UINT64_C(1000);
+}
+
+static inline uint64_t rill_setting_ms(const struct rill_config *settings, const char *name)
+{
+    return rill_config_u64(settings, name) * UINT64_C(1000000);
+}
+
+/* How long a copy of a flow's state is kept that nobody uses: longer than any frame lives. */
+static inline uint64_t rill_setting_keep_ns(const struct rill_config *settings)
+{
+    uint64_t keep_ns = rill_setting_ms(settings, "state_keep_ms");
+    uint64_t life_ns = rill_setting_ms(settings, "frame_life_ms");
+
+    return keep_ns > life_ns ? keep_ns : life_ns;
+}
+
+/* Bits per second of a whole unit. */
+static inline uint64_t rill_setting_capacity_bps(const struct rill_config *settings)
+{
+    return (uint64_t)(rill_config_double(settings, "unit_capacity_mbps") * 1e6 + 0.5);
+}
+
 #endif

@@ -33,6 +33,9 @@ __attribute__((format(printf, 1, 2))) void rill_daemon_say(const char *format, .
 /* The same, then exit(2). */
 __attribute__((format(printf, 1, 2), noreturn)) void rill_daemon_refuse(const char *format, ...);
 
+/* Control characters become '?': a text that came from elsewhere, before it goes into a line. */
+void rill_daemon_clean(char *text);
+
 uint64_t rill_daemon_now_ns(void); /* CLOCK_MONOTONIC */
 
 #endif

@@ -53,7 +53,8 @@ struct rill_role_ops {
     bool (*poll)(void *arg, uint64_t now_ns, struct rill_outbox *out);
     /* A released packet (dst RILL_ROLE_PORT): the callee owns it. NULL: the role releases none. */
     void (*release)(void *arg, struct rte_mbuf *m, uint64_t now_ns, struct rill_outbox *out);
-    /* From Peers on: where released packets go (a client's id, 0: ports). NULL: not of interest. */
+    /* From Peers on: where released packets go (a client's id, 0: ports); for a controller: the
+     * client among its peers, whose packets come in. NULL: not of interest. */
     void (*egress)(void *arg, uint32_t client);
     void (*metrics)(void *arg, struct rill_role_metrics *metrics);
     void *arg;

@@ -228,7 +228,7 @@ static void test_damaged_images(void **unused)
     rill_rng_seed(&rng, 1);
     folder_make(&folder);
     path = folder_file(&folder, "x.so", good, bytes);
-    assert_int_equal(rill_loader_elf_check(path, NULL), 0);
+    assert_int_equal(rill_loader_elf_check(path, path, NULL), 0);
     memcpy(&sections, good + 40, sizeof(sections));
     for (int i = 0; i < ROUNDS; i++) {
         size_t keep = i % 4 == 0 ? rill_rng_below(&rng, (uint32_t)bytes) : bytes;
@@ -243,13 +243,83 @@ static void test_damaged_images(void **unused)
             bad[at] = (uint8_t)rill_rng_u64(&rng);
         }
         write_file(path, bad, keep);
-        (void)rill_loader_elf_check(path, NULL);
+        (void)rill_loader_elf_check(path, path, NULL);
     }
     write_file(path, good, sections);
-    assert_true(rill_loader_elf_check(path, NULL) < 0);
+    assert_true(rill_loader_elf_check(path, path, NULL) < 0);
     free(good);
     free(bad);
     folder_remove(&folder);
+}
+
+/* --- images that come as bytes ---------------------------------------------------------------- */
+
+static void *read_whole(const char *path, size_t *bytes)
+{
+    FILE *file = fopen(path, "rb");
+    void *data;
+
+    assert_non_null(file);
+    assert_int_equal(fseek(file, 0, SEEK_END), 0);
+    *bytes = (size_t)ftell(file);
+    rewind(file);
+    data = malloc(*bytes);
+    assert_int_equal(fread(data, 1, *bytes, file), *bytes);
+    fclose(file);
+    return data;
+}
+
+static int load_bytes(const char *variant, struct rill_nf_image *image, struct rill_error *err)
+{
+    char path[256];
+    size_t bytes;
+    void *data;
+    int result;
+
+    snprintf(path, sizeof(path), RILL_TEST_NFS "/%s.so", variant);
+    data = read_whole(path, &bytes);
+    result = rill_nf_load_bytes("the NF", data, bytes, image, err);
+    free(data);
+    return result;
+}
+
+static void bytes_refused(const char *variant, const char *part)
+{
+    struct rill_nf_image image = {.handle = &image};
+    struct rill_error err = {.text = ""};
+
+    assert_true(load_bytes(variant, &image, &err) < 0);
+    assert_null(image.handle);
+    if (strstr(err.text, "the NF") == NULL || strstr(err.text, part) == NULL ||
+        strstr(err.text, "/proc") != NULL)
+        fail_msg("no 'the NF', no '%s', or a path in: %s", part, err.text);
+}
+
+static void test_bytes(void **unused)
+{
+    struct rill_nf_image image, other;
+    struct rill_error err = {.text = ""};
+    int before = dup(0), after;
+
+    (void)unused;
+    close(before);
+    if (load_bytes("good", &image, &err) != 0)
+        fail_msg("%s", err.text);
+    assert_string_equal(image.descriptor->name, "variant");
+    assert_int_equal(load_bytes("good", &other, &err), 0);
+    assert_ptr_not_equal(other.handle, image.handle); /* not the first one once more */
+    rill_nf_unload(&other);
+    rill_nf_unload(&image);
+    rill_nf_unload(&image);
+    bytes_refused("mutable_global", "packets_seen");
+    bytes_refused("unresolved", "nobody_has_this_function");
+    bytes_refused("no_entry", "rill_nf_entry");
+    bytes_refused("no_init", "no init");
+    assert_true(rill_nf_load_bytes("x", "", 0, &image, &err) < 0);
+    assert_non_null(strstr(err.text, "NF x: not a shared object"));
+    after = dup(0);
+    close(after);
+    assert_int_equal(after, before); /* nothing stays open */
 }
 
 int main(void)
@@ -262,6 +332,7 @@ int main(void)
         cmocka_unit_test(test_long_names),
         cmocka_unit_test(test_no_images),
         cmocka_unit_test(test_damaged_images),
+        cmocka_unit_test(test_bytes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

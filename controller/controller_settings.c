@@ -1,0 +1,65 @@
+#include "controller/controller_settings.h"
+
+#include <string.h>
+
+#include "lib/config/settings.h"
+
+static bool passes_unhandled(const struct rill_config *settings,
+                             const struct rill_controller_nf *nf)
+{
+    switch (rill_config_enum(settings, "unhandled")) {
+    case RILL_UNHANDLED_PASS:
+        return true;
+    case RILL_UNHANDLED_DROP:
+        return false;
+    default:
+        return nf->unhandled_passes;
+    }
+}
+
+static enum rill_key_kind key_kind(enum rill_flow_scope scope)
+{
+    switch (scope) {
+    case RILL_FLOW_INSIDE_ENDPOINT:
+        return RILL_KEY_INSIDE_ENDPOINT;
+    case RILL_FLOW_INSIDE_HOST:
+        return RILL_KEY_INSIDE_HOST;
+    case RILL_FLOW_OUTSIDE_HOST:
+        return RILL_KEY_OUTSIDE_HOST;
+    default:
+        return RILL_KEY_CONNECTION;
+    }
+}
+
+struct rill_controller_config rill_controller_settings(const struct rill_config *s,
+                                                       const struct rill_controller_nf *nf)
+{
+    struct rill_controller_config config = {
+        .flow_kind = key_kind(nf->flow_scope),
+        .handles = nf->handles,
+        .inside_opens = (nf->flags & RILL_NF_INSIDE_OPENS) != 0,
+        .pass_unhandled = passes_unhandled(s, nf),
+        .pool_count = nf->pool_count,
+        .mode = rill_config_enum(s, "mode"),
+        .placement = rill_config_enum(s, "placement"),
+        .replica_choice = rill_config_enum(s, "replica_choice"),
+        .proactive = rill_config_enum(s, "state") == RILL_STATE_PROACTIVE,
+        .replicas = (uint32_t)rill_config_u64(s, "replicas"),
+        .alpha = rill_config_double(s, "alpha"),
+        .ewma_weight = rill_config_double(s, "ewma_weight"),
+        .flowlet_timeout_ns = rill_setting_us(s, "flowlet_timeout_us"),
+        .unit_backlog_ns = rill_setting_us(s, "unit_backlog_us"),
+        .flowlet_bytes = (uint32_t)rill_config_u64(s, "flowlet_bytes"),
+        .flow_idle_ns = (uint64_t)(rill_config_double(s, "flow_idle_s") * 1e9),
+        .flows_max = (uint32_t)rill_config_u64(s, "flows_max"),
+        .units_min = (uint32_t)rill_config_u64(s, "units_min"),
+        .epoch_ns = rill_setting_ms(s, "epoch_ms"),
+        .lease_ns = rill_setting_ms(s, "lease_ms"),
+        .idle_unit_ns = rill_setting_ms(s, "idle_unit_ms"),
+        .retry_ns = rill_setting_us(s, "retry_us"),
+        .pool_quarantine_ns = rill_setting_ms(s, "pool_quarantine_ms"),
+        .seed = rill_config_u64(s, "seed")};
+
+    memcpy(config.pools, nf->pools, sizeof(config.pools));
+    return config;
+}

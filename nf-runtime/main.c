@@ -1,0 +1,162 @@
+/* rill-nf-runtime: a unit in a process of its own. */
+#include <errno.h>
+#include <stdio.h>
+
+#include "lib/daemon/daemon.h"
+#include "lib/daemon/role.h"
+#include "nf-runtime/loader.h"
+#include "nf-runtime/unit_settings.h"
+
+enum { TEXT_BYTES = 64 };
+
+struct runtime {
+    struct rill_nf_image image;
+    struct rill_config *config;
+    struct rill_nf *nf;
+    struct rill_unit *unit;
+    /* what the NF is, as it is told */
+    char name[TEXT_BYTES], version[TEXT_BYTES];
+    Control__Pool pools[RILL_NF_POOLS_MAX], *pool_list[RILL_NF_POOLS_MAX];
+};
+
+/* --- activation ------------------------------------------------------------------------------- */
+
+static int configure(struct runtime *r, const Control__Activate *how, struct rill_error *err)
+{
+    char source[128];
+    int rc = 0;
+
+    snprintf(source, sizeof(source), "deployment %.100s", how->deployment);
+    r->config = rill_config_create(r->image.descriptor->options, err);
+    if (r->config == NULL)
+        return -EINVAL;
+    for (size_t i = 0; rc == 0 && i < how->n_config; i++)
+        rc = rill_config_set(r->config, how->config[i]->name, how->config[i]->text, source, err);
+    return rc == 0 ? rill_config_complete(r->config, err) : rc;
+}
+
+static int create_unit(struct runtime *r, const struct rill_role_host *host,
+                       const Control__Activate *how, struct rill_error *err)
+{
+    struct rill_unit_config config = rill_unit_settings(host->settings);
+
+    config.id = host->role;
+    config.output_logger = how->output_logger;
+    config.controller = how->controller;
+    config.vni = how->vni;
+    config.pool = host->pool;
+    config.nf = r->nf;
+    r->unit = rill_unit_create(&config, err);
+    return r->unit == NULL ? -ENOMEM : 0;
+}
+
+static void add_pool(struct runtime *r, unsigned i)
+{
+    Control__Pool *pool = &r->pools[i];
+    struct rill_pool_spec spec;
+
+    rill_nf_pool_spec(r->nf, i, &spec);
+    control__pool__init(pool);
+    pool->proto = spec.proto;
+    pool->family = spec.family;
+    pool->port_low = spec.port_low;
+    pool->port_high = spec.port_high;
+    pool->addresses.len = spec.addresses * sizeof(spec.addr[0]);
+    pool->addresses.data = (uint8_t *)(uintptr_t)spec.addr;
+    r->pool_list[i] = pool;
+}
+
+static void fill_facts(struct runtime *r, Control__Facts *facts)
+{
+    const struct rill_nf_descriptor *d = r->image.descriptor;
+
+    snprintf(r->name, sizeof(r->name), "%s", d->name);
+    snprintf(r->version, sizeof(r->version), "%s", d->version);
+    rill_daemon_clean(r->name);
+    rill_daemon_clean(r->version);
+    facts->nf = r->name;
+    facts->version = r->version;
+    facts->state_bytes = rill_nf_state_bytes(r->nf);
+    facts->flow_scope = d->flow_scope;
+    facts->handles = d->handles;
+    facts->flags = d->flags;
+    facts->writes = d->writes;
+    facts->unhandled_passes = d->unhandled_passes;
+    facts->n_pools = rill_nf_pool_count(r->nf);
+    facts->pools = r->pool_list;
+    for (unsigned i = 0; i < facts->n_pools; i++)
+        add_pool(r, i);
+}
+
+static int activate(void *arg, const struct rill_role_host *host, const Control__Activate *how,
+                    Control__Facts *facts, struct rill_error *err)
+{
+    struct runtime *r = arg;
+    int rc = rill_nf_load_bytes(how->nf, how->image.data, how->image.len, &r->image, err);
+
+    if (rc == 0)
+        rc = configure(r, how, err);
+    if (rc != 0)
+        return rc;
+    r->nf = rill_nf_create(r->image.descriptor, r->config, err);
+    if (r->nf == NULL)
+        return -EINVAL;
+    rc = create_unit(r, host, how, err);
+    if (rc == 0)
+        fill_facts(r, facts);
+    return rc;
+}
+
+/* --- turns ------------------------------------------------------------------------------------ */
+
+static void receive(void *arg, struct rte_mbuf **frames, uint32_t n, uint64_t now_ns,
+                    struct rill_outbox *out)
+{
+    struct runtime *r = arg;
+
+    rill_unit_recv(r->unit, frames, n, now_ns, out);
+}
+
+static void tick(void *arg, uint64_t now_ns, struct rill_outbox *out)
+{
+    struct runtime *r = arg;
+
+    rill_unit_tick(r->unit, now_ns, out);
+}
+
+static uint64_t next_ns(void *arg)
+{
+    struct runtime *r = arg;
+
+    return rill_unit_next_ns(r->unit);
+}
+
+static void metrics(void *arg, struct rill_role_metrics *metrics)
+{
+    struct runtime *r = arg;
+    const struct rill_unit_counters *n = rill_unit_counters(r->unit);
+    const char *name;
+    uint64_t value;
+
+#define X(name) rill_role_metrics_add(metrics, "unit", #name, n->name);
+    RILL_UNIT_COUNTERS(X)
+#undef X
+    for (unsigned i = 0; rill_nf_counter(r->nf, i, &name, &value); i++)
+        rill_role_metrics_add_nf(metrics, name, value);
+    rill_role_metrics_add_held(metrics, rill_unit_packets_held(r->unit));
+}
+
+int main(int argc, char **argv)
+{
+    static struct runtime runtime;
+    static const struct rill_role_ops ops = {.program = "rill-nf-runtime",
+                                             .kind = RILL_ROLE_UNIT,
+                                             .activate = activate,
+                                             .recv = receive,
+                                             .tick = tick,
+                                             .next_ns = next_ns,
+                                             .metrics = metrics,
+                                             .arg = &runtime};
+
+    return rill_role_main(&ops, argc, argv);
+}

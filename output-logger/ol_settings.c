@@ -1,0 +1,12 @@
+#include "output-logger/ol_settings.h"
+
+#include "lib/config/settings.h"
+
+struct rill_ol_config rill_ol_settings(const struct rill_config *s)
+{
+    return (struct rill_ol_config){
+        .retry_ns = rill_setting_us(s, "retry_us"),
+        .keep_ns = rill_setting_keep_ns(s),
+        .flows_max = (uint32_t)rill_config_u64(s, "flows_max"),
+        .held_packets = (uint32_t)rill_config_u64(s, "held_packets_per_output_logger")};
+}
