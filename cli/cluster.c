@@ -1,7 +1,8 @@
 #include "cli/cluster_internal.h"
 
 #include <errno.h>
-#include <math.h>
+
+#include "rm/rm_settings.h"
 
 enum { BURST = 32, WHOLE_UNIT = 1000 };
 
@@ -27,11 +28,6 @@ static uint32_t flows_max(const struct rill_cluster *k)
     return (uint32_t)RTE_MIN(setting, (uint64_t)k->config.flows_max);
 }
 
-static uint64_t capacity_bps(const struct rill_cluster *k)
-{
-    return (uint64_t)llround(rill_config_double(k->config.settings, "unit_capacity_mbps") * 1e6);
-}
-
 static int create_unit(struct rill_cluster *k, struct node *node, struct rill_error *err)
 {
     const struct rill_config *s = k->config.settings;
@@ -40,7 +36,7 @@ static int create_unit(struct rill_cluster *k, struct node *node, struct rill_er
         .output_logger = node->ol_id,
         .controller = k->controller_id,
         .pool = k->config.pool,
-        .capacity_bps = capacity_bps(k),
+        .capacity_bps = rill_rm_capacity_bps(k->config.settings),
         .flowlet_timeout_ns = setting_ns(k, "flowlet_timeout_us", NS_PER_US),
         .pull_timeout_ns = setting_ns(k, "pull_timeout_us", NS_PER_US),
         .retry_ns = setting_ns(k, "retry_us", NS_PER_US),
@@ -90,7 +86,8 @@ static int add_node(struct rill_cluster *k, uint32_t share, struct rill_error *e
     if (rc == 0)
         rc = create_output_logger(k, node, err);
     if (rc == 0)
-        rc = rill_rm_add_unit(k->rm, node->unit_id, node->ol_id, capacity_bps(k), share, err);
+        rc = rill_rm_add_unit(k->rm, node->unit_id, node->ol_id,
+                              rill_rm_capacity_bps(k->config.settings), share, err);
     return rc;
 }
 
@@ -177,18 +174,11 @@ static int create_controller(struct rill_cluster *k, struct rill_error *err)
 
 static int create_rm(struct rill_cluster *k, struct rill_error *err)
 {
-    struct rill_rm_config config = {.id = k->rm_id,
-                                    .epoch_ns = setting_ns(k, "epoch_ms", NS_PER_MS),
-                                    .lease_ns = setting_ns(k, "lease_ms", NS_PER_MS),
-                                    .margin_ns = setting_ns(k, "lease_ms", NS_PER_MS) / 10,
-                                    .resend_ns = setting_ns(k, "retry_us", NS_PER_US),
-                                    .pool = k->config.pool};
+    struct rill_rm_config config = {.id = k->rm_id, .pool = k->config.pool};
+    int rc = rill_rm_config_from(k->config.settings, &config, err);
 
-    if (config.lease_ns <= config.epoch_ns)
-        return rill_error_set(err, -EINVAL,
-                              "lease_ms must be more than epoch_ms (%" PRIu64 "): a lease is "
-                              "renewed once per epoch",
-                              config.epoch_ns / NS_PER_MS);
+    if (rc != 0)
+        return rc;
     k->rm = rill_rm_create(&config, err);
     return k->rm == NULL ? -ENOMEM : 0;
 }
