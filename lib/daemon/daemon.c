@@ -1,0 +1,155 @@
+#include "lib/daemon/daemon.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { LINE_MAX_BYTES = 1000, REFUSED = 2 };
+
+static const char *program_name; /* what lines begin with */
+
+/* --- lines on stderr -------------------------------------------------------------------------- */
+
+/* One write, so that lines of several processes into one file do not mix. */
+static void say(const char *format, va_list args)
+{
+    const char *name = program_name != NULL ? program_name : program_invocation_short_name;
+    char line[LINE_MAX_BYTES + 2];
+    int head = snprintf(line, sizeof(line) - 1, "%.64s: ", name);
+    int body = vsnprintf(line + head, LINE_MAX_BYTES + 1 - (size_t)head, format, args);
+    size_t bytes = body < 0 ? (size_t)head : (size_t)head + (size_t)body;
+    ssize_t written;
+
+    if (bytes > LINE_MAX_BYTES)
+        bytes = LINE_MAX_BYTES;
+    for (size_t i = 0; i < bytes; i++)
+        if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
+            line[i] = '?';
+    line[bytes++] = '\n';
+    written = write(STDERR_FILENO, line, bytes);
+    (void)written; /* where else could that be said? */
+}
+
+void rill_daemon_say(const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    say(format, args);
+    va_end(args);
+}
+
+void rill_daemon_refuse(const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    say(format, args);
+    va_end(args);
+    exit(REFUSED);
+}
+
+/* --- options ---------------------------------------------------------------------------------- */
+
+static void print_help(const char *program, const struct rill_daemon_option *table)
+{
+    printf("usage: %s", program);
+    for (const struct rill_daemon_option *o = table; o->name != NULL; o++)
+        printf(o->required ? " %s %s" : " [%s %s]", o->name, o->what);
+    printf("\n\n");
+    for (const struct rill_daemon_option *o = table; o->name != NULL; o++) {
+        char head[64];
+
+        snprintf(head, sizeof(head), "%s %s", o->name, o->what);
+        printf("  %-26s %s", head, o->doc);
+        if (!o->required && *o->text != NULL)
+            printf(" (default: %s)", *o->text);
+        printf("\n");
+    }
+    printf("  %-26s %s\n  %-26s %s\n", "--help", "this text", "--version", "the version");
+}
+
+static const struct rill_daemon_option *find(const struct rill_daemon_option *table,
+                                             const char *name)
+{
+    for (; table->name != NULL; table++)
+        if (strcmp(table->name, name) == 0)
+            return table;
+    return NULL;
+}
+
+static void show_if_asked(const char *program, const struct rill_daemon_option *table,
+                          const char *arg)
+{
+    if (strcmp(arg, "--help") == 0) {
+        print_help(program, table);
+        exit(0);
+    }
+    if (strcmp(arg, "--version") == 0) {
+        printf("%s %s\n", program, RILL_VERSION);
+        exit(0);
+    }
+}
+
+void rill_daemon_options(const char *program, const struct rill_daemon_option *table, int argc,
+                         char **argv)
+{
+    uint64_t given = 0; /* a bit for each entry of the table */
+
+    program_name = program;
+    for (int i = 1; i < argc; i += 2) {
+        const struct rill_daemon_option *option;
+
+        show_if_asked(program, table, argv[i]);
+        option = find(table, argv[i]);
+        if (option == NULL)
+            rill_daemon_refuse("unknown option '%s'; --help lists them", argv[i]);
+        if (i + 1 >= argc)
+            rill_daemon_refuse("%s: its value is missing; give %s %s", argv[i], argv[i],
+                               option->what);
+        if (given & UINT64_C(1) << (option - table))
+            rill_daemon_refuse("%s: stands there twice; give it once", argv[i]);
+        given |= UINT64_C(1) << (option - table);
+        *option->text = argv[i + 1];
+    }
+    for (const struct rill_daemon_option *o = table; o->name != NULL; o++)
+        if (o->required && !(given & UINT64_C(1) << (o - table)))
+            rill_daemon_refuse("%s is missing; give %s %s", o->name, o->name, o->what);
+}
+
+uint64_t rill_daemon_number(const char *option, const char *text, uint64_t min, uint64_t max)
+{
+    char *end = NULL;
+    uint64_t value = 0;
+
+    errno = 0;
+    if (text[0] >= '0' && text[0] <= '9') /* no sign, no blank */
+        value = strtoull(text, &end, text[0] == '0' && (text[1] | 0x20) == 'x' ? 16 : 10);
+    if (end == NULL || end == text || *end != '\0' || errno != 0 || value < min || value > max)
+        rill_daemon_refuse("%s: '%.64s' is not a number from %llu to %llu", option, text,
+                           (unsigned long long)min, (unsigned long long)max);
+    return value;
+}
+
+enum rill_poll rill_daemon_poll(const char *text)
+{
+    static const char *const names[] = {
+        [RILL_POLL_YIELD] = "yield", [RILL_POLL_BUSY] = "busy", [RILL_POLL_SLEEP] = "sleep"};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (strcmp(text, names[i]) == 0)
+            return (enum rill_poll)i;
+    rill_daemon_refuse("--poll: '%.64s' is none of yield, busy, sleep", text);
+}
+
+uint64_t rill_daemon_now_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * UINT64_C(1000000000) + (uint64_t)t.tv_nsec;
+}
