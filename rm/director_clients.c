@@ -100,34 +100,38 @@ void dir_detach(struct rill_director *d, struct dir_deployment *dep)
     client->vni = 0;
 }
 
-static struct dir_deployment *only_deployment(struct rill_director *d)
+/* The only one that there is, or NULL after an answer. */
+static struct dir_deployment *only_deployment(struct rill_director *d, struct dir_asker *asker)
 {
-    struct dir_deployment *only = NULL;
+    struct dir_deployment *last = NULL;
+    uint32_t count = 0;
 
     for (uint32_t i = 0; i < RILL_DIRECTOR_DEPLOYMENTS_MAX; i++) {
-        struct dir_deployment *dep = &d->deployments[i];
-
-        if (dep->vni == 0 || dep->abandoned)
+        if (d->deployments[i].vni == 0 || d->deployments[i].abandoned)
             continue;
-        if (only != NULL)
-            return NULL;
-        only = dep;
+        last = &d->deployments[i];
+        count++;
     }
-    return only;
+    if (count == 1)
+        return last;
+    if (count == 0)
+        dir_answer_error(d, asker, "there is no deployment: rill deploy makes one");
+    else
+        dir_answer_error(d, asker, "there are %" PRIu32 " deployments: say which by --deployment",
+                         count);
+    return NULL;
 }
 
 /* NULL after an answer. */
 static struct dir_deployment *deployment_for(struct rill_director *d, struct dir_asker *asker,
                                              const char *name)
 {
-    struct dir_deployment *dep =
-        name[0] == '\0' ? only_deployment(d) : dir_deployment_named(d, name);
+    struct dir_deployment *dep;
 
-    if (dep == NULL && name[0] == '\0')
-        dir_answer_error(d, asker,
-                         "there is none, or more than one deployment: name one of those "
-                         "that rill status lists");
-    else if (dep == NULL)
+    if (name[0] == '\0')
+        return only_deployment(d, asker);
+    dep = dir_deployment_named(d, name);
+    if (dep == NULL)
         dir_answer_error(d, asker, "no deployment is called %.64s: rill status lists them", name);
     return dep;
 }
@@ -145,8 +149,8 @@ static bool may_attach(struct rill_director *d, struct dir_asker *asker,
                          dep->failure);
     else if (dir_is_live(dep))
         dir_answer_error(d, asker,
-                         "deployment %s is live, its packets come from %s and %s: nothing can be "
-                         "replayed through it",
+                         "deployment %s is live, its packets come from the interfaces %s and %s: "
+                         "nothing can be replayed through it",
                          name, dep->spec->inside_interface, dep->spec->outside_interface);
     else if (other != NULL && other != client)
         dir_answer_error(d, asker, "client %" PRIu32 " of machine %s is attached to deployment %s",

@@ -52,7 +52,9 @@ static int check_interfaces(const Control__Deploy *spec, struct rill_error *err)
     if (rc == 0)
         rc = check_interface(outside, err);
     if (rc == 0 && (inside[0] == '\0') != (outside[0] == '\0'))
-        rc = rill_error_set(err, -EINVAL, "give both an inside and an outside interface, or none");
+        rc = rill_error_set(err, -EINVAL,
+                            "a live deployment has two interfaces: --%s-interface is missing",
+                            inside[0] == '\0' ? "inside" : "outside");
     if (rc == 0 && inside[0] != '\0' && strcmp(inside, outside) == 0)
         rc = rill_error_set(err, -EINVAL, "the inside and the outside interface are both %s",
                             inside);
