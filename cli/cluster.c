@@ -5,6 +5,7 @@
 #include "controller/controller_settings.h"
 #include "nf-runtime/unit_settings.h"
 #include "output-logger/ol_settings.h"
+#include "rm/rm_settings.h"
 
 enum { BURST = 32, WHOLE_UNIT = 1000 };
 
@@ -114,11 +115,8 @@ static int create_rm(struct rill_cluster *k, struct rill_error *err)
                                     .resend_ns = rill_setting_us(s, "retry_us"),
                                     .pool = k->config.pool};
 
-    if (config.lease_ns <= config.epoch_ns)
-        return rill_error_set(err, -EINVAL,
-                              "lease_ms must be more than epoch_ms (%" PRIu64 "): a lease is "
-                              "renewed once per epoch",
-                              config.epoch_ns / NS_PER_MS);
+    if (rc != 0)
+        return rc;
     k->rm = rill_rm_create(&config, err);
     return k->rm == NULL ? -ENOMEM : 0;
 }

@@ -14,6 +14,8 @@
 #ifndef RILL_RM_DIRECTOR_H
 #define RILL_RM_DIRECTOR_H
 
+#include <stdbool.h>
+
 #include "lib/base/error.h"
 #include "lib/control/control.h"
 
@@ -28,6 +30,7 @@ enum {
      * live; Debian's DPDK has 32 in a process. */
     RILL_DIRECTOR_UNITS_MAX = 14,
     RILL_DIRECTOR_FAILURES_MAX = 32, /* remembered for status */
+    RILL_DIRECTOR_DEATHS_MAX = 64,
 };
 
 struct rill_director_config {
@@ -38,17 +41,22 @@ struct rill_director_config {
     uint32_t first_number;     /* role ids are numbered from here, upwards, and never used again */
     uint64_t start_timeout_ns; /* container started to Join, and Activate to Activated */
     uint64_t links_timeout_ns; /* Peers to Done */
-    uint32_t deaths_max; /* roles of a deployment that die within deaths_window_ns: it failed */
+    uint32_t deaths_max;       /* 1..RILL_DIRECTOR_DEATHS_MAX roles of a deployment that die within
+                                * deaths_window_ns: it failed */
     uint64_t deaths_window_ns;
-    const char *links_root;      /* folder of the links' folders, as containers see it, ... */
-    const char *links_root_host; /* ... and as the machine sees it */
-    uint64_t seed;               /* hard to guess: names of links' folders are drawn from it */
-    struct rte_mempool *pool;    /* of frames */
+    bool fabric_crosses_machines; /* false: all roles of a deployment are on one machine */
+    const char *links_root;       /* folder of the links' folders, as containers see it, ... */
+    const char *links_root_host;  /* ... and as the machine sees it */
+    uint64_t seed;                /* hard to guess: names of links' folders are drawn from it */
+    struct rte_mempool *pool;     /* of frames */
     void (*send)(void *arg, uint32_t peer, const Control__Message *message);
     /* Makes the folder `name` in links_root_host for a new deployment, and removes it after. Its
      * name can't be guessed; that is what keeps other deployments out. */
     int (*make_folder)(void *arg, const char *name, struct rill_error *err);
     void (*remove_folder)(void *arg, const char *name);
+    /* A line for people: a machine joined, a deployment started or failed, a role died. May be
+     * NULL. */
+    void (*say)(void *arg, const char *line);
     void *arg;
 };
 

@@ -1,0 +1,265 @@
+#include <string.h>
+
+#include "rm/director_internal.h"
+
+bool dir_has_id(const struct dir_ids *set, uint32_t id)
+{
+    for (uint32_t i = 0; i < set->count; i++)
+        if (set->ids[i] == id)
+            return true;
+    return false;
+}
+
+static void add(struct dir_ids *set, uint32_t id)
+{
+    if (id != 0 && set->count < DIR_LINKS_MAX)
+        set->ids[set->count++] = id;
+}
+
+static bool same(const struct dir_ids *a, const struct dir_ids *b)
+{
+    return a->count == b->count && memcmp(a->ids, b->ids, a->count * sizeof(a->ids[0])) == 0;
+}
+
+/* What is in both, in the order of `a`. */
+static struct dir_ids both(const struct dir_ids *a, const struct dir_ids *b)
+{
+    struct dir_ids set = {.count = 0};
+
+    for (uint32_t i = 0; i < a->count; i++)
+        if (dir_has_id(b, a->ids[i]))
+            add(&set, a->ids[i]);
+    return set;
+}
+
+static bool is_active(const struct rill_director *d, uint32_t id)
+{
+    const struct dir_role *role = dir_role(d, id);
+
+    return role != NULL && role->state == DIR_ACTIVE;
+}
+
+bool dir_pair_is_active(const struct rill_director *d, const struct dir_deployment *dep,
+                        const struct dir_pair *pair)
+{
+    return is_active(d, dep->controller) && is_active(d, pair->unit) &&
+           is_active(d, pair->output_logger);
+}
+
+/* --- who has links to whom -------------------------------------------------------------------- */
+
+static struct dir_ids peers_of_controller(const struct rill_director *d,
+                                          const struct dir_deployment *dep)
+{
+    struct dir_ids peers = {.count = 0};
+
+    for (uint32_t i = 0; i < dep->spec->units; i++) {
+        if (!dir_pair_is_active(d, dep, &dep->pairs[i]))
+            continue;
+        add(&peers, dep->pairs[i].unit);
+        add(&peers, dep->pairs[i].output_logger);
+    }
+    add(&peers, dep->client);
+    return peers;
+}
+
+static struct dir_ids peers_of_unit(const struct rill_director *d, const struct dir_deployment *dep,
+                                    const struct dir_pair *pair)
+{
+    struct dir_ids peers = {.count = 0};
+
+    add(&peers, dep->controller);
+    add(&peers, pair->output_logger);
+    for (uint32_t i = 0; i < dep->spec->units; i++)
+        if (&dep->pairs[i] != pair && dir_pair_is_active(d, dep, &dep->pairs[i]))
+            add(&peers, dep->pairs[i].unit);
+    return peers;
+}
+
+static struct dir_ids peers_of_logger(const struct dir_deployment *dep, const struct dir_pair *pair)
+{
+    struct dir_ids peers = {.count = 0};
+
+    add(&peers, dep->controller);
+    add(&peers, pair->unit);
+    add(&peers, dep->client);
+    return peers;
+}
+
+static struct dir_ids peers_of_client(const struct rill_director *d,
+                                      const struct dir_deployment *dep)
+{
+    struct dir_ids peers = {.count = 0};
+
+    if (is_active(d, dep->controller))
+        add(&peers, dep->controller);
+    for (uint32_t i = 0; i < dep->spec->units; i++)
+        if (dir_pair_is_active(d, dep, &dep->pairs[i]))
+            add(&peers, dep->pairs[i].output_logger);
+    return peers;
+}
+
+/* --- telling them ----------------------------------------------------------------------------- */
+
+static void fill_peers(Control__Peers *body, struct dir_links *links)
+{
+    body->n_roles = links->told.count;
+    body->roles = links->told.ids;
+    body->egress = links->egress;
+}
+
+/* The one before may still be answered, and what it says then is of use; but nobody waits for it.
+ */
+static void supersede(struct rill_director *d, uint32_t id)
+{
+    struct dir_request *newest = dir_find_request_about(d, DIR_PEERS, id);
+
+    for (uint32_t i = 0; i < d->request_count;) {
+        struct dir_request *request = &d->requests[i];
+
+        if (request->kind == DIR_PEERS && request->about == id && request->due_ns == UINT64_MAX &&
+            request != newest) {
+            dir_remove_request(d, request);
+            newest--; /* it is behind, and moved up */
+        } else {
+            i++;
+        }
+    }
+    if (newest != NULL)
+        newest->due_ns = UINT64_MAX;
+}
+
+static void tell(struct rill_director *d, uint32_t to, struct dir_links *links,
+                 const struct dir_ids *peers, uint32_t egress, const char *folder)
+{
+    Control__Message m = rill_control_message(d->config.id, to, 0);
+    Control__Peers body = CONTROL__PEERS__INIT;
+
+    if (same(peers, &links->told) && egress == links->egress)
+        return;
+    links->told = *peers;
+    links->up = both(peers, &links->up);
+    links->egress = egress;
+    fill_peers(&body, links);
+    if (folder != NULL)
+        body.links_folder = (char *)folder;
+    RILL_CONTROL_SET(&m, PEERS, peers, &body);
+    supersede(d, to);
+    dir_ask(d, &m, DIR_PEERS, to, dir_timeout_of(d, DIR_PEERS), peers);
+}
+
+static void tell_role(struct rill_director *d, uint32_t id, struct dir_ids peers, uint32_t egress)
+{
+    struct dir_role *role = dir_role(d, id);
+
+    if (role != NULL && role->state == DIR_ACTIVE)
+        tell(d, id, &role->links, &peers, egress, NULL);
+}
+
+void dir_tell_client(struct rill_director *d, struct dir_client *client,
+                     const struct dir_deployment *dep, const struct dir_ids *peers)
+{
+    char folder[DIR_LINE_BYTES];
+
+    snprintf(folder, sizeof(folder), "%s/%s", d->config.links_root_host, dep->folder);
+    tell(d, client->id, &client->links, peers, 0, folder);
+}
+
+void dir_settle_links(struct rill_director *d, struct dir_deployment *dep)
+{
+    struct dir_client *client = dir_client(d, dep->client);
+
+    tell_role(d, dep->controller, peers_of_controller(d, dep), 0);
+    for (uint32_t i = 0; i < dep->spec->units; i++) {
+        const struct dir_pair *pair = &dep->pairs[i];
+
+        if (!dir_pair_is_active(d, dep, pair))
+            continue;
+        tell_role(d, pair->unit, peers_of_unit(d, dep, pair), 0);
+        tell_role(d, pair->output_logger, peers_of_logger(dep, pair), dep->client);
+    }
+    if (client != NULL) {
+        struct dir_ids peers = peers_of_client(d, dep);
+
+        dir_tell_client(d, client, dep, &peers);
+    }
+}
+
+void dir_repeat_peers(struct rill_director *d, const struct dir_role *role)
+{
+    struct dir_request *asked = dir_find_request_about(d, DIR_PEERS, role->id);
+    struct dir_links links = role->links;
+    Control__Message m = rill_control_message(d->config.id, role->id, 0);
+    Control__Peers body = CONTROL__PEERS__INIT;
+
+    if (asked == NULL || asked->due_ns == UINT64_MAX)
+        return;
+    m.number = asked->number;
+    fill_peers(&body, &links);
+    RILL_CONTROL_SET(&m, PEERS, peers, &body);
+    dir_send(d, &m);
+}
+
+/* --- what they say ---------------------------------------------------------------------------- */
+
+void dir_on_peers_done(struct rill_director *d, struct dir_links *links,
+                       const struct dir_request *request)
+{
+    struct dir_request done = *request;
+
+    links->up = both(&links->told, &done.peers);
+    for (uint32_t i = 0; i < d->request_count;) { /* it, and any before it */
+        struct dir_request *other = &d->requests[i];
+
+        if (other->kind == DIR_PEERS && other->about == done.about && other->number <= done.number)
+            dir_remove_request(d, other);
+        else
+            i++;
+    }
+}
+
+/* Whoever of `ids` has been told of `id` has a link to it. */
+static bool reached_by(const struct rill_director *d, uint32_t id, const struct dir_ids *ids)
+{
+    for (uint32_t i = 0; i < ids->count; i++) {
+        const struct dir_role *role = dir_role(d, ids->ids[i]);
+
+        if (role != NULL && dir_has_id(&role->links.told, id) && !dir_has_id(&role->links.up, id))
+            return false;
+    }
+    return true;
+}
+
+/* All its links but one to a client, which is not needed to do its work. */
+static bool reaches_all(const struct dir_role *role)
+{
+    for (uint32_t i = 0; i < role->links.told.count; i++) {
+        uint32_t id = role->links.told.ids[i];
+
+        if (rill_role_kind(id) != RILL_ROLE_CLIENT && !dir_has_id(&role->links.up, id))
+            return false;
+    }
+    return true;
+}
+
+static bool is_linked(const struct rill_director *d, const struct dir_role *role)
+{
+    return role->links.told.count > 0 && reaches_all(role) &&
+           reached_by(d, role->id, &role->links.told);
+}
+
+bool dir_pair_is_linked(const struct rill_director *d, const struct dir_deployment *dep,
+                        const struct dir_pair *pair)
+{
+    return dir_pair_is_active(d, dep, pair) && is_linked(d, dir_role(d, pair->unit)) &&
+           is_linked(d, dir_role(d, pair->output_logger));
+}
+
+bool dir_client_is_linked(const struct rill_director *d, const struct dir_deployment *dep,
+                          const struct dir_client *client)
+{
+    const struct dir_links *links = &client->links;
+
+    return dep->client == client->id && links->told.count > 0 &&
+           links->up.count == links->told.count && reached_by(d, client->id, &links->told);
+}

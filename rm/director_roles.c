@@ -1,0 +1,248 @@
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "lib/base/role_name.h"
+#include "rm/director_internal.h"
+
+const char *dir_role_state_name(enum dir_role_state state)
+{
+    static const char *const names[] = {[DIR_STARTING] = "starting",
+                                        [DIR_WARM] = "warm",
+                                        [DIR_ACTIVATING] = "activating",
+                                        [DIR_ACTIVE] = "active",
+                                        [DIR_STOPPING] = "stopping"};
+
+    return names[state];
+}
+
+/* --- the table -------------------------------------------------------------------------------- */
+
+struct dir_role *dir_role(const struct rill_director *d, uint32_t id)
+{
+    const uint64_t *at = rill_id_map_find(&d->role_at, id);
+
+    return at == NULL ? NULL : &d->roles[*at];
+}
+
+static struct dir_role *free_slot(struct rill_director *d)
+{
+    for (uint32_t i = 0; i < d->role_slots; i++)
+        if (d->roles[i].id == 0)
+            return &d->roles[i];
+    return d->role_slots < RILL_DIRECTOR_ROLES_MAX ? &d->roles[d->role_slots++] : NULL;
+}
+
+static struct dir_role *new_role(struct rill_director *d, enum rill_role_kind kind,
+                                 struct rill_error *err)
+{
+    struct dir_role *role = free_slot(d);
+    uint32_t id = dir_new_id(d, kind);
+
+    if (role == NULL || id == 0) {
+        rill_error_set(err, -ENOSPC, "no more containers: there are %d, or all ids are used up",
+                       RILL_DIRECTOR_ROLES_MAX);
+        return NULL;
+    }
+    if (rill_id_map_put(&d->role_at, id, (uint64_t)(role - d->roles)) == NULL) {
+        rill_error_set(err, -ENOMEM, "no memory for another container");
+        return NULL;
+    }
+    *role = (struct dir_role){.id = id, .born_ns = d->now_ns};
+    return role;
+}
+
+static void remove_role(struct rill_director *d, struct dir_role *role)
+{
+    dir_forget_requests_about(d, role->id);
+    rill_id_map_remove(&d->role_at, role->id);
+    *role = (struct dir_role){0};
+}
+
+/* --- start and stop --------------------------------------------------------------------------- */
+
+struct dir_role *dir_start_role(struct rill_director *d, const struct dir_machine *machine,
+                                enum rill_role_kind kind, bool host_network, uint32_t vni,
+                                struct rill_error *err)
+{
+    Control__Message m = rill_control_message(d->config.id, machine->agent, 0);
+    Control__Start start = CONTROL__START__INIT;
+    struct dir_role *role = new_role(d, kind, err);
+
+    if (role == NULL)
+        return NULL;
+    role->agent = machine->agent;
+    role->state = DIR_STARTING;
+    role->host_network = host_network;
+    role->vni = vni;
+    role->join_until_ns = d->now_ns + d->config.start_timeout_ns;
+    start.role = role->id;
+    start.host_network = host_network;
+    RILL_CONTROL_SET(&m, START, start, &start);
+    dir_ask(d, &m, DIR_START, role->id, UINT64_MAX, NULL);
+    return role;
+}
+
+/* What it was asked for is of no interest any more, but it may still answer. */
+static void stop_waiting(struct rill_director *d, uint32_t id)
+{
+    for (uint32_t i = 0; i < d->request_count; i++)
+        if (d->requests[i].about == id)
+            d->requests[i].due_ns = UINT64_MAX;
+}
+
+void dir_stop_role(struct rill_director *d, struct dir_role *role)
+{
+    Control__Message m = rill_control_message(d->config.id, role->agent, 0);
+    Control__Stop stop = CONTROL__STOP__INIT;
+
+    if (role->state == DIR_STOPPING)
+        return;
+    role->state = DIR_STOPPING;
+    stop_waiting(d, role->id);
+    stop.role = role->id;
+    RILL_CONTROL_SET(&m, STOP, stop, &stop);
+    dir_ask(d, &m, DIR_STOP, role->id, dir_timeout_of(d, DIR_STOP), NULL);
+}
+
+/* --- deaths ----------------------------------------------------------------------------------- */
+
+/* "unit 3 of deployment web: killed by SIGSEGV" */
+static void describe(const struct rill_director *d, const struct dir_role *role, const char *how,
+                     char line[DIR_LINE_BYTES])
+{
+    const struct dir_deployment *dep = dir_deployment(d, role->vni);
+    char name[RILL_ROLE_NAME_BYTES];
+
+    snprintf(name, sizeof(name), "%s %u", rill_role_kind_name(rill_role_kind(role->id)),
+             rill_role_number(role->id));
+    if (dep != NULL)
+        snprintf(line, DIR_LINE_BYTES, "%s of deployment %s: %s", name, dep->spec->name, how);
+    else
+        snprintf(line, DIR_LINE_BYTES, "%s (kept warm): %s", name, how);
+}
+
+/* A role that was wanted: is gone, or is to go. */
+static void lose(struct rill_director *d, struct dir_role *role, const char *how, bool gone)
+{
+    struct dir_deployment *dep = dir_deployment(d, role->vni);
+    uint32_t id = role->id;
+    char line[DIR_LINE_BYTES];
+
+    describe(d, role, how, line);
+    if (role->state == DIR_STARTING)
+        d->n.containers_failed++;
+    else
+        d->n.deaths++;
+    if (role->state == DIR_STARTING || dep == NULL)
+        dir_machine_failed(d, role->agent); /* it was never of use */
+    dir_note_failure(d, line);
+    if (gone)
+        remove_role(d, role);
+    else
+        dir_stop_role(d, role);
+    if (dep != NULL)
+        dir_deployment_lost(d, dep, id, line);
+}
+
+void dir_role_gone(struct rill_director *d, struct dir_role *role, const char *how)
+{
+    if (role->state == DIR_STOPPING)
+        remove_role(d, role);
+    else
+        lose(d, role, how, true);
+}
+
+void dir_role_failed(struct rill_director *d, struct dir_role *role, const char *how)
+{
+    if (role->state != DIR_STOPPING)
+        lose(d, role, how, false);
+}
+
+static void describe_status(int32_t status, char *how, size_t bytes)
+{
+    if (status != -1 && WIFSIGNALED(status)) {
+        const char *signal = sigabbrev_np(WTERMSIG(status));
+
+        snprintf(how, bytes, "killed by %s%s", signal == NULL ? "an unknown signal" : "SIG",
+                 signal == NULL ? "" : signal);
+    } else if (status != -1 && WIFEXITED(status)) {
+        snprintf(how, bytes, "ended by itself, exit status %d", WEXITSTATUS(status));
+    } else {
+        snprintf(how, bytes, "ended, how is not known");
+    }
+}
+
+static void describe_exit(const struct dir_role *role, const Control__Exited *exited,
+                          char how[DIR_LINE_BYTES])
+{
+    size_t n;
+
+    if (exited->stalled && rill_role_kind(role->id) == RILL_ROLE_UNIT && role->state == DIR_ACTIVE)
+        snprintf(how, DIR_LINE_BYTES,
+                 "did not return from process_packet and was killed (its loop stood still)");
+    else if (exited->stalled)
+        snprintf(how, DIR_LINE_BYTES, "was killed (its loop stood still)");
+    else
+        describe_status(exited->wait_status, how, DIR_LINE_BYTES);
+    n = strlen(how);
+    if (exited->text[0] != '\0')
+        snprintf(how + n, DIR_LINE_BYTES - n, "; its last line: %.380s", exited->text);
+}
+
+/* Ids are never used again, so one below the next was there once: it is gone for a reason that is
+ * known already, or was stopped because nobody knew it. */
+static bool was_there_once(const struct rill_director *d, uint32_t id)
+{
+    uint32_t kind = rill_role_kind(id);
+
+    return kind < DIR_KINDS && rill_role_number(id) < d->next_number[kind];
+}
+
+void dir_on_exited(struct rill_director *d, const struct dir_machine *machine,
+                   const Control__Message *message)
+{
+    const Control__Exited *exited = message->exited;
+    struct dir_role *role = dir_role(d, exited->role);
+    char how[DIR_LINE_BYTES];
+
+    if (role == NULL && was_there_once(d, exited->role))
+        return;
+    if (role == NULL || role->agent != machine->agent) {
+        dir_unexpected(d, machine->peer, message);
+        return;
+    }
+    describe_exit(role, exited, how);
+    dir_role_gone(d, role, how);
+}
+
+/* --- join ------------------------------------------------------------------------------------- */
+
+static void welcome(struct rill_director *d, const struct dir_role *role, uint64_t number)
+{
+    Control__Message m = rill_control_message(d->config.id, role->id, number);
+    Control__Welcome body = CONTROL__WELCOME__INIT;
+
+    body.role = role->id;
+    body.cluster = (char *)d->config.cluster;
+    RILL_CONTROL_SET(&m, WELCOME, welcome, &body);
+    dir_send(d, &m);
+}
+
+void dir_on_join(struct rill_director *d, struct dir_role *role, const Control__Message *message)
+{
+    const Control__Join *join = message->join;
+
+    if (join->kind != rill_role_kind(role->id) || join->role != role->id) {
+        dir_unexpected(d, dir_peer_of(d, role->id), message);
+        return;
+    }
+    welcome(d, role, message->number);
+    if (role->state == DIR_STARTING) {
+        role->state = DIR_WARM;
+        role->ready_ns = join->ready_ns;
+    } else {
+        dir_repeat_peers(d, role); /* it may have missed them */
+    }
+}

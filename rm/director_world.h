@@ -1,0 +1,161 @@
+/* A world for the director's tests: agents, programs in containers and clients that answer as
+ * docs/control.md says, unless a rule says otherwise. Time is stepped by hand. Whatever the
+ * director sends is packed and unpacked on its way, so that all of it has passed the receiver's
+ * checks.
+ */
+#ifndef RILL_RM_DIRECTOR_WORLD_H
+#define RILL_RM_DIRECTOR_WORLD_H
+
+#include "lib/base/role.h"
+#include "rm/director.h"
+
+enum {
+    WORLD_AGENTS = 3,
+    WORLD_CLIENTS = 3,
+    WORLD_ROLES = 512,
+    WORLD_RULES = 16,
+    WORLD_QUEUE = 1024,
+    WORLD_START_S = 10,
+    WORLD_LINKS_S = 5,
+    WORLD_DEATHS_MAX = 3,
+    WORLD_WINDOW_S = 60,
+};
+#define WORLD_MS UINT64_C(1000000)
+
+enum world_fate {
+    WORLD_OBEYS,
+    WORLD_SILENT,   /* no answer */
+    WORLD_REFUSES,  /* Error with the rule's text */
+    WORLD_CRASHES,  /* its container ends by SIGSEGV, the rule's text is its last line */
+    WORLD_STRANGE,  /* a unit that says it is another NF than the first */
+    WORLD_NONSENSE, /* facts that can't be */
+};
+
+/* What becomes of a message of that kind; the first rule that fits counts. */
+struct world_rule {
+    Control__Message__BodyCase body; /* START, ACTIVATE, PEERS, STOP; JOIN: after it was started */
+    enum rill_role_kind kind;        /* of the role that it is about */
+    uint32_t role;                   /* this one only; 0: any */
+    enum world_fate fate;
+    const char *text;
+    uint32_t times; /* then it is over; 0: it stays */
+};
+
+struct world_role {
+    uint32_t id;
+    uint32_t agent; /* index */
+    bool running;   /* its container */
+    bool joined;    /* and was welcomed */
+    bool host_network;
+    uint32_t activations;
+    Control__Message *activate; /* the newest */
+    uint32_t peers[64];
+    uint32_t peer_count, peers_told; /* how often */
+    uint32_t egress;
+    Control__Message *grant; /* the newest LeaseGrant */
+};
+
+struct world_agent {
+    char name[16];
+    uint32_t peer; /* 0: not connected */
+    uint32_t id;   /* as it was welcomed; 0: not yet */
+    bool mute;     /* answers nothing */
+    bool stopped;  /* has seen StopAll */
+    char error[256];
+};
+
+struct world_client {
+    uint32_t peer, id;
+    const char *machine;
+    bool mute;
+    Control__Message *last; /* the newest that is not Peers */
+    uint32_t peers[64];
+    uint32_t peer_count, peers_told;
+    char folder[128];
+};
+
+struct world {
+    struct rill_director *d;
+    struct rill_director_config config;
+    uint64_t now_ns;
+    uint64_t next_number; /* of the world's requests */
+    uint32_t next_peer;
+    struct world_agent agents[WORLD_AGENTS];
+    struct world_client clients[WORLD_CLIENTS];
+    struct world_role roles[WORLD_ROLES];
+    uint32_t role_count;
+    struct world_rule rules[WORLD_RULES];
+    uint32_t rule_count;
+    struct {
+        uint32_t peer;
+        Control__Message *message;
+    } queue[WORLD_QUEUE];
+    uint32_t queue_first, queue_count;
+    uint32_t folders_made, folders_removed;
+    char folder[64]; /* the newest */
+    bool no_folder;  /* making one fails */
+    uint32_t starts, stops;
+    char said[64][1024];
+    uint32_t said_count;
+};
+
+/* For cmocka's groups: EAL and the pool of frames; all frames must be back in the end. */
+int world_group_setup(void **state);
+int world_group_teardown(void **state);
+
+struct world *world_new(uint32_t warm, bool fabric_crosses_machines);
+void world_free(struct world *w);
+
+/* Delivers what was sent, until nothing more is. */
+void world_settle(struct world *w);
+/* The same, after so much time; ticks on the way whenever the director wants it. */
+void world_pass(struct world *w, uint64_t ms);
+void world_rule(struct world *w, struct world_rule rule);
+void world_no_rules(struct world *w);
+
+/* From a peer to the director; takes number 0 for "give it one". Delivered at once, and what
+ * follows from it. */
+void world_say(struct world *w, uint32_t peer, Control__Message *message);
+
+/* The agent of machine "m<index>" connects and joins; the containers that are there are listed. */
+void world_agent_joins(struct world *w, uint32_t index);
+void world_agent_down(struct world *w, uint32_t index);
+/* A container ends. */
+void world_dies(struct world *w, uint32_t role, int32_t wait_status, bool stalled,
+                const char *text);
+#define world_segfaults(w, role) world_dies(w, role, 11, false, "")
+
+/* A client connects and joins, as being at machine "m<machine>". */
+void world_client_joins(struct world *w, uint32_t index, uint32_t machine);
+void world_client_down(struct world *w, uint32_t index);
+void world_client_asks(struct world *w, uint32_t index, Control__Message *message);
+
+/* The conversations. Deploy: no interfaces, an image of four bytes. */
+void world_deploy(struct world *w, uint32_t client, const char *name, uint32_t units);
+void world_undeploy(struct world *w, uint32_t client, const char *name);
+void world_attach(struct world *w, uint32_t client, const char *name);
+void world_shutdown(struct world *w, uint32_t client);
+/* The client's; lives until its next answer. */
+const Control__Status *world_status(struct world *w, uint32_t client);
+
+/* What the client was answered last; fail the test if it is something else. */
+void world_expect(struct world *w, uint32_t client, Control__Message__BodyCase body);
+void world_expect_error(struct world *w, uint32_t client, const char *part);
+
+/* From a program, through its agent. */
+void world_program_says(struct world *w, uint32_t role, Control__Message *message);
+void world_asks_for_units(struct world *w, uint32_t controller, uint64_t number, uint32_t want);
+
+struct world_role *world_role(struct world *w, uint32_t id);
+/* Of the status: the n-th (from 0) role of that kind in that deployment (0: kept warm) and, if
+ * state is not NULL, in that state; 0: there is none. */
+uint32_t world_find(struct world *w, enum rill_role_kind kind, uint32_t vni, const char *state,
+                    uint32_t n);
+uint32_t world_count(struct world *w, enum rill_role_kind kind, uint32_t vni, const char *state);
+/* NULL: none of that name. Lives until the next status. */
+const Control__Deployment *world_deployment(struct world *w, const char *name);
+bool world_has_peer(const struct world_role *role, uint32_t peer);
+/* A line with `part` in it was said, or is in the status' failures. */
+bool world_was_said(const struct world *w, const char *part);
+
+#endif

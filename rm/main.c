@@ -1,0 +1,302 @@
+/* rill-rm: the director on a libuv loop, with one listener for this machine and, if asked for, one
+ * for other machines. */
+#include <signal.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include <rte_mempool.h>
+
+#include "lib/base/eal.h"
+#include "lib/base/role.h"
+#include "lib/control/link.h"
+#include "lib/daemon/daemon.h"
+#include "rm/director.h"
+#include "rm/links_folder.h"
+
+enum {
+    LISTENERS = 2,
+    FRAMES = 8192,
+    WARM_MAX = 256,
+    MEMORY_MB_MIN = 64,
+    SOCKET_MODE = 0600,
+    PATH_BYTES = 256,
+    FLUSH_MS = 2000,
+    START_TIMEOUT_S = 15, /* a busy machine starts a dozen programs at once */
+    LINKS_TIMEOUT_S = 10,
+    DEATHS_MAX = 5,
+    DEATHS_WINDOW_S = 60,
+    PAUSED_MS = 500,   /* a timer that comes so late: this process stood still */
+    CATCH_UP_MS = 100, /* then what has come meanwhile is read before anybody is called late */
+    LINK_SHIFT = 31,   /* each link numbers its peers itself; this bit says which link's it is */
+};
+
+#define MS_NS UINT64_C(1000000)
+#define SECOND_NS UINT64_C(1000000000)
+
+struct rm;
+
+struct listener {
+    struct rm *rm;
+    struct rill_link *link;
+    uint32_t bit;
+};
+
+struct rm {
+    uv_loop_t loop;
+    uv_timer_t timer;
+    uv_signal_t signals[2];
+    struct listener listeners[LISTENERS];
+    struct rill_director *director;
+    struct rte_mempool *pool;
+    char links[PATH_BYTES];
+    uint32_t uid;
+    uint64_t due_ns; /* when the timer should come */
+    bool caught_up;
+    bool closing;
+};
+
+/* --- time ------------------------------------------------------------------------------------- */
+
+static void on_timer(uv_timer_t *timer);
+
+/* After whatever the director was told. */
+static void schedule(struct rm *rm)
+{
+    uint64_t next_ns = rill_director_next_ns(rm->director);
+    uint64_t now_ns = rill_daemon_now_ns();
+    uint64_t wait_ns = next_ns > now_ns ? next_ns - now_ns : 0;
+
+    if (rm->closing)
+        return;
+    if (rill_director_over(rm->director)) {
+        uv_stop(&rm->loop);
+        return;
+    }
+    if (next_ns == UINT64_MAX) {
+        uv_timer_stop(&rm->timer);
+        return;
+    }
+    rm->due_ns = now_ns + wait_ns;
+    uv_update_time(&rm->loop);
+    uv_timer_start(&rm->timer, on_timer, (wait_ns + MS_NS - 1) / MS_NS, 0);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct rm *rm = timer->data;
+    uint64_t now_ns = rill_daemon_now_ns();
+
+    if (!rm->caught_up && now_ns > rm->due_ns + PAUSED_MS * MS_NS) {
+        rm->caught_up = true;
+        uv_timer_start(timer, on_timer, CATCH_UP_MS, 0);
+        return;
+    }
+    rm->caught_up = false;
+    rill_director_tick(rm->director, now_ns);
+    schedule(rm);
+}
+
+static void on_signal(uv_signal_t *signal, int number)
+{
+    struct rm *rm = signal->data;
+
+    rill_daemon_say("ends on a signal (%d); what runs goes on without it", number);
+    uv_stop(&rm->loop);
+}
+
+static void open_loop(struct rm *rm)
+{
+    static const int numbers[] = {SIGTERM, SIGINT};
+
+    uv_loop_init(&rm->loop);
+    uv_timer_init(&rm->loop, &rm->timer);
+    rm->timer.data = rm;
+    for (int i = 0; i < 2; i++) {
+        uv_signal_init(&rm->loop, &rm->signals[i]);
+        rm->signals[i].data = rm;
+        uv_signal_start(&rm->signals[i], on_signal, numbers[i]);
+    }
+}
+
+/* --- links ------------------------------------------------------------------------------------ */
+
+static void on_up(void *arg, uint32_t peer)
+{
+    (void)arg;
+    (void)peer; /* whoever it is says Join */
+}
+
+static void on_down(void *arg, uint32_t peer)
+{
+    struct listener *listener = arg;
+
+    rill_director_down(listener->rm->director, peer | listener->bit, rill_daemon_now_ns());
+    schedule(listener->rm);
+}
+
+static void on_message(void *arg, uint32_t peer, const Control__Message *message)
+{
+    struct listener *listener = arg;
+
+    rill_director_message(listener->rm->director, peer | listener->bit, message,
+                          rill_daemon_now_ns());
+    schedule(listener->rm);
+}
+
+static void on_send(void *arg, uint32_t peer, const Control__Message *message)
+{
+    struct rm *rm = arg;
+    struct listener *listener = &rm->listeners[peer >> LINK_SHIFT];
+
+    rill_link_send(listener->link, peer & ~listener->bit, message);
+}
+
+static void listen_at(struct rm *rm, uint32_t index, const char *url)
+{
+    struct listener *listener = &rm->listeners[index];
+    struct rill_link_events events = {
+        .up = on_up, .down = on_down, .message = on_message, .arg = listener};
+    struct rill_error err;
+
+    *listener = (struct listener){.rm = rm, .bit = index << LINK_SHIFT};
+    if (rill_link_listen(&rm->loop, url, SOCKET_MODE, &events, &listener->link, &err) != 0)
+        rill_daemon_refuse("%s", err.text);
+}
+
+static void listen_at_all(struct rm *rm, const char *base, const char *other)
+{
+    char url[PATH_BYTES];
+
+    if (other != NULL && strncmp(other, "tcp://", 6) != 0)
+        rill_daemon_refuse("--listen: %.100s is no tcp://ADDRESS:PORT", other);
+    snprintf(url, sizeof(url), "ipc://%s/rm.sock", base);
+    listen_at(rm, 0, url);
+    if (other != NULL)
+        listen_at(rm, 1, other);
+}
+
+/* --- what the director asks for --------------------------------------------------------------- */
+
+static int make_folder(void *arg, const char *name, struct rill_error *err)
+{
+    const struct rm *rm = arg;
+    char path[PATH_BYTES + 64];
+
+    snprintf(path, sizeof(path), "%s/%s", rm->links, name);
+    return rill_links_folder_make(path, rm->uid, err);
+}
+
+static void remove_folder(void *arg, const char *name)
+{
+    const struct rm *rm = arg;
+    char path[PATH_BYTES + 64];
+    struct rill_error err;
+
+    snprintf(path, sizeof(path), "%s/%s", rm->links, name);
+    if (rill_links_folder_remove(path, &err) != 0)
+        rill_daemon_say("%s", err.text);
+}
+
+static void say(void *arg, const char *line)
+{
+    (void)arg;
+    rill_daemon_say("%s", line);
+}
+
+static uint64_t draw_seed(void)
+{
+    uint64_t seed;
+
+    if (getrandom(&seed, sizeof(seed), 0) != (ssize_t)sizeof(seed))
+        rill_daemon_refuse("no random numbers from the kernel");
+    return seed;
+}
+
+static void create_director(struct rm *rm, const char *cluster, uint32_t warm)
+{
+    struct rill_director_config config = {.id = rill_role_id(RILL_ROLE_RM, 1),
+                                          .cluster = cluster,
+                                          .warm = warm,
+                                          .first_number = 1,
+                                          .start_timeout_ns = START_TIMEOUT_S * SECOND_NS,
+                                          .links_timeout_ns = LINKS_TIMEOUT_S * SECOND_NS,
+                                          .deaths_max = DEATHS_MAX,
+                                          .deaths_window_ns = DEATHS_WINDOW_S * SECOND_NS,
+                                          .fabric_crosses_machines = false, /* memif does not */
+                                          .links_root = "/run/links",
+                                          .links_root_host = rm->links,
+                                          .seed = draw_seed(),
+                                          .pool = rm->pool,
+                                          .send = on_send,
+                                          .make_folder = make_folder,
+                                          .remove_folder = remove_folder,
+                                          .say = say,
+                                          .arg = rm};
+    struct rill_error err;
+
+    rm->director = rill_director_create(&config, rill_daemon_now_ns(), &err);
+    if (rm->director == NULL)
+        rill_daemon_refuse("%s", err.text);
+}
+
+/* --- begin and end ---------------------------------------------------------------------------- */
+
+static void open_pool(struct rm *rm, uint32_t memory_mb)
+{
+    struct rill_error err;
+
+    if (rill_eal_init(memory_mb, &err) != 0)
+        rill_daemon_refuse("%s", err.text);
+    rm->pool = rill_frame_pool_create("rill_rm", FRAMES, &err);
+    if (rm->pool == NULL)
+        rill_daemon_refuse("%s", err.text);
+}
+
+static void close_all(struct rm *rm)
+{
+    rm->closing = true;
+    for (int i = 0; i < LISTENERS; i++) {
+        if (rm->listeners[i].link != NULL)
+            rill_link_flush(rm->listeners[i].link, FLUSH_MS);
+        rill_link_close(rm->listeners[i].link);
+    }
+    for (int i = 0; i < 2; i++)
+        uv_close((uv_handle_t *)&rm->signals[i], NULL);
+    uv_close((uv_handle_t *)&rm->timer, NULL);
+    uv_run(&rm->loop, UV_RUN_DEFAULT);
+    uv_loop_close(&rm->loop);
+    rill_director_destroy(rm->director);
+    rte_mempool_free(rm->pool);
+}
+
+int main(int argc, char **argv)
+{
+    static struct rm rm;
+    const char *cluster = NULL, *base = NULL, *uid = NULL, *listen = NULL;
+    const char *warm = "1", *memory = "128";
+    const struct rill_daemon_option options[] = {
+        {"--cluster", "NAME", "the cluster's name", true, &cluster},
+        {"--base", "FOLDER", "the cluster's folder; listens at FOLDER/rm.sock", true, &base},
+        {"--uid", "N", "of the containers' root on the host", true, &uid},
+        {"--listen", "URL", "listens at tcp://ADDRESS:PORT too, for other machines", false,
+         &listen},
+        {"--warm", "N", "units and output loggers that are kept warm", false, &warm},
+        {"--memory-mb", "N", "memory that DPDK may take", false, &memory},
+        {NULL, NULL, NULL, false, NULL}};
+    uint32_t warm_count, memory_mb;
+
+    rill_daemon_options("rill-rm", options, argc, argv);
+    rm.uid = (uint32_t)rill_daemon_number("--uid", uid, 1, UINT32_MAX - 1);
+    warm_count = (uint32_t)rill_daemon_number("--warm", warm, 0, WARM_MAX);
+    memory_mb = (uint32_t)rill_daemon_number("--memory-mb", memory, MEMORY_MB_MIN, 65536);
+    if (snprintf(rm.links, sizeof(rm.links), "%s/links", base) >= (int)sizeof(rm.links) - 16)
+        rill_daemon_refuse("--base: the path is too long for a socket's");
+    signal(SIGPIPE, SIG_IGN);
+    open_pool(&rm, memory_mb);
+    open_loop(&rm);
+    create_director(&rm, cluster, warm_count);
+    listen_at_all(&rm, base, listen);
+    uv_run(&rm.loop, UV_RUN_DEFAULT);
+    close_all(&rm);
+    return 0;
+}

@@ -1,0 +1,21 @@
+#include "rm/rm_settings.h"
+
+#include <errno.h>
+#include <inttypes.h>
+
+#include "lib/config/settings.h"
+
+int rill_rm_config_from(const struct rill_config *settings, struct rill_rm_config *config,
+                        struct rill_error *err)
+{
+    config->epoch_ns = rill_setting_ms(settings, "epoch_ms");
+    config->lease_ns = rill_setting_ms(settings, "lease_ms");
+    config->margin_ns = config->lease_ns / 10;
+    config->resend_ns = rill_setting_us(settings, "retry_us");
+    if (config->lease_ns > config->epoch_ns)
+        return 0;
+    return rill_error_set(err, -EINVAL,
+                          "lease_ms must be more than epoch_ms (%" PRIu64 "): a lease is "
+                          "renewed once per epoch",
+                          config->epoch_ns / 1000000);
+}
