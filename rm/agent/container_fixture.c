@@ -111,6 +111,13 @@ void fixture_close(struct fixture *fixture)
 int fixture_start(struct fixture *fixture, const char *name, char *const *argv,
                   struct rill_container **container, int *output_fd, struct rill_error *err)
 {
+    return fixture_start_as(fixture, name, argv, false, container, output_fd, err);
+}
+
+int fixture_start_as(struct fixture *fixture, const char *name, char *const *argv,
+                     bool host_network, struct rill_container **container, int *output_fd,
+                     struct rill_error *err)
+{
     char full[RILL_CONTAINER_NAME_MAX + 1];
     struct rill_container_mount mounts[] = {
         {.host = fixture->programs, .inside = "/opt/rill"},
@@ -126,7 +133,8 @@ int fixture_start(struct fixture *fixture, const char *name, char *const *argv,
         .mount_count = 2,
         .cpus = "0",
         .memory_bytes = 160 << 20,
-        .uid_base = fixture->uid,
+        .uid_base = host_network ? 0 : fixture->uid,
+        .host_network = host_network,
         .output_fd = -1,
     };
     int pipe_fds[2] = {-1, -1}, code;

@@ -32,6 +32,11 @@ uint64_t fixture_now_ns(void);
 int fixture_start(struct fixture *fixture, const char *name, char *const *argv,
                   struct rill_container **container, int *output_fd, struct rill_error *err);
 
+/* The same, with host_network as asked for. */
+int fixture_start_as(struct fixture *fixture, const char *name, char *const *argv,
+                     bool host_network, struct rill_container **container, int *output_fd,
+                     struct rill_error *err);
+
 /* Reads to the line "end" or to the end; terminated; the length. Closes. */
 size_t fixture_read(int output_fd, char *text, size_t size);
 

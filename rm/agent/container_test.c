@@ -281,9 +281,24 @@ static void may_not_call_what_it_should_not(void **state)
     assert_says(text, "unshare=Function not implemented");
     assert_says(text, "mount=Function not implemented");
     assert_says(text, "socket_inet=Function not implemented");
+    assert_says(text, "socket_inet6=Function not implemented");
+    assert_says(text, "socket_netlink=Function not implemented");
+    assert_says(text, "socket_packet=Function not implemented");
     assert_says(text, "socket_unix=done");
+    assert_says(text, "set_flags=Operation not permitted");
     assert_says(text, "clone_newuser=Function not implemented");
     assert_says(text, "unshare_32=Function not implemented");
+    destroy(container);
+}
+
+static void loads_from_memory(void **state)
+{
+    static char text[FIXTURE_TEXT_MAX];
+    struct rill_container *container =
+        started("load", FIXTURE_ARGV((char *)"report"), text, sizeof(text));
+
+    (void)state;
+    assert_says(text, "load=done");
     destroy(container);
 }
 
@@ -295,6 +310,96 @@ static void starts_eal(void **state)
 
     (void)state;
     assert_says(text, "eal=ready");
+    destroy(container);
+}
+
+static bool shares_namespace(const char *text, const char *name)
+{
+    char path[64], target[64] = "", line[128];
+
+    snprintf(path, sizeof(path), "/proc/self/ns/%s", name);
+    assert_true(readlink(path, target, sizeof(target) - 1) > 0);
+    snprintf(line, sizeof(line), "%s_namespace=%s", name, target);
+    return says(text, line);
+}
+
+static struct rill_container *started_on_host_network(char *const *argv, char *text, size_t size)
+{
+    struct rill_error err = {.text = ""};
+    struct rill_container *container = NULL;
+    int fd, code = fixture_start_as(&fixture, "host", argv, true, &container, &fd, &err);
+
+    if (code != 0)
+        print_message("%s\n", err.text);
+    assert_int_equal(code, 0);
+    fixture_read(fd, text, size);
+    return container;
+}
+
+static void host_network_opens_no_more_than_that(void **state)
+{
+    static const char *const own[] = {"pid", "mnt", "ipc", "uts", "cgroup"};
+    static char text[FIXTURE_TEXT_MAX];
+    struct rill_container *container =
+        started_on_host_network(FIXTURE_ARGV((char *)"report"), text, sizeof(text));
+
+    (void)state;
+    assert_true(shares_namespace(text, "net"));
+    assert_true(shares_namespace(text, "user"));
+    for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+        assert_false(shares_namespace(text, own[i]));
+    assert_says(text, "pid=1");
+    /* CAP_DAC_OVERRIDE is bit 1, CAP_NET_RAW bit 13. */
+    assert_says(text, "status=CapEff:\t0000000000002002");
+    assert_says(text, "status=CapPrm:\t0000000000002002");
+    assert_says(text, "status=CapBnd:\t0000000000002002");
+    assert_says(text, "status=CapAmb:\t0000000000000000");
+    assert_says(text, "status=NoNewPrivs:\t1");
+    assert_says(text, "status=Seccomp:\t2");
+    assert_says(text, "status=Cpus_allowed_list:\t0");
+    assert_says(text, "write_root=Read-only file system");
+    assert_says(text, "write_usr=Read-only file system");
+    assert_says(text, "write_proc=Read-only file system");
+    assert_says(text, "write_run=written");
+    assert_says(text, "unshare=Function not implemented");
+    assert_says(text, "mount=Function not implemented");
+    assert_says(text, "socket_packet=done");
+    assert_says(text, "socket_unix=done");
+    assert_says(text, "socket_inet=Operation not supported");
+    assert_says(text, "socket_inet6=Function not implemented");
+    assert_says(text, "socket_netlink=Function not implemented");
+    assert_says(text, "set_flags=Operation not permitted");
+    assert_says(text, "clone_newuser=Function not implemented");
+    assert_says(text, "unshare_32=Function not implemented");
+    destroy(container);
+}
+
+/* What another program of the cluster has for itself alone: its uid's folder of mode 0700. */
+static void host_network_enters_closed_folders(void **state)
+{
+    static char text[FIXTURE_TEXT_MAX];
+    char *argv[] = {(char *)"/opt/rill/container_probe", (char *)"report",
+                    (char *)"/run/sockets/made", NULL};
+    struct rill_container *container = started_on_host_network(argv, text, sizeof(text));
+    char made[128];
+
+    (void)state;
+    assert_says(text, "write_given=written");
+    snprintf(made, sizeof(made), "%s/made", fixture.shared);
+    assert_int_equal(unlink(made), 0);
+    destroy(container);
+}
+
+static void host_network_has_ports(void **state)
+{
+    static char text[FIXTURE_TEXT_MAX];
+    struct rill_container *container =
+        started_on_host_network(FIXTURE_ARGV((char *)"port", (char *)"lo"), text, sizeof(text));
+
+    (void)state;
+    assert_says(text, "port=started");
+    assert_says(text, "watch_all=done");
+    assert_says(text, "frame=came back");
     destroy(container);
 }
 
@@ -748,7 +853,11 @@ int main(void)
         TEST(sees_only_what_it_should),
         TEST(has_only_a_loopback),
         TEST(may_not_call_what_it_should_not),
+        TEST(loads_from_memory),
         TEST(starts_eal),
+        TEST(host_network_opens_no_more_than_that),
+        TEST(host_network_enters_closed_folders),
+        TEST(host_network_has_ports),
         TEST(stop_is_heard),
         TEST(stop_kills_who_does_not_hear),
         TEST(an_end_at_once_is_an_end),
