@@ -7,7 +7,6 @@
 
 #include <cmocka.h>
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -27,96 +26,15 @@ static struct fixture fixture;
 
 /* ---- what is left on the machine ---- */
 
-struct remains {
-    int cgroups, files, mounts, monitors, processes, locks, descriptors;
-};
-
-static int entries(const char *path, const char *prefix)
-{
-    DIR *dir = opendir(path);
-    struct dirent *entry;
-    int count = 0;
-
-    while (dir != NULL && (entry = readdir(dir)) != NULL)
-        count += strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
-                 strncmp(entry->d_name, prefix, strlen(prefix)) == 0;
-    if (dir != NULL)
-        closedir(dir);
-    return count;
-}
-
-/* Of the mounts: those that name our folder; and the cgroups of our name in each hierarchy. */
-static void look_at_mounts(struct remains *remains)
-{
-    char line[4096], path[1024], type[64], prefix[64];
-    FILE *file = fopen("/proc/self/mounts", "r");
-
-    assert_non_null(file);
-    snprintf(prefix, sizeof(prefix), "rill-%s-", fixture.cluster);
-    while (fgets(line, sizeof(line), file) != NULL) {
-        remains->mounts += strstr(line, fixture.base) != NULL;
-        if (sscanf(line, "%*s %1023s %63s", path, type) == 2 && strncmp(type, "cgroup", 6) == 0)
-            remains->cgroups += entries(path, prefix);
-    }
-    fclose(file);
-}
-
-/* Has it something of ours open? A monitor has the cluster's folder, from its fork on. */
-static bool has_ours_open(int pid)
-{
-    char path[320], target[1024];
-    struct dirent *entry;
-    bool found = false;
-    DIR *dir;
-
-    snprintf(path, sizeof(path), "/proc/%d/fd", pid);
-    dir = opendir(path);
-    while (!found && dir != NULL && (entry = readdir(dir)) != NULL) {
-        memset(target, 0, sizeof(target));
-        snprintf(path, sizeof(path), "/proc/%d/fd/%s", pid, entry->d_name);
-        found = readlink(path, target, sizeof(target) - 1) > 0 &&
-                strncmp(target, fixture.base, strlen(fixture.base)) == 0;
-    }
-    if (dir != NULL)
-        closedir(dir);
-    return found;
-}
-
-/* Monitors, and programs that run as the uid that this test gives them. A zombie has no exe: it
- * ended, and waits for the machine's process 1. */
-static void look_at_processes(struct remains *remains)
-{
-    char path[64], exe[1024];
-    DIR *dir = opendir("/proc");
-    struct dirent *entry;
-    struct stat info;
-
-    assert_non_null(dir);
-    while ((entry = readdir(dir)) != NULL) {
-        int pid = atoi(entry->d_name);
-
-        snprintf(path, sizeof(path), "/proc/%d/exe", pid);
-        if (pid <= 0 || pid == getpid() || readlink(path, exe, sizeof(exe)) <= 0)
-            continue;
-        remains->monitors += has_ours_open(pid);
-        snprintf(path, sizeof(path), "/proc/%d", pid);
-        remains->processes += stat(path, &info) == 0 && info.st_uid == fixture.uid;
-    }
-    closedir(dir);
-}
-
 static struct remains look(void)
 {
-    struct remains remains = {0};
+    struct remains remains = fixture_look(&fixture, fixture.cluster);
     char path[256];
 
     snprintf(path, sizeof(path), "%s/%s", fixture.run, fixture.cluster);
-    remains.files = entries(path, "") + entries(fixture.shared, "");
+    remains.files = fixture_entries(path, "") + fixture_entries(fixture.shared, "");
     snprintf(path, sizeof(path), "/run/lxc/lock%s/%s", fixture.run, fixture.cluster);
-    remains.locks = entries(path, ".rill");
-    remains.descriptors = entries("/proc/self/fd", "");
-    look_at_mounts(&remains);
-    look_at_processes(&remains);
+    remains.locks = fixture_entries(path, ".rill");
     return remains;
 }
 
