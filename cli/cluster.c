@@ -9,8 +9,6 @@
 
 enum { BURST = 32, WHOLE_UNIT = 1000 };
 
-#define NS_PER_MS UINT64_C(1000000)
-
 /* The caller's bounds on tables, besides the setting's. */
 static uint32_t flows_max(const struct rill_cluster *k)
 {
@@ -107,13 +105,8 @@ static int create_controller(struct rill_cluster *k, struct rill_error *err)
 
 static int create_rm(struct rill_cluster *k, struct rill_error *err)
 {
-    const struct rill_config *s = k->config.settings;
-    struct rill_rm_config config = {.id = k->rm_id,
-                                    .epoch_ns = rill_setting_ms(s, "epoch_ms"),
-                                    .lease_ns = rill_setting_ms(s, "lease_ms"),
-                                    .margin_ns = rill_setting_ms(s, "lease_ms") / 10,
-                                    .resend_ns = rill_setting_us(s, "retry_us"),
-                                    .pool = k->config.pool};
+    struct rill_rm_config config = {.id = k->rm_id, .pool = k->config.pool};
+    int rc = rill_rm_config_from(k->config.settings, &config, err);
 
     if (rc != 0)
         return rc;

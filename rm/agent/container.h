@@ -4,7 +4,8 @@
  * A container runs one program, as process 1, in a user, pid, mount, ipc, uts, cgroup and network
  * namespace of its own (the network has only `lo`, down), with no capability, no way to gain one,
  * and a seccomp filter that allows what is listed in container_seccomp.c. Its root is read-only and
- * made of bind mounts; docs/containers.md has the picture.
+ * made of bind mounts; docs/containers.md has the picture. `host_network` makes an exception, for
+ * programs of ours that have to reach the machine's interfaces.
  *
  * It outlives its starter. Each has a monitor: a process that was forked off the starter and waits
  * in liblxc until the program has ended. If the monitor is killed, the program dies with it.
@@ -55,7 +56,11 @@ struct rill_container_spec {
     uint32_t uid_base;     /* the program's uid 0 and gid 0 are this on the host; > 0, and different
                             * for each container that is not to touch another's files */
     uint32_t uid_count;    /* how many uids it has; 0: 1 */
-    int output_fd;         /* stdout and stderr; duplicated, stays the caller's. -1: /dev/null */
+    bool host_network; /* keeps the starter's network and user namespace: it is the host's uid 0,
+                        * whatever uid_base says, with CAP_NET_RAW and CAP_DAC_OVERRIDE and no
+                        * other capability, and may open AF_PACKET sockets. Never for code that
+                        * is not ours */
+    int output_fd;     /* stdout and stderr; duplicated, stays the caller's. -1: /dev/null */
 };
 
 /* run_folder: absolute, of this machine, not shared (say "/run/rill"); all users can enter its

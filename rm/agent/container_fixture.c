@@ -1,5 +1,6 @@
 #include "rm/agent/container_fixture.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -9,6 +10,8 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "rm/agent/remove_tree.h"
 
 uint64_t fixture_now_ns(void)
 {
@@ -34,19 +37,18 @@ static void fail(const char *what)
     exit(1);
 }
 
-/* The build folder may lie where the container's uid can not go. */
-static void copy_probe(const struct fixture *fixture)
+void fixture_copy(const struct fixture *fixture, const char *program, const char *name)
 {
-    char from[4096], to[128];
-    ssize_t length = readlink("/proc/self/exe", from, sizeof(from) - 32);
+    char from[4096], to[160];
+    ssize_t length = readlink("/proc/self/exe", from, sizeof(from) - 64);
     struct stat info;
     int in, out;
 
     if (length < 0)
         fail("/proc/self/exe");
     from[length] = '\0';
-    strcpy(strrchr(from, '/'), "/container_probe");
-    snprintf(to, sizeof(to), "%s/container_probe", fixture->programs);
+    snprintf(strrchr(from, '/'), 64, "/%s", program);
+    snprintf(to, sizeof(to), "%s/%s", fixture->programs, name);
     in = open(from, O_RDONLY | O_CLOEXEC);
     out = open(to, O_CREAT | O_WRONLY | O_CLOEXEC, 0755);
     if (in < 0 || out < 0 || fstat(in, &info) != 0)
@@ -78,7 +80,7 @@ void fixture_open(struct fixture *fixture)
     if (mkdir(fixture->programs, 0755) != 0 || mkdir(fixture->shared, 0700) != 0 ||
         chown(fixture->shared, fixture->uid, fixture->uid) != 0)
         fail(fixture->base);
-    copy_probe(fixture);
+    fixture_copy(fixture, "container_probe", "container_probe");
     code = rill_containers_open(fixture->cluster, fixture->run, &fixture->containers, &err);
     if (code == 0)
         code =
@@ -93,12 +95,10 @@ void fixture_open(struct fixture *fixture)
 
 void fixture_close(struct fixture *fixture)
 {
-    char probe[128], locks[128];
+    char locks[128];
 
     rill_containers_close(fixture->containers);
-    snprintf(probe, sizeof(probe), "%s/container_probe", fixture->programs);
-    unlink(probe);
-    rmdir(fixture->programs);
+    rill_remove_tree(fixture->programs, NULL);
     rmdir(fixture->shared);
     rmdir(fixture->base);
     /* Where liblxc kept its locks: these two have this process's number in their names. */
@@ -110,6 +110,13 @@ void fixture_close(struct fixture *fixture)
 
 int fixture_start(struct fixture *fixture, const char *name, char *const *argv,
                   struct rill_container **container, int *output_fd, struct rill_error *err)
+{
+    return fixture_start_as(fixture, name, argv, false, container, output_fd, err);
+}
+
+int fixture_start_as(struct fixture *fixture, const char *name, char *const *argv,
+                     bool host_network, struct rill_container **container, int *output_fd,
+                     struct rill_error *err)
 {
     char full[RILL_CONTAINER_NAME_MAX + 1];
     struct rill_container_mount mounts[] = {
@@ -126,7 +133,8 @@ int fixture_start(struct fixture *fixture, const char *name, char *const *argv,
         .mount_count = 2,
         .cpus = "0",
         .memory_bytes = 160 << 20,
-        .uid_base = fixture->uid,
+        .uid_base = host_network ? 0 : fixture->uid,
+        .host_network = host_network,
         .output_fd = -1,
     };
     int pipe_fds[2] = {-1, -1}, code;
@@ -169,4 +177,92 @@ uint64_t fixture_number(const char *text, const char *name)
     snprintf(wanted, sizeof(wanted), "%s=", name);
     found = strstr(text, wanted);
     return found == NULL ? 0 : strtoull(found + strlen(wanted), NULL, 10);
+}
+
+/* ---- what is left on the machine ---- */
+
+int fixture_entries(const char *path, const char *prefix)
+{
+    DIR *dir = opendir(path);
+    struct dirent *entry;
+    int count = 0;
+
+    while (dir != NULL && (entry = readdir(dir)) != NULL)
+        count += strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+                 strncmp(entry->d_name, prefix, strlen(prefix)) == 0;
+    if (dir != NULL)
+        closedir(dir);
+    return count;
+}
+
+/* Of the mounts: those that name our folder; and the cgroups of our name in each hierarchy. */
+static void look_at_mounts(const struct fixture *fixture, const char *cluster,
+                           struct remains *remains)
+{
+    char line[4096], path[1024], type[64], prefix[64];
+    FILE *file = fopen("/proc/self/mounts", "r");
+
+    if (file == NULL)
+        fail("/proc/self/mounts");
+    snprintf(prefix, sizeof(prefix), "rill-%s-", cluster);
+    while (fgets(line, sizeof(line), file) != NULL) {
+        remains->mounts += strstr(line, fixture->base) != NULL;
+        if (sscanf(line, "%*s %1023s %63s", path, type) == 2 && strncmp(type, "cgroup", 6) == 0)
+            remains->cgroups += fixture_entries(path, prefix);
+    }
+    fclose(file);
+}
+
+/* Has it something of ours open? A monitor has the cluster's folder, from its fork on. */
+static bool has_ours_open(const struct fixture *fixture, int pid)
+{
+    char path[320], target[1024];
+    struct dirent *entry;
+    bool found = false;
+    DIR *dir;
+
+    snprintf(path, sizeof(path), "/proc/%d/fd", pid);
+    dir = opendir(path);
+    while (!found && dir != NULL && (entry = readdir(dir)) != NULL) {
+        memset(target, 0, sizeof(target));
+        snprintf(path, sizeof(path), "/proc/%d/fd/%s", pid, entry->d_name);
+        found = readlink(path, target, sizeof(target) - 1) > 0 &&
+                strncmp(target, fixture->base, strlen(fixture->base)) == 0;
+    }
+    if (dir != NULL)
+        closedir(dir);
+    return found;
+}
+
+/* Monitors, and programs that run as the uid that this test gives them. A zombie has no exe: it
+ * ended, and waits for the machine's process 1. */
+static void look_at_processes(const struct fixture *fixture, struct remains *remains)
+{
+    char path[64], exe[1024];
+    DIR *dir = opendir("/proc");
+    struct dirent *entry;
+    struct stat info;
+
+    if (dir == NULL)
+        fail("/proc");
+    while ((entry = readdir(dir)) != NULL) {
+        int pid = atoi(entry->d_name);
+
+        snprintf(path, sizeof(path), "/proc/%d/exe", pid);
+        if (pid <= 0 || pid == getpid() || readlink(path, exe, sizeof(exe)) <= 0)
+            continue;
+        remains->monitors += has_ours_open(fixture, pid);
+        snprintf(path, sizeof(path), "/proc/%d", pid);
+        remains->processes += stat(path, &info) == 0 && info.st_uid == fixture->uid;
+    }
+    closedir(dir);
+}
+
+struct remains fixture_look(const struct fixture *fixture, const char *cluster)
+{
+    struct remains remains = {.descriptors = fixture_entries("/proc/self/fd", "")};
+
+    look_at_mounts(fixture, cluster, &remains);
+    look_at_processes(fixture, &remains);
+    return remains;
 }

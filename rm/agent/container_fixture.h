@@ -1,5 +1,5 @@
-/* What container_test and container_measure share: a cluster of this process's own, the probe, and
- * reading what it says.
+/* What container_test, container_measure and keeper_test share: a cluster of this process's own,
+ * the probe and reading what it says, and what is left on the machine.
  */
 #ifndef RILL_RM_AGENT_CONTAINER_FIXTURE_H
 #define RILL_RM_AGENT_CONTAINER_FIXTURE_H
@@ -26,17 +26,34 @@ struct fixture {
 void fixture_open(struct fixture *fixture);
 void fixture_close(struct fixture *fixture);
 
+/* Copies a program from beside this one to fixture->programs: the build folder may lie where the
+ * container's uid can not go. */
+void fixture_copy(const struct fixture *fixture, const char *program, const char *name);
+
 uint64_t fixture_now_ns(void);
 
 /* Starts `argv` as rill-<cluster>-<name>. With `output_fd` not NULL its output comes out there. */
 int fixture_start(struct fixture *fixture, const char *name, char *const *argv,
                   struct rill_container **container, int *output_fd, struct rill_error *err);
 
+/* The same, with host_network as asked for. */
+int fixture_start_as(struct fixture *fixture, const char *name, char *const *argv,
+                     bool host_network, struct rill_container **container, int *output_fd,
+                     struct rill_error *err);
+
 /* Reads to the line "end" or to the end; terminated; the length. Closes. */
 size_t fixture_read(int output_fd, char *text, size_t size);
 
 /* The number after `name=` in the text; 0 if it is not there. */
 uint64_t fixture_number(const char *text, const char *name);
+
+/* What is left on the machine of a cluster whose folders are below fixture->base; files and locks
+ * are for the caller to count. */
+struct remains {
+    int cgroups, files, mounts, monitors, processes, locks, descriptors;
+};
+struct remains fixture_look(const struct fixture *fixture, const char *cluster);
+int fixture_entries(const char *path, const char *prefix); /* how many files it has there */
 
 #define FIXTURE_ARGV(...) ((char *[]){(char *)"/opt/rill/container_probe", __VA_ARGS__, NULL})
 

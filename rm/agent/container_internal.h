@@ -33,8 +33,9 @@ int rill_container_folder_make(const struct rill_containers *containers,
 int rill_container_configure(struct lxc_container *lxc, const struct rill_containers *containers,
                              const struct rill_container_spec *spec, struct rill_error *err);
 
-/* container_seccomp.c: liblxc's format. */
+/* container_seccomp.c: liblxc's format. What host_network adds goes behind the policy. */
 extern const char rill_container_seccomp_policy[];
+extern const char rill_container_seccomp_host_network[];
 
 /* container_monitor.c */
 bool rill_monitor_start_ticks(pid_t pid, unsigned long long *ticks);

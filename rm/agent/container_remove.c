@@ -5,18 +5,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "rm/agent/remove_tree.h"
+
 #define LXC_LOCKS "/run/lxc/lock"
 
-enum { MONITOR_ENDS_MS = 5000, FOLDERS_OPEN = 16 };
+enum { MONITOR_ENDS_MS = 5000, FOLDER_TRIES = 1000 /* of a millisecond */ };
 
 int rill_pidfd_open(pid_t pid)
 {
@@ -43,31 +43,18 @@ bool rill_pidfd_wait(int pidfd, int timeout_ms)
     return ready > 0;
 }
 
-static int remove_one(const char *path, const struct stat *info, int type, struct FTW *ftw)
-{
-    (void)info;
-    (void)ftw;
-    if ((type == FTW_DP ? rmdir(path) : unlink(path)) == 0 || errno == ENOENT)
-        return 0;
-    return -errno;
-}
-
 static int remove_folder(const struct rill_containers *containers, const char *name,
                          struct rill_error *err)
 {
     char path[PATH_MAX];
-    struct stat info;
     int code;
 
     snprintf(path, sizeof(path), "%s/%s", containers->folder, name);
-    if (lstat(path, &info) != 0 && errno == ENOENT)
-        return 0;
-    /* FTW_MOUNT: whatever may be mounted there is not ours to delete. */
-    code = nftw(path, remove_one, FOLDERS_OPEN, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
-    if (code != 0)
-        return rill_error_set(err, code < 0 ? code : -EIO, "cannot remove %s: %s", path,
-                              strerror(code < 0 && code != -1 ? -code : errno));
-    return 0;
+    /* The monitor of a caller that was just killed is about to end, but may put its first file
+     * there before. */
+    for (int i = 0; (code = rill_remove_tree(path, err)) == -ENOTEMPTY && i < FOLDER_TRIES; i++)
+        poll(NULL, 0, 1);
+    return code;
 }
 
 /* liblxc keeps a lock file for each container, in a folder for each of its paths. */

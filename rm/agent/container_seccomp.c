@@ -7,7 +7,8 @@
  * clone, whose flags it can.
  *
  * Not here on purpose: mount and namespaces, ptrace and other processes' memory, keys, bpf, perf,
- * io_uring, userfaultfd, modules, clocks, and sockets that are not AF_UNIX.
+ * io_uring, userfaultfd, modules, clocks, and sockets that are not AF_UNIX (with host_network:
+ * AF_UNIX or AF_PACKET).
  */
 #include "rm/agent/container_internal.h"
 
@@ -51,3 +52,11 @@ const char rill_container_seccomp_policy[] =
     "socket allow [0,1,SCMP_CMP_EQ]\nsocketpair allow [0,1,SCMP_CMP_EQ]\n"
     "bind\nlisten\naccept\naccept4\nconnect\ngetsockname\ngetpeername\nsendto\nrecvfrom\n"
     "sendmsg\nrecvmsg\nsendmmsg\nrecvmmsg\nshutdown\nsetsockopt\ngetsockopt\n";
+
+/* AF_PACKET (17), for host_network. DPDK's driver for it, when a port is started, opens an AF_INET
+ * (2) socket to take the interface out of promiscuous mode, which needs CAP_NET_ADMIN. "Not
+ * supported" (95) is the one answer that it takes and goes on with. setgroups is liblxc's, between
+ * the filter and the program, where there is no user namespace; the program lacks CAP_SETGID. */
+const char rill_container_seccomp_host_network[] = "socket allow [0,17,SCMP_CMP_EQ]\n"
+                                                   "setgroups\n"
+                                                   "socket errno 95 [0,2,SCMP_CMP_EQ]\n";

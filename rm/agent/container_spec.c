@@ -110,7 +110,7 @@ int rill_container_spec_check(const struct rill_containers *containers,
                               RILL_CONTAINER_NAME_MAX);
     if (spec->argv == NULL || spec->argv[0] == NULL || spec->argv[0][0] != '/')
         return rill_error_set(err, -EINVAL, "%s: the program needs an absolute path", spec->name);
-    if (spec->uid_base == 0)
+    if (spec->uid_base == 0 && !spec->host_network)
         return rill_error_set(err, -EINVAL,
                               "%s: uid_base is 0, which would make its root the host's root",
                               spec->name);
@@ -203,15 +203,20 @@ static int make_root(int root_fd, const struct rill_container_spec *spec, struct
     return 0;
 }
 
-static int write_policy(int folder_fd)
+static bool write_text(int fd, const char *text)
+{
+    return write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+}
+
+static int write_policy(int folder_fd, bool host_network)
 {
     int fd = openat(folder_fd, "seccomp", O_CREAT | O_WRONLY | O_TRUNC | O_CLOEXEC, 0644);
-    size_t length = strlen(rill_container_seccomp_policy);
     bool ok;
 
     if (fd < 0)
         return -errno;
-    ok = write(fd, rill_container_seccomp_policy, length) == (ssize_t)length;
+    ok = write_text(fd, rill_container_seccomp_policy) &&
+         (!host_network || write_text(fd, rill_container_seccomp_host_network));
     close(fd);
     return ok ? 0 : -EIO;
 }
@@ -229,7 +234,7 @@ int rill_container_folder_make(const struct rill_containers *containers,
                               spec->name, containers->folder);
     folder_fd = openat(containers->folder_fd, spec->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (folder_fd < 0 || mkdirat(folder_fd, "root", 0755) != 0 ||
-        mkdirat(folder_fd, "mnt", 0755) != 0 || write_policy(folder_fd) != 0)
+        mkdirat(folder_fd, "mnt", 0755) != 0 || write_policy(folder_fd, spec->host_network) != 0)
         code = rill_error_set(err, -errno, "%s: cannot fill its folder in %s: %s", spec->name,
                               containers->folder, strerror(errno));
     else if ((root_fd = openat(folder_fd, "root", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
@@ -303,7 +308,11 @@ static void set_mounts(struct config *config, const struct rill_containers *cont
     set(config, "lxc.tty.max", "0");
     set(config, "lxc.pty.max", "0");
     set(config, "lxc.console.path", "none");
-    set(config, "lxc.mount.auto", "proc:mixed");
+    /* The host's uid 0 could write to more of /proc than to what "mixed" covers. */
+    if (spec->host_network)
+        set(config, "lxc.mount.entry", "proc proc proc ro,nosuid,nodev,noexec 0 0");
+    else
+        set(config, "lxc.mount.auto", "proc:mixed");
     for (int i = 0; i < HOST_PATHS; i++)
         if (lstat(host_paths[i].path, &info) == 0 && !S_ISLNK(info.st_mode))
             set_bind(config, host_paths[i].path, host_paths[i].path, false);
@@ -331,22 +340,34 @@ static void set_cgroups(struct config *config, const struct rill_container_spec 
             "%" PRIu64, spec->memory_bytes);
 }
 
+/* Who the program is, and what it may do. */
+static void set_rights(struct config *config, const struct rill_container_spec *spec)
+{
+    uint32_t uids = spec->uid_count == 0 ? 1 : spec->uid_count;
+
+    set(config, "lxc.no_new_privs", "1");
+    if (spec->host_network) {
+        set(config, "lxc.net.0.type", "none");
+        set(config, "lxc.cap.keep", "net_raw dac_override");
+        return;
+    }
+    set(config, "lxc.net.0.type", "empty");
+    set(config, "lxc.cap.keep", "none");
+    set(config, "lxc.idmap", "u 0 %u %u", spec->uid_base, uids);
+    set(config, "lxc.idmap", "g 0 %u %u", spec->uid_base, uids);
+}
+
 int rill_container_configure(struct lxc_container *lxc, const struct rill_containers *containers,
                              const struct rill_container_spec *spec, struct rill_error *err)
 {
     struct config config = {.lxc = lxc, .err = err};
-    uint32_t uids = spec->uid_count == 0 ? 1 : spec->uid_count;
 
     set(&config, "lxc.log.file", "%s/%s/log", containers->folder, spec->name);
     set(&config, "lxc.log.level", "ERROR");
     set(&config, "lxc.uts.name", "%s", spec->name);
     set_mounts(&config, containers, spec);
     set_cgroups(&config, spec);
-    set(&config, "lxc.idmap", "u 0 %u %u", spec->uid_base, uids);
-    set(&config, "lxc.idmap", "g 0 %u %u", spec->uid_base, uids);
-    set(&config, "lxc.net.0.type", "empty");
-    set(&config, "lxc.cap.keep", "none");
-    set(&config, "lxc.no_new_privs", "1");
+    set_rights(&config, spec);
     set(&config, "lxc.seccomp.profile", "%s/%s/seccomp", containers->folder, spec->name);
     set(&config, "lxc.environment", "RUNTIME_DIRECTORY=/run");
     for (char *const *env = spec->env; env != NULL && *env != NULL; env++)

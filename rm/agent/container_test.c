@@ -7,7 +7,6 @@
 
 #include <cmocka.h>
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -27,96 +26,15 @@ static struct fixture fixture;
 
 /* ---- what is left on the machine ---- */
 
-struct remains {
-    int cgroups, files, mounts, monitors, processes, locks, descriptors;
-};
-
-static int entries(const char *path, const char *prefix)
-{
-    DIR *dir = opendir(path);
-    struct dirent *entry;
-    int count = 0;
-
-    while (dir != NULL && (entry = readdir(dir)) != NULL)
-        count += strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
-                 strncmp(entry->d_name, prefix, strlen(prefix)) == 0;
-    if (dir != NULL)
-        closedir(dir);
-    return count;
-}
-
-/* Of the mounts: those that name our folder; and the cgroups of our name in each hierarchy. */
-static void look_at_mounts(struct remains *remains)
-{
-    char line[4096], path[1024], type[64], prefix[64];
-    FILE *file = fopen("/proc/self/mounts", "r");
-
-    assert_non_null(file);
-    snprintf(prefix, sizeof(prefix), "rill-%s-", fixture.cluster);
-    while (fgets(line, sizeof(line), file) != NULL) {
-        remains->mounts += strstr(line, fixture.base) != NULL;
-        if (sscanf(line, "%*s %1023s %63s", path, type) == 2 && strncmp(type, "cgroup", 6) == 0)
-            remains->cgroups += entries(path, prefix);
-    }
-    fclose(file);
-}
-
-/* Has it something of ours open? A monitor has the cluster's folder, from its fork on. */
-static bool has_ours_open(int pid)
-{
-    char path[320], target[1024];
-    struct dirent *entry;
-    bool found = false;
-    DIR *dir;
-
-    snprintf(path, sizeof(path), "/proc/%d/fd", pid);
-    dir = opendir(path);
-    while (!found && dir != NULL && (entry = readdir(dir)) != NULL) {
-        memset(target, 0, sizeof(target));
-        snprintf(path, sizeof(path), "/proc/%d/fd/%s", pid, entry->d_name);
-        found = readlink(path, target, sizeof(target) - 1) > 0 &&
-                strncmp(target, fixture.base, strlen(fixture.base)) == 0;
-    }
-    if (dir != NULL)
-        closedir(dir);
-    return found;
-}
-
-/* Monitors, and programs that run as the uid that this test gives them. A zombie has no exe: it
- * ended, and waits for the machine's process 1. */
-static void look_at_processes(struct remains *remains)
-{
-    char path[64], exe[1024];
-    DIR *dir = opendir("/proc");
-    struct dirent *entry;
-    struct stat info;
-
-    assert_non_null(dir);
-    while ((entry = readdir(dir)) != NULL) {
-        int pid = atoi(entry->d_name);
-
-        snprintf(path, sizeof(path), "/proc/%d/exe", pid);
-        if (pid <= 0 || pid == getpid() || readlink(path, exe, sizeof(exe)) <= 0)
-            continue;
-        remains->monitors += has_ours_open(pid);
-        snprintf(path, sizeof(path), "/proc/%d", pid);
-        remains->processes += stat(path, &info) == 0 && info.st_uid == fixture.uid;
-    }
-    closedir(dir);
-}
-
 static struct remains look(void)
 {
-    struct remains remains = {0};
+    struct remains remains = fixture_look(&fixture, fixture.cluster);
     char path[256];
 
     snprintf(path, sizeof(path), "%s/%s", fixture.run, fixture.cluster);
-    remains.files = entries(path, "") + entries(fixture.shared, "");
+    remains.files = fixture_entries(path, "") + fixture_entries(fixture.shared, "");
     snprintf(path, sizeof(path), "/run/lxc/lock%s/%s", fixture.run, fixture.cluster);
-    remains.locks = entries(path, ".rill");
-    remains.descriptors = entries("/proc/self/fd", "");
-    look_at_mounts(&remains);
-    look_at_processes(&remains);
+    remains.locks = fixture_entries(path, ".rill");
     return remains;
 }
 
@@ -281,9 +199,24 @@ static void may_not_call_what_it_should_not(void **state)
     assert_says(text, "unshare=Function not implemented");
     assert_says(text, "mount=Function not implemented");
     assert_says(text, "socket_inet=Function not implemented");
+    assert_says(text, "socket_inet6=Function not implemented");
+    assert_says(text, "socket_netlink=Function not implemented");
+    assert_says(text, "socket_packet=Function not implemented");
     assert_says(text, "socket_unix=done");
+    assert_says(text, "set_flags=Operation not permitted");
     assert_says(text, "clone_newuser=Function not implemented");
     assert_says(text, "unshare_32=Function not implemented");
+    destroy(container);
+}
+
+static void loads_from_memory(void **state)
+{
+    static char text[FIXTURE_TEXT_MAX];
+    struct rill_container *container =
+        started("load", FIXTURE_ARGV((char *)"report"), text, sizeof(text));
+
+    (void)state;
+    assert_says(text, "load=done");
     destroy(container);
 }
 
@@ -295,6 +228,96 @@ static void starts_eal(void **state)
 
     (void)state;
     assert_says(text, "eal=ready");
+    destroy(container);
+}
+
+static bool shares_namespace(const char *text, const char *name)
+{
+    char path[64], target[64] = "", line[128];
+
+    snprintf(path, sizeof(path), "/proc/self/ns/%s", name);
+    assert_true(readlink(path, target, sizeof(target) - 1) > 0);
+    snprintf(line, sizeof(line), "%s_namespace=%s", name, target);
+    return says(text, line);
+}
+
+static struct rill_container *started_on_host_network(char *const *argv, char *text, size_t size)
+{
+    struct rill_error err = {.text = ""};
+    struct rill_container *container = NULL;
+    int fd, code = fixture_start_as(&fixture, "host", argv, true, &container, &fd, &err);
+
+    if (code != 0)
+        print_message("%s\n", err.text);
+    assert_int_equal(code, 0);
+    fixture_read(fd, text, size);
+    return container;
+}
+
+static void host_network_opens_no_more_than_that(void **state)
+{
+    static const char *const own[] = {"pid", "mnt", "ipc", "uts", "cgroup"};
+    static char text[FIXTURE_TEXT_MAX];
+    struct rill_container *container =
+        started_on_host_network(FIXTURE_ARGV((char *)"report"), text, sizeof(text));
+
+    (void)state;
+    assert_true(shares_namespace(text, "net"));
+    assert_true(shares_namespace(text, "user"));
+    for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+        assert_false(shares_namespace(text, own[i]));
+    assert_says(text, "pid=1");
+    /* CAP_DAC_OVERRIDE is bit 1, CAP_NET_RAW bit 13. */
+    assert_says(text, "status=CapEff:\t0000000000002002");
+    assert_says(text, "status=CapPrm:\t0000000000002002");
+    assert_says(text, "status=CapBnd:\t0000000000002002");
+    assert_says(text, "status=CapAmb:\t0000000000000000");
+    assert_says(text, "status=NoNewPrivs:\t1");
+    assert_says(text, "status=Seccomp:\t2");
+    assert_says(text, "status=Cpus_allowed_list:\t0");
+    assert_says(text, "write_root=Read-only file system");
+    assert_says(text, "write_usr=Read-only file system");
+    assert_says(text, "write_proc=Read-only file system");
+    assert_says(text, "write_run=written");
+    assert_says(text, "unshare=Function not implemented");
+    assert_says(text, "mount=Function not implemented");
+    assert_says(text, "socket_packet=done");
+    assert_says(text, "socket_unix=done");
+    assert_says(text, "socket_inet=Operation not supported");
+    assert_says(text, "socket_inet6=Function not implemented");
+    assert_says(text, "socket_netlink=Function not implemented");
+    assert_says(text, "set_flags=Operation not permitted");
+    assert_says(text, "clone_newuser=Function not implemented");
+    assert_says(text, "unshare_32=Function not implemented");
+    destroy(container);
+}
+
+/* What another program of the cluster has for itself alone: its uid's folder of mode 0700. */
+static void host_network_enters_closed_folders(void **state)
+{
+    static char text[FIXTURE_TEXT_MAX];
+    char *argv[] = {(char *)"/opt/rill/container_probe", (char *)"report",
+                    (char *)"/run/sockets/made", NULL};
+    struct rill_container *container = started_on_host_network(argv, text, sizeof(text));
+    char made[128];
+
+    (void)state;
+    assert_says(text, "write_given=written");
+    snprintf(made, sizeof(made), "%s/made", fixture.shared);
+    assert_int_equal(unlink(made), 0);
+    destroy(container);
+}
+
+static void host_network_has_ports(void **state)
+{
+    static char text[FIXTURE_TEXT_MAX];
+    struct rill_container *container =
+        started_on_host_network(FIXTURE_ARGV((char *)"port", (char *)"lo"), text, sizeof(text));
+
+    (void)state;
+    assert_says(text, "port=started");
+    assert_says(text, "watch_all=done");
+    assert_says(text, "frame=came back");
     destroy(container);
 }
 
@@ -748,7 +771,11 @@ int main(void)
         TEST(sees_only_what_it_should),
         TEST(has_only_a_loopback),
         TEST(may_not_call_what_it_should_not),
+        TEST(loads_from_memory),
         TEST(starts_eal),
+        TEST(host_network_opens_no_more_than_that),
+        TEST(host_network_enters_closed_folders),
+        TEST(host_network_has_ports),
         TEST(stop_is_heard),
         TEST(stop_kills_who_does_not_hear),
         TEST(an_end_at_once_is_an_end),

@@ -16,8 +16,9 @@
  *     containers/     rm/agent/container.h's
  *     control/        agent.sock, where programs dial; at /run/control inside
  *     links/          folders of the deployments' links, unguessable names; at /run/links inside
- *     roles/<id>/     turns (lib/daemon/turns.h; at /run/turns inside) and token; <id>: 8 hex
- * digits logs/           <kind>-<number>.log (lib/base/role_name.h), what the program wrote
+ *     roles/<id>/     turns (lib/daemon/turns.h; at /run/turns inside) and token; <id> has 8 hex
+ *                     digits
+ *     logs/           <kind>-<number>.log (lib/base/role_name.h), what the program wrote
  */
 #ifndef RILL_RM_AGENT_KEEPER_H
 #define RILL_RM_AGENT_KEEPER_H
@@ -31,7 +32,8 @@ struct rill_keeper;
 
 struct rill_keeper_config {
     const char *cluster;
-    const char *base;     /* absolute; there, with the folders control, links, logs */
+    const char *base;     /* absolute, below 89 characters; there, with the folders control, links,
+                           * logs; all users can enter it and its parents */
     const char *programs; /* absolute: the folder of rill-nf-runtime and the others; at /opt/rill */
     uint32_t uid;         /* of the containers' root on the host; > 0 */
     uint32_t memory_mb;   /* for each program's DPDK (--memory-mb) */
@@ -49,8 +51,9 @@ enum rill_keeper_event_type {
     RILL_KEEPER_READY,   /* all adopted ones were told */
     RILL_KEEPER_STARTED, /* role, token, start_ns */
     RILL_KEEPER_FAILED,  /* role, text: it could not be started, nothing is left of it */
-    RILL_KEEPER_EXITED,  /* role, wait_status (-1: unknown), stalled, text: its last line. All that
-                          * it  left is removed but for its log */
+    RILL_KEEPER_EXITED,  /* role, wait_status (-1: unknown), stalled, text: its last line. What it
+                          * left, but for its log, is removed right after: who waits for the news
+                          * of a death need not wait for that */
     RILL_KEEPER_ALL_STOPPED, /* text: "" or what could not be removed */
     RILL_KEEPER_GONE,        /* the keeper died; nothing comes after it */
 };
@@ -78,14 +81,16 @@ int rill_keeper_fd(const struct rill_keeper *keeper); /* readable: call next */
 /* False: nothing is there now. */
 bool rill_keeper_next(struct rill_keeper *keeper, struct rill_keeper_event *event);
 
-/* Asked for; the answer is an event. Starting a role that is there, or stopping one that is not, is
- * a FAILED or nothing. */
+/* Asked for; the answer is an event. Starting a role that is there is a FAILED and does it no harm;
+ * stopping one that is not there is nothing; stopping one that still waits for its start is a
+ * FAILED, and it does not start. */
 void rill_keeper_run(struct rill_keeper *keeper, uint32_t role, bool host_network);
 void rill_keeper_stop(struct rill_keeper *keeper, uint32_t role); /* EXITED follows */
-void rill_keeper_stop_all(struct rill_keeper *keeper);            /* no EXITED, one ALL_STOPPED */
+void rill_keeper_stop_all(struct rill_keeper *keeper); /* no EXITED, one ALL_STOPPED; what waits for
+                                                        * its start is forgotten */
 
 /* Kills and removes everything of the cluster on this machine without an agent: containers, and
- * what is below base but for logs/. Forks; not in a process that has nng. 0 if nothing is left. */
+ * what is below base but for logs/. -EBUSY: an agent is there. 0 if nothing is left. */
 int rill_keeper_remove_all(const char *cluster, const char *base, struct rill_error *err);
 
 #endif
