@@ -36,7 +36,7 @@ expect 2 "takes no arguments" version now
 expect 2 "did you mean 'replay'?" repaly
 expect 2 "unknown command 'xyzzy'" xyzzy
 expect 2 "unknown command 'xyzzy'" help xyzzy
-for later in up down status deploy top fail bill logs; do
+for later in top fail bill; do
     expect 2 "rill $later: not in this version" "$later"
 done
 expect 2 "which capture?" replay

@@ -14,15 +14,7 @@ static int bad(struct rill_error *err, const char *option, const char *value, co
 static int add_set(struct rill_replay_options *o, const char *prefix, const char *value,
                    struct rill_error *err)
 {
-    char **sets = realloc(o->sets, (o->set_count + 1) * sizeof(sets[0]));
-    char *pair = NULL;
-
-    if (sets != NULL)
-        o->sets = sets;
-    if (sets == NULL || asprintf(&pair, "%s%s", prefix, value) < 0)
-        return rill_error_set(err, -ENOMEM, "no memory for the command line");
-    o->sets[o->set_count++] = pair;
-    return 0;
+    return rill_args_add_pair(&o->sets, &o->set_count, prefix, value, err);
 }
 
 static int take_trace(void *target, const char *text, struct rill_error *err)
@@ -297,9 +289,7 @@ void rill_replay_options_fini(struct rill_replay_options *options)
 {
     if (options == NULL)
         return;
-    for (size_t i = 0; i < options->set_count; i++)
-        free(options->sets[i]);
-    free(options->sets);
+    rill_args_free_pairs(options->sets, options->set_count);
     options->sets = NULL;
     options->set_count = 0;
 }
