@@ -37,6 +37,8 @@ struct rill_fabric_counters {
     /* fabrics between processes (memif) */
     uint64_t handed_over; /* frames that went into links to roles of other processes */
     uint64_t taken_over;  /* frames that came out of such links, the refused ones (lost) too */
+    /* of these, with a packet; of a refused one as far as its headers can be read */
+    uint64_t handed_over_packets, taken_over_packets;
 };
 
 struct rill_fabric {

@@ -225,6 +225,7 @@ static void ports_run_out(void **state)
 static void frames_are_counted_where_they_cross(void **state)
 {
     uint32_t a = unit(1), b = unit(2);
+    struct rte_mbuf *message;
 
     (void)state;
     connect_both(a, b);
@@ -238,7 +239,16 @@ static void frames_are_counted_where_they_cross(void **state)
     assert_int_equal(recv_and_free(ours, a), 40);
     assert_int_equal(ours->counters.handed_over, 40);
     assert_int_equal(ours->counters.taken_over, 40);
+    assert_int_equal(ours->counters.handed_over_packets, 40);
+    assert_int_equal(ours->counters.taken_over_packets, 40);
     assert_int_equal(theirs->counters.delivered, 40);
+    message = rill_fabric_test_frame(pool, a, b, 1, false);
+    ours->ops->send(ours, a, &message, 1, 0);
+    assert_int_equal(recv_and_free(theirs, b), 1);
+    assert_int_equal(ours->counters.handed_over, 41);
+    assert_int_equal(ours->counters.handed_over_packets, 40);
+    assert_int_equal(theirs->counters.taken_over, 41);
+    assert_int_equal(theirs->counters.taken_over_packets, 40);
     /* What was sent before a link is taken down is still read at the other end. */
     for (uint64_t id = 1; id <= 40; id++)
         send_new(ours, a, b, id);
@@ -386,8 +396,12 @@ static void what_is_not_for_us_is_refused(void **state)
     assert_int_equal(counters->refused[RILL_GENEVE_NOT_OURS], 1);
     assert_int_equal(ours->counters.lost, 7);
     assert_int_equal(ours->counters.taken_over, 7);
+    assert_int_equal(ours->counters.taken_over_packets, 3); /* of the others nobody can know */
+    send_frame_raw(b, a, a, 50); /* an option: that it has a packet can be read */
     send_frame_raw(b, a, a, 0);
     assert_int_equal(recv_and_free(ours, a), 1);
+    assert_int_equal(ours->counters.lost_packets, 4);
+    assert_int_equal(ours->counters.taken_over_packets, 5);
 }
 
 /* A peer with other settings is turned away, again and again, and told apart from one that is not

@@ -7,28 +7,43 @@
 
 /* --- receiving -------------------------------------------------------------------------------- */
 
+/* A frame that is not let in. Whether it has a packet is known only as far as it can be read. */
+static void refuse(struct memif *f, struct link *link, struct rte_mbuf *m, bool has_packet)
+{
+    f->base.counters.lost++;
+    f->base.counters.lost_packets += has_packet;
+    if (link->other == NULL) {
+        f->base.counters.taken_over_packets += has_packet;
+    } else {
+        link->there_packets -= has_packet;
+        f->packets -= has_packet;
+    }
+    rte_pktmbuf_free(m);
+}
+
 /* Reads a frame's headers. False: it was not for us, and is gone. */
 static bool accept_frame(struct memif *f, struct link *link, struct rte_mbuf *m)
 {
     enum rill_geneve_result result;
 
     if (m->data_len < sizeof(link->header) ||
-        memcmp(rte_pktmbuf_mtod(m, const void *), link->header, sizeof(link->header)) != 0)
-        goto foreign;
+        memcmp(rte_pktmbuf_mtod(m, const void *), link->header, sizeof(link->header)) != 0) {
+        f->counters.foreign++;
+        refuse(f, link, m, rill_geneve_says_packet(m));
+        return false;
+    }
     result = rill_geneve_decode(m);
     if (result != RILL_GENEVE_OK) {
         f->counters.refused[result]++;
-        f->base.counters.lost++;
-        rte_pktmbuf_free(m);
+        refuse(f, link, m, rill_geneve_says_packet(m));
         return false;
     }
-    if (rill_frame(m)->dst == link->self)
-        return true;
-foreign:
-    f->counters.foreign++;
-    f->base.counters.lost++;
-    rte_pktmbuf_free(m);
-    return false;
+    if (rill_frame(m)->dst != link->self) {
+        f->counters.foreign++;
+        refuse(f, link, m, rill_frame_has_packet(m));
+        return false;
+    }
+    return true;
 }
 
 /* How many frames the driver may be asked for. Where buffers run out in the middle of a long frame
@@ -62,7 +77,10 @@ uint32_t rill_memif_recv(struct memif *f, struct link *link, struct rte_mbuf **f
     for (uint32_t i = 0; i < got; i++) {
         if (!accept_frame(f, link, frames[i]))
             continue;
-        link->there_packets -= link->other != NULL && rill_frame_has_packet(frames[i]);
+        if (link->other == NULL)
+            f->base.counters.taken_over_packets += rill_frame_has_packet(frames[i]);
+        else
+            link->there_packets -= rill_frame_has_packet(frames[i]);
         frames[kept++] = frames[i];
     }
     return kept;
@@ -105,6 +123,8 @@ void rill_memif_send(struct memif *f, struct link *link, struct rte_mbuf **frame
         full(f, ready[i]);
     if (link->other == NULL) {
         f->base.counters.handed_over += taken;
+        for (uint32_t i = 0; i < taken; i++)
+            f->base.counters.handed_over_packets += packet[i];
         return;
     }
     link->other->there += taken;

@@ -419,3 +419,14 @@ enum rill_geneve_result rill_geneve_decode(struct rte_mbuf *m)
     fill_first(m);
     return RILL_GENEVE_OK;
 }
+
+bool rill_geneve_says_packet(const struct rte_mbuf *m)
+{
+    uint8_t copy[HEADERS_MAX];
+    uint32_t have = RTE_MIN(m->pkt_len, (uint32_t)HEADERS_MAX);
+    const uint8_t *h = rte_pktmbuf_read(m, 0, have, copy);
+    struct outer outer;
+
+    return h != NULL && read_outer(h, have, m->pkt_len, &outer) == RILL_GENEVE_OK &&
+           outer.protocol == PROTOCOL_ETHERNET;
+}

@@ -59,4 +59,8 @@ int rill_geneve_encode(struct rte_mbuf **m, struct rte_mempool *pool,
  * unchanged. Of a body it checks only the length. */
 enum rill_geneve_result rill_geneve_decode(struct rte_mbuf *m);
 
+/* Of a frame that was refused, for the counts: whether it says that it has a packet. False if its
+ * outer headers can't be read. */
+bool rill_geneve_says_packet(const struct rte_mbuf *m);
+
 #endif
