@@ -38,8 +38,7 @@ static bool is_request(const Control__Message *message)
            message->body_case == CONTROL__MESSAGE__BODY_METRICS_REQUEST;
 }
 
-/* NULL: no memory. */
-static Control__Message *copy(const Control__Message *message)
+Control__Message *rill_client_copy(const Control__Message *message)
 {
     size_t bytes = control__message__get_packed_size(message);
     uint8_t *packed = malloc(bytes);
@@ -75,7 +74,7 @@ static void on_message(void *arg, uint32_t peer, const Control__Message *message
 
     (void)peer;
     if (c->awaited != 0 && message->number == c->awaited && !is_request(message)) {
-        c->answer = copy(message);
+        c->answer = rill_client_copy(message);
         c->awaited = 0;
     } else if (c->on_message != NULL) {
         c->on_message(c->arg, message);
@@ -199,7 +198,7 @@ static int probe(const struct rill_place *place, struct rill_error *err)
 
 static int join(struct rill_client *c, struct rill_error *err)
 {
-    char host[256] = "";
+    char host[65] = ""; /* no machine's name is longer for the RM */
     Control__Message m = rill_client_message_to(c, 0), *answer;
     Control__Join body = CONTROL__JOIN__INIT;
     char program[] = RILL_VERSION;

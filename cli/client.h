@@ -38,6 +38,9 @@ void rill_client_answer(struct rill_client *client, const Control__Message *requ
 int rill_client_ask(struct rill_client *client, Control__Message *message, unsigned timeout_ms,
                     Control__Message **answer, struct rill_error *err);
 
+/* What was lent, to keep: rill_control_free() it. NULL: no memory. */
+Control__Message *rill_client_copy(const Control__Message *message);
+
 /* Takes what is there; waits for it up to timeout_ms. */
 void rill_client_turn(struct rill_client *client, unsigned timeout_ms);
 

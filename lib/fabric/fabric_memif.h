@@ -32,6 +32,8 @@ enum {
      * never chain them (docs/fabrics.md). A multiple of 64, and an odd one, so that the buffers of
      * a ring spread over all sets of the caches. */
     RILL_FABRIC_MEMIF_FRAME_BYTES = 1023 * 64,
+    /* `ring_frames` of all roles and clients of a cluster, as both ends of a link must agree. */
+    RILL_FABRIC_MEMIF_RING_FRAMES = 1024,
 };
 
 struct rill_fabric_memif_config {
