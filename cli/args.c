@@ -167,6 +167,30 @@ void rill_args_help(const struct rill_arg *table, FILE *out)
     help_entry("help", NULL, "this text", out);
 }
 
+int rill_args_add_pair(char ***pairs, size_t *count, const char *prefix, const char *value,
+                       struct rill_error *err)
+{
+    const char *equals = strchr(value, '=');
+    char *pair = NULL, **grown;
+
+    if (prefix[0] == '\0' && (equals == NULL || equals == value))
+        return rill_error_set(err, -EINVAL, "--set '%s': it is NAME=VALUE", value);
+    grown = realloc(*pairs, (*count + 1) * sizeof(grown[0]));
+    if (grown != NULL)
+        *pairs = grown;
+    if (grown == NULL || asprintf(&pair, "%s%s", prefix, value) < 0)
+        return rill_error_set(err, -ENOMEM, "no memory for the command line");
+    grown[(*count)++] = pair;
+    return 0;
+}
+
+void rill_args_free_pairs(char **pairs, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        free(pairs[i]);
+    free(pairs);
+}
+
 int rill_args_decimal(const char *text, double *value)
 {
     size_t whole = strspn(text, "0123456789");

@@ -43,6 +43,12 @@ void rill_args_help(const struct rill_arg *table, FILE *out);
 /* The entry of the NULL-terminated list that `word` most likely meant, or NULL. */
 const char *rill_args_nearest(const char *word, const char *const *names);
 
+/* Grows a list of "NAME=VALUE" pairs, as --set gives them, by PREFIX and VALUE. -EINVAL if it is
+ * none, -ENOMEM. */
+int rill_args_add_pair(char ***pairs, size_t *count, const char *prefix, const char *value,
+                       struct rill_error *err);
+void rill_args_free_pairs(char **pairs, size_t count);
+
 /* Values. All of them take the whole text, and nothing that is not written here. */
 /* A decimal number like 12, 0.5 or 2.50 (no sign, exponent, space); at most 15 digits. -EINVAL. */
 int rill_args_decimal(const char *text, double *value);

@@ -11,6 +11,7 @@
 #include "cli/embedded.h"
 #include "cli/options.h"
 #include "cli/progress.h"
+#include "cli/remote.h"
 #include "cli/report.h"
 
 static volatile sig_atomic_t stop;
@@ -108,6 +109,16 @@ static int show(const struct rill_replay_options *o, const struct rill_report *r
     return RILL_EXIT_BROKEN;
 }
 
+static int replay(const struct rill_replay_options *o, struct rill_report *report,
+                  struct rill_error *err)
+{
+#ifdef RILL_HAS_CLUSTER
+    if (o->cluster != NULL)
+        return rill_remote_replay(o, report, err);
+#endif
+    return rill_embedded_replay(o, report, err);
+}
+
 static int run(struct rill_replay_options *o)
 {
     struct rill_report *report = calloc(1, sizeof(*report));
@@ -122,7 +133,7 @@ static int run(struct rill_replay_options *o)
     o->progress = on_progress;
     o->progress_arg = &progress;
     catch_signals();
-    rc = rill_embedded_replay(o, report, &err);
+    rc = replay(o, report, &err);
     rill_progress_clear(&progress);
     rc = rc == 0 ? show(o, report) : rill_cmd_refuse("replay", err.text);
     rill_report_fini(report);

@@ -10,6 +10,19 @@ int rill_cmd_replay(int argc, char **argv);
 int rill_cmd_settings(int argc, char **argv);
 int rill_cmd_trace(int argc, char **argv); /* argv[1] is "info" or "gen" */
 
+/* Of a cluster. A build without the cluster form has rill_cmd_without_cluster() in their place,
+ * which says what to install. */
+int rill_cmd_up(int argc, char **argv);
+int rill_cmd_down(int argc, char **argv);
+int rill_cmd_status(int argc, char **argv);
+int rill_cmd_deploy(int argc, char **argv);
+int rill_cmd_undeploy(int argc, char **argv);
+int rill_cmd_logs(int argc, char **argv);
+int rill_cmd_without_cluster(int argc, char **argv);
+#define RILL_WITHOUT_CLUSTER                                                                       \
+    "this build has no cluster form: apt-get install lxc-dev libuv1-dev libprotobuf-c-dev "        \
+    "protobuf-c-compiler libnng-dev, then build again"
+
 /* "rill COMMAND: LINE" on stderr; returns RILL_EXIT_BAD. */
 int rill_cmd_refuse(const char *command, const char *line);
 

@@ -36,7 +36,7 @@ expect 2 "takes no arguments" version now
 expect 2 "did you mean 'replay'?" repaly
 expect 2 "unknown command 'xyzzy'" xyzzy
 expect 2 "unknown command 'xyzzy'" help xyzzy
-for later in up down status deploy top fail bill logs; do
+for later in top fail bill; do
     expect 2 "rill $later: not in this version" "$later"
 done
 expect 2 "which capture?" replay
@@ -75,6 +75,73 @@ expect 0 "packets" trace gen --out "$folder/g1.pcap" --seed 7 --set seconds=0.01
 expect 0 "packets" trace gen --out "$folder/g2.pcap" --set seed=7 --set seconds=0.01
 cmp "$folder/g1.pcap" "$folder/g2.pcap" || failures=$((failures + 1))
 expect 0 "flowlets" trace info "$folder/g1.pcap"
+
+# The commands of a cluster, without one.
+of_cluster="up down status deploy undeploy logs"
+if "$rill" up --help >/dev/null 2>&1; then
+    nowhere="--cluster nowhere --base $folder/nowhere"
+    for command in $of_cluster; do
+        expect 0 "usage: rill $command" "$command" --help
+        expect 0 "usage: rill $command" help "$command"
+        expect 2 "did you mean --cluster?" "$command" --clustre x
+        expect 2 "--cluster 'A': a cluster's name has 1 to 24" "$command" --cluster A
+    done
+    expect 2 "cluster 'nowhere' is not up: rill up --cluster nowhere --base" status $nowhere
+    expect 2 "cluster 'nowhere' is not up: rill up" status --json $nowhere
+    expect 2 "cluster 'nowhere' is not up: rill up" logs rm $nowhere
+    expect 2 "cluster 'nowhere' is not up: rill up" undeploy nat $nowhere
+    expect 2 "cluster 'nowhere' is not up: rill up" deploy nat $nowhere
+    expect 2 "cluster 'nowhere' is not up" down $nowhere
+    expect 2 "cluster 'nowhere' is not up: rill up" replay "$folder/g1.pcap" $nowhere
+    [ ! -e "$folder/nowhere" ] || { echo "something was made at $folder/nowhere"; failures=$((failures + 1)); }
+
+    # A cluster file is judged before anything is done.
+    printf 'cluster:\n  warm: 2\n  warmth: 3\n' >"$folder/c.yaml"
+    expect 2 "c.yaml:3: warmth: unknown; the nearest known one is warm" up "$folder/c.yaml" $nowhere
+    expect 2 "c.yaml: cannot open it" up "$folder/no/c.yaml"
+    expect 2 "d.yaml:1: nf: unknown; the nearest known one is cluster" up "$folder/d.yaml"
+    expect 2 "one cluster file at a time" up "$folder/c.yaml" "$folder/d.yaml"
+    expect 2 "--set: warm: \"99\" is not an integer in 0..16" up --set warm=99 $nowhere
+    expect 2 "--set 'warm': it is NAME=VALUE" up --set warm $nowhere
+    expect 2 "it is an absolute path" up --base here
+
+    # A folder that is somebody else's is left alone.
+    mkdir -p "$folder/other/data"
+    expect 2 "not the folder of a cluster" down --cluster nowhere --base "$folder/other"
+    if [ "$(id -u)" -eq 0 ]; then
+        expect 2 "something else is there" up --cluster nowhere --base "$folder/other"
+    else
+        expect 2 "needs root" up $nowhere
+    fi
+    [ -d "$folder/other/data" ] || { echo "$folder/other/data is gone"; failures=$((failures + 1)); }
+
+    # What is deployed is judged here, as by replay.
+    expect 2 "which network function?" deploy
+    expect 2 "NF 'xyzzy' not found" deploy xyzzy $nowhere
+    expect 2 "go together" deploy nat --inside-interface eth0
+    expect 2 "--units '0'" deploy nat --units 0
+    expect 2 "one network function at a time" deploy nat lb
+    printf 'nf: nat\nconfig:\n  public_addresses: [none]\n' >"$folder/n.yaml"
+    expect 2 "n.yaml:3" deploy --config "$folder/n.yaml" $nowhere
+    expect 2 "n.yaml:3" replay "$folder/g1.pcap" --config "$folder/n.yaml"
+    expect 2 "which deployment?" undeploy
+    expect 2 "one deployment at a time" undeploy a b
+    expect 2 "one role at a time" logs rm agent
+
+    # Logs that were kept can be read, and disturb no terminal.
+    mkdir -p "$folder/kept/logs"
+    printf 'one\n\033[2Jtwo' >"$folder/kept/logs/unit-3.log"
+    echo three >"$folder/kept/logs/rm.log"
+    expect 0 "?[2Jtwo" logs unit-3 --base "$folder/kept"
+    expect 0 "?[2Jtwo" logs unit:3 --base "$folder/kept"
+    expect 2 "no log of 'unit-4'; there are logs of rm, unit-3" logs unit-4 --base "$folder/kept"
+    expect 2 "which role? there are logs of rm, unit-3" logs --base "$folder/kept"
+    expect 2 "no log of '../logs/rm'" logs ../logs/rm --base "$folder/kept"
+else
+    for command in $of_cluster; do
+        expect 2 "rill $command: this build has no cluster form: apt-get install" "$command"
+    done
+fi
 
 [ "$failures" -eq 0 ] || echo "$failures failures"
 exit $((failures > 0))

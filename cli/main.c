@@ -12,6 +12,12 @@ struct command {
     int (*run)(int argc, char **argv);
 };
 
+#ifdef RILL_HAS_CLUSTER
+#define OF_CLUSTER(run) run
+#else
+#define OF_CLUSTER(run) rill_cmd_without_cluster
+#endif
+
 static int cmd_help(int argc, char **argv);
 static int cmd_version(int argc, char **argv);
 
@@ -19,16 +25,17 @@ static const struct command commands[] = {
     {"replay", "send a capture through a network function and report", rill_cmd_replay},
     {"settings", "list Rill's settings: value, default, range, source", rill_cmd_settings},
     {"trace", "trace info FILE...: what a capture holds; trace gen: make one", rill_cmd_trace},
+    {"up", "bring a cluster up on this machine", OF_CLUSTER(rill_cmd_up)},
+    {"down", "take it down", OF_CLUSTER(rill_cmd_down)},
+    {"status", "its machines, deployments, roles and failures", OF_CLUSTER(rill_cmd_status)},
+    {"deploy", "start a network function on it", OF_CLUSTER(rill_cmd_deploy)},
+    {"undeploy", "end a network function on it", OF_CLUSTER(rill_cmd_undeploy)},
+    {"logs", "print what one of its roles wrote", OF_CLUSTER(rill_cmd_logs)},
     {"help", "help [COMMAND]: this list, or a command's options", cmd_help},
     {"version", "print the version", cmd_version},
-    {"up", NULL, NULL},
-    {"down", NULL, NULL},
-    {"status", NULL, NULL},
-    {"deploy", NULL, NULL},
     {"top", NULL, NULL},
     {"fail", NULL, NULL},
     {"bill", NULL, NULL},
-    {"logs", NULL, NULL},
 };
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
 

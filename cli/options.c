@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli/args.h"
+#include "cli/commands.h"
 
 static int bad(struct rill_error *err, const char *option, const char *value, const char *right)
 {
@@ -14,15 +15,7 @@ static int bad(struct rill_error *err, const char *option, const char *value, co
 static int add_set(struct rill_replay_options *o, const char *prefix, const char *value,
                    struct rill_error *err)
 {
-    char **sets = realloc(o->sets, (o->set_count + 1) * sizeof(sets[0]));
-    char *pair = NULL;
-
-    if (sets != NULL)
-        o->sets = sets;
-    if (sets == NULL || asprintf(&pair, "%s%s", prefix, value) < 0)
-        return rill_error_set(err, -ENOMEM, "no memory for the command line");
-    o->sets[o->set_count++] = pair;
-    return 0;
+    return rill_args_add_pair(&o->sets, &o->set_count, prefix, value, err);
 }
 
 static int take_trace(void *target, const char *text, struct rill_error *err)
@@ -186,6 +179,21 @@ static int take_memory(void *target, const char *value, struct rill_error *err)
     return 0;
 }
 
+static int take_cluster(void *target, const char *value, struct rill_error *err)
+{
+    return take_text(&((struct rill_replay_options *)target)->cluster, "cluster", value, err);
+}
+
+static int take_base(void *target, const char *value, struct rill_error *err)
+{
+    return take_text(&((struct rill_replay_options *)target)->base, "base", value, err);
+}
+
+static int take_deployment(void *target, const char *value, struct rill_error *err)
+{
+    return take_text(&((struct rill_replay_options *)target)->deployment, "deployment", value, err);
+}
+
 /* One controller is what this version has, so asking for one is no error. */
 static int take_controllers(void *target, const char *value, struct rill_error *err)
 {
@@ -199,6 +207,12 @@ static int take_controllers(void *target, const char *value, struct rill_error *
                    "more than one controller is not in this version (" RILL_VERSION ")");
     return 0;
 }
+
+#ifdef RILL_HAS_CLUSTER
+#define WITHOUT_CLUSTER NULL
+#else
+#define WITHOUT_CLUSTER RILL_WITHOUT_CLUSTER
+#endif
 
 static const struct rill_arg table[] = {
     {"nf", "NAME|PATH",
@@ -241,8 +255,15 @@ static const struct rill_arg table[] = {
     {"memory-mb", "N", "how much memory DPDK may take (default: what capture and units need)",
      false, NULL, take_memory},
     {"fail", "ROLE:N@TIME", "", true, "roles can't be made to fail yet", NULL},
-    {"cluster", "NAME", "", true, "there is only the embedded form, all roles in this process",
-     NULL},
+    {"cluster", "NAME",
+     "replay through a deployment of this cluster (`rill up`, `rill deploy`), which says what "
+     "runs:\n"
+     "--nf, --config, --set, --units and the like belong to `rill deploy` then",
+     false, WITHOUT_CLUSTER, take_cluster},
+    {"deployment", "NAME", "which of the cluster's deployments (default: its only one)", false,
+     WITHOUT_CLUSTER, take_deployment},
+    {"base", "FOLDER", "where the cluster's files are (default /run/rill/NAME)", false,
+     WITHOUT_CLUSTER, take_base},
     {0},
 };
 
@@ -250,6 +271,9 @@ void rill_replay_help(FILE *out)
 {
     fputs("usage: rill replay TRACE --nf NAME|PATH [OPTION...]\n"
           "       rill replay TRACE --config FILE [OPTION...]\n"
+#ifdef RILL_HAS_CLUSTER
+          "       rill replay TRACE --cluster NAME [OPTION...]\n"
+#endif
           "\n"
           "Sends a capture through a network function on all of Rill in one process, and reports.\n"
           "TRACE is pcap, nanosecond pcap or pcapng, each also gzipped. Needs no root.\n"
@@ -264,15 +288,50 @@ void rill_replay_help(FILE *out)
           out);
 }
 
-static int judge(const struct rill_replay_options *o, struct rill_error *err)
+/* With a cluster, what runs was said to `rill deploy`. */
+static int judge_cluster(const struct rill_replay_options *o, struct rill_error *err)
 {
-    if (o->trace == NULL)
-        return rill_error_set(err, -EINVAL, "which capture? rill replay TRACE --nf NAME");
+    const struct {
+        const char *option;
+        bool given;
+    } deploys[] = {{"--nf", o->nf != NULL},
+                   {"--config", o->config != NULL},
+                   {"--units", o->units_milli != 0},
+                   {"--set (or --mode, --state)", o->set_count > 0}};
+
+    for (size_t i = 0; i < sizeof(deploys) / sizeof(deploys[0]); i++)
+        if (deploys[i].given)
+            return rill_error_set(err, -EINVAL,
+                                  "%s: with --cluster it belongs to `rill deploy`; leave it out",
+                                  deploys[i].option);
+    if (o->clock == RILL_CLOCK_VIRTUAL)
+        return rill_error_set(err, -EINVAL,
+                              "--clock virtual: a cluster's processes run in real time");
+    return 0;
+}
+
+static int judge_nf(const struct rill_replay_options *o, struct rill_error *err)
+{
+    if (o->deployment != NULL || o->base != NULL)
+        return rill_error_set(err, -EINVAL, "--%s: of which cluster? --cluster NAME",
+                              o->base != NULL ? "base" : "deployment");
     if (o->nf != NULL && o->config != NULL)
         return rill_error_set(err, -EINVAL,
                               "--nf and --config exclude each other: the file names the NF");
     if (o->nf == NULL && o->config == NULL)
         return rill_error_set(err, -EINVAL, "which network function? --nf NAME or --config FILE");
+    return 0;
+}
+
+static int judge(const struct rill_replay_options *o, struct rill_error *err)
+{
+    int rc;
+
+    if (o->trace == NULL)
+        return rill_error_set(err, -EINVAL, "which capture? rill replay TRACE --nf NAME");
+    rc = o->cluster != NULL ? judge_cluster(o, err) : judge_nf(o, err);
+    if (rc != 0)
+        return rc;
     if (o->rate_bps != 0 && o->speed != 0)
         return rill_error_set(err, -EINVAL, "--speed and --rate exclude each other");
     return 0;
@@ -284,12 +343,14 @@ int rill_replay_options_parse(int argc, char **argv, struct rill_replay_options 
     const struct rill_args args = {.table = table, .target = options, .positional = take_trace};
     int rc;
 
-    *options = (struct rill_replay_options){.units_milli = 4000};
+    *options = (struct rill_replay_options){0};
     rc = rill_args_parse(&args, argc, argv, err);
     if (rc == 0)
         rc = judge(options, err);
     if (options->speed == 0)
         options->speed = 1;
+    if (options->units_milli == 0 && options->cluster == NULL)
+        options->units_milli = 4000;
     return rc;
 }
 
@@ -297,9 +358,7 @@ void rill_replay_options_fini(struct rill_replay_options *options)
 {
     if (options == NULL)
         return;
-    for (size_t i = 0; i < options->set_count; i++)
-        free(options->sets[i]);
-    free(options->sets);
+    rill_args_free_pairs(options->sets, options->set_count);
     options->sets = NULL;
     options->set_count = 0;
 }

@@ -13,14 +13,18 @@ enum rill_replay_clock { RILL_CLOCK_REAL, RILL_CLOCK_VIRTUAL };
 
 /* Strings point into the command line, but for `sets`. */
 struct rill_replay_options {
-    const char *trace;  /* the capture; never NULL */
-    const char *nf;     /* NF's name or path; NULL: the one that `config` names */
-    const char *config; /* deployment file; NULL: none. Exactly one of the two is NULL. */
+    const char *trace;      /* the capture; never NULL */
+    const char *nf;         /* NF's name or path; NULL: the one that `config` names */
+    const char *config;     /* deployment file; NULL: none. Exactly one of the two is NULL, ... */
+    const char *cluster;    /* ... or a cluster's name: then both are; NULL: all in this process */
+    const char *base;       /* its folder; NULL: the usual one */
+    const char *deployment; /* of the cluster; NULL: its only one */
     enum rill_replay_clock clock;
     double speed;         /* the capture's gaps are divided by it */
     uint64_t rate_bps;    /* not 0: instead, gaps are scaled to this mean rate */
     const char *inside;   /* prefixes, for traces/ends.h; NULL: the side that opened a connection */
-    uint32_t units_milli; /* units, in thousandths: 2500 is two whole ones and half a one */
+    uint32_t units_milli; /* units, in thousandths: 2500 is two whole ones and half a one; 0: the
+                           * cluster's */
     char **sets;          /* set_count times "NAME=VALUE", in order: what is later wins */
     size_t set_count;
     const char *out;         /* capture to write; NULL: none */

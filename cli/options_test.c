@@ -142,7 +142,24 @@ static void refusals(void **state)
         {"t --nf nat --controllers 2", "more than one controller is not in this version"},
         {"t --nf nat --controllers 0", "--controllers '0'"},
         {"t --nf nat --fail unit:2@1s", "--fail is not in this version"},
-        {"t --nf nat --cluster c", "--cluster is not in this version"},
+#ifdef RILL_HAS_CLUSTER
+        {"--cluster c", "which capture?"},
+        {"t --cluster=", "--cluster '': it must not be empty"},
+        {"t --cluster c --nf nat", "--nf: with --cluster it belongs to `rill deploy`"},
+        {"t --cluster c --config f", "--config: with --cluster it belongs to `rill deploy`"},
+        {"t --cluster c --units 4", "--units: with --cluster it belongs to `rill deploy`"},
+        {"t --cluster c --set a=1", "with --cluster it belongs to `rill deploy`"},
+        {"t --cluster c --mode flow", "with --cluster it belongs to `rill deploy`"},
+        {"t --cluster c --state reactive", "with --cluster it belongs to `rill deploy`"},
+        {"t --cluster c --clock virtual", "--clock virtual: a cluster's processes run in real"},
+        {"t --cluster c --speed 2 --rate 1Gbps", "--speed and --rate exclude each other"},
+        {"t --nf nat --deployment d", "--deployment: of which cluster?"},
+        {"t --nf nat --base /b", "--base: of which cluster?"},
+#else
+        {"t --cluster c", "--cluster is not in this version"},
+        {"t --cluster c", "apt-get install"},
+        {"t --nf nat --deployment d", "--deployment is not in this version"},
+#endif
     };
     struct parsed p;
 
@@ -156,6 +173,26 @@ static void refusals(void **state)
         rill_replay_options_fini(&p.options);
     }
 }
+
+#ifdef RILL_HAS_CLUSTER
+static void of_a_cluster(void **state)
+{
+    struct parsed p;
+
+    (void)state;
+    parse(&p, "t --cluster c --deployment d --base /tmp/c --speed 10 --inside 10.0.0.0/8 --clock "
+              "real --out o.pcap --json - --memory-mb 512 --quiet");
+    assert_int_equal(p.rc, 0);
+    assert_string_equal(p.options.cluster, "c");
+    assert_string_equal(p.options.deployment, "d");
+    assert_string_equal(p.options.base, "/tmp/c");
+    assert_null(p.options.nf);
+    assert_null(p.options.config);
+    assert_int_equal(p.options.units_milli, 0);
+    assert_true(p.options.speed == 10);
+    rill_replay_options_fini(&p.options);
+}
+#endif
 
 static void fractions_of_units(void **state)
 {
@@ -200,9 +237,13 @@ static void rates(void **state)
 /* Every option that is taken stands in the help, and nothing that is refused does. */
 static void help_is_true(void **state)
 {
-    static const char *const there[] = {
-        "nf",    "config",      "clock", "speed", "rate", "inside", "mode",      "state",
-        "units", "controllers", "set",   "out",   "json", "quiet",  "memory-mb", "help"};
+    static const char *const there[] = {"nf",      "config",      "clock",     "speed",
+                                        "rate",    "inside",      "mode",      "state",
+                                        "units",   "controllers", "set",       "out",
+#ifdef RILL_HAS_CLUSTER
+                                        "cluster", "deployment",  "base",
+#endif
+                                        "json",    "quiet",       "memory-mb", "help"};
     struct parsed p;
     size_t bytes = 0;
     char *text = NULL, entry[32];
@@ -216,7 +257,9 @@ static void help_is_true(void **state)
         assert_non_null(strstr(text, entry));
     }
     assert_null(strstr(text, "--fail"));
+#ifndef RILL_HAS_CLUSTER
     assert_null(strstr(text, "--cluster"));
+#endif
     free(text);
     parse(&p, "--nonsense --help");
     assert_int_equal(p.rc, 1);
@@ -239,10 +282,13 @@ static void nearest_word(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(defaults),     cmocka_unit_test(everything),
-        cmocka_unit_test(refusals),     cmocka_unit_test(fractions_of_units),
-        cmocka_unit_test(rates),        cmocka_unit_test(help_is_true),
-        cmocka_unit_test(nearest_word),
+        cmocka_unit_test(defaults),           cmocka_unit_test(everything),
+        cmocka_unit_test(refusals),
+#ifdef RILL_HAS_CLUSTER
+        cmocka_unit_test(of_a_cluster),
+#endif
+        cmocka_unit_test(fractions_of_units), cmocka_unit_test(rates),
+        cmocka_unit_test(help_is_true),       cmocka_unit_test(nearest_word),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

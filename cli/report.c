@@ -33,6 +33,8 @@ void rill_report_fini(struct rill_report *report)
     free(report->nf);
     free(report->trace);
     free(report->capture);
+    free(report->cluster);
+    free(report->deployment);
     memset(report, 0, sizeof(*report));
 }
 

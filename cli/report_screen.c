@@ -23,8 +23,9 @@ static void print_title(const struct rill_report *r, FILE *out)
     rill_format_name(out, or_unknown(r->trace));
     fputs(" through ", out);
     rill_format_name(out, or_unknown(r->nf));
-    fprintf(out, ", %zu unit%s, %s clock, %.3f s%s\n\n", r->unit_count,
-            r->unit_count == 1 ? "" : "s", or_unknown(r->clock), r->replay_s,
+    fprintf(out, ", %zu unit%s%s%s, %s clock, %.3f s%s\n\n", r->unit_count,
+            r->unit_count == 1 ? "" : "s", r->cluster != NULL ? " of cluster " : "",
+            r->cluster != NULL ? r->cluster : "", or_unknown(r->clock), r->replay_s,
             r->interrupted ? ", STOPPED before the capture's end" : "");
 }
 

@@ -248,7 +248,9 @@ static const struct rill_option schema[] = {
     "\"counters\":{\"unit.late_or_duplicate\":2},\"nf_counters\":{\"mappings\":4321},"             \
     "\"replay_s\":0.5,\"interrupted\":false,\"mode\":\"flowlet\",\"state_mode\":\"proactive\","    \
     "\"clock\":\"virtual\",\"nf\":\"nat\",\"trace\":\"q\\\"b\\\\n\\nt\\te\\u0001x\ufffdü\","      \
-    "\"capture\":\"build/out.pcapng\",\"settings\":{\"flowlet_bytes\":15000,\"alpha\":0.25,"       \
+    "\"capture\":\"build/"                                                                         \
+    "out.pcapng\",\"cluster\":null,\"deployment\":null,\"settings\":{\"flowlet_bytes\":15000,"     \
+    "\"alpha\":0.25,"                                                                              \
     "\"quick\":true,\"label\":\"12\"},\"version\":\"" RILL_VERSION "\"}\n"
 
 /* Read back by another program's parser, which writes it compactly: field for field. */

@@ -49,10 +49,18 @@ const char *rill_config_text(const struct rill_config *config, const char *name,
  * Read in two steps, because the NF's schema is known only after its name is: open, then apply. */
 struct rill_config_file;
 int rill_config_file_open(const char *path, struct rill_config_file **file, struct rill_error *err);
-void rill_config_file_close(struct rill_config_file *file); /* NULL is fine */
-const char *rill_config_file_nf(const struct rill_config_file *file);
-/* Applies the mapping under `section` ("settings" or "config") to `config`. A section that is
- * absent is no error; one that is present although the schema is empty (NF without options) is. */
+/* A cluster file has one section, "cluster", and nothing else:
+ *
+ *     cluster:
+ *       warm: 2
+ */
+int rill_config_cluster_file_open(const char *path, struct rill_config_file **file,
+                                  struct rill_error *err);
+void rill_config_file_close(struct rill_config_file *file);           /* NULL is fine */
+const char *rill_config_file_nf(const struct rill_config_file *file); /* NULL: a cluster file */
+/* Applies the mapping under `section` ("settings", "config" or "cluster") to `config`. A section
+ * that is absent is no error; one that is present although the schema is empty (NF without options)
+ * is. */
 int rill_config_file_apply(const struct rill_config_file *file, const char *section,
                            struct rill_config *config, struct rill_error *err);
 

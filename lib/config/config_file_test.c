@@ -348,7 +348,7 @@ static void test_large_files(void **state)
     assert_int_equal(load_repeated("nf: a\n", "#\n", 1 << 20, &err), 0);
     assert_int_equal(load_repeated("nf: a\n", "#\n", (1 << 20) + 1, &err), -22);
     assert_string_equal(err.text,
-                        "f.yaml: larger than 1 MB; is that the path of a deployment file?");
+                        "f.yaml: larger than 1 MB; is that the path of a configuration file?");
 }
 
 static void test_many_keys(void **state)
@@ -387,6 +387,59 @@ static void test_section_for_an_nf_without_options(void **state)
     rill_config_destroy(none);
 }
 
+static void test_cluster_files(void **state)
+{
+    static const struct {
+        const char *text, *error; /* NULL: good */
+    } files[] = {
+        {"cluster:\n  wait_us: 70\n", NULL},
+        {"cluster:\n", NULL},
+        {"", "f.yaml:1: empty; a cluster file holds at least \"cluster:\""},
+        {"- a\n", "f.yaml:1: not a mapping; begin with \"cluster:\""},
+        {"{}\n", "f.yaml:1: cluster: missing; it holds all that a cluster file says"},
+        {"cluster: {}\nnf: nat\n", "f.yaml:2: nf: unknown; the nearest known one is cluster"},
+        {"settings: {}\n", "f.yaml:1: settings: unknown; the nearest known one is cluster"},
+        {"cluster: {}\ncluster: {}\n",
+         "f.yaml:2: cluster: a doubled key; it stands on line 1 already"},
+        {"cluster: {}\n---\n", "f.yaml:2: a second document; a cluster file holds one"},
+        {"cluster:\n  wait: 50\n", "f.yaml:2: wait: unknown; the nearest known one is wait_us"},
+        {"cluster:\n  wait_us: 5\n", "f.yaml:2: wait_us: \"5\" is not an integer in 10..1000 us; "
+                                     "write it in plain decimal digits"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+        struct configs c = create();
+        struct rill_config_file *file = NULL;
+        struct rill_error err = {""};
+        int rc;
+
+        write_file(files[i].text, strlen(files[i].text));
+        rc = rill_config_cluster_file_open("f.yaml", &file, &err);
+        if (rc == 0)
+            rc = rill_config_file_apply(file, "cluster", c.settings, &err);
+        assert_string_equal(err.text, files[i].error != NULL ? files[i].error : "");
+        assert_int_equal(rc, files[i].error != NULL ? -22 : 0);
+        if (file != NULL)
+            assert_null(rill_config_file_nf(file));
+        if (i == 0)
+            assert_int_equal(rill_config_u64(c.settings, "wait_us"), 70);
+        rill_config_file_close(file);
+        destroy(c);
+    }
+}
+
+static void test_deployment_file_with_a_cluster(void **state)
+{
+    struct rill_config_file *file;
+    struct rill_error err;
+
+    (void)state;
+    write_file("nf: a\ncluster: {}\n", 18);
+    assert_int_equal(rill_config_file_open("f.yaml", &file, &err), -22);
+    assert_string_equal(err.text, "f.yaml:2: cluster: unknown; the nearest known one is config");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -398,6 +451,8 @@ int main(void)
         cmocka_unit_test(test_large_files),
         cmocka_unit_test(test_many_keys),
         cmocka_unit_test(test_section_for_an_nf_without_options),
+        cmocka_unit_test(test_cluster_files),
+        cmocka_unit_test(test_deployment_file_with_a_cluster),
     };
 
     return cmocka_run_group_tests(tests, enter_folder, leave_folder);

@@ -47,8 +47,8 @@ static int read_bytes(const char *name, const char *path, char **text, size_t *b
         rc = rill_error_set(err, errno != 0 ? -errno : -EIO, "%s: cannot read it: %s", name,
                             strerror(errno));
     else if (*bytes > FILE_BYTES_MAX)
-        rc = rill_error_set(err, -EINVAL,
-                            "%s: larger than 1 MB; is that the path of a deployment file?", name);
+        rc = rill_error_set(
+            err, -EINVAL, "%s: larger than 1 MB; is that the path of a configuration file?", name);
     fclose(in);
     return rc;
 }
@@ -108,16 +108,18 @@ static int read_file(struct rill_config_file *file, const char *path, struct ril
     return rc;
 }
 
-int rill_config_file_open(const char *path, struct rill_config_file **file, struct rill_error *err)
+static int open_file(const char *path, enum rill_yaml_kind kind, struct rill_config_file **file,
+                     struct rill_error *err)
 {
     struct rill_config_file *made = calloc(1, sizeof(*made));
     int rc;
 
     *file = NULL;
     if (made == NULL)
-        return rill_error_set(err, -ENOMEM, "no memory for a deployment file");
+        return rill_error_set(err, -ENOMEM, "no memory for a configuration file");
     name_file(made, path);
     made->tree.name = made->name;
+    made->tree.kind = kind;
     rc = read_file(made, path, err);
     if (rc != 0) {
         rill_config_file_close(made);
@@ -125,6 +127,17 @@ int rill_config_file_open(const char *path, struct rill_config_file **file, stru
     }
     *file = made;
     return 0;
+}
+
+int rill_config_file_open(const char *path, struct rill_config_file **file, struct rill_error *err)
+{
+    return open_file(path, RILL_YAML_DEPLOYMENT_FILE, file, err);
+}
+
+int rill_config_cluster_file_open(const char *path, struct rill_config_file **file,
+                                  struct rill_error *err)
+{
+    return open_file(path, RILL_YAML_CLUSTER_FILE, file, err);
 }
 
 void rill_config_file_close(struct rill_config_file *file)

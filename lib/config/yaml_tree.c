@@ -24,7 +24,19 @@ struct reader {
     size_t key_line;
 };
 
-static const char *const section_names[] = {"settings", "config"};
+static const char *const section_names[] = {"settings", "config", "cluster"};
+
+/* What may stand at the top of a file of each kind. */
+static const struct kind {
+    const char *what, *begins;
+    bool has_nf;
+    enum rill_yaml_section first, last;
+} kinds[] = {
+    [RILL_YAML_DEPLOYMENT_FILE] = {"deployment file", "nf: NAME", true, RILL_YAML_SETTINGS,
+                                   RILL_YAML_CONFIG},
+    [RILL_YAML_CLUSTER_FILE] = {"cluster file", "cluster:", false, RILL_YAML_CLUSTER,
+                                RILL_YAML_CLUSTER},
+};
 
 const char *rill_yaml_section_name(enum rill_yaml_section section)
 {
@@ -43,6 +55,11 @@ __attribute__((format(printf, 3, 4))) static int fail(const struct reader *r, si
     return rill_error_set(r->err, -EINVAL, "%s:%zu: %s%s%.*s", r->tree->name, line,
                           rill_show(r->key).text, r->key[0] != '\0' ? ": " : "",
                           (int)sizeof(what.text), what.text);
+}
+
+static const struct kind *kind_of(const struct reader *r)
+{
+    return &kinds[r->tree->kind];
 }
 
 static int no_memory(const struct reader *r)
@@ -107,18 +124,19 @@ static int read_start(struct reader *r, const yaml_event_t *event)
     if (event->type == YAML_STREAM_START_EVENT || event->type == YAML_DOCUMENT_START_EVENT)
         return 0;
     if (event->type == YAML_STREAM_END_EVENT || is_nothing(event))
-        return fail(r, 1, "empty; a deployment file holds at least \"nf: NAME\"");
+        return fail(r, 1, "empty; a %s holds at least \"%s\"", kind_of(r)->what,
+                    kind_of(r)->begins);
     if (event->type != YAML_MAPPING_START_EVENT)
-        return fail(r, line_of(event), "not a mapping; begin with \"nf: NAME\"");
+        return fail(r, line_of(event), "not a mapping; begin with \"%s\"", kind_of(r)->begins);
     r->state = TOP_KEY;
     return 0;
 }
 
-static const char *nearest_top(const char *key)
+static const char *nearest_top(const struct kind *kind, const char *key)
 {
-    const char *best = "nf";
+    const char *best = kind->has_nf ? "nf" : section_names[kind->first];
 
-    for (int i = 0; i < RILL_YAML_SECTIONS; i++)
+    for (unsigned i = kind->first; i <= kind->last; i++)
         if (rill_edit_distance(key, section_names[i]) < rill_edit_distance(key, best))
             best = section_names[i];
     return best;
@@ -132,8 +150,9 @@ static int doubled(const struct reader *r, size_t line, const char *key, size_t 
 
 static int read_top_key(struct reader *r, const yaml_event_t *event)
 {
+    const struct kind *kind = kind_of(r);
     size_t line = line_of(event);
-    int i;
+    unsigned i;
 
     r->key = "";
     if (event->type == YAML_MAPPING_END_EVENT) {
@@ -143,7 +162,7 @@ static int read_top_key(struct reader *r, const yaml_event_t *event)
     if (event->type != YAML_SCALAR_EVENT)
         return fail(r, line, "a list or mapping where a key belongs");
     r->state = TOP_VALUE;
-    r->top_is_nf = strcmp(text_of(event), "nf") == 0;
+    r->top_is_nf = kind->has_nf && strcmp(text_of(event), "nf") == 0;
     if (r->top_is_nf) {
         if (r->tree->nf != NULL)
             return doubled(r, line, "nf", r->key_line);
@@ -151,12 +170,12 @@ static int read_top_key(struct reader *r, const yaml_event_t *event)
         r->key_line = line; /* only of "nf": sections remember their own */
         return 0;
     }
-    for (i = 0; i < RILL_YAML_SECTIONS; i++)
+    for (i = kind->first; i <= kind->last; i++)
         if (strcmp(text_of(event), section_names[i]) == 0)
             break;
-    if (i == RILL_YAML_SECTIONS)
+    if (i > kind->last)
         return fail(r, line, "%s: unknown; the nearest known one is %s",
-                    rill_show(text_of(event)).text, nearest_top(text_of(event)));
+                    rill_show(text_of(event)).text, nearest_top(kind, text_of(event)));
     if (r->tree->section_line[i] != 0)
         return doubled(r, line, section_names[i], r->tree->section_line[i]);
     r->section = (enum rill_yaml_section)i;
@@ -286,9 +305,14 @@ static int read_item(struct reader *r, const yaml_event_t *event)
 static int read_end(const struct reader *r, const yaml_event_t *event)
 {
     if (event->type == YAML_DOCUMENT_START_EVENT)
-        return fail(r, line_of(event), "a second document; a deployment file holds one");
-    if (event->type == YAML_STREAM_END_EVENT && r->tree->nf == NULL)
+        return fail(r, line_of(event), "a second document; a %s holds one", kind_of(r)->what);
+    if (event->type != YAML_STREAM_END_EVENT)
+        return 0;
+    if (kind_of(r)->has_nf && r->tree->nf == NULL)
         return fail(r, 1, "nf: missing; say which NF, as \"nf: NAME\"");
+    if (!kind_of(r)->has_nf && r->tree->section_line[kind_of(r)->first] == 0)
+        return fail(r, 1, "%s: missing; it holds all that a %s says",
+                    section_names[kind_of(r)->first], kind_of(r)->what);
     return 0;
 }
 

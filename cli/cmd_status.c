@@ -1,0 +1,293 @@
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/client.h"
+#include "cli/commands.h"
+#include "cli/format.h"
+#include "cli/json.h"
+#include "lib/base/role_name.h"
+
+enum { ANSWER_MS = 5000 };
+
+struct request {
+    struct rill_place place; /* first: see place.h */
+    bool json;
+};
+
+static int take_json(void *target, const char *value, struct rill_error *err)
+{
+    (void)value;
+    (void)err;
+    ((struct request *)target)->json = true;
+    return 0;
+}
+
+static const struct rill_arg table[] = {
+    RILL_PLACE_ARGS,
+    {"json", NULL, "print it as JSON", false, NULL, take_json},
+    {0},
+};
+
+static int help(void)
+{
+    puts("usage: rill status [OPTION...]\n"
+         "\n"
+         "Shows a cluster: its machines, its deployments, its roles, and what failed.\n");
+    rill_args_help(table, stdout);
+    return RILL_EXIT_DONE;
+}
+
+#define NAME(id) rill_role_name((id), (char[RILL_ROLE_NAME_BYTES]){""})
+#define TIME(ns) rill_format_ns((char[RILL_FORMAT_BYTES]){""}, (ns))
+#define AGE(ns) format_age((char[RILL_FORMAT_BYTES]){""}, (ns))
+
+/* "42 s", "7 min", "3 h", "12 days" */
+static const char *format_age(char *buf, uint64_t ns)
+{
+    unsigned long long s = ns / UINT64_C(1000000000);
+
+    if (s < 120)
+        snprintf(buf, RILL_FORMAT_BYTES, "%llu s", s);
+    else if (s < 7200)
+        snprintf(buf, RILL_FORMAT_BYTES, "%llu min", s / 60);
+    else if (s < 172800)
+        snprintf(buf, RILL_FORMAT_BYTES, "%llu h", s / 3600);
+    else
+        snprintf(buf, RILL_FORMAT_BYTES, "%llu days", s / 86400);
+    return buf;
+}
+
+static const char *machine_of(const Control__Status *s, uint32_t agent)
+{
+    for (size_t i = 0; i < s->n_machines; i++)
+        if (s->machines[i]->agent == agent)
+            return s->machines[i]->name;
+    return "?";
+}
+
+static const char *deployment_of(const Control__Status *s, uint32_t vni)
+{
+    for (size_t i = 0; vni != 0 && i < s->n_deployments; i++)
+        if (s->deployments[i]->vni == vni)
+            return s->deployments[i]->name;
+    return "";
+}
+
+/* --- for people ------------------------------------------------------------------------------ */
+
+static void print_text(const char *before, const char *text)
+{
+    fputs(before, stdout);
+    rill_format_name(stdout, text);
+    putchar('\n');
+}
+
+static void print_machines(const Control__Status *s)
+{
+    for (size_t i = 0; i < s->n_machines; i++) {
+        const Control__Machine *m = s->machines[i];
+
+        printf("%-12s", i == 0 ? "machines" : "");
+        rill_format_name(stdout, m->name);
+        printf(": %s, %u processor%s, %.1f GB%s%s\n", NAME(m->agent), m->cpus,
+               m->cpus == 1 ? "" : "s", (double)m->memory_bytes / 1e9,
+               m->hugepages ? ", hugepages" : "", m->connected ? "" : ", NOT CONNECTED");
+    }
+    if (s->n_machines == 0)
+        puts("machines    none has joined; see `rill logs agent`");
+}
+
+static void print_deployment(const Control__Deployment *d)
+{
+    printf("%-12s%s: %s on %u unit%s, %s by %s, vni %u", "", d->name, d->nf, d->units,
+           d->units == 1 ? "" : "s", d->state, NAME(d->controller), d->vni);
+    if (d->deaths > 0)
+        printf(", %u death%s so far", d->deaths, d->deaths == 1 ? "" : "s");
+    if (d->client != 0)
+        printf(", %s is attached", NAME(d->client));
+    putchar('\n');
+    if (d->inside_interface[0] != '\0')
+        printf("%-14sinside %s, outside %s\n", "", d->inside_interface, d->outside_interface);
+    if (d->failure[0] != '\0')
+        print_text("              FAILED: ", d->failure);
+    if (d->weaker_promise)
+        printf("%-14spromise: weaker here: a unit and its output logger share a machine, so a "
+               "packet's effect\n%-14ssurvives the death of a process, not of this machine\n",
+               "", "");
+}
+
+static void print_deployments(const Control__Status *s)
+{
+    puts(s->n_deployments > 0 ? "deployments" : "deployments none");
+    for (size_t i = 0; i < s->n_deployments; i++)
+        print_deployment(s->deployments[i]);
+}
+
+static void print_role(const Control__Status *s, const Control__Role *r)
+{
+    char leased[16] = "";
+
+    if (rill_role_kind(r->role) == RILL_ROLE_UNIT && r->deployment != 0)
+        snprintf(leased, sizeof(leased), "%u.%u%%", r->leased / 10, r->leased % 10);
+    printf("%-12s%-18s %-10s %-12.12s %-18s %7s %7s   %s, %s", "", NAME(r->role), r->state,
+           deployment_of(s, r->deployment), r->partner != 0 ? NAME(r->partner) : "", leased,
+           AGE(r->age_ns), TIME(r->start_ns), TIME(r->ready_ns));
+    if (r->activation_ns > 0)
+        printf(", %s", TIME(r->activation_ns));
+    putchar('\n');
+}
+
+static void print_roles(const Control__Status *s)
+{
+    if (s->n_roles == 0) {
+        puts("roles       none");
+        return;
+    }
+    printf("%-12s%-18s %-10s %-12s %-18s %7s %7s   %s\n", "roles", "ROLE", "STATE", "DEPLOYMENT",
+           "PARTNER", "LEASED", "AGE", "STARTED, READY, ACTIVATED IN");
+    for (size_t i = 0; i < s->n_roles; i++)
+        print_role(s, s->roles[i]);
+}
+
+static void print_failures(const Control__Status *s)
+{
+    puts(s->n_failures > 0 ? "failures    (newest last)" : "failures    none");
+    for (size_t i = 0; i < s->n_failures; i++)
+        print_text("            ", s->failures[i]);
+}
+
+static void print_status(const Control__Status *s)
+{
+    printf("cluster '%s', rill %s, up for %s; %u of each kind kept warm%s\n", s->cluster,
+           s->program, AGE(s->up_ns), s->warm_wanted, s->settled ? "" : ", some are on their way");
+    print_machines(s);
+    print_deployments(s);
+    print_roles(s);
+    print_failures(s);
+}
+
+/* --- for programs ---------------------------------------------------------------------------- */
+
+static void json_machines(struct rill_json *json, const Control__Status *s)
+{
+    rill_json_open(json, "machines", '[');
+    for (size_t i = 0; i < s->n_machines; i++) {
+        const Control__Machine *m = s->machines[i];
+
+        rill_json_open(json, NULL, '{');
+        rill_json_string(json, "name", m->name);
+        rill_json_string(json, "agent", NAME(m->agent));
+        rill_json_bool(json, "connected", m->connected);
+        rill_json_u64(json, "cpus", m->cpus);
+        rill_json_u64(json, "memory_bytes", m->memory_bytes);
+        rill_json_bool(json, "hugepages", m->hugepages);
+        rill_json_close(json, '}');
+    }
+    rill_json_close(json, ']');
+}
+
+static void json_deployment(struct rill_json *json, const Control__Deployment *d)
+{
+    rill_json_open(json, NULL, '{');
+    rill_json_string(json, "name", d->name);
+    rill_json_u64(json, "vni", d->vni);
+    rill_json_string(json, "nf", d->nf);
+    rill_json_string(json, "state", d->state);
+    rill_json_u64(json, "units", d->units);
+    rill_json_string(json, "controller", d->controller != 0 ? NAME(d->controller) : NULL);
+    rill_json_bool(json, "weaker_promise", d->weaker_promise);
+    rill_json_u64(json, "deaths", d->deaths);
+    rill_json_string(json, "inside_interface", d->inside_interface);
+    rill_json_string(json, "outside_interface", d->outside_interface);
+    rill_json_string(json, "failure", d->failure);
+    rill_json_string(json, "client", d->client != 0 ? NAME(d->client) : NULL);
+    rill_json_close(json, '}');
+}
+
+static void json_role(struct rill_json *json, const Control__Status *s, const Control__Role *r)
+{
+    rill_json_open(json, NULL, '{');
+    rill_json_string(json, "role", NAME(r->role));
+    rill_json_string(json, "kind", rill_role_kind_name(rill_role_kind(r->role)));
+    rill_json_u64(json, "id", r->role);
+    rill_json_string(json, "machine", machine_of(s, r->agent));
+    rill_json_string(json, "state", r->state);
+    rill_json_string(json, "deployment",
+                     r->deployment != 0 ? deployment_of(s, r->deployment) : NULL);
+    rill_json_string(json, "partner", r->partner != 0 ? NAME(r->partner) : NULL);
+    rill_json_u64(json, "start_ns", r->start_ns);
+    rill_json_u64(json, "ready_ns", r->ready_ns);
+    rill_json_u64(json, "activation_ns", r->activation_ns);
+    rill_json_u64(json, "age_ns", r->age_ns);
+    rill_json_u64(json, "leased_milli", r->leased);
+    rill_json_close(json, '}');
+}
+
+static void json_status(const Control__Status *s)
+{
+    struct rill_json json;
+
+    rill_json_start(&json, stdout);
+    rill_json_open(&json, NULL, '{');
+    rill_json_string(&json, "cluster", s->cluster);
+    rill_json_string(&json, "version", s->program);
+    rill_json_u64(&json, "up_ns", s->up_ns);
+    rill_json_bool(&json, "settled", s->settled);
+    rill_json_u64(&json, "warm_wanted", s->warm_wanted);
+    json_machines(&json, s);
+    rill_json_open(&json, "deployments", '[');
+    for (size_t i = 0; i < s->n_deployments; i++)
+        json_deployment(&json, s->deployments[i]);
+    rill_json_close(&json, ']');
+    rill_json_open(&json, "roles", '[');
+    for (size_t i = 0; i < s->n_roles; i++)
+        json_role(&json, s, s->roles[i]);
+    rill_json_close(&json, ']');
+    rill_json_open(&json, "failures", '[');
+    for (size_t i = 0; i < s->n_failures; i++)
+        rill_json_string(&json, NULL, s->failures[i]);
+    rill_json_close(&json, ']');
+    rill_json_close(&json, '}');
+}
+
+/* --------------------------------------------------------------------------------------------- */
+
+static int status(struct request *request, struct rill_error *err)
+{
+    Control__StatusRequest body = CONTROL__STATUS_REQUEST__INIT;
+    Control__Message m, *answer = NULL;
+    struct rill_client *client = NULL;
+    int rc = rill_place_resolve(&request->place, err);
+
+    if (rc == 0)
+        rc = rill_client_open(&request->place, &client, err);
+    if (rc != 0)
+        return rc;
+    m = rill_client_message_to(client, 0);
+    RILL_CONTROL_SET(&m, STATUS_REQUEST, status_request, &body);
+    rc = rill_client_ask(client, &m, ANSWER_MS, &answer, err);
+    if (rc == 0 && answer->body_case != CONTROL__MESSAGE__BODY_STATUS)
+        rc = rill_error_set(err, -EPROTO, "the resource manager's answer is not understood");
+    if (rc == 0 && request->json)
+        json_status(answer->status);
+    else if (rc == 0)
+        print_status(answer->status);
+    rill_control_free(answer);
+    rill_client_close(client);
+    return rc;
+}
+
+int rill_cmd_status(int argc, char **argv)
+{
+    struct request request = {0};
+    const struct rill_args args = {.table = table, .target = &request};
+    struct rill_error err = {""};
+    int rc = rill_args_parse(&args, argc, argv, &err);
+
+    if (rc > 0)
+        return help();
+    if (rc == 0)
+        rc = status(&request, &err);
+    return rc == 0 ? RILL_EXIT_DONE : rill_cmd_refuse("status", err.text);
+}

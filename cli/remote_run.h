@@ -1,0 +1,111 @@
+/* One replay through a cluster. remote.c sets it up, plays it and cleans up; remote_links.c keeps
+ * the links to the deployment's controller and output loggers; remote_roles.c knows its roles and
+ * asks them what they counted; remote_report.c says what happened. */
+#ifndef RILL_CLI_REMOTE_RUN_H
+#define RILL_CLI_REMOTE_RUN_H
+
+#include "cli/client.h"
+#include "cli/player.h"
+#include "cli/remote.h"
+#include "cli/remote_books.h"
+#include "lib/fabric/fabric_memif.h"
+
+enum { REMOTE_LINKS_MAX = 32, REMOTE_NAMES_BYTES = 300 };
+
+struct remote_links {
+    uint32_t roles[REMOTE_LINKS_MAX];
+    uint32_t count;
+    Control__Message *asked; /* the newest Peers, while not all of its links are up; else NULL */
+};
+
+struct remote_role {
+    uint32_t id;
+    uint64_t asked;                 /* number of the question that is open; 0: none */
+    Control__Message *before, *now; /* Metrics; NULL: none */
+};
+
+/* All roles are asked in rounds: a round ends when all have answered. */
+struct remote_roles {
+    struct remote_role list[RILL_BOOKS_ROLES_MAX];
+    uint32_t count;
+    bool asking;              /* a round is open */
+    uint64_t asked_ns;        /* since then */
+    bool moved;               /* since the round before, as far as this one has got */
+    bool still;               /* the last round that ended said the same as the one before it */
+    uint64_t rounds;          /* that ended */
+    uint64_t status_number;   /* of the question for Status that is open; 0: none */
+    bool status_wanted;       /* ask (again) */
+    bool known;               /* Status has come once */
+    Control__Message *status; /* the first; what it says of failures is old */
+    uint32_t died;            /* roles that were there and are not any more */
+    char died_names[REMOTE_NAMES_BYTES];
+    char failures[REMOTE_NAMES_BYTES]; /* lines that are new since the first Status */
+};
+
+struct remote_unit {
+    uint32_t id;
+    double utilization_max;
+};
+
+/* The controller, asked at the end of each 100 ms. */
+struct remote_epochs {
+    uint64_t number;   /* of the question that is open; 0: none */
+    uint64_t epoch_ns; /* begin of the epoch that it is about */
+    uint32_t active;   /* units, at the last answer */
+    struct remote_unit units[RILL_BOOKS_ROLES_MAX];
+    uint32_t count;
+};
+
+struct remote {
+    const struct rill_replay_options *options;
+    struct rill_place place;
+    struct rill_player player;
+    struct rill_config *settings; /* the deployment's */
+    struct rill_client *client;
+    struct rill_fabric *fabric; /* NULL: the links' folder is not known yet */
+    Control__Message *attached; /* NULL: not yet */
+    uint64_t attach_number;
+    struct remote_links links;
+    struct remote_roles roles;
+    struct remote_epochs epochs;
+    uint8_t *released; /* a bit for each packet of the capture */
+    uint64_t released_twice, unexpected;
+    uint64_t last_move_ns, last_look_ns;
+    struct rill_error failure; /* what ends the run; "" none */
+};
+
+/* --- remote_links.c --- */
+
+/* Peers came: makes the fabric if this is the first, takes links down and makes new ones. */
+void remote_on_peers(struct remote *r, const Control__Message *message);
+/* Answers Peers once all of its links are up. */
+void remote_look_at_links(struct remote *r);
+/* Takes in what has arrived. True if there was anything. */
+bool remote_receive(struct remote *r);
+void remote_links_fini(struct remote *r);
+
+/* --- remote_roles.c --- */
+
+/* Metrics or Status. */
+void remote_on_metrics(struct remote *r, const Control__Message *message);
+void remote_on_status(struct remote *r, const Control__Message *message);
+/* Asks for Status if that is wanted. */
+void remote_look_at_roles(struct remote *r);
+/* Begins a round, unless one is open. */
+void remote_ask_roles(struct remote *r);
+/* What was counted up to now is from before the run. */
+void remote_begin_books(struct remote *r);
+struct rill_books remote_books(const struct remote *r,
+                               struct rill_books_role roles[RILL_BOOKS_ROLES_MAX]);
+void remote_roles_fini(struct remote *r);
+
+/* --- remote_report.c --- */
+
+/* Takes note of how many units are in use, and how much, from the last round. */
+void remote_look_at_units(struct remote *r);
+/* Asks the controller at the end of each epoch, and takes its answer. -ENOMEM. */
+int remote_end_epochs(struct remote *r);
+bool remote_on_epoch(struct remote *r, const Control__Message *message); /* false: it is none */
+int remote_report(struct remote *r, struct rill_error *err);
+
+#endif
