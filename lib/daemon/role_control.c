@@ -131,7 +131,6 @@ static void on_message(void *arg, uint32_t peer, const Control__Message *m)
     struct role_asker asker = {.from = m->from, .number = m->number};
 
     (void)peer;
-    p->heard = true;
     if (m->to != 0 && m->to != p->host.role) {
         p->messages_unknown++;
         return;

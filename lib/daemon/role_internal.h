@@ -59,7 +59,6 @@ struct role_process {
     uint64_t messages_unknown;  /* control messages that are not for a role like this */
     uint64_t next_control_ns;
     bool active;
-    bool heard; /* a control message came in since the last look */
     bool ended;
     int exit_code;
 };
@@ -92,9 +91,8 @@ void role_peers_look(struct role_process *p);
 
 /* Receives one burst and lets the core have it. How many frames there were. */
 uint32_t role_receive(struct role_process *p, uint64_t now_ns);
-/* What the core wants sent: to the fabric, to the resource manager, or released. True if anything.
- */
-bool role_send(struct role_process *p, uint64_t now_ns);
+/* What the core wants sent: to the fabric, to the resource manager, or released. */
+void role_send(struct role_process *p, uint64_t now_ns);
 /* Until the end. */
 void role_loop(struct role_process *p);
 /* A signal said that this is to end. */
