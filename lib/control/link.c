@@ -261,6 +261,17 @@ int rill_link_dial(uv_loop_t *loop, const char *url, const struct rill_link_even
     return 0;
 }
 
+/* A stream that has just come, and that nobody has taken, goes, too. */
+static void end_dial_or_accept(struct rill_link *link)
+{
+    struct rill_operation *operation = &link->dial_or_accept;
+
+    nng_aio_stop(operation->aio);
+    if (rill_operation_done(operation) && nng_aio_result(operation->aio) == 0)
+        nng_stream_free(nng_aio_get_output(operation->aio, 0));
+    rill_operation_fini(operation);
+}
+
 void rill_link_close(struct rill_link *link)
 {
     if (link == NULL || link->closing)
@@ -270,7 +281,7 @@ void rill_link_close(struct rill_link *link)
         nng_stream_listener_close(link->listener);
     if (link->dialer != NULL)
         nng_stream_dialer_close(link->dialer);
-    rill_operation_fini(&link->dial_or_accept);
+    end_dial_or_accept(link);
     while (link->connections != NULL) {
         struct rill_connection *c = link->connections;
 

@@ -1,4 +1,6 @@
+#include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -345,6 +347,47 @@ static void flushed_before_the_end(void **state)
     close_all(ends, 1);
 }
 
+static int open_files(void)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    int n = 0;
+
+    assert_non_null(dir);
+    while (readdir(dir) != NULL)
+        n++;
+    closedir(dir);
+    return n;
+}
+
+static void await_files(int least, int most)
+{
+    int n = 0, tries = WAIT_MS;
+
+    for (; tries > 0 && ((n = open_files()) < least || n > most); tries--)
+        usleep(1000);
+    if (tries == 0)
+        fail_msg("%d files are open, not %d to %d", n, least, most);
+}
+
+/* Both ends have their connection, and the loop has not turned since. */
+static void closed_before_it_is_up(void **state)
+{
+    struct end ends[2] = {{.echo = false}, {.echo = false}};
+    int before, listening;
+
+    (void)state;
+    listen_at(&ends[0]); /* nng opens what it keeps */
+    close_all(ends, 1);
+    before = open_files();
+    listen_at(&ends[0]);
+    listening = open_files();
+    dial(&ends[1]);
+    await_files(listening + 2, INT_MAX);
+    close_all(ends, 2);
+    assert_int_equal(ends[0].ups + ends[1].ups, 0);
+    await_files(0, before);
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -373,6 +416,7 @@ int main(void)
         cmocka_unit_test(nonsense_from_a_peer),
         cmocka_unit_test(closed_from_within),
         cmocka_unit_test(flushed_before_the_end),
+        cmocka_unit_test(closed_before_it_is_up),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
