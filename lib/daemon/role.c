@@ -159,6 +159,9 @@ static void end(struct role_process *p)
 {
     rill_link_flush(p->link, FLUSH_MS);
     rill_link_close(p->link);
+    uv_close((uv_handle_t *)&p->waiting, NULL);
+    uv_run(&p->loop, UV_RUN_DEFAULT); /* lets go of what is closed */
+    uv_loop_close(&p->loop);
     if (p->fabric != NULL) /* the sockets of its links go with it */
         p->fabric->ops->destroy(p->fabric);
     rill_outbox_fini(&p->out);
