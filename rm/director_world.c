@@ -408,14 +408,20 @@ static void on_activate(struct world *w, struct world_role *role, const Control_
         give(w, peer, &m);
 }
 
+static uint32_t copy_peers(const Control__Peers *peers, uint32_t to[WORLD_PEERS])
+{
+    assert_true(peers->n_roles <= WORLD_PEERS);
+    for (size_t i = 0; i < peers->n_roles; i++)
+        to[i] = peers->roles[i];
+    return (uint32_t)peers->n_roles;
+}
+
 static void on_peers(struct world *w, struct world_role *role, const Control__Message *message)
 {
     struct world_rule rule = fate_of(w, CONTROL__MESSAGE__BODY_PEERS, role->id);
     uint32_t peer = w->agents[role->agent].peer;
 
-    role->peer_count = (uint32_t)message->peers->n_roles;
-    assert_true(role->peer_count <= 64);
-    memcpy(role->peers, message->peers->roles, role->peer_count * sizeof(role->peers[0]));
+    role->peer_count = copy_peers(message->peers, role->peers);
     role->egress = message->peers->egress;
     role->peers_told++;
     if (rule.fate == WORLD_OBEYS)
@@ -519,9 +525,7 @@ static void client_receives(struct world *w, struct world_client *client,
         client->last = copy_of(message);
         return;
     }
-    client->peer_count = (uint32_t)peers->n_roles;
-    assert_true(client->peer_count <= 64);
-    memcpy(client->peers, peers->roles, client->peer_count * sizeof(client->peers[0]));
+    client->peer_count = copy_peers(peers, client->peers);
     snprintf(client->folder, sizeof(client->folder), "%s", peers->links_folder);
     client->peers_told++;
     if (!client->mute)

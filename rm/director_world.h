@@ -14,6 +14,7 @@ enum {
     WORLD_CLIENTS = 3,
     WORLD_ROLES = 512,
     WORLD_RULES = 16,
+    WORLD_PEERS = 64,
     WORLD_QUEUE = 1024,
     WORLD_START_S = 10,
     WORLD_LINKS_S = 5,
@@ -49,7 +50,7 @@ struct world_role {
     bool host_network;
     uint32_t activations;
     Control__Message *activate; /* the newest */
-    uint32_t peers[64];
+    uint32_t peers[WORLD_PEERS];
     uint32_t peer_count, peers_told; /* how often */
     uint32_t egress;
     Control__Message *grant; /* the newest LeaseGrant */
@@ -69,7 +70,7 @@ struct world_client {
     const char *machine;
     bool mute;
     Control__Message *last; /* the newest that is not Peers */
-    uint32_t peers[64];
+    uint32_t peers[WORLD_PEERS];
     uint32_t peer_count, peers_told;
     char folder[128];
 };
