@@ -105,6 +105,8 @@ int world_group_setup(void **state);
 int world_group_teardown(void **state);
 
 struct world *world_new(uint32_t warm, bool fabric_crosses_machines);
+/* With one machine and one client. */
+struct world *world_small(uint32_t warm);
 void world_free(struct world *w);
 
 /* Delivers what was sent, until nothing more is. */
@@ -158,5 +160,25 @@ const Control__Deployment *world_deployment(struct world *w, const char *name);
 bool world_has_peer(const struct world_role *role, uint32_t peer);
 /* A line with `part` in it was said, or is in the status' failures. */
 bool world_was_said(const struct world *w, const char *part);
+
+/* With one machine, one client and a deployment "web" of that many units, vni 1. */
+struct world *world_with_web(uint32_t warm, uint32_t units);
+/* Of "web", the n-th that is active. */
+uint32_t world_active(struct world *w, enum rill_role_kind kind, uint32_t n);
+void world_expect_nothing_of_web(struct world *w);
+
+/* Between the files of the world. */
+Control__Message *world_copy(const Control__Message *message);
+uint32_t world_copy_peers(const Control__Peers *peers, uint32_t to[WORLD_PEERS]);
+void world_answer_done(struct world *w, uint32_t peer, uint32_t from, uint64_t number);
+void world_answer_error(struct world *w, uint32_t peer, uint32_t from, uint64_t number,
+                        const char *text);
+struct world_rule world_fate_of(struct world *w, Control__Message__BodyCase body, uint32_t role);
+void world_give(struct world *w, uint32_t peer, const Control__Message *message);
+void world_send_exited(struct world *w, struct world_role *role, int32_t status, bool stalled,
+                       const char *text);
+void world_program_receives(struct world *w, const Control__Message *message);
+void world_client_receives(struct world *w, struct world_client *client,
+                           const Control__Message *message);
 
 #endif
