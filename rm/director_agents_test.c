@@ -105,6 +105,45 @@ static void peers_are_told_again(void **state)
     world_free(w);
 }
 
+/* An answer may be lost with the connection; the time for it begins anew with the next. */
+static void time_stands_still_without_the_agent(void **state)
+{
+    struct world *w = world_small(1);
+
+    (void)state;
+    world_rule(w, (struct world_rule){.body = CONTROL__MESSAGE__BODY_ACTIVATE,
+                                      .kind = RILL_ROLE_UNIT,
+                                      .fate = WORLD_SILENT});
+    world_deploy(w, 0, "web", 1);
+    world_pass(w, (WORLD_START_S - 1) * SECOND_MS);
+    world_agent_down(w, 0);
+    world_pass(w, 600 * SECOND_MS);
+    assert_string_equal(world_deployment(w, "web")->state, "starting");
+    world_agent_joins(w, 0);
+    world_pass(w, WORLD_START_S * SECOND_MS - 1);
+    assert_null(w->clients[0].last);
+    world_pass(w, 1);
+    world_expect_error(w, 0, "not activated within 10 s");
+    world_free(w);
+}
+
+/* Of a former life of the RM, at a machine that comes late: another one has got its id by now. */
+static void a_stranger_with_an_id_of_ours(void **state)
+{
+    struct world *w = world_with_web(1, 1);
+    uint32_t unit = world_active(w, RILL_ROLE_UNIT, 0);
+    struct world_role *stranger = &w->roles[w->role_count++];
+
+    (void)state;
+    *stranger = (struct world_role){.id = unit, .agent = 1, .running = true};
+    world_agent_joins(w, 1);
+    assert_false(stranger->running);
+    assert_int_equal(world_active(w, RILL_ROLE_UNIT, 0), unit);
+    assert_true(world_role(w, unit)->running);
+    assert_int_equal(rill_director_counters(w->d)->deaths, 0);
+    world_free(w);
+}
+
 static void unknown_containers_are_stopped(void **state)
 {
     struct world *w = world_new(1, false);
@@ -151,6 +190,8 @@ int main(void)
         cmocka_unit_test(a_machine_that_lost_all_counts_once),
         cmocka_unit_test(what_was_asked_for_meanwhile_is_asked_again),
         cmocka_unit_test(peers_are_told_again),
+        cmocka_unit_test(time_stands_still_without_the_agent),
+        cmocka_unit_test(a_stranger_with_an_id_of_ours),
         cmocka_unit_test(unknown_containers_are_stopped),
         cmocka_unit_test(one_agent_a_machine),
     };

@@ -219,6 +219,19 @@ static void shutdown_ends_what_waits(void **state)
     world_free(w);
 }
 
+static void shutdown_by_a_client_that_is_gone(void **state)
+{
+    struct world *w = world_small(1);
+
+    (void)state;
+    w->agents[0].mute = true;
+    world_shutdown(w, 0);
+    world_client_down(w, 0);
+    world_agent_down(w, 0);
+    assert_true(rill_director_over(w->d));
+    world_free(w);
+}
+
 static void shutdown_of_an_empty_cluster(void **state)
 {
     struct world *w = world_new(1, false);
@@ -243,6 +256,7 @@ int main(void)
         cmocka_unit_test(metrics_are_passed_on),
         cmocka_unit_test(shutdown_stops_all),
         cmocka_unit_test(shutdown_ends_what_waits),
+        cmocka_unit_test(shutdown_by_a_client_that_is_gone),
         cmocka_unit_test(shutdown_of_an_empty_cluster),
     };
 

@@ -72,6 +72,8 @@ static void whatever_fails_fails_the_deployment(void **state)
         {CONTROL__MESSAGE__BODY_ACTIVATE, RILL_ROLE_UNIT, WORLD_NONSENSE, "makes no sense"},
         {CONTROL__MESSAGE__BODY_PEERS, RILL_ROLE_UNIT, WORLD_SILENT,
          "links were not up within 5 s"},
+        {CONTROL__MESSAGE__BODY_PEERS, RILL_ROLE_CONTROLLER, WORLD_SILENT,
+         "controller 1 of deployment web: its links were not up"},
         {CONTROL__MESSAGE__BODY_PEERS, RILL_ROLE_CONTROLLER, WORLD_REFUSES, "its links: no ports"},
         {CONTROL__MESSAGE__BODY_PEERS, RILL_ROLE_OUTPUT_LOGGER, WORLD_CRASHES, "SIGSEGV"},
     };
@@ -132,6 +134,50 @@ static void a_folder_that_can_not_be_made(void **state)
     world_expect_error(w, 0, "the disk is full");
     world_expect_nothing_of_web(w);
     assert_true(world_status(w, 0)->settled);
+    world_free(w);
+}
+
+static void a_failed_deployment_frees_its_name_at_once(void **state)
+{
+    struct world *w = world_small(2);
+
+    (void)state;
+    world_rule(w, (struct world_rule){.body = CONTROL__MESSAGE__BODY_ACTIVATE,
+                                      .kind = RILL_ROLE_UNIT,
+                                      .fate = WORLD_REFUSES,
+                                      .text = "not today",
+                                      .times = 1});
+    world_rule(w, (struct world_rule){.body = CONTROL__MESSAGE__BODY_STOP,
+                                      .kind = RILL_ROLE_CONTROLLER,
+                                      .fate = WORLD_SILENT,
+                                      .times = 1}); /* so the first one is still there */
+    world_deploy(w, 0, "web", 1);
+    world_expect_error(w, 0, "not today");
+    assert_string_equal(world_deployment(w, "web")->state, "stopping");
+    world_deploy(w, 0, "web", 1);
+    world_expect(w, 0, CONTROL__MESSAGE__BODY_DEPLOYED);
+    world_pass(w, WORLD_START_S * SECOND_MS);
+    assert_string_equal(world_deployment(w, "web")->state, "running");
+    assert_int_equal(w->folders_removed, 1);
+    world_free(w);
+}
+
+static void peers_that_were_superseded_are_not_waited_for(void **state)
+{
+    struct world *w = world_small(2);
+
+    (void)state;
+    world_rule(w, (struct world_rule){.body = CONTROL__MESSAGE__BODY_PEERS,
+                                      .kind = RILL_ROLE_CONTROLLER,
+                                      .fate = WORLD_SILENT,
+                                      .times = 1});
+    world_deploy(w, 0, "web", 2);
+    world_expect(w, 0, CONTROL__MESSAGE__BODY_DEPLOYED);
+    assert_in_range(world_role(w, world_find(w, RILL_ROLE_CONTROLLER, 1, "active", 0))->peers_told,
+                    2, 9);
+    world_pass(w, 2 * WORLD_LINKS_S * SECOND_MS);
+    assert_int_equal(rill_director_counters(w->d)->timeouts, 0);
+    assert_int_equal(rill_director_counters(w->d)->deaths, 0);
     world_free(w);
 }
 
@@ -200,6 +246,41 @@ static void what_starts_and_never_joins_is_stopped(void **state)
     assert_true(world_was_said(w, "unit 1 (kept warm): did not join within 10 s"));
     world_pass(w, SECOND_MS);
     assert_true(world_status(w, 0)->settled);
+    world_free(w);
+}
+
+static void a_role_that_is_stopped_is_not_late(void **state)
+{
+    struct world *w = world_small(1);
+
+    (void)state;
+    world_rule(w, (struct world_rule){.body = CONTROL__MESSAGE__BODY_ACTIVATE,
+                                      .kind = RILL_ROLE_UNIT,
+                                      .fate = WORLD_SILENT});
+    world_rule(w, (struct world_rule){.body = CONTROL__MESSAGE__BODY_STOP,
+                                      .kind = RILL_ROLE_UNIT,
+                                      .fate = WORLD_SILENT});
+    world_deploy(w, 0, "web", 1);
+    world_client_joins(w, 1, 0);
+    world_pass(w, SECOND_MS);
+    world_undeploy(w, 1, "web");
+    world_pass(w, WORLD_START_S * SECOND_MS);
+    assert_int_equal(rill_director_counters(w->d)->timeouts, 1); /* of Stop, not of Activate */
+    assert_int_equal(rill_director_counters(w->d)->deaths, 0);
+    world_free(w);
+}
+
+static void stop_is_answered_in_any_order(void **state)
+{
+    struct world *w = world_with_web(1, 2);
+
+    (void)state;
+    w->agents[0].done_first = true;
+    world_undeploy(w, 0, "web");
+    world_expect(w, 0, CONTROL__MESSAGE__BODY_DONE);
+    world_expect_nothing_of_web(w);
+    assert_int_equal(rill_director_counters(w->d)->messages_unexpected, 0);
+    assert_int_equal(rill_director_counters(w->d)->deaths, 0);
     world_free(w);
 }
 
@@ -395,9 +476,13 @@ int main(void)
         cmocka_unit_test(units_that_differ_fail_the_deployment),
         cmocka_unit_test(a_container_that_does_not_start_fails_the_deployment),
         cmocka_unit_test(a_folder_that_can_not_be_made),
+        cmocka_unit_test(a_failed_deployment_frees_its_name_at_once),
+        cmocka_unit_test(peers_that_were_superseded_are_not_waited_for),
         cmocka_unit_test(a_warm_one_that_dies_is_replaced),
         cmocka_unit_test(what_never_starts_is_not_tried_all_the_time),
         cmocka_unit_test(what_starts_and_never_joins_is_stopped),
+        cmocka_unit_test(a_role_that_is_stopped_is_not_late),
+        cmocka_unit_test(stop_is_answered_in_any_order),
         cmocka_unit_test(stop_is_said_again),
         cmocka_unit_test(a_unit_that_dies_is_replaced),
         cmocka_unit_test(an_output_logger_that_dies_takes_its_unit_along),

@@ -188,6 +188,7 @@ static void in_the_name_of_others(void **state)
     Control__Message m = rill_control_message(w->agents[0].id, rill_role_id(RILL_ROLE_UNIT, 1), 7);
     Control__MetricsRequest metrics = CONTROL__METRICS_REQUEST__INIT;
     Control__Exited exited = CONTROL__EXITED__INIT;
+    Control__LeaseRequest request = CONTROL__LEASE_REQUEST__INIT;
 
     (void)state;
     RILL_CONTROL_SET(&m, METRICS_REQUEST, metrics_request, &metrics);
@@ -201,9 +202,12 @@ static void in_the_name_of_others(void **state)
     m.from = rill_role_id(RILL_ROLE_UNIT, 77);
     world_say(w, w->agents[0].peer, &m);
     world_agent_joins(w, 1);
-    m.from = world_active(w, RILL_ROLE_UNIT, 0); /* ... as a role of another's machine */
-    m.to = w->config.id;
-    world_say(w, w->agents[1].peer, &m);
+    m = rill_control_message(world_active(w, RILL_ROLE_CONTROLLER, 0), w->config.id, 0);
+    request.number = 1;
+    request.want = 1000;
+    RILL_CONTROL_SET(&m, LEASE_REQUEST, lease_request, &request);
+    world_say(w, w->agents[1].peer, &m); /* ... as a role of another's machine */
+    assert_null(world_role(w, m.from)->grant);
     m.from = w->agents[1].id;
     exited.role = world_active(w, RILL_ROLE_UNIT, 0);
     RILL_CONTROL_SET(&m, EXITED, exited, &exited);
@@ -233,8 +237,8 @@ static void strangers(void **state)
     RILL_CONTROL_SET(&m, DONE, done, &done);
     world_say(w, peer, &m);
     expect_shrug(w, 4);
-    rill_director_down(w->d, peer, w->now_ns);
-    rill_director_down(w->d, peer + 1000, w->now_ns);
+    world_peer_down(w, peer);
+    world_peer_down(w, peer + 100); /* who never said a word */
     expect_shrug(w, 4);
     world_free(w);
 }
@@ -342,7 +346,8 @@ static void say_anything(struct world *w, struct rill_rng *rng)
         m->from = role->id;
     if (m->from == w->agents[role->agent].id)
         m->from = role->id;
-    world_say(w, peer, m);
+    if (peer != 0 && !world_is_down(w, peer))
+        world_say(w, peer, m);
     free_anything(m);
 }
 

@@ -9,7 +9,6 @@
 #include <cmocka.h>
 
 #include "rm/director_world.h"
-#include "rm/folder_name.h"
 
 static void pools_fill(void **state)
 {
@@ -99,6 +98,25 @@ static void a_deployment_is_made_of_warm_roles(void **state)
     world_free(w);
 }
 
+static void one_that_is_warm_rather_than_one_that_starts(void **state)
+{
+    struct world *w = world_new(2, false);
+    uint32_t warm;
+
+    (void)state;
+    world_rule(w, (struct world_rule){.body = CONTROL__MESSAGE__BODY_JOIN,
+                                      .kind = RILL_ROLE_UNIT,
+                                      .fate = WORLD_SILENT,
+                                      .times = 1});
+    world_agent_joins(w, 0);
+    world_client_joins(w, 0, 0);
+    warm = world_find(w, RILL_ROLE_UNIT, 0, "warm", 0);
+    world_deploy(w, 0, "web", 1);
+    world_expect(w, 0, CONTROL__MESSAGE__BODY_DEPLOYED);
+    assert_int_equal(world_find(w, RILL_ROLE_UNIT, 1, "active", 0), warm);
+    world_free(w);
+}
+
 static void all_links_and_only_those(void **state)
 {
     struct world *w = world_small(1);
@@ -169,22 +187,6 @@ static void leases_are_granted(void **state)
                      world_role(w, grant->leases[0]->unit)->activate->activate->output_logger);
     assert_int_equal(world_status(w, 0)->n_roles, 5 + 5);
     world_free(w);
-}
-
-static void folder_names_can_not_be_guessed(void **state)
-{
-    char a[RILL_FOLDER_NAME_BYTES], b[RILL_FOLDER_NAME_BYTES];
-
-    (void)state;
-    /* the vector of SipHash's authors: key 00 01 .. 0f, message 00 01 .. 07 */
-    assert_true(rill_folder_hash(0x0706050403020100u, 0x0f0e0d0c0b0a0908u, 0x0706050403020100u) ==
-                0x93f5f5799a932462u);
-    rill_folder_name(1, 0, a);
-    rill_folder_name(1, 1, b);
-    assert_string_not_equal(a, b);
-    rill_folder_name(2, 0, b);
-    assert_string_not_equal(a, b);
-    assert_int_equal(strlen(a), 32);
 }
 
 /* --- what is asked for is checked ------------------------------------------------------------- */
@@ -468,10 +470,10 @@ int main(void)
         cmocka_unit_test(nothing_is_kept_warm_if_nothing_is_wanted),
         cmocka_unit_test(pools_spread_over_machines),
         cmocka_unit_test(a_deployment_is_made_of_warm_roles),
+        cmocka_unit_test(one_that_is_warm_rather_than_one_that_starts),
         cmocka_unit_test(all_links_and_only_those),
         cmocka_unit_test(the_others_get_what_the_first_unit_said),
         cmocka_unit_test(leases_are_granted),
-        cmocka_unit_test(folder_names_can_not_be_guessed),
         cmocka_unit_test(bad_deployments_are_refused),
         cmocka_unit_test(settings_are_checked_and_used),
         cmocka_unit_test(without_a_machine_nothing_is_deployed),

@@ -49,12 +49,19 @@ Control__Message *world_copy(const Control__Message *message)
     return copy;
 }
 
+bool world_is_down(const struct world *w, uint32_t peer)
+{
+    assert_true(peer / 64 < WORLD_PEER_WORDS);
+    return (w->peers_down[peer / 64] >> peer % 64 & 1) != 0;
+}
+
 static void on_send(void *arg, uint32_t peer, const Control__Message *message)
 {
     struct world *w = arg;
     uint32_t at = (w->queue_first + w->queue_count++) % WORLD_QUEUE;
 
     assert_true(w->queue_count <= WORLD_QUEUE);
+    assert_false(world_is_down(w, peer));
     w->queue[at].peer = peer;
     w->queue[at].message = world_copy(message);
 }
@@ -313,10 +320,13 @@ static void on_stop(struct world *w, uint32_t index, const Control__Message *mes
     w->stops++;
     if (rule.fate == WORLD_SILENT)
         return;
+    if (agent->done_first)
+        world_answer_done(w, agent->peer, agent->id, message->number);
     for (uint32_t i = 0; i < w->role_count; i++)
         if (w->roles[i].id == id && w->roles[i].running && w->roles[i].agent == index)
             world_send_exited(w, &w->roles[i], 15, false, "");
-    world_answer_done(w, agent->peer, agent->id, message->number);
+    if (!agent->done_first)
+        world_answer_done(w, agent->peer, agent->id, message->number);
 }
 
 static void agent_receives(struct world *w, uint32_t index, const Control__Message *message)
@@ -377,6 +387,12 @@ void world_agent_down(struct world *w, uint32_t index)
     uint32_t peer = w->agents[index].peer;
 
     w->agents[index].peer = 0;
+    world_peer_down(w, peer);
+}
+
+void world_peer_down(struct world *w, uint32_t peer)
+{
+    w->peers_down[peer / 64] |= UINT64_C(1) << peer % 64;
     rill_director_down(w->d, peer, w->now_ns);
     world_settle(w);
 }

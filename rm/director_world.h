@@ -14,7 +14,8 @@ enum {
     WORLD_CLIENTS = 3,
     WORLD_ROLES = 512,
     WORLD_RULES = 16,
-    WORLD_PEERS = 64,
+    WORLD_PEERS = 64, /* of a role */
+    WORLD_PEER_WORDS = 16,
     WORLD_QUEUE = 1024,
     WORLD_START_S = 10,
     WORLD_LINKS_S = 5,
@@ -58,10 +59,11 @@ struct world_role {
 
 struct world_agent {
     char name[16];
-    uint32_t peer; /* 0: not connected */
-    uint32_t id;   /* as it was welcomed; 0: not yet */
-    bool mute;     /* answers nothing */
-    bool stopped;  /* has seen StopAll */
+    uint32_t peer;   /* 0: not connected */
+    uint32_t id;     /* as it was welcomed; 0: not yet */
+    bool mute;       /* answers nothing */
+    bool stopped;    /* has seen StopAll */
+    bool done_first; /* says Done to Stop before it says Exited */
     char error[256];
 };
 
@@ -81,6 +83,7 @@ struct world {
     uint64_t now_ns;
     uint64_t next_number; /* of the world's requests */
     uint32_t next_peer;
+    uint64_t peers_down[WORLD_PEER_WORDS]; /* a bit for each */
     struct world_agent agents[WORLD_AGENTS];
     struct world_client clients[WORLD_CLIENTS];
     struct world_role roles[WORLD_ROLES];
@@ -123,6 +126,9 @@ void world_say(struct world *w, uint32_t peer, Control__Message *message);
 /* The agent of machine "m<index>" connects and joins; the containers that are there are listed. */
 void world_agent_joins(struct world *w, uint32_t index);
 void world_agent_down(struct world *w, uint32_t index);
+/* Any connection; the director must not send to it again. */
+void world_peer_down(struct world *w, uint32_t peer);
+bool world_is_down(const struct world *w, uint32_t peer);
 /* A container ends. */
 void world_dies(struct world *w, uint32_t role, int32_t wait_status, bool stalled,
                 const char *text);

@@ -64,8 +64,7 @@ void world_client_down(struct world *w, uint32_t index)
     uint32_t peer = w->clients[index].peer;
 
     w->clients[index].peer = 0;
-    rill_director_down(w->d, peer, w->now_ns);
-    world_settle(w);
+    world_peer_down(w, peer);
 }
 
 void world_deploy(struct world *w, uint32_t client, const char *name, uint32_t units)
