@@ -128,8 +128,7 @@ struct dir_role *dir_take_warm(struct rill_director *d, uint32_t agent, enum ril
 
         if (!is_kept_warm(role) || role->agent != agent || rill_role_kind(role->id) != kind)
             continue;
-        if (best == NULL || (best->state == DIR_STARTING && role->state == DIR_WARM) ||
-            (best->state == role->state && role->id < best->id))
+        if (best == NULL || (best->state == DIR_STARTING && role->state == DIR_WARM))
             best = role;
     }
     return best;

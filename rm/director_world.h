@@ -14,6 +14,8 @@ enum {
     WORLD_CLIENTS = 3,
     WORLD_ROLES = 512,
     WORLD_RULES = 16,
+    WORLD_PEERS = 64, /* of a role */
+    WORLD_PEER_WORDS = 16,
     WORLD_QUEUE = 1024,
     WORLD_START_S = 10,
     WORLD_LINKS_S = 5,
@@ -49,7 +51,7 @@ struct world_role {
     bool host_network;
     uint32_t activations;
     Control__Message *activate; /* the newest */
-    uint32_t peers[64];
+    uint32_t peers[WORLD_PEERS];
     uint32_t peer_count, peers_told; /* how often */
     uint32_t egress;
     Control__Message *grant; /* the newest LeaseGrant */
@@ -57,10 +59,11 @@ struct world_role {
 
 struct world_agent {
     char name[16];
-    uint32_t peer; /* 0: not connected */
-    uint32_t id;   /* as it was welcomed; 0: not yet */
-    bool mute;     /* answers nothing */
-    bool stopped;  /* has seen StopAll */
+    uint32_t peer;   /* 0: not connected */
+    uint32_t id;     /* as it was welcomed; 0: not yet */
+    bool mute;       /* answers nothing */
+    bool stopped;    /* has seen StopAll */
+    bool done_first; /* says Done to Stop before it says Exited */
     char error[256];
 };
 
@@ -69,7 +72,7 @@ struct world_client {
     const char *machine;
     bool mute;
     Control__Message *last; /* the newest that is not Peers */
-    uint32_t peers[64];
+    uint32_t peers[WORLD_PEERS];
     uint32_t peer_count, peers_told;
     char folder[128];
 };
@@ -80,6 +83,7 @@ struct world {
     uint64_t now_ns;
     uint64_t next_number; /* of the world's requests */
     uint32_t next_peer;
+    uint64_t peers_down[WORLD_PEER_WORDS]; /* a bit for each */
     struct world_agent agents[WORLD_AGENTS];
     struct world_client clients[WORLD_CLIENTS];
     struct world_role roles[WORLD_ROLES];
@@ -104,6 +108,8 @@ int world_group_setup(void **state);
 int world_group_teardown(void **state);
 
 struct world *world_new(uint32_t warm, bool fabric_crosses_machines);
+/* With one machine and one client. */
+struct world *world_small(uint32_t warm);
 void world_free(struct world *w);
 
 /* Delivers what was sent, until nothing more is. */
@@ -120,6 +126,9 @@ void world_say(struct world *w, uint32_t peer, Control__Message *message);
 /* The agent of machine "m<index>" connects and joins; the containers that are there are listed. */
 void world_agent_joins(struct world *w, uint32_t index);
 void world_agent_down(struct world *w, uint32_t index);
+/* Any connection; the director must not send to it again. */
+void world_peer_down(struct world *w, uint32_t peer);
+bool world_is_down(const struct world *w, uint32_t peer);
 /* A container ends. */
 void world_dies(struct world *w, uint32_t role, int32_t wait_status, bool stalled,
                 const char *text);
@@ -157,5 +166,25 @@ const Control__Deployment *world_deployment(struct world *w, const char *name);
 bool world_has_peer(const struct world_role *role, uint32_t peer);
 /* A line with `part` in it was said, or is in the status' failures. */
 bool world_was_said(const struct world *w, const char *part);
+
+/* With one machine, one client and a deployment "web" of that many units, vni 1. */
+struct world *world_with_web(uint32_t warm, uint32_t units);
+/* Of "web", the n-th that is active. */
+uint32_t world_active(struct world *w, enum rill_role_kind kind, uint32_t n);
+void world_expect_nothing_of_web(struct world *w);
+
+/* Between the files of the world. */
+Control__Message *world_copy(const Control__Message *message);
+uint32_t world_copy_peers(const Control__Peers *peers, uint32_t to[WORLD_PEERS]);
+void world_answer_done(struct world *w, uint32_t peer, uint32_t from, uint64_t number);
+void world_answer_error(struct world *w, uint32_t peer, uint32_t from, uint64_t number,
+                        const char *text);
+struct world_rule world_fate_of(struct world *w, Control__Message__BodyCase body, uint32_t role);
+void world_give(struct world *w, uint32_t peer, const Control__Message *message);
+void world_send_exited(struct world *w, struct world_role *role, int32_t status, bool stalled,
+                       const char *text);
+void world_program_receives(struct world *w, const Control__Message *message);
+void world_client_receives(struct world *w, struct world_client *client,
+                           const Control__Message *message);
 
 #endif
