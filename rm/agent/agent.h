@@ -32,6 +32,7 @@ struct rill_agent_config {
     X(passed_down)                                                                                 \
     X(refused_identity) /* a wrong token, or in another's name */                                  \
     X(no_program)       /* for a program that is not connected */                                  \
+    X(no_rm)            /* for the RM, while it was away */                                        \
     X(unexpected)
 
 struct rill_agent_counters {

@@ -42,7 +42,8 @@ struct rill_keeper_config {
     const char *poll;            /* "yield", "busy", "sleep": passed on */
     uint32_t stall_ms; /* a program whose turns stand still for so long is killed; 0: never. Counted
                         * in the keeper's own looks, so that a machine that stood still is not taken
-                        * for a program that did */
+                        * for a program that did; and a program that gets little of a processor has
+                        * up to four times as long (keeper_stall.h) */
     uint32_t grace_ms; /* between SIGTERM and SIGKILL */
 };
 

@@ -8,6 +8,7 @@
 
 #include "rm/agent/container.h"
 #include "rm/agent/keeper.h"
+#include "rm/agent/keeper_stall.h"
 
 /* Over the socket pair, one struct a datagram: first a greeting from the keeper, then requests to
  * it and events (keeper.h) from it. Both ends are one program. */
@@ -33,11 +34,10 @@ struct rill_keeper_program {
     uint64_t token;
     struct rill_container *container; /* NULL: removed */
     int turns_fd;
-    uint64_t turns;       /* at the last look */
-    uint32_t looks_still; /* since they moved */
-    bool stalled;         /* and so killed */
-    uint64_t kill_ns;     /* it was told to end, and is killed then; 0: nobody told it */
-    bool over;            /* its end was noticed */
+    struct rill_stall stall;
+    bool stalled;     /* and so killed */
+    uint64_t kill_ns; /* it was told to end, and is killed then; 0: nobody told it */
+    bool over;        /* its end was noticed */
 };
 
 /* Makes what it needs below base, and removes it again if it fails. Blocks as
@@ -52,6 +52,9 @@ int rill_keeper_program_adopt(const struct rill_keeper_config *config,
 /* Kills it if it runs; removes all but the log. What can't be removed is named in *err. */
 int rill_keeper_program_remove(const struct rill_keeper_config *config,
                                struct rill_keeper_program *program, struct rill_error *err);
+/* What a look at a program sees; of what can't be read it sees what it saw before. */
+void rill_keeper_program_see(const struct rill_keeper_program *program,
+                             struct rill_stall_seen *seen);
 /* The last line that it wrote, if any; in printable ASCII. */
 void rill_keeper_last_line(const struct rill_keeper_config *config, uint32_t role, char *line,
                            size_t size);

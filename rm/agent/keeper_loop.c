@@ -9,15 +9,15 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "lib/daemon/turns.h"
 #include "rm/agent/keeper_internal.h"
 
 #define NS_PER_MS UINT64_C(1000000)
 
-enum { LOOK_MS = 20, LOOKS_MIN = 2, ALLOC_FIRST = 16, WAIT_MS_MAX = 60000 };
+enum { LOOK_MS = 20, ALLOC_FIRST = 16, WAIT_MS_MAX = 60000 };
 
 struct start {
     uint32_t role;
@@ -283,24 +283,10 @@ static void kill_due(struct keeper *k, uint64_t now)
     }
 }
 
-/* Who has counted no turn yet has no loop yet. */
-static bool stands_still(struct rill_keeper_program *program, uint32_t looks_max)
-{
-    uint64_t turns = program->turns;
-    bool moved = rill_turns_read(program->turns_fd, &turns) == 0 && turns != program->turns;
-
-    if (moved || program->turns == 0)
-        program->looks_still = 0;
-    else
-        program->looks_still++;
-    program->turns = turns;
-    return program->looks_still >= looks_max;
-}
-
 /* One look at each, however late: time that passed without looks counts for nobody. */
 static void look(struct keeper *k, uint64_t now)
 {
-    uint32_t looks_max = (k->config->stall_ms + LOOK_MS - 1) / LOOK_MS;
+    struct rill_stall_seen seen;
 
     if (k->config->stall_ms == 0 || now < k->look_ns)
         return;
@@ -308,8 +294,11 @@ static void look(struct keeper *k, uint64_t now)
     for (uint32_t i = 0; i < k->count; i++) {
         struct rill_keeper_program *program = &k->programs[i];
 
-        if (program->over || program->kill_ns != 0 || program->stalled ||
-            !stands_still(program, looks_max < LOOKS_MIN ? LOOKS_MIN : looks_max))
+        if (program->over || program->kill_ns != 0 || program->stalled)
+            continue;
+        rill_keeper_program_see(program, &seen);
+        if (rill_stall_look(&program->stall, &seen, LOOK_MS * NS_PER_MS) <
+            k->config->stall_ms * NS_PER_MS)
             continue;
         program->stalled = true;
         rill_container_signal(program->container, SIGKILL);
@@ -439,6 +428,7 @@ void rill_keeper_main(const struct rill_keeper_config *config, int fd)
     struct rill_keeper_greeting greeting = {.err = {.text = ""}};
 
     ignore_signals();
+    umask(022); /* the containers' uid has to pass through folders */
     prctl(PR_SET_NAME, "rill-keeper");
     k.polls = grown(NULL, &k.polls_room, 1, sizeof(*k.polls));
     greeting.code = begin(&k, &greeting.err);

@@ -4,6 +4,7 @@
  *
  *   c   counts turns from now on, one a millisecond
  *   l   does not count them any more
+ *   s   the same, in a loop without end
  *   d   is deaf to SIGTERM, which else ends it with 7
  *   e   says two lines on stdout, then ends with 3
  *   n   a control message over an ipc link to itself; answers with a line
@@ -143,6 +144,9 @@ static void obey(int fd, char command, bool *counts)
     case 'l':
         *counts = command == 'c';
         break;
+    case 's':
+        for (volatile unsigned turns = 0;; turns++)
+            ;
     case 'd':
         signal(SIGTERM, deaf);
         answer(fd, "deaf");

@@ -1,6 +1,7 @@
 /* Removing a cluster from this machine when nobody answers who could be asked to. */
 #include <errno.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -14,10 +15,13 @@ enum { LEFTOVERS = sizeof(leftovers) / sizeof(leftovers[0]) };
 
 static int remove_leftovers(const char *base, struct rill_error *err)
 {
+    char path[RILL_KEEPER_PATH_BYTES];
     int code = 0;
 
+    /* Where nothing may be executed from /run, `rill up` mounted something over it. */
+    if (rill_keeper_path(base, "programs", path, NULL) == 0)
+        umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW);
     for (int i = 0; i < LEFTOVERS; i++) {
-        char path[RILL_KEEPER_PATH_BYTES];
         struct rill_error *first = code == 0 ? err : NULL;
         int one = rill_keeper_path(base, leftovers[i], path, first);
 

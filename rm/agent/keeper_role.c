@@ -288,6 +288,46 @@ int rill_keeper_program_adopt(const struct rill_keeper_config *config,
     return program->turns_fd < 0 ? -errno : 0;
 }
 
+static bool read_proc(pid_t pid, const char *name, char *line, int size)
+{
+    char path[64];
+    FILE *file;
+    bool ok;
+
+    snprintf(path, sizeof(path), "/proc/%d/task/%d/%s", (int)pid, (int)pid, name);
+    file = fopen(path, "re");
+    if (file == NULL)
+        return false;
+    ok = fgets(line, size, file) != NULL;
+    fclose(file);
+    return ok;
+}
+
+/* Of the packet thread, which is the program's first. */
+static bool read_thread(pid_t pid, char *thread_state, uint64_t *cpu_ns)
+{
+    char line[256], *name_end;
+
+    if (!read_proc(pid, "schedstat", line, sizeof(line)) || sscanf(line, "%" SCNu64, cpu_ns) != 1 ||
+        !read_proc(pid, "stat", line, sizeof(line)))
+        return false;
+    name_end = strrchr(line, ')'); /* the name may hold anything */
+    return name_end != NULL && sscanf(name_end + 1, " %c", thread_state) == 1;
+}
+
+void rill_keeper_program_see(const struct rill_keeper_program *program,
+                             struct rill_stall_seen *seen)
+{
+    char thread_state = '?';
+
+    *seen =
+        (struct rill_stall_seen){.turns = program->stall.turns, .cpu_ns = program->stall.cpu_ns};
+    rill_turns_read(program->turns_fd, &seen->turns);
+    if (seen->turns != 0 && seen->turns == program->stall.turns &&
+        read_thread(rill_container_pid(program->container), &thread_state, &seen->cpu_ns))
+        seen->wants_cpu = thread_state == 'R';
+}
+
 int rill_keeper_program_remove(const struct rill_keeper_config *config,
                                struct rill_keeper_program *program, struct rill_error *err)
 {

@@ -440,6 +440,22 @@ static void who_stands_still_is_killed(void **state)
     stop_program(output_logger, other);
 }
 
+/* On a busy machine later, but it is found. */
+static void a_loop_without_end_is_killed(void **state)
+{
+    int fd = run_program(unit);
+    uint64_t begin_ns;
+
+    (void)state;
+    command(fd, 'c');
+    begin_ns = fixture_now_ns();
+    command(fd, 's');
+    assert_true(expect(RILL_KEEPER_EXITED, unit).stalled);
+    print_message("a loop without end was told after %.0f ms\n",
+                  (double)(fixture_now_ns() - begin_ns) / 1e6);
+    close(fd);
+}
+
 /* It waits to be activated, perhaps for days. */
 static void who_never_counted_is_left_alone(void **state)
 {
@@ -738,6 +754,7 @@ static void set_up(void)
     make_folder("links", 0711);
     make_folder("logs", 0755);
     listen_as_agent();
+    umask(077); /* what the agent is started with must not matter */
     setenv("ASAN_OPTIONS", "print_stats=0", 1);
     setenv("UBSAN_OPTIONS", "print_stacktrace=1", 1);
 }
@@ -771,6 +788,7 @@ int main(void)
         TEST(an_end_is_told_while_starts_queue),
         TEST(a_killed_program_is_told),
         TEST(who_stands_still_is_killed),
+        TEST(a_loop_without_end_is_killed),
         TEST(who_never_counted_is_left_alone),
         TEST(stop_is_heard),
         TEST(who_does_not_hear_has_its_grace),

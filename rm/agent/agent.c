@@ -1,0 +1,572 @@
+#include "rm/agent/agent.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/role.h"
+
+enum {
+    JOIN_NUMBER = 1, /* no other request of the agent's own exists */
+    EARLY_MAX = 256,
+    PROGRAMS_FIRST = 16,
+};
+
+/* A container, from the RM's Start (or the keeper's word that it was there) to its end. */
+struct program {
+    uint32_t role;
+    uint64_t token;        /* 0: it is being started */
+    uint64_t start_ns;     /* of its start; 0: adopted */
+    uint32_t peer;         /* 0: it has not proved who it is, or is not connected */
+    uint32_t asker;        /* who wants it started or stopped */
+    uint64_t start_number; /* of the Start that is to be answered */
+    uint64_t stop_number;
+    bool rm_was_away;       /* since its Start: who asked may have forgotten */
+    bool welcomed;          /* the RM's Welcome passed by: it heard all that was said until then */
+    Control__Message *join; /* what it said first, until it is welcomed; or NULL */
+};
+
+/* A Join for a container whose start the keeper has not told of yet: the program was faster. */
+struct early {
+    uint32_t peer;
+    Control__Message *join;
+};
+
+struct rill_agent {
+    struct rill_agent_config config;
+    uint32_t id; /* the agent's; 0: not welcome yet */
+    bool rm_is_up, keeper_is_ready, stopping_all, over;
+    bool joined; /* on this connection to the RM; before, it knows no program of this machine */
+    uint64_t stop_all_number;
+    uint32_t stop_all_asker;
+    struct program *programs;
+    uint32_t count, room;
+    struct early early[EARLY_MAX];
+    uint32_t early_count;
+    struct rill_agent_counters n;
+};
+
+/* ---- programs ---- */
+
+static struct program *find(struct rill_agent *a, uint32_t role)
+{
+    for (uint32_t i = 0; i < a->count; i++)
+        if (a->programs[i].role == role)
+            return &a->programs[i];
+    return NULL;
+}
+
+static struct program *find_peer(struct rill_agent *a, uint32_t peer)
+{
+    for (uint32_t i = 0; i < a->count; i++)
+        if (a->programs[i].peer == peer)
+            return &a->programs[i];
+    return NULL;
+}
+
+/* NULL: no memory. */
+static struct program *add(struct rill_agent *a, uint32_t role)
+{
+    if (a->count == a->room) {
+        uint32_t room = a->room == 0 ? PROGRAMS_FIRST : 2 * a->room;
+        struct program *grown = realloc(a->programs, room * sizeof(*grown));
+
+        if (grown == NULL)
+            return NULL;
+        a->programs = grown;
+        a->room = room;
+    }
+    a->programs[a->count] = (struct program){.role = role};
+    return &a->programs[a->count++];
+}
+
+static void forget(struct rill_agent *a, struct program *program)
+{
+    rill_control_free(program->join);
+    *program = a->programs[--a->count];
+}
+
+/* Of a message that is lent; NULL: no memory, or it could not be sent as it is. */
+static Control__Message *copy(const Control__Message *message)
+{
+    size_t size = control__message__get_packed_size(message);
+    uint8_t *bytes = malloc(size == 0 ? 1 : size);
+    Control__Message *made = NULL;
+
+    if (bytes == NULL)
+        return NULL;
+    control__message__pack(message, bytes);
+    rill_control_unpack(bytes, size, &made);
+    free(bytes);
+    return made;
+}
+
+/* ---- to the RM ---- */
+
+/* What is lost while the RM is away it finds out from the agent's next Join. */
+static void send_up(struct rill_agent *a, const Control__Message *message)
+{
+    if (a->joined)
+        a->config.to_rm(a->config.arg, message);
+}
+
+static void answer_error(struct rill_agent *a, uint32_t to, uint64_t number, const char *text)
+{
+    Control__Message m = rill_control_message(a->id, to, number);
+    Control__Error error = CONTROL__ERROR__INIT;
+
+    if (number == 0)
+        return;
+    error.text = (char *)(uintptr_t)text;
+    RILL_CONTROL_SET(&m, ERROR, error, &error);
+    send_up(a, &m);
+}
+
+static void answer_done(struct rill_agent *a, uint32_t to, uint64_t number)
+{
+    Control__Message m = rill_control_message(a->id, to, number);
+    Control__Done done = CONTROL__DONE__INIT;
+
+    if (number == 0)
+        return;
+    RILL_CONTROL_SET(&m, DONE, done, &done);
+    send_up(a, &m);
+}
+
+static void answer_started(struct rill_agent *a, const struct program *program)
+{
+    Control__Message m = rill_control_message(a->id, program->asker, program->start_number);
+    Control__Started started = CONTROL__STARTED__INIT;
+
+    if (program->start_number == 0)
+        return;
+    started.start_ns = program->start_ns;
+    RILL_CONTROL_SET(&m, STARTED, started, &started);
+    send_up(a, &m);
+}
+
+static void tell_exited(struct rill_agent *a, const struct rill_keeper_event *event)
+{
+    Control__Message m = rill_control_message(a->id, 0, 0);
+    Control__Exited exited = CONTROL__EXITED__INIT;
+
+    exited.role = event->role;
+    exited.wait_status = event->wait_status;
+    exited.stalled = event->stalled;
+    exited.text = (char *)(uintptr_t)event->text;
+    RILL_CONTROL_SET(&m, EXITED, exited, &exited);
+    send_up(a, &m);
+}
+
+/* Those that are being started are there soon. Were they left out, the RM would take them for lost,
+ * and nobody would ever stop them. */
+static uint32_t *list_running(const struct rill_agent *a)
+{
+    uint32_t *roles = calloc(a->count + 1, sizeof(*roles));
+
+    for (uint32_t i = 0; roles != NULL && i < a->count; i++)
+        roles[i] = a->programs[i].role;
+    return roles;
+}
+
+static void join(struct rill_agent *a)
+{
+    Control__Message m = rill_control_message(a->id, 0, JOIN_NUMBER);
+    Control__Join body = CONTROL__JOIN__INIT;
+    uint32_t *running = list_running(a);
+
+    if (running == NULL) { /* a wrong list would do harm */
+        a->over = true;
+        return;
+    }
+    body.kind = RILL_ROLE_AGENT;
+    body.machine = (char *)(uintptr_t)a->config.machine;
+    body.program = (char *)(uintptr_t)RILL_VERSION;
+    body.cpus = a->config.cpus;
+    body.memory_bytes = a->config.memory_bytes;
+    body.hugepages = a->config.hugepages;
+    body.running = running;
+    body.n_running = a->count;
+    RILL_CONTROL_SET(&m, JOIN, join, &body);
+    a->joined = true;
+    send_up(a, &m);
+    free(running);
+}
+
+static void pass_up(struct rill_agent *a, const Control__Message *message)
+{
+    if (a->joined)
+        a->n.passed_up++;
+    else
+        a->n.no_rm++;
+    send_up(a, message);
+}
+
+/* Then once more what the RM may not have heard. */
+static void join_all(struct rill_agent *a)
+{
+    if (!a->rm_is_up || !a->keeper_is_ready || a->stopping_all)
+        return;
+    join(a);
+    for (uint32_t i = 0; i < a->count; i++) {
+        const struct program *program = &a->programs[i];
+
+        if (program->token != 0 && !program->welcomed)
+            answer_started(a, program);
+        if (program->join != NULL)
+            pass_up(a, program->join);
+    }
+}
+
+void rill_agent_rm_up(struct rill_agent *agent)
+{
+    agent->rm_is_up = true;
+    join_all(agent);
+}
+
+/* Whoever is there next may number its requests anew: only what is harmless if misunderstood is
+ * answered under an old number. */
+void rill_agent_rm_down(struct rill_agent *agent)
+{
+    agent->rm_is_up = agent->joined = false;
+    agent->stop_all_number = 0;
+    for (uint32_t i = 0; i < agent->count; i++) {
+        agent->programs[i].rm_was_away = true;
+        agent->programs[i].stop_number = 0;
+    }
+}
+
+/* ---- from the RM ---- */
+
+static void on_start(struct rill_agent *a, const Control__Message *message)
+{
+    uint32_t role = message->start->role;
+    struct program *program = find(a, role);
+    bool is_new = program == NULL;
+
+    if (a->stopping_all) {
+        answer_error(a, message->from, message->number,
+                     "all containers of this machine are being stopped");
+        return;
+    }
+    if (is_new)
+        program = add(a, role);
+    if (program == NULL) {
+        answer_error(a, message->from, message->number, "the node agent has no memory left");
+        return;
+    }
+    program->asker = message->from;
+    program->start_number = message->number;
+    program->rm_was_away = false;
+    if (is_new)
+        a->config.run(a->config.arg, role, message->start->host_network);
+    else if (program->token != 0) /* asked twice; role ids are never used again */
+        answer_started(a, program);
+}
+
+static void on_stop(struct rill_agent *a, const Control__Message *message)
+{
+    struct program *program = find(a, message->stop->role);
+
+    if (program == NULL) {
+        answer_done(a, message->from, message->number);
+        return;
+    }
+    program->stop_number = message->number;
+    program->asker = message->from;
+    a->config.stop(a->config.arg, program->role);
+}
+
+static void on_stop_all(struct rill_agent *a, const Control__Message *message)
+{
+    a->stop_all_number = message->number;
+    a->stop_all_asker = message->from;
+    if (!a->stopping_all)
+        a->config.stop_all(a->config.arg);
+    a->stopping_all = true;
+}
+
+static void on_unexpected(struct rill_agent *a, const Control__Message *message)
+{
+    char text[128];
+
+    a->n.unexpected++;
+    if (message->body_case == CONTROL__MESSAGE__BODY_ERROR ||
+        message->body_case == CONTROL__MESSAGE__BODY_DONE)
+        return; /* answers; they get none */
+    snprintf(text, sizeof(text), "a node agent does not know what to do with %s",
+             rill_control_name(message));
+    answer_error(a, message->from, message->number, text);
+}
+
+static void pass_down(struct rill_agent *a, const Control__Message *message)
+{
+    struct program *program = find(a, message->to);
+
+    if (program == NULL || program->peer == 0) {
+        a->n.no_program++;
+        return;
+    }
+    if (message->body_case == CONTROL__MESSAGE__BODY_WELCOME) {
+        program->welcomed = true;
+        rill_control_free(program->join);
+        program->join = NULL;
+    }
+    a->n.passed_down++;
+    a->config.to_program(a->config.arg, program->peer, message);
+}
+
+void rill_agent_rm_message(struct rill_agent *agent, const Control__Message *message)
+{
+    /* Welcome is sent to an id that it itself brings. */
+    if (message->to != 0 && rill_role_kind(message->to) != RILL_ROLE_AGENT) {
+        pass_down(agent, message);
+        return;
+    }
+    switch (message->body_case) {
+    case CONTROL__MESSAGE__BODY_WELCOME:
+        agent->id = message->welcome->role;
+        break;
+    case CONTROL__MESSAGE__BODY_START:
+        on_start(agent, message);
+        break;
+    case CONTROL__MESSAGE__BODY_STOP:
+        on_stop(agent, message);
+        break;
+    case CONTROL__MESSAGE__BODY_STOP_ALL:
+        on_stop_all(agent, message);
+        break;
+    default:
+        on_unexpected(agent, message);
+    }
+}
+
+/* ---- from programs ---- */
+
+static bool is_own_join(const Control__Message *message)
+{
+    const Control__Join *body = message->join;
+
+    return message->body_case == CONTROL__MESSAGE__BODY_JOIN && body->role != 0 &&
+           message->from == body->role && body->kind == rill_role_kind(body->role);
+}
+
+/* The program has shown its token. A connection that it had before is nobody's from now on. */
+static void let_in(struct rill_agent *a, struct program *program, uint32_t peer,
+                   const Control__Message *message)
+{
+    program->peer = peer;
+    rill_control_free(program->join);
+    program->join = copy(message);
+    if (a->joined)
+        pass_up(a, message);
+}
+
+static void drop_early(struct rill_agent *a, uint32_t peer)
+{
+    for (uint32_t i = 0; i < a->early_count; i++) {
+        if (a->early[i].peer != peer)
+            continue;
+        rill_control_free(a->early[i].join);
+        a->early[i] = a->early[--a->early_count];
+        return;
+    }
+}
+
+/* One for each connection, so that nobody takes all the room. */
+static void keep_early(struct rill_agent *a, uint32_t peer, const Control__Message *message)
+{
+    Control__Message *kept;
+
+    drop_early(a, peer);
+    kept = a->early_count < EARLY_MAX ? copy(message) : NULL;
+    if (kept == NULL)
+        a->n.refused_identity++;
+    else
+        a->early[a->early_count++] = (struct early){.peer = peer, .join = kept};
+}
+
+static void on_join(struct rill_agent *a, uint32_t peer, const Control__Message *message)
+{
+    struct program *program = find(a, message->join->role);
+
+    if (program == NULL || (program->token != 0 && program->token != message->join->token))
+        a->n.refused_identity++;
+    else if (program->token == 0)
+        keep_early(a, peer, message);
+    else
+        let_in(a, program, peer, message);
+}
+
+void rill_agent_program_message(struct rill_agent *agent, uint32_t peer,
+                                const Control__Message *message)
+{
+    const struct program *program = find_peer(agent, peer);
+
+    if (program != NULL && message->from != program->role)
+        agent->n.refused_identity++;
+    else if (is_own_join(message))
+        on_join(agent, peer, message);
+    else if (program == NULL || message->body_case == CONTROL__MESSAGE__BODY_JOIN)
+        agent->n.refused_identity++;
+    else if (rill_role_kind(message->to) == RILL_ROLE_AGENT)
+        agent->n.unexpected++; /* an agent has nothing to say to programs */
+    else
+        pass_up(agent, message);
+}
+
+void rill_agent_program_down(struct rill_agent *agent, uint32_t peer)
+{
+    struct program *program = find_peer(agent, peer);
+
+    drop_early(agent, peer);
+    if (program != NULL)
+        program->peer = 0;
+}
+
+/* ---- from the keeper ---- */
+
+static void on_adopted(struct rill_agent *a, const struct rill_keeper_event *event)
+{
+    struct program *program = add(a, event->role);
+
+    if (program == NULL)
+        a->over = true; /* as in join() */
+    else
+        program->token = event->token;
+}
+
+/* Those that came before the token was known, the false ones too. */
+static void judge_early(struct rill_agent *a, const struct program *program)
+{
+    for (uint32_t i = 0; i < a->early_count;) {
+        struct early early = a->early[i];
+
+        if (early.join->join->role != program->role) {
+            i++;
+            continue;
+        }
+        a->early[i] = a->early[--a->early_count];
+        on_join(a, early.peer, early.join);
+        rill_control_free(early.join);
+    }
+}
+
+static void on_started(struct rill_agent *a, const struct rill_keeper_event *event)
+{
+    struct program *program = find(a, event->role);
+
+    if (program == NULL) {
+        a->n.unexpected++;
+        return;
+    }
+    program->token = event->token;
+    program->start_ns = event->start_ns;
+    answer_started(a, program);
+    judge_early(a, program);
+}
+
+static void on_failed(struct rill_agent *a, const struct rill_keeper_event *event)
+{
+    struct program *program = find(a, event->role);
+    struct rill_keeper_event ended = *event;
+
+    if (program == NULL || program->token != 0) {
+        a->n.unexpected++;
+        return;
+    }
+    ended.wait_status = -1;
+    if (program->rm_was_away) /* it was told of this one as one that runs */
+        tell_exited(a, &ended);
+    else
+        answer_error(a, program->asker, program->start_number, event->text);
+    answer_done(a, program->asker, program->stop_number);
+    forget(a, program);
+}
+
+static void on_exited(struct rill_agent *a, const struct rill_keeper_event *event)
+{
+    struct program *program = find(a, event->role);
+
+    if (program == NULL) {
+        a->n.unexpected++;
+        return;
+    }
+    tell_exited(a, event);
+    answer_done(a, program->asker, program->stop_number);
+    forget(a, program);
+}
+
+static void on_all_stopped(struct rill_agent *a, const struct rill_keeper_event *event)
+{
+    while (a->count > 0)
+        forget(a, &a->programs[0]);
+    if (event->text[0] == '\0')
+        answer_done(a, a->stop_all_asker, a->stop_all_number);
+    else
+        answer_error(a, a->stop_all_asker, a->stop_all_number, event->text);
+    a->over = true;
+}
+
+void rill_agent_keeper_event(struct rill_agent *agent, const struct rill_keeper_event *event)
+{
+    switch (event->type) {
+    case RILL_KEEPER_ADOPTED:
+        on_adopted(agent, event);
+        break;
+    case RILL_KEEPER_READY:
+        agent->keeper_is_ready = true;
+        join_all(agent);
+        break;
+    case RILL_KEEPER_STARTED:
+        on_started(agent, event);
+        break;
+    case RILL_KEEPER_FAILED:
+        on_failed(agent, event);
+        break;
+    case RILL_KEEPER_EXITED:
+        on_exited(agent, event);
+        break;
+    case RILL_KEEPER_ALL_STOPPED:
+        on_all_stopped(agent, event);
+        break;
+    case RILL_KEEPER_GONE:
+        agent->over = true;
+        break;
+    }
+}
+
+/* ---- begin and end ---- */
+
+struct rill_agent *rill_agent_create(const struct rill_agent_config *config, struct rill_error *err)
+{
+    struct rill_agent *agent = calloc(1, sizeof(*agent));
+
+    if (agent == NULL)
+        rill_error_set(err, -ENOMEM, "no memory for the node agent");
+    else
+        agent->config = *config;
+    return agent;
+}
+
+void rill_agent_destroy(struct rill_agent *agent)
+{
+    if (agent == NULL)
+        return;
+    while (agent->count > 0)
+        forget(agent, &agent->programs[0]);
+    while (agent->early_count > 0)
+        drop_early(agent, agent->early[0].peer);
+    free(agent->programs);
+    free(agent);
+}
+
+bool rill_agent_over(const struct rill_agent *agent)
+{
+    return agent->over;
+}
+
+const struct rill_agent_counters *rill_agent_counters(const struct rill_agent *agent)
+{
+    return &agent->n;
+}
