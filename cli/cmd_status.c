@@ -111,8 +111,10 @@ static void print_machines(const Control__Status *s)
 
 static void print_deployment(const Control__Deployment *d)
 {
-    printf("%-12s%s: %s on %u unit%s, %s by %s, vni %u", "", d->name, d->nf, d->units,
-           d->units == 1 ? "" : "s", d->state, NAME(d->controller), d->vni);
+    printf("%-12s%s: %s on %u unit%s, %s, vni %u", "", d->name, d->nf, d->units,
+           d->units == 1 ? "" : "s", d->state, d->vni);
+    if (d->controller != 0)
+        printf(", %s", NAME(d->controller));
     if (d->deaths > 0)
         printf(", %u death%s so far", d->deaths, d->deaths == 1 ? "" : "s");
     if (d->client != 0)
