@@ -127,11 +127,6 @@ static int look_before(struct remote *r, struct rill_error *err)
     return judge(r->options, r->roles.status->status, err);
 }
 
-static int interrupted(struct rill_error *err)
-{
-    return rill_error_set(err, -EINTR, "interrupted before the first packet");
-}
-
 static int attach(struct remote *r, struct rill_error *err)
 {
     Control__Attach body = CONTROL__ATTACH__INIT;
@@ -146,8 +141,6 @@ static int attach(struct remote *r, struct rill_error *err)
         rill_client_turn(r->client, 1);
         look(r);
         remote_receive(r);
-        if (r->player.stopped)
-            return interrupted(err);
         if (r->player.now_ns > until_ns)
             return rill_error_set(err, -ETIMEDOUT,
                                   "the links to the deployment's roles did not come up within %u s",
@@ -201,8 +194,6 @@ static int wait_until_quiet(struct remote *r, struct rill_error *err)
             has_lease(&books, r->attached->attached->controller))
             return 0;
         rounds = r->roles.rounds;
-        if (r->player.stopped)
-            return interrupted(err);
         if (r->player.now_ns > until_ns)
             return rill_error_set(
                 err, -EBUSY, "the deployment is not ready after %u s: %s",
