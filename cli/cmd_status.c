@@ -137,13 +137,23 @@ static void print_deployments(const Control__Status *s)
         print_deployment(s->deployments[i]);
 }
 
-static void print_role(const Control__Status *s, const Control__Role *r)
+static int name_columns(const Control__Status *s)
+{
+    size_t columns = strlen("DEPLOYMENT");
+
+    for (size_t i = 0; i < s->n_deployments; i++)
+        if (strlen(s->deployments[i]->name) > columns)
+            columns = strlen(s->deployments[i]->name);
+    return (int)columns;
+}
+
+static void print_role(const Control__Status *s, const Control__Role *r, int columns)
 {
     char leased[16] = "";
 
     if (rill_role_kind(r->role) == RILL_ROLE_UNIT && r->deployment != 0)
         snprintf(leased, sizeof(leased), "%u.%u%%", r->leased / 10, r->leased % 10);
-    printf("%-12s%-18s %-10s %-12.12s %-18s %7s %7s   %s, %s", "", NAME(r->role), r->state,
+    printf("%-12s%-18s %-10s %-*s %-18s %7s %7s   %s, %s", "", NAME(r->role), r->state, columns,
            deployment_of(s, r->deployment), r->partner != 0 ? NAME(r->partner) : "", leased,
            AGE(r->age_ns), TIME(r->start_ns), TIME(r->ready_ns));
     if (r->activation_ns > 0)
@@ -153,14 +163,16 @@ static void print_role(const Control__Status *s, const Control__Role *r)
 
 static void print_roles(const Control__Status *s)
 {
+    int columns = name_columns(s);
+
     if (s->n_roles == 0) {
         puts("roles       none");
         return;
     }
-    printf("%-12s%-18s %-10s %-12s %-18s %7s %7s   %s\n", "roles", "ROLE", "STATE", "DEPLOYMENT",
-           "PARTNER", "LEASED", "AGE", "STARTED, READY, ACTIVATED IN");
+    printf("%-12s%-18s %-10s %-*s %-18s %7s %7s   %s\n", "roles", "ROLE", "STATE", columns,
+           "DEPLOYMENT", "PARTNER", "LEASED", "AGE", "STARTED, READY, ACTIVATED IN");
     for (size_t i = 0; i < s->n_roles; i++)
-        print_role(s, s->roles[i]);
+        print_role(s, s->roles[i], columns);
 }
 
 static void print_failures(const Control__Status *s)
