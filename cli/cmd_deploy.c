@@ -3,9 +3,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <link.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "cli/client.h"
@@ -16,6 +19,7 @@
 enum {
     UNITS_DEFAULT = 2,
     ANSWER_MS = 120000, /* the RM has its own, shorter time-outs for what it waits for */
+    CHECK_MS = 2000,
     IMAGE_BYTES_MAX = 30 << 20,
     NAME_MAX_BYTES = 24,
     VALUE_BYTES = 65536,
@@ -245,13 +249,45 @@ static void default_name(const char *nf, char name[NAME_MAX_BYTES + 1])
     name[i] = '\0';
 }
 
-/* The NF itself judges its configuration, as it will in a unit. */
+/* The child's part: the NF's line into the pipe, if it has one. */
+static __attribute__((noreturn)) void judge_in_child(const struct rill_nf_input *input, int to)
+{
+    struct rill_error err = {""};
+    int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+    dup2(nowhere, STDOUT_FILENO);
+    dup2(nowhere, STDERR_FILENO);
+    if (rill_nf_create(input->image.descriptor, input->nf_config, &err) == NULL &&
+        write(to, &err, sizeof(err)) != sizeof(err))
+        _exit(1);
+    _exit(0);
+}
+
+/* The NF itself judges its configuration, as it will in a unit. In a process of its own and for a
+ * short time: where it crashes or never comes back, the cluster finds out and says so. */
 static int check_nf(const struct rill_nf_input *input, struct rill_error *err)
 {
-    struct rill_nf *nf = rill_nf_create(input->image.descriptor, input->nf_config, err);
+    struct rill_error line;
+    struct pollfd fd = {.events = POLLIN};
+    int pipe_fds[2], rc = 0;
+    pid_t child;
 
-    rill_nf_destroy(nf);
-    return nf != NULL ? 0 : -EINVAL;
+    if (pipe2(pipe_fds, O_CLOEXEC) != 0)
+        return rill_error_set(err, -errno, "no pipe: %s", strerror(errno));
+    fflush(NULL);
+    child = fork();
+    if (child == 0)
+        judge_in_child(input, pipe_fds[1]);
+    close(pipe_fds[1]);
+    fd.fd = pipe_fds[0];
+    if (child > 0) {
+        if (poll(&fd, 1, CHECK_MS) == 1 && read(fd.fd, &line, sizeof(line)) == sizeof(line))
+            rc = rill_error_set(err, -EINVAL, "%s", line.text);
+        kill(child, SIGKILL);
+        waitpid(child, NULL, 0);
+    }
+    close(fd.fd);
+    return rc;
 }
 
 /* --- deploy ---------------------------------------------------------------------------------- */

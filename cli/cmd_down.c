@@ -40,7 +40,7 @@ static int help(void)
     return RILL_EXIT_DONE;
 }
 
-/* True if all ended by itself: the RM answered, and both daemons are gone. */
+/* True if all ended by itself: the RM answered, both daemons are gone, and no container is left. */
 static bool ask_to_end(const struct rill_place *place, struct rill_error *err)
 {
     char path[RILL_PLACE_PATH_BYTES];
@@ -65,8 +65,12 @@ static bool ask_to_end(const struct rill_place *place, struct rill_error *err)
     if (rc == -ENOENT)
         rill_error_set(err, rc, "its resource manager is gone");
     ended = rc == 0 && rill_process_ended(&rm, END_MS) && rill_process_ended(&agent, END_MS);
-    if (rc == 0 && !ended)
+    if (rc == 0 && !ended) {
         rill_error_set(err, -EIO, "its daemons did not end");
+    } else if (ended && rill_teardown_containers(place) > 0) {
+        rill_error_set(err, -EIO, "its agent was gone");
+        ended = false;
+    }
     rill_process_close(&rm);
     rill_process_close(&agent);
     return ended;

@@ -6,13 +6,14 @@
 #include "cli/commands.h"
 #include "cli/format.h"
 #include "cli/json.h"
+#include "cli/remote_books.h"
 #include "lib/base/role_name.h"
 
 enum { ANSWER_MS = 5000 };
 
 struct request {
     struct rill_place place; /* first: see place.h */
-    bool json;
+    bool json, counters;
 };
 
 static int take_json(void *target, const char *value, struct rill_error *err)
@@ -23,9 +24,19 @@ static int take_json(void *target, const char *value, struct rill_error *err)
     return 0;
 }
 
+static int take_counters(void *target, const char *value, struct rill_error *err)
+{
+    (void)value;
+    (void)err;
+    ((struct request *)target)->counters = true;
+    return 0;
+}
+
 static const struct rill_arg table[] = {
     RILL_PLACE_ARGS,
     {"json", NULL, "print it as JSON", false, NULL, take_json},
+    {"counters", NULL, "ask all roles of deployments what they counted, too; sums by kind of role",
+     false, NULL, take_counters},
     {0},
 };
 
@@ -100,8 +111,10 @@ static void print_machines(const Control__Status *s)
 
 static void print_deployment(const Control__Deployment *d)
 {
-    printf("%-12s%s: %s on %u unit%s, %s by %s, vni %u", "", d->name, d->nf, d->units,
-           d->units == 1 ? "" : "s", d->state, NAME(d->controller), d->vni);
+    printf("%-12s%s: %s on %u unit%s, %s, vni %u", "", d->name, d->nf, d->units,
+           d->units == 1 ? "" : "s", d->state, d->vni);
+    if (d->controller != 0)
+        printf(", %s", NAME(d->controller));
     if (d->deaths > 0)
         printf(", %u death%s so far", d->deaths, d->deaths == 1 ? "" : "s");
     if (d->client != 0)
@@ -124,13 +137,23 @@ static void print_deployments(const Control__Status *s)
         print_deployment(s->deployments[i]);
 }
 
-static void print_role(const Control__Status *s, const Control__Role *r)
+static int name_columns(const Control__Status *s)
+{
+    size_t columns = strlen("DEPLOYMENT");
+
+    for (size_t i = 0; i < s->n_deployments; i++)
+        if (strlen(s->deployments[i]->name) > columns)
+            columns = strlen(s->deployments[i]->name);
+    return (int)columns;
+}
+
+static void print_role(const Control__Status *s, const Control__Role *r, int columns)
 {
     char leased[16] = "";
 
     if (rill_role_kind(r->role) == RILL_ROLE_UNIT && r->deployment != 0)
         snprintf(leased, sizeof(leased), "%u.%u%%", r->leased / 10, r->leased % 10);
-    printf("%-12s%-18s %-10s %-12.12s %-18s %7s %7s   %s, %s", "", NAME(r->role), r->state,
+    printf("%-12s%-18s %-10s %-*s %-18s %7s %7s   %s, %s", "", NAME(r->role), r->state, columns,
            deployment_of(s, r->deployment), r->partner != 0 ? NAME(r->partner) : "", leased,
            AGE(r->age_ns), TIME(r->start_ns), TIME(r->ready_ns));
     if (r->activation_ns > 0)
@@ -140,14 +163,16 @@ static void print_role(const Control__Status *s, const Control__Role *r)
 
 static void print_roles(const Control__Status *s)
 {
+    int columns = name_columns(s);
+
     if (s->n_roles == 0) {
         puts("roles       none");
         return;
     }
-    printf("%-12s%-18s %-10s %-12s %-18s %7s %7s   %s\n", "roles", "ROLE", "STATE", "DEPLOYMENT",
-           "PARTNER", "LEASED", "AGE", "STARTED, READY, ACTIVATED IN");
+    printf("%-12s%-18s %-10s %-*s %-18s %7s %7s   %s\n", "roles", "ROLE", "STATE", columns,
+           "DEPLOYMENT", "PARTNER", "LEASED", "AGE", "STARTED, READY, ACTIVATED IN");
     for (size_t i = 0; i < s->n_roles; i++)
-        print_role(s, s->roles[i]);
+        print_role(s, s->roles[i], columns);
 }
 
 static void print_failures(const Control__Status *s)
@@ -155,6 +180,23 @@ static void print_failures(const Control__Status *s)
     puts(s->n_failures > 0 ? "failures    (newest last)" : "failures    none");
     for (size_t i = 0; i < s->n_failures; i++)
         print_text("            ", s->failures[i]);
+}
+
+static void print_tally(const char *title, const struct rill_tally *tally)
+{
+    char number[RILL_FORMAT_BYTES];
+    bool any = false;
+
+    for (size_t i = 0; i < tally->count; i++) {
+        if (tally->entries[i].count == 0)
+            continue;
+        printf("%-12s%16s  ", any ? "" : title, rill_format_count(number, tally->entries[i].count));
+        rill_format_name(stdout, tally->entries[i].name);
+        putchar('\n');
+        any = true;
+    }
+    if (!any)
+        printf("%-12snone\n", title);
 }
 
 static void print_status(const Control__Status *s)
@@ -201,7 +243,7 @@ static void json_deployment(struct rill_json *json, const Control__Deployment *d
     rill_json_string(json, "inside_interface", d->inside_interface);
     rill_json_string(json, "outside_interface", d->outside_interface);
     rill_json_string(json, "failure", d->failure);
-    rill_json_string(json, "client", d->client != 0 ? NAME(d->client) : NULL);
+    rill_json_u64(json, "client", d->client);
     rill_json_close(json, '}');
 }
 
@@ -224,7 +266,16 @@ static void json_role(struct rill_json *json, const Control__Status *s, const Co
     rill_json_close(json, '}');
 }
 
-static void json_status(const Control__Status *s)
+static void json_tally(struct rill_json *json, const char *key, const struct rill_tally *tally)
+{
+    rill_json_open(json, key, '{');
+    for (size_t i = 0; i < tally->count; i++)
+        rill_json_u64(json, tally->entries[i].name, tally->entries[i].count);
+    rill_json_close(json, '}');
+}
+
+/* `counted` NULL: nobody was asked. */
+static void json_status(const Control__Status *s, const struct rill_report *counted)
 {
     struct rill_json json;
 
@@ -248,16 +299,70 @@ static void json_status(const Control__Status *s)
     for (size_t i = 0; i < s->n_failures; i++)
         rill_json_string(&json, NULL, s->failures[i]);
     rill_json_close(&json, ']');
+    if (counted != NULL) {
+        json_tally(&json, "counters", &counted->counters);
+        json_tally(&json, "nf_counters", &counted->nf_counters);
+    }
     rill_json_close(&json, '}');
 }
 
 /* --------------------------------------------------------------------------------------------- */
+
+/* Adds what one role counted since it was activated. */
+static int ask_role(struct rill_client *client, uint32_t id, struct rill_report *counted,
+                    struct rill_error *err)
+{
+    Control__MetricsRequest body = CONTROL__METRICS_REQUEST__INIT;
+    Control__Message m = rill_client_message_to(client, id), *answer = NULL;
+    struct rill_books_role role = {.id = id};
+    struct rill_books books = {.roles = &role, .count = 1};
+    int rc;
+
+    RILL_CONTROL_SET(&m, METRICS_REQUEST, metrics_request, &body);
+    rc = rill_client_ask(client, &m, ANSWER_MS, &answer, err);
+    if (rc != 0)
+        return rill_error_set(err, rc, "%s says nothing; see `rill status`, `rill logs %s`",
+                              NAME(id), NAME(id));
+    if (answer->body_case == CONTROL__MESSAGE__BODY_METRICS) {
+        role.now = answer->metrics;
+        if (rill_books_tally(&books, counted) != 0)
+            rc = rill_error_set(err, -ENOMEM, "no memory for the counters");
+    }
+    rill_control_free(answer);
+    return rc;
+}
+
+static int ask_all(struct rill_client *client, const Control__Status *s,
+                   struct rill_report *counted, struct rill_error *err)
+{
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < s->n_roles; i++)
+        if (s->roles[i]->deployment != 0 && strcmp(s->roles[i]->state, "active") == 0)
+            rc = ask_role(client, s->roles[i]->role, counted, err);
+    return rc;
+}
+
+static void show(const struct request *request, const Control__Status *s,
+                 const struct rill_report *counted)
+{
+    if (request->json) {
+        json_status(s, request->counters ? counted : NULL);
+        return;
+    }
+    print_status(s);
+    if (!request->counters)
+        return;
+    print_tally("counters", &counted->counters);
+    print_tally("NFs' own", &counted->nf_counters);
+}
 
 static int status(struct request *request, struct rill_error *err)
 {
     Control__StatusRequest body = CONTROL__STATUS_REQUEST__INIT;
     Control__Message m, *answer = NULL;
     struct rill_client *client = NULL;
+    struct rill_report counted = {0}; /* of it, the counters */
     int rc = rill_place_resolve(&request->place, err);
 
     if (rc == 0)
@@ -269,10 +374,11 @@ static int status(struct request *request, struct rill_error *err)
     rc = rill_client_ask(client, &m, ANSWER_MS, &answer, err);
     if (rc == 0 && answer->body_case != CONTROL__MESSAGE__BODY_STATUS)
         rc = rill_error_set(err, -EPROTO, "the resource manager's answer is not understood");
-    if (rc == 0 && request->json)
-        json_status(answer->status);
-    else if (rc == 0)
-        print_status(answer->status);
+    if (rc == 0 && request->counters)
+        rc = ask_all(client, answer->status, &counted, err);
+    if (rc == 0)
+        show(request, answer->status, &counted);
+    rill_report_fini(&counted);
     rill_control_free(answer);
     rill_client_close(client);
     return rc;

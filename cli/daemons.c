@@ -55,6 +55,7 @@ static void begin(struct arguments *a, const char *programs, const char *program
 
 static void rm_arguments(struct arguments *a, const struct rill_config *settings)
 {
+    add_number(a, "--uid", settings, "uid"); /* who owns the folders of links */
     add_number(a, "--warm", settings, "warm");
     add_text(a, "--listen", settings, "listen");
 }

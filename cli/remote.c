@@ -21,7 +21,7 @@
 #define BUSY_NS (20 * MS_NS) /* nothing moved for longer: rest a moment between looks */
 #define REST_NS 100000
 
-enum { BURST = 32 };
+enum { BURST = 32, STATUS_MS = 5000 };
 
 /* --- messages -------------------------------------------------------------------------------- */
 
@@ -88,9 +88,43 @@ static int read_input(struct remote *r, struct rill_error *err)
     return 0;
 }
 
-static int interrupted(struct rill_error *err)
+/* The RM would refuse these, too, but does not know the command line. */
+static int judge(const struct rill_replay_options *o, const Control__Status *status,
+                 struct rill_error *err)
 {
-    return rill_error_set(err, -EINTR, "interrupted before the first packet");
+    const Control__Deployment *d = NULL;
+
+    for (size_t i = 0; i < status->n_deployments; i++)
+        if (o->deployment == NULL || strcmp(status->deployments[i]->name, o->deployment) == 0)
+            d = status->deployments[i];
+    if (status->n_deployments == 0)
+        return rill_error_set(err, -ENOENT, "the cluster runs no network function: rill deploy NF");
+    if (o->deployment == NULL && status->n_deployments > 1)
+        return rill_error_set(err, -EINVAL,
+                              "which of the cluster's %zu deployments? --deployment NAME; `rill "
+                              "status` lists them",
+                              status->n_deployments);
+    if (d != NULL && d->inside_interface[0] != '\0')
+        return rill_error_set(err, -EINVAL,
+                              "deployment %s takes its packets from the interfaces %s and %s: "
+                              "nothing can be replayed through it",
+                              d->name, d->inside_interface, d->outside_interface);
+    return 0;
+}
+
+static int look_before(struct remote *r, struct rill_error *err)
+{
+    Control__StatusRequest body = CONTROL__STATUS_REQUEST__INIT;
+    Control__Message m = rill_client_message_to(r->client, 0);
+    int rc;
+
+    RILL_CONTROL_SET(&m, STATUS_REQUEST, status_request, &body);
+    rc = rill_client_ask(r->client, &m, STATUS_MS, &r->roles.status, err);
+    if (rc != 0)
+        return rc;
+    if (r->roles.status->body_case != CONTROL__MESSAGE__BODY_STATUS)
+        return rill_error_set(err, -EPROTO, "the resource manager's answer is not understood");
+    return judge(r->options, r->roles.status->status, err);
 }
 
 static int attach(struct remote *r, struct rill_error *err)
@@ -107,8 +141,6 @@ static int attach(struct remote *r, struct rill_error *err)
         rill_client_turn(r->client, 1);
         look(r);
         remote_receive(r);
-        if (r->player.stopped)
-            return interrupted(err);
         if (r->player.now_ns > until_ns)
             return rill_error_set(err, -ETIMEDOUT,
                                   "the links to the deployment's roles did not come up within %u s",
@@ -162,8 +194,6 @@ static int wait_until_quiet(struct remote *r, struct rill_error *err)
             has_lease(&books, r->attached->attached->controller))
             return 0;
         rounds = r->roles.rounds;
-        if (r->player.stopped)
-            return interrupted(err);
         if (r->player.now_ns > until_ns)
             return rill_error_set(
                 err, -EBUSY, "the deployment is not ready after %u s: %s",
@@ -190,6 +220,9 @@ static int prepare(struct remote *r, struct rill_error *err)
 
     if (rc == 0)
         rc = rill_client_open(&r->place, &r->client, err);
+    if (rc != 0)
+        return rc;
+    rc = look_before(r, err);
     if (rc != 0)
         return rc;
     rill_client_on_message(r->client, on_message, r);

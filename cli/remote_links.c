@@ -137,10 +137,8 @@ void remote_on_peers(struct remote *r, const Control__Message *message)
 
     rill_control_free(r->links.asked); /* superseded, and not answered any more */
     r->links.asked = NULL;
-    if (r->attached != NULL && wanted->n_roles == 0) {
-        rill_error_set(&r->failure, -ECONNRESET, "the deployment ended during the replay");
-        return;
-    }
+    if (r->attached != NULL && wanted->n_roles == 0)
+        r->detached = true;
     if (r->fabric != NULL)
         unlink_others(r, wanted);
     if (wanted->n_roles > 0)

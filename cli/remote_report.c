@@ -192,5 +192,7 @@ int remote_report(struct remote *r, struct rill_error *err)
         rc = report_deaths(r, &books);
         say_deaths(r);
     }
+    if (rc == 0 && r->detached)
+        rc = rill_report_text(&report->failure, "the deployment ended during the replay");
     return rc == 0 ? 0 : rill_error_set(err, -ENOMEM, "no memory for the report");
 }

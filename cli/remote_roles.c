@@ -103,11 +103,8 @@ void remote_on_status(struct remote *r, const Control__Message *message)
         return;
     r->roles.status_number = 0;
     update_roles(r, status);
-    if (r->roles.known)
-        note_failures(r, status);
-    else
-        r->roles.status = rill_client_copy(message);
-    r->roles.known = r->roles.status != NULL;
+    note_failures(r, status);
+    r->roles.known = true;
 }
 
 void remote_look_at_roles(struct remote *r)
@@ -166,8 +163,13 @@ void remote_ask_roles(struct remote *r)
             r->roles.status_wanted = true;
         return;
     }
-    if (!r->roles.known || r->roles.count == 0)
+    if (!r->roles.known)
         return;
+    if (r->roles.count == 0) { /* all have answered */
+        r->roles.still = true;
+        r->roles.rounds++;
+        return;
+    }
     r->roles.asking = true;
     r->roles.asked_ns = now_ns;
     r->roles.moved = false;

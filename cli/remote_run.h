@@ -35,8 +35,8 @@ struct remote_roles {
     uint64_t rounds;          /* that ended */
     uint64_t status_number;   /* of the question for Status that is open; 0: none */
     bool status_wanted;       /* ask (again) */
-    bool known;               /* Status has come once */
-    Control__Message *status; /* the first; what it says of failures is old */
+    bool known;               /* the list was filled from Status */
+    Control__Message *status; /* before the run; what it says of failures is old */
     uint32_t died;            /* roles that were there and are not any more */
     char died_names[REMOTE_NAMES_BYTES];
     char failures[REMOTE_NAMES_BYTES]; /* lines that are new since the first Status */
@@ -65,6 +65,7 @@ struct remote {
     struct rill_fabric *fabric; /* NULL: the links' folder is not known yet */
     Control__Message *attached; /* NULL: not yet */
     uint64_t attach_number;
+    bool detached; /* the deployment ended, or failed: what still goes in is lost */
     struct remote_links links;
     struct remote_roles roles;
     struct remote_epochs epochs;

@@ -35,6 +35,7 @@ void rill_report_fini(struct rill_report *report)
     free(report->capture);
     free(report->cluster);
     free(report->deployment);
+    free(report->failure);
     memset(report, 0, sizeof(*report));
 }
 
@@ -128,5 +129,5 @@ bool rill_report_balances(const struct rill_report *report)
 bool rill_report_sound(const struct rill_report *report)
 {
     return rill_report_balances(report) && report->inverse_mismatches == 0 &&
-           report->outward_mismatches == 0;
+           report->outward_mismatches == 0 && report->failure == NULL;
 }

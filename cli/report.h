@@ -76,6 +76,7 @@ struct rill_report {
     char *mode, *state_mode, *clock, *nf, *trace;
     char *capture;                        /* where the released packets were written */
     char *cluster, *deployment;           /* NULL: embedded */
+    char *failure;                        /* what else broke; NULL: nothing */
     struct rill_report_setting *settings; /* setting_count of them, in the schema's order */
     size_t setting_count;
 };
@@ -92,7 +93,8 @@ int rill_report_settings(struct rill_report *report, const struct rill_config *s
 
 /* True if every packet is accounted for and none is in flight. */
 bool rill_report_balances(const struct rill_report *report);
-/* True if the run kept every promise: it balances, and every check of released packets held. */
+/* True if the run kept every promise: it balances, every check of released packets held, and
+ * nothing else broke. */
 bool rill_report_sound(const struct rill_report *report);
 
 /* Writes JSON to the file, or to stdout for "-". 0, or -EIO with *err (which names the file). */

@@ -93,6 +93,7 @@ static void write_run(struct rill_json *json, const struct rill_report *r)
     rill_json_string(json, "capture", r->capture);
     rill_json_string(json, "cluster", r->cluster);
     rill_json_string(json, "deployment", r->deployment);
+    rill_json_string(json, "failure", r->failure);
     rill_json_open(json, "settings", '{');
     for (size_t i = 0; i < r->setting_count; i++) {
         if (r->settings[i].is_text)

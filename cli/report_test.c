@@ -249,7 +249,8 @@ static const struct rill_option schema[] = {
     "\"replay_s\":0.5,\"interrupted\":false,\"mode\":\"flowlet\",\"state_mode\":\"proactive\","    \
     "\"clock\":\"virtual\",\"nf\":\"nat\",\"trace\":\"q\\\"b\\\\n\\nt\\te\\u0001x\ufffdü\","      \
     "\"capture\":\"build/"                                                                         \
-    "out.pcapng\",\"cluster\":null,\"deployment\":null,\"settings\":{\"flowlet_bytes\":15000,"     \
+    "out.pcapng\",\"cluster\":null,\"deployment\":null,\"failure\":null,\"settings\":{\"flowlet_"  \
+    "bytes\":15000,"                                                                               \
     "\"alpha\":0.25,"                                                                              \
     "\"quick\":true,\"label\":\"12\"},\"version\":\"" RILL_VERSION "\"}\n"
 

@@ -37,7 +37,7 @@ static void end_daemon(const struct rill_place *place, const char *pid_file,
     rill_process_close(&process);
 }
 
-static unsigned count_containers(const struct rill_place *place)
+unsigned rill_teardown_containers(const struct rill_place *place)
 {
     char path[RILL_PLACE_PATH_BYTES], prefix[RILL_PLACE_NAME_MAX + 8];
     char relative[RILL_PLACE_NAME_MAX + 16];
@@ -84,7 +84,7 @@ static int remove_all_containers(const struct rill_place *place, struct rill_tea
 
     if (rc != 0)
         return rc;
-    did->containers = count_containers(place);
+    did->containers = rill_teardown_containers(place);
     snprintf(agent, sizeof(agent), "%s/rill-agent", folder);
     for (int i = 0; i < TRIES; i++) {
         if (remove_containers(place, agent))

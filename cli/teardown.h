@@ -12,6 +12,9 @@ struct rill_teardown {
     unsigned containers; /* that were still there */
 };
 
+/* How many of the cluster's containers are there: after an end in good order, none. */
+unsigned rill_teardown_containers(const struct rill_place *place);
+
 /* Kills the daemons that the pid files name, removes the containers, then the folder. 0; -errno
  * with *err, which says what is left. Under the folder's lock. */
 int rill_teardown(const struct rill_place *place, bool keep_logs, struct rill_teardown *did,
