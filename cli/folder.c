@@ -27,6 +27,7 @@ static const struct {
 };
 /* The mark goes last: what is half removed is still known. */
 static const char *const files[] = {"rm.sock", "rm.pid", "agent.pid", MARK};
+static const char *const daemons[] = {"rill-rm", "rill-agent"};
 static const char *const container_programs[] = {"rill-nf-runtime", "rill-output-logger",
                                                  "rill-controller"};
 
@@ -194,6 +195,25 @@ static int copy_bytes(int from, int to)
     return n == 0 ? 0 : -errno;
 }
 
+static int missing(const char *path, struct rill_error *err)
+{
+    return rill_error_set(err, -errno,
+                          "%s: %s; rill's programs belong into one folder, build all of them", path,
+                          strerror(errno));
+}
+
+static int check_daemons(const char *folder, struct rill_error *err)
+{
+    char path[PATH_MAX + 32];
+
+    for (size_t i = 0; i < COUNT(daemons); i++) {
+        snprintf(path, sizeof(path), "%s/%s", folder, daemons[i]);
+        if (access(path, X_OK) != 0)
+            return missing(path, err);
+    }
+    return 0;
+}
+
 static int copy_program(const char *folder, const char *name, const struct rill_place *place,
                         struct rill_error *err)
 {
@@ -205,9 +225,7 @@ static int copy_program(const char *folder, const char *name, const struct rill_
     rill_place_path(place, relative, target);
     from = open(source, O_RDONLY | O_CLOEXEC);
     if (from < 0)
-        return rill_error_set(err, -errno,
-                              "%s: %s; rill's programs belong into one folder, build all of them",
-                              source, strerror(errno));
+        return missing(source, err);
     to = open(target, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0755);
     rc = to >= 0 ? copy_bytes(from, to) : -errno;
     close(from);
@@ -256,6 +274,9 @@ int rill_folder_make(const struct rill_place *place, const char *programs, struc
     char path[RILL_PLACE_PATH_BYTES];
     int rc;
 
+    rc = check_daemons(programs, err);
+    if (rc != 0)
+        return rc;
     if (mkdir(place->base, 0755) != 0 && errno != EEXIST)
         return rill_error_set(err, -errno, "%s: can't be made: %s", place->base, strerror(errno));
     rc = check_entry(place, err);

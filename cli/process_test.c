@@ -156,24 +156,26 @@ static struct rill_place place_of(const char *name)
     return place;
 }
 
+enum { PROGRAMS = 5 };
+static const char *const programs[PROGRAMS] = {"rill-rm", "rill-agent", "rill-nf-runtime",
+                                               "rill-output-logger", "rill-controller"};
+
 static void make_programs(void)
 {
-    static const char *const names[] = {"rill-nf-runtime", "rill-output-logger", "rill-controller"};
-
-    for (size_t i = 0; i < 3; i++) {
-        FILE *out = fopen(names[i], "w");
+    for (size_t i = 0; i < PROGRAMS; i++) {
+        FILE *out = fopen(programs[i], "w");
 
         assert_non_null(out);
-        assert_true(fprintf(out, "%s", names[i]) > 0);
+        assert_true(fprintf(out, "%s", programs[i]) > 0);
         fclose(out);
+        assert_int_equal(chmod(programs[i], 0755), 0);
     }
 }
 
 static void remove_programs(void)
 {
-    unlink("rill-nf-runtime");
-    unlink("rill-output-logger");
-    unlink("rill-controller");
+    for (size_t i = 0; i < PROGRAMS; i++)
+        unlink(programs[i]);
 }
 
 static void assert_mode(const char *path, mode_t mode)
@@ -258,11 +260,16 @@ static void a_program_is_missing(void **state)
     struct rill_error err = {""};
 
     (void)state;
-    make_programs();
-    unlink("rill-output-logger");
-    assert_true(rill_folder_make(&place, folder, &err) < 0);
-    assert_non_null(strstr(err.text, "/rill-output-logger: No such file"));
-    assert_int_equal(rill_folder_remove(&place, false, NULL), 0);
+    for (size_t i = 0; i < PROGRAMS; i++) {
+        char says[64];
+
+        make_programs();
+        unlink(programs[i]);
+        snprintf(says, sizeof(says), "/%s: No such file", programs[i]);
+        assert_true(rill_folder_make(&place, folder, &err) < 0);
+        assert_non_null(strstr(err.text, says));
+        assert_int_equal(rill_folder_remove(&place, false, NULL), 0);
+    }
     remove_programs();
 }
 
@@ -272,11 +279,13 @@ static void containers_cant_enter(void **state)
     struct rill_error err = {""};
 
     (void)state;
+    make_programs();
     assert_int_equal(chmod(folder, 0700), 0);
     assert_int_equal(rill_folder_make(&place, folder, &err), -EACCES);
     assert_non_null(strstr(err.text, "containers can't enter"));
     assert_int_equal(rill_folder_remove(&place, false, NULL), 0);
     assert_int_equal(chmod(folder, 0755), 0);
+    remove_programs();
 }
 
 static void one_at_a_time(void **state)

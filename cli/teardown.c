@@ -91,6 +91,8 @@ static int remove_all_containers(const struct rill_place *place, struct rill_tea
             return 0;
         nanosleep(&pause, NULL);
     }
+    if (rill_teardown_containers(place) == 0)
+        return 0;
     return rill_error_set(err, -EIO, "containers of cluster '%s' could not be removed: %s",
                           place->name, rill_folder_last_line(place, "agent", line));
 }
