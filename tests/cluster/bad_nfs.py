@@ -2,8 +2,8 @@
 """NFs that misbehave: one clear line each, and the cluster stays usable."""
 import os
 
+import world  # first: it knows where the other tests' modules are
 import common
-import world
 from world import Cluster, kill, test_nf, until
 
 

@@ -5,8 +5,8 @@ import os
 import signal
 import subprocess
 
+import world  # first: it knows where the other tests' modules are
 import common
-import world
 from world import Cluster, kill, refused, rill, until
 
 

@@ -14,8 +14,8 @@ import os
 import subprocess
 import tempfile
 
+import world  # first: it knows where the other tests' modules are
 import common
-import world
 from world import Cluster, until
 
 PUBLIC, SERVER, CLIENT = "198.51.100.1", "203.0.113.2", "10.1.0.2"
