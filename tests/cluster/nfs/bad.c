@@ -8,7 +8,7 @@
         ;
 #define CRASH                                                                                      \
     do {                                                                                           \
-        int *volatile nowhere = NULL;                                                              \
+        volatile int *volatile nowhere = NULL;                                                     \
         *nowhere = 1;                                                                              \
     } while (0)
 
