@@ -288,7 +288,7 @@ void rill_director_down(struct rill_director *d, uint32_t peer, uint64_t now_ns)
 
 /* --- time ------------------------------------------------------------------------------------- */
 
-static bool is_late(const struct rill_director *d, const struct dir_role *role)
+static bool joins_late(const struct rill_director *d, const struct dir_role *role)
 {
     return role->id != 0 && role->state == DIR_STARTING && dir_peer_of(d, role->id) != 0 &&
            d->now_ns >= role->join_until_ns;
@@ -299,7 +299,7 @@ static void fail_late_roles(struct rill_director *d)
     for (uint32_t i = 0; i < d->role_slots; i++) {
         char how[DIR_LINE_BYTES];
 
-        if (!is_late(d, &d->roles[i]))
+        if (!joins_late(d, &d->roles[i]))
             continue;
         d->n.timeouts++;
         snprintf(how, sizeof(how), "did not join within %.3g s of its start",
@@ -308,39 +308,64 @@ static void fail_late_roles(struct rill_director *d)
     }
 }
 
-static void client_is_late(struct rill_director *d, struct dir_client *client)
+static void client_is_late(struct rill_director *d, struct dir_deployment *dep)
 {
-    struct dir_deployment *dep = dir_deployment(d, client->vni);
-
-    if (dep == NULL)
-        return;
     dir_answer_error(d, &dep->attach, "the client's links were not up within %.3g s",
                      (double)d->config.links_timeout_ns / 1e9);
     dir_detach(d, dep);
 }
 
-static void on_timeout(struct rill_director *d, const struct dir_request *request)
+static void role_is_late(struct rill_director *d, struct dir_role *role, enum dir_request_kind kind)
 {
-    struct dir_role *role = dir_role(d, request->who);
-    struct dir_client *client = dir_client(d, request->who);
-    uint64_t timeout_ns = dir_timeout_of(d, request->kind);
+    struct dir_deployment *dep = dir_deployment(d, role->vni);
+    uint32_t client = dir_missing_client(&role->links);
     char how[DIR_LINE_BYTES];
 
+    if (kind == DIR_PEERS && client != 0 && dep->client == client) {
+        client_is_late(d, dep); /* rather that than lose a role; it is told new peers */
+        return;
+    }
     snprintf(how, sizeof(how), "%s within %.3g s",
-             request->kind == DIR_PEERS ? "its links were not up" : "was not activated",
-             (double)timeout_ns / 1e9);
-    if (role != NULL)
-        dir_role_failed(d, role, how);
-    else if (client != NULL)
-        client_is_late(d, client);
+             kind == DIR_PEERS ? "its links were not up" : "was not activated",
+             (double)dir_timeout_of(d, kind) / 1e9);
+    dir_role_failed(d, role, how);
 }
 
-static struct dir_request *find_late_request(struct rill_director *d)
+static void is_late(struct rill_director *d, const struct dir_request *request)
 {
-    for (uint32_t i = 0; i < d->request_count; i++)
-        if (dir_request_runs(d, &d->requests[i]) && d->now_ns >= d->requests[i].due_ns)
-            return &d->requests[i];
-    return NULL;
+    struct dir_role *role = dir_role(d, request->who);
+    const struct dir_client *client = dir_client(d, request->who);
+
+    if (role != NULL)
+        role_is_late(d, role, request->kind);
+    else if (client != NULL && dir_deployment(d, client->vni) != NULL)
+        client_is_late(d, dir_deployment(d, client->vni));
+}
+
+/* A link has two ends, and both are late if one does not do its part. Clients come before roles,
+ * and the youngest role before those that had made links before; last the controller, with which
+ * everything goes. Whoever is left is told new peers, and has time again. */
+static uint64_t blame(const struct rill_director *d, const struct dir_request *request)
+{
+    const struct dir_role *role = dir_role(d, request->who);
+
+    if (request->kind != DIR_PEERS || role == NULL)
+        return UINT64_MAX;
+    return rill_role_kind(role->id) == RILL_ROLE_CONTROLLER ? 0 : 1 + role->active_ns;
+}
+
+static struct dir_request *find_late_request(const struct rill_director *d)
+{
+    struct dir_request *late = NULL;
+
+    for (uint32_t i = 0; i < d->request_count; i++) {
+        struct dir_request *request = &d->requests[i];
+
+        if (dir_request_runs(d, request) && d->now_ns >= request->due_ns &&
+            (late == NULL || blame(d, request) > blame(d, late)))
+            late = request;
+    }
+    return late;
 }
 
 static void fail_late_requests(struct rill_director *d)
@@ -356,7 +381,8 @@ static void fail_late_requests(struct rill_director *d)
             continue;
         }
         dir_remove_request(d, late);
-        on_timeout(d, &request);
+        is_late(d, &request);
+        dir_settle(d);
     }
 }
 

@@ -293,34 +293,35 @@ static void client_request(struct rill_director *d, struct dir_client *client, u
     }
 }
 
+/* `from` may be an id of before: of another connection, or another RM. */
+static void somebody_joins(struct rill_director *d, uint32_t peer, const Control__Message *message)
+{
+    switch (message->join->kind) {
+    case RILL_ROLE_AGENT:
+        dir_agent_joins(d, peer, message);
+        break;
+    case RILL_ROLE_CLIENT:
+        client_joins(d, peer, message);
+        break;
+    default: /* programs come through their agent */
+        dir_unexpected(d, peer, message);
+    }
+}
+
 /* Joining gives an id, which only those need that others talk to. */
 void dir_client_message(struct rill_director *d, uint32_t peer, const Control__Message *message)
 {
     struct dir_client *client = client_of_peer(d, peer);
+    uint32_t id = client != NULL ? client->id : 0;
+    bool is_answer = message->body_case == CONTROL__MESSAGE__BODY_DONE ||
+                     message->body_case == CONTROL__MESSAGE__BODY_ERROR;
 
-    if (message->from != 0 && (client == NULL || message->from != client->id)) {
+    if (client == NULL && message->body_case == CONTROL__MESSAGE__BODY_JOIN)
+        somebody_joins(d, peer, message);
+    else if (message->from != 0 && message->from != id)
         dir_unexpected(d, peer, message);
-        return;
-    }
-    switch (message->body_case) {
-    case CONTROL__MESSAGE__BODY_JOIN:
-        if (client != NULL)
-            dir_unexpected(d, peer, message);
-        else if (message->join->kind == RILL_ROLE_AGENT)
-            dir_agent_joins(d, peer, message);
-        else if (message->join->kind == RILL_ROLE_CLIENT)
-            client_joins(d, peer, message);
-        else
-            dir_unexpected(d, peer, message);
-        break;
-    case CONTROL__MESSAGE__BODY_DONE:
-    case CONTROL__MESSAGE__BODY_ERROR:
-        if (client != NULL)
-            on_peers_answered(d, client, message);
-        else
-            dir_unexpected(d, peer, message);
-        break;
-    default:
+    else if (client != NULL && is_answer)
+        on_peers_answered(d, client, message);
+    else
         client_request(d, client, peer, message);
-    }
 }

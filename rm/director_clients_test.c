@@ -128,6 +128,24 @@ static void a_client_that_makes_no_links(void **state)
     world_free(w);
 }
 
+/* Nor do the roles get their links to it, but it is not them who are to blame. */
+static void a_client_that_is_frozen(void **state)
+{
+    struct world *w = world_with_web(2, 2);
+
+    (void)state;
+    w->frozen = w->clients[0].id;
+    world_attach(w, 0, "web");
+    world_pass(w, 1000);
+    world_segfaults(w, world_active(w, RILL_ROLE_UNIT, 0)); /* some are told new peers */
+    world_pass(w, 3 * WORLD_LINKS_S * 1000);
+    world_expect_error(w, 0, "links were not up within 5 s");
+    expect_client(w, 0);
+    assert_int_equal(world_deployment(w, "web")->deaths, 1);
+    assert_true(world_status(w, 0)->settled);
+    world_free(w);
+}
+
 static void a_client_stays_while_a_pair_is_replaced(void **state)
 {
     struct world *w = world_small(2);
@@ -252,6 +270,7 @@ int main(void)
         cmocka_unit_test(a_client_attaches_elsewhere),
         cmocka_unit_test(packets_do_not_cross_machines),
         cmocka_unit_test(a_client_that_makes_no_links),
+        cmocka_unit_test(a_client_that_is_frozen),
         cmocka_unit_test(a_client_stays_while_a_pair_is_replaced),
         cmocka_unit_test(metrics_are_passed_on),
         cmocka_unit_test(shutdown_stops_all),

@@ -363,6 +363,7 @@ void dir_on_activated(struct rill_director *d, struct dir_role *role,
     d->n.activations++;
     role->state = DIR_ACTIVE;
     role->activation_ns = activated->activation_ns;
+    role->active_ns = d->now_ns;
 }
 
 /* --- deaths ----------------------------------------------------------------------------------- */

@@ -73,10 +73,12 @@ struct dir_role {
     uint32_t agent;
     enum dir_role_state state;
     bool host_network;
-    uint32_t vni;                    /* of the deployment that has it; 0: none, it is kept warm */
-    uint32_t partner;                /* a unit's output logger, and the other way round */
-    uint64_t born_ns, join_until_ns; /* while it is starting */
+    uint32_t vni;     /* of the deployment that has it; 0: none, it is kept warm */
+    uint32_t partner; /* a unit's output logger, and the other way round */
+    uint64_t born_ns;
+    uint64_t join_until_ns; /* while it is starting */
     uint64_t start_ns, ready_ns, activation_ns;
+    uint64_t active_ns; /* when it became active */
     struct dir_links links;
 };
 
@@ -266,6 +268,7 @@ void dir_tell_client(struct rill_director *d, struct dir_client *client,
                      const struct dir_deployment *dep, const struct dir_ids *peers);
 /* The newest Peers once more, under the same number, if they are not answered yet. */
 void dir_repeat_peers(struct rill_director *d, const struct dir_role *role);
+uint32_t dir_missing_client(const struct dir_links *links);
 void dir_on_peers_done(struct rill_director *d, struct dir_links *links,
                        const struct dir_request *request);
 /* Every link that the pair needs, and that others need to it, is up. */

@@ -1,7 +1,7 @@
 #include <errno.h>
 
-#include "lib/control/lease.h"
 #include "lib/config/settings.h"
+#include "lib/control/lease.h"
 #include "rm/director_internal.h"
 #include "rm/rm_settings.h"
 

@@ -200,6 +200,16 @@ void dir_repeat_peers(struct rill_director *d, const struct dir_role *role)
     dir_send(d, &m);
 }
 
+/* The client that it has no link to yet; 0: it has, or there is none. */
+uint32_t dir_missing_client(const struct dir_links *links)
+{
+    for (uint32_t i = 0; i < links->told.count; i++)
+        if (rill_role_kind(links->told.ids[i]) == RILL_ROLE_CLIENT &&
+            !dir_has_id(&links->up, links->told.ids[i]))
+            return links->told.ids[i];
+    return 0;
+}
+
 /* --- what they say ---------------------------------------------------------------------------- */
 
 void dir_on_peers_done(struct rill_director *d, struct dir_links *links,

@@ -364,7 +364,7 @@ static void agent_receives(struct world *w, uint32_t index, const Control__Messa
 void world_agent_joins(struct world *w, uint32_t index)
 {
     struct world_agent *agent = &w->agents[index];
-    Control__Message m = rill_control_message(0, 0, ++w->next_number);
+    Control__Message m = rill_control_message(agent->id, 0, ++w->next_number);
     Control__Join join = CONTROL__JOIN__INIT;
     uint32_t running[WORLD_ROLES];
 

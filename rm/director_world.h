@@ -95,6 +95,7 @@ struct world {
         Control__Message *message;
     } queue[WORLD_QUEUE];
     uint32_t queue_first, queue_count;
+    uint32_t frozen; /* a role or client that makes no link, so that the other ends don't, either */
     uint32_t folders_made, folders_removed;
     char folder[64]; /* the newest */
     bool no_folder;  /* making one fails */
@@ -172,6 +173,9 @@ struct world *world_with_web(uint32_t warm, uint32_t units);
 /* Of "web", the n-th that is active. */
 uint32_t world_active(struct world *w, enum rill_role_kind kind, uint32_t n);
 void world_expect_nothing_of_web(struct world *w);
+
+/* The frozen one is among them. */
+bool world_are_frozen(const struct world *w, uint32_t id, const Control__Peers *peers);
 
 /* Between the files of the world. */
 Control__Message *world_copy(const Control__Message *message);

@@ -24,7 +24,7 @@ void world_client_receives(struct world *w, struct world_client *client,
     client->peer_count = world_copy_peers(peers, client->peers);
     snprintf(client->folder, sizeof(client->folder), "%s", peers->links_folder);
     client->peers_told++;
-    if (!client->mute)
+    if (!client->mute && !world_are_frozen(w, client->id, peers))
         world_answer_done(w, client->peer, client->id, message->number);
 }
 

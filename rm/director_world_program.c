@@ -51,6 +51,15 @@ uint32_t world_copy_peers(const Control__Peers *peers, uint32_t to[WORLD_PEERS])
     return (uint32_t)peers->n_roles;
 }
 
+bool world_are_frozen(const struct world *w, uint32_t id, const Control__Peers *peers)
+{
+    bool frozen = id == w->frozen;
+
+    for (size_t i = 0; i < peers->n_roles; i++)
+        frozen |= peers->roles[i] == w->frozen;
+    return w->frozen != 0 && frozen;
+}
+
 static void on_peers(struct world *w, struct world_role *role, const Control__Message *message)
 {
     struct world_rule rule = world_fate_of(w, CONTROL__MESSAGE__BODY_PEERS, role->id);
@@ -59,7 +68,7 @@ static void on_peers(struct world *w, struct world_role *role, const Control__Me
     role->peer_count = world_copy_peers(message->peers, role->peers);
     role->egress = message->peers->egress;
     role->peers_told++;
-    if (rule.fate == WORLD_OBEYS)
+    if (rule.fate == WORLD_OBEYS && !world_are_frozen(w, role->id, message->peers))
         world_answer_done(w, peer, role->id, message->number);
     else if (rule.fate == WORLD_REFUSES)
         world_answer_error(w, peer, role->id, message->number, rule.text);
