@@ -388,11 +388,22 @@ static int adopt(struct keeper *k, struct rill_error *err)
     return code;
 }
 
+static int check_folder(const char *path, struct rill_error *err)
+{
+    struct stat info;
+
+    if (stat(path, &info) != 0)
+        return rill_error_set(err, -errno, "the folder %s: %s", path, strerror(errno));
+    return S_ISDIR(info.st_mode) ? 0 : rill_error_set(err, -ENOTDIR, "%s is no folder", path);
+}
+
 static int begin(struct keeper *k, struct rill_error *err)
 {
     char run_folder[RILL_KEEPER_PATH_BYTES];
     int code = rill_keeper_path(k->config->base, "containers", run_folder, err);
 
+    if (code == 0)
+        code = check_folder(k->config->programs, err);
     if (code == 0)
         code = rill_containers_open(k->config->cluster, run_folder, &k->containers, err);
     if (code == 0)

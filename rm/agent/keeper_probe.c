@@ -26,7 +26,7 @@
 
 #define LINK_URL "ipc:///run/probe.sock"
 
-enum { LINK_MS = 10000 };
+enum { LINK_MS = 10000, DIAL_MS = 10 };
 
 static const char *const names[] = {"--role", "--control", "--turns", "--memory-mb", "--poll"};
 enum { ROLE, CONTROL, TURNS, MEMORY, POLL, OPTIONS };
@@ -42,15 +42,18 @@ static void deaf(int signal_number)
     (void)signal_number;
 }
 
+/* Again and again, as a link does: the agent may be away. */
 static int dial(const char *url)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-    if (strncmp(url, "ipc://", 6) != 0)
+    if (fd < 0 || strncmp(url, "ipc://", 6) != 0)
         return -1;
     snprintf(address.sun_path, sizeof(address.sun_path), "%s", url + 6);
-    return connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0 ? fd : -1;
+    while (connect(fd, (struct sockaddr *)&address, sizeof(address)) != 0)
+        poll(NULL, 0, DIAL_MS);
+    return fd;
 }
 
 static const char *variable(const char *name)

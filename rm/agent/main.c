@@ -19,7 +19,7 @@ enum {
     SOCKET_MODE = 0666, /* the programs' uid is not ours, and the folder's mounts say who sees it */
     URL_BYTES = 256,
     MACHINE_BYTES = 65,
-    FLUSH_MS = 2000,
+    FLUSH_MS = 500,
     EXIT_KEEPER_GONE = 2,
     MB_BYTES = 1 << 20,
 };
