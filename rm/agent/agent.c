@@ -2,53 +2,18 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "lib/base/role.h"
+#include "rm/agent/agent_internal.h"
 
 enum {
     JOIN_NUMBER = 1, /* no other request of the agent's own exists */
-    EARLY_MAX = 256,
     PROGRAMS_FIRST = 16,
-};
-
-/* A container, from the RM's Start (or the keeper's word that it was there) to its end. */
-struct program {
-    uint32_t role;
-    uint64_t token;        /* 0: it is being started */
-    uint64_t start_ns;     /* of its start; 0: adopted */
-    uint32_t peer;         /* 0: it has not proved who it is, or is not connected */
-    uint32_t asker;        /* who wants it started or stopped */
-    uint64_t start_number; /* of the Start that is to be answered */
-    uint64_t stop_number;
-    bool rm_was_away;       /* since its Start: who asked may have forgotten */
-    bool welcomed;          /* the RM's Welcome passed by: it heard all that was said until then */
-    Control__Message *join; /* what it said first, until it is welcomed; or NULL */
-};
-
-/* A Join for a container whose start the keeper has not told of yet: the program was faster. */
-struct early {
-    uint32_t peer;
-    Control__Message *join;
-};
-
-struct rill_agent {
-    struct rill_agent_config config;
-    uint32_t id; /* the agent's; 0: not welcome yet */
-    bool rm_is_up, keeper_is_ready, stopping_all, over;
-    bool joined; /* on this connection to the RM; before, it knows no program of this machine */
-    uint64_t stop_all_number;
-    uint32_t stop_all_asker;
-    struct program *programs;
-    uint32_t count, room;
-    struct early early[EARLY_MAX];
-    uint32_t early_count;
-    struct rill_agent_counters n;
 };
 
 /* ---- programs ---- */
 
-static struct program *find(struct rill_agent *a, uint32_t role)
+struct rill_agent_program *rill_agent_find(struct rill_agent *a, uint32_t role)
 {
     for (uint32_t i = 0; i < a->count; i++)
         if (a->programs[i].role == role)
@@ -56,49 +21,26 @@ static struct program *find(struct rill_agent *a, uint32_t role)
     return NULL;
 }
 
-static struct program *find_peer(struct rill_agent *a, uint32_t peer)
-{
-    for (uint32_t i = 0; i < a->count; i++)
-        if (a->programs[i].peer == peer)
-            return &a->programs[i];
-    return NULL;
-}
-
 /* NULL: no memory. */
-static struct program *add(struct rill_agent *a, uint32_t role)
+static struct rill_agent_program *add(struct rill_agent *a, uint32_t role)
 {
     if (a->count == a->room) {
         uint32_t room = a->room == 0 ? PROGRAMS_FIRST : 2 * a->room;
-        struct program *grown = realloc(a->programs, room * sizeof(*grown));
+        struct rill_agent_program *grown = realloc(a->programs, room * sizeof(*grown));
 
         if (grown == NULL)
             return NULL;
         a->programs = grown;
         a->room = room;
     }
-    a->programs[a->count] = (struct program){.role = role};
+    a->programs[a->count] = (struct rill_agent_program){.role = role};
     return &a->programs[a->count++];
 }
 
-static void forget(struct rill_agent *a, struct program *program)
+static void forget(struct rill_agent *a, struct rill_agent_program *program)
 {
     rill_control_free(program->join);
     *program = a->programs[--a->count];
-}
-
-/* Of a message that is lent; NULL: no memory, or it could not be sent as it is. */
-static Control__Message *copy(const Control__Message *message)
-{
-    size_t size = control__message__get_packed_size(message);
-    uint8_t *bytes = malloc(size == 0 ? 1 : size);
-    Control__Message *made = NULL;
-
-    if (bytes == NULL)
-        return NULL;
-    control__message__pack(message, bytes);
-    rill_control_unpack(bytes, size, &made);
-    free(bytes);
-    return made;
 }
 
 /* ---- to the RM ---- */
@@ -133,7 +75,7 @@ static void answer_done(struct rill_agent *a, uint32_t to, uint64_t number)
     send_up(a, &m);
 }
 
-static void answer_started(struct rill_agent *a, const struct program *program)
+static void answer_started(struct rill_agent *a, const struct rill_agent_program *program)
 {
     Control__Message m = rill_control_message(a->id, program->asker, program->start_number);
     Control__Started started = CONTROL__STARTED__INIT;
@@ -193,7 +135,7 @@ static void join(struct rill_agent *a)
     free(running);
 }
 
-static void pass_up(struct rill_agent *a, const Control__Message *message)
+void rill_agent_pass_up(struct rill_agent *a, const Control__Message *message)
 {
     if (a->joined)
         a->n.passed_up++;
@@ -209,12 +151,12 @@ static void join_all(struct rill_agent *a)
         return;
     join(a);
     for (uint32_t i = 0; i < a->count; i++) {
-        const struct program *program = &a->programs[i];
+        const struct rill_agent_program *program = &a->programs[i];
 
         if (program->token != 0 && !program->welcomed)
             answer_started(a, program);
         if (program->join != NULL)
-            pass_up(a, program->join);
+            rill_agent_pass_up(a, program->join);
     }
 }
 
@@ -241,7 +183,7 @@ void rill_agent_rm_down(struct rill_agent *agent)
 static void on_start(struct rill_agent *a, const Control__Message *message)
 {
     uint32_t role = message->start->role;
-    struct program *program = find(a, role);
+    struct rill_agent_program *program = rill_agent_find(a, role);
     bool is_new = program == NULL;
 
     if (a->stopping_all) {
@@ -266,7 +208,7 @@ static void on_start(struct rill_agent *a, const Control__Message *message)
 
 static void on_stop(struct rill_agent *a, const Control__Message *message)
 {
-    struct program *program = find(a, message->stop->role);
+    struct rill_agent_program *program = rill_agent_find(a, message->stop->role);
 
     if (program == NULL) {
         answer_done(a, message->from, message->number);
@@ -301,7 +243,7 @@ static void on_unexpected(struct rill_agent *a, const Control__Message *message)
 
 static void pass_down(struct rill_agent *a, const Control__Message *message)
 {
-    struct program *program = find(a, message->to);
+    struct rill_agent_program *program = rill_agent_find(a, message->to);
 
     if (program == NULL || program->peer == 0) {
         a->n.no_program++;
@@ -341,94 +283,11 @@ void rill_agent_rm_message(struct rill_agent *agent, const Control__Message *mes
     }
 }
 
-/* ---- from programs ---- */
-
-static bool is_own_join(const Control__Message *message)
-{
-    const Control__Join *body = message->join;
-
-    return message->body_case == CONTROL__MESSAGE__BODY_JOIN && body->role != 0 &&
-           message->from == body->role && body->kind == rill_role_kind(body->role);
-}
-
-/* The program has shown its token. A connection that it had before is nobody's from now on. */
-static void let_in(struct rill_agent *a, struct program *program, uint32_t peer,
-                   const Control__Message *message)
-{
-    program->peer = peer;
-    rill_control_free(program->join);
-    program->join = copy(message);
-    if (a->joined)
-        pass_up(a, message);
-}
-
-static void drop_early(struct rill_agent *a, uint32_t peer)
-{
-    for (uint32_t i = 0; i < a->early_count; i++) {
-        if (a->early[i].peer != peer)
-            continue;
-        rill_control_free(a->early[i].join);
-        a->early[i] = a->early[--a->early_count];
-        return;
-    }
-}
-
-/* One for each connection, so that nobody takes all the room. */
-static void keep_early(struct rill_agent *a, uint32_t peer, const Control__Message *message)
-{
-    Control__Message *kept;
-
-    drop_early(a, peer);
-    kept = a->early_count < EARLY_MAX ? copy(message) : NULL;
-    if (kept == NULL)
-        a->n.refused_identity++;
-    else
-        a->early[a->early_count++] = (struct early){.peer = peer, .join = kept};
-}
-
-static void on_join(struct rill_agent *a, uint32_t peer, const Control__Message *message)
-{
-    struct program *program = find(a, message->join->role);
-
-    if (program == NULL || (program->token != 0 && program->token != message->join->token))
-        a->n.refused_identity++;
-    else if (program->token == 0)
-        keep_early(a, peer, message);
-    else
-        let_in(a, program, peer, message);
-}
-
-void rill_agent_program_message(struct rill_agent *agent, uint32_t peer,
-                                const Control__Message *message)
-{
-    const struct program *program = find_peer(agent, peer);
-
-    if (program != NULL && message->from != program->role)
-        agent->n.refused_identity++;
-    else if (is_own_join(message))
-        on_join(agent, peer, message);
-    else if (program == NULL || message->body_case == CONTROL__MESSAGE__BODY_JOIN)
-        agent->n.refused_identity++;
-    else if (rill_role_kind(message->to) == RILL_ROLE_AGENT)
-        agent->n.unexpected++; /* an agent has nothing to say to programs */
-    else
-        pass_up(agent, message);
-}
-
-void rill_agent_program_down(struct rill_agent *agent, uint32_t peer)
-{
-    struct program *program = find_peer(agent, peer);
-
-    drop_early(agent, peer);
-    if (program != NULL)
-        program->peer = 0;
-}
-
 /* ---- from the keeper ---- */
 
 static void on_adopted(struct rill_agent *a, const struct rill_keeper_event *event)
 {
-    struct program *program = add(a, event->role);
+    struct rill_agent_program *program = add(a, event->role);
 
     if (program == NULL)
         a->over = true; /* as in join() */
@@ -436,25 +295,9 @@ static void on_adopted(struct rill_agent *a, const struct rill_keeper_event *eve
         program->token = event->token;
 }
 
-/* Those that came before the token was known, the false ones too. */
-static void judge_early(struct rill_agent *a, const struct program *program)
-{
-    for (uint32_t i = 0; i < a->early_count;) {
-        struct early early = a->early[i];
-
-        if (early.join->join->role != program->role) {
-            i++;
-            continue;
-        }
-        a->early[i] = a->early[--a->early_count];
-        on_join(a, early.peer, early.join);
-        rill_control_free(early.join);
-    }
-}
-
 static void on_started(struct rill_agent *a, const struct rill_keeper_event *event)
 {
-    struct program *program = find(a, event->role);
+    struct rill_agent_program *program = rill_agent_find(a, event->role);
 
     if (program == NULL) {
         a->n.unexpected++;
@@ -463,12 +306,12 @@ static void on_started(struct rill_agent *a, const struct rill_keeper_event *eve
     program->token = event->token;
     program->start_ns = event->start_ns;
     answer_started(a, program);
-    judge_early(a, program);
+    rill_agent_judge_early(a, program);
 }
 
 static void on_failed(struct rill_agent *a, const struct rill_keeper_event *event)
 {
-    struct program *program = find(a, event->role);
+    struct rill_agent_program *program = rill_agent_find(a, event->role);
     struct rill_keeper_event ended = *event;
 
     if (program == NULL || program->token != 0) {
@@ -486,7 +329,7 @@ static void on_failed(struct rill_agent *a, const struct rill_keeper_event *even
 
 static void on_exited(struct rill_agent *a, const struct rill_keeper_event *event)
 {
-    struct program *program = find(a, event->role);
+    struct rill_agent_program *program = rill_agent_find(a, event->role);
 
     if (program == NULL) {
         a->n.unexpected++;
@@ -555,8 +398,7 @@ void rill_agent_destroy(struct rill_agent *agent)
         return;
     while (agent->count > 0)
         forget(agent, &agent->programs[0]);
-    while (agent->early_count > 0)
-        drop_early(agent, agent->early[0].peer);
+    rill_agent_drop_all_early(agent);
     free(agent->programs);
     free(agent);
 }
