@@ -8,30 +8,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
-#include "lib/daemon/fake_agent.h"
+#include "lib/daemon/role_fixture.h"
 #include "lib/fabric/fabric_memif.h"
 #include "tests/core_testing.h"
 
-enum { VNI = 5, UNITS = 1, RELEASED_MAX = 16 };
+enum { RELEASED_MAX = 16, STATE_BYTES = 64, TERM = 7, FLOWS = 50, MORE_THAN_BUFFERS = 17000 };
 
-#define UNIT rill_role_id(RILL_ROLE_UNIT, 1)
-#define LOGGER rill_role_id(RILL_ROLE_OUTPUT_LOGGER, 1)
-#define CONTROLLER rill_role_id(RILL_ROLE_CONTROLLER, 1)
-#define CLIENT rill_role_id(RILL_ROLE_CLIENT, 1)
-
-static struct fake_agent agent;
 static struct fake_program *unit, *logger, *controller;
 static struct rill_fabric *fabric; /* the client's */
 static struct rte_mbuf *released[RELEASED_MAX];
 static uint32_t released_count;
-static Control__Facts *facts; /* as the unit told */
-static Control__Message *activated;
+static Control__Message *activated; /* the unit's answer, with the facts */
 
 /* --- the client ------------------------------------------------------------------------------- */
 
@@ -75,8 +66,6 @@ static void send_in(struct rte_mbuf *m, uint32_t src, enum rill_side side, uint6
     fabric->ops->send(fabric, CLIENT, &m, 1, 0);
 }
 
-/* --- what the resource manager says ----------------------------------------------------------- */
-
 static int setup(void **state)
 {
     (void)state;
@@ -100,118 +89,6 @@ static int teardown(void **state)
     return core_in_use() == 0 ? 0 : -1;
 }
 
-static Control__Activate activation(void)
-{
-    Control__Activate how = CONTROL__ACTIVATE__INIT;
-
-    how.vni = VNI;
-    how.deployment = "home";
-    how.links_folder = agent.links;
-    how.controller = CONTROLLER;
-    how.output_logger = LOGGER;
-    how.nf = "my-nat";
-    how.epoch = 1;
-    how.rm = FAKE_RM;
-    how.units = UNITS;
-    how.facts = facts;
-    return how;
-}
-
-static void assert_activated(const Control__Message *answer)
-{
-    if (answer->body_case == CONTROL__MESSAGE__BODY_ERROR)
-        fail_msg("%s", answer->error->text);
-    assert_int_equal(answer->body_case, CONTROL__MESSAGE__BODY_ACTIVATED);
-}
-
-static const Control__Message *activate(struct fake_program *program, Control__Activate *how)
-{
-    Control__Message m = CONTROL__MESSAGE__INIT;
-
-    RILL_CONTROL_SET(&m, ACTIVATE, activate, how);
-    return fake_ask(&agent, program, &m);
-}
-
-static void *read_image(size_t *bytes)
-{
-    FILE *file = fopen(RILL_TEST_NAT, "rb");
-    void *data;
-
-    assert_non_null(file);
-    assert_int_equal(fseek(file, 0, SEEK_END), 0);
-    *bytes = (size_t)ftell(file);
-    rewind(file);
-    data = malloc(*bytes);
-    assert_int_equal(fread(data, 1, *bytes, file), *bytes);
-    fclose(file);
-    return data;
-}
-
-static const Control__Message *activate_unit(const char *option, const char *text)
-{
-    Control__Activate how = activation();
-    Control__Named pair = CONTROL__NAMED__INIT;
-    Control__Named *config[] = {&pair};
-    const Control__Message *answer;
-
-    how.image.data = read_image(&how.image.len);
-    pair.name = (char *)(uintptr_t)option;
-    pair.text = (char *)(uintptr_t)text;
-    how.n_config = 1;
-    how.config = config;
-    answer = activate(unit, &how);
-    free(how.image.data);
-    return answer;
-}
-
-static void set_peers(struct fake_program *program, uint32_t egress, uint32_t *roles, size_t n)
-{
-    Control__Message m = CONTROL__MESSAGE__INIT;
-    Control__Peers peers = CONTROL__PEERS__INIT;
-
-    peers.n_roles = n;
-    peers.roles = roles;
-    peers.egress = egress;
-    RILL_CONTROL_SET(&m, PEERS, peers, &peers);
-    /* Links come up when both ends know of them: nobody waits for one alone. */
-    m.number = ++program->number;
-    rill_control_free(program->answer);
-    program->answer = NULL;
-    fake_tell(&agent, program, &m);
-}
-#define PEERS(program, egress, ...)                                                                \
-    set_peers(program, egress, (uint32_t[]){__VA_ARGS__},                                          \
-              sizeof((uint32_t[]){__VA_ARGS__}) / sizeof(uint32_t))
-
-static void await_done(struct fake_program *program)
-{
-    while (program->answer == NULL)
-        fake_turn(&agent);
-    if (program->answer->body_case == CONTROL__MESSAGE__BODY_ERROR)
-        fail_msg("%s", program->answer->error->text);
-    assert_int_equal(program->answer->body_case, CONTROL__MESSAGE__BODY_DONE);
-}
-
-static const Control__Message *metrics_of(struct fake_program *program)
-{
-    Control__Message m = CONTROL__MESSAGE__INIT;
-    Control__MetricsRequest request = CONTROL__METRICS_REQUEST__INIT;
-    const Control__Message *answer;
-
-    RILL_CONTROL_SET(&m, METRICS_REQUEST, metrics_request, &request);
-    answer = fake_ask(&agent, program, &m);
-    assert_int_equal(answer->body_case, CONTROL__MESSAGE__BODY_METRICS);
-    return answer;
-}
-
-static void await_counter(struct fake_program *program, const char *name, uint64_t least)
-{
-    uint32_t looks = 0;
-
-    while (fake_counter(metrics_of(program), name) < least)
-        assert_true(looks++ < 20000);
-}
-
 static void share(uint32_t thousandths)
 {
     Control__Message m = CONTROL__MESSAGE__INIT;
@@ -231,9 +108,9 @@ static void share(uint32_t thousandths)
 
 static void start_all(const char *poll)
 {
-    unit = fake_run(&agent, RILL_TEST_BIN "/rill-nf-runtime", UNIT, poll);
-    logger = fake_run(&agent, RILL_TEST_BIN "/rill-output-logger", LOGGER, poll);
-    controller = fake_run(&agent, RILL_TEST_BIN "/rill-controller", CONTROLLER, poll);
+    unit = run_role("rill-nf-runtime", UNIT, poll);
+    logger = run_role("rill-output-logger", LOGGER, poll);
+    controller = run_role("rill-controller", CONTROLLER, poll);
     for (uint32_t i = 0; i < agent.count; i++)
         fake_await_join(&agent, &agent.programs[i], 1);
 }
@@ -243,7 +120,7 @@ static void activate_all(void)
     const Control__Message *answer;
     Control__Activate how;
 
-    answer = activate_unit("public_addresses", "198.51.100.7");
+    answer = activate_unit(unit, "public_addresses", "198.51.100.7");
     assert_activated(answer);
     activated = unit->answer; /* kept: the facts are in it */
     unit->answer = NULL;
@@ -410,173 +287,96 @@ static void the_idle_sleep_and_wake(void **state)
     end_all();
 }
 
-/* --- what can't be ---------------------------------------------------------------------------- */
+/* --- a pool that runs dry --------------------------------------------------------------------- */
 
-static void refused(const Control__Message *answer, const char *part)
+/* The output logger's questions, which nobody answers. */
+static void drain_turn(void)
 {
-    assert_int_equal(answer->body_case, CONTROL__MESSAGE__BODY_ERROR);
-    if (strstr(answer->error->text, part) == NULL || strstr(answer->error->text, "/proc") != NULL)
-        fail_msg("no '%s', or a path in: %s", part, answer->error->text);
+    struct rte_mbuf *frames[RELEASED_MAX];
+    uint32_t n;
+
+    while ((n = fabric->ops->recv(fabric, UNIT, frames, RELEASED_MAX, 0)) > 0)
+        rte_pktmbuf_free_bulk(frames, n);
 }
 
-static void start_unit(void)
+/* A change whose step before is missing: an output logger keeps it. */
+static void send_change(uint64_t flow, uint64_t step)
 {
-    unit = fake_run(&agent, RILL_TEST_BIN "/rill-nf-runtime", UNIT, "sleep");
-    fake_await_join(&agent, unit, 1);
+    struct rte_mbuf *m = core_udp("10.0.0.1", 1, "192.0.2.1", 2, 60);
+    struct rill_frame *f = rill_frame(m);
+
+    f->type = RILL_FRAME_CHANGE;
+    f->src = UNIT;
+    f->dst = LOGGER;
+    f->epoch = 1;
+    f->flow = flow;
+    f->term = TERM;
+    f->clock = f->step = step;
+    fabric->ops->send(fabric, UNIT, &m, 1, 0);
 }
 
-static void ends_with(struct fake_program *program, int code, const char *said)
+static void send_full(uint64_t flow, uint64_t step)
 {
-    int status = fake_await_end(&agent, program);
-    char text[40960];
+    struct rte_mbuf *m = core_frame(RILL_FRAME_FULL, UNIT, LOGGER);
+    struct rill_frame *f = rill_frame(m);
+    uint8_t state[STATE_BYTES] = {0};
 
-    fake_read_log(&agent, program, text, sizeof(text));
-    if (!WIFEXITED(status) || WEXITSTATUS(status) != code || strstr(text, said) == NULL)
-        fail_msg("status 0x%x, or no '%s' in: %s", (unsigned)status, said, text);
+    f->epoch = 1;
+    f->flow = flow;
+    f->term = f->granted_term = TERM;
+    f->clock = f->step = step;
+    core_body(m, state, sizeof(state));
+    fabric->ops->send(fabric, UNIT, &m, 1, 0);
 }
 
-static void a_configuration_that_the_nf_refuses(void **state)
+static void start_logger_alone(void)
 {
-    (void)state;
-    start_unit();
-    refused(activate_unit("public_addresses", "198.51.100.7,1.2.3"), "'1.2.3'");
-    ends_with(unit, 2, "deployment home");
-}
-
-static void a_configuration_that_is_none(void **state)
-{
-    (void)state;
-    start_unit();
-    refused(activate_unit("public_adresses", "1"), "public_addresses");
-    ends_with(unit, 2, "rill-nf-runtime: deployment home");
-}
-
-static void an_image_that_is_none(void **state)
-{
-    Control__Activate how;
-
-    (void)state;
-    start_unit();
-    how = activation();
-    how.image.data = (uint8_t *)"no image";
-    how.image.len = 8;
-    refused(activate(unit, &how), "NF my-nat: not a shared object");
-    ends_with(unit, 2, "my-nat");
-}
-
-static void links_that_can_not_be(void **state)
-{
+    struct rill_fabric_memif_config config = {
+        .folder = agent.links, .ring_frames = RILL_FABRIC_MEMIF_RING_FRAMES, .pool = core_pool};
     Control__Facts some = CONTROL__FACTS__INIT;
     Control__Activate how;
 
-    (void)state;
-    logger = fake_run(&agent, RILL_TEST_BIN "/rill-output-logger", LOGGER, "yield");
+    logger = run_role("rill-output-logger", LOGGER, "yield");
     fake_await_join(&agent, logger, 1);
-    PEERS(logger, 0, UNIT);
-    while (logger->answer == NULL)
-        fake_turn(&agent);
-    refused(logger->answer, "not activated");
     how = activation();
     how.facts = &some;
-    some.state_bytes = 64;
+    some.state_bytes = STATE_BYTES;
     assert_activated(activate(logger, &how));
-    refused(activate(logger, &how), "activated already");
-    PEERS(logger, 0, LOGGER);
-    while (logger->answer == NULL)
-        fake_turn(&agent);
-    refused(logger->answer, "0x04000001 to 0x04000001");
-    /* One that never comes up is waited for; a newer list does without it. */
+    fabric = rill_fabric_memif_create(&config, NULL);
+    assert_non_null(fabric);
+    assert_int_equal(fabric->ops->attach(fabric, UNIT, NULL), 0);
+    assert_int_equal(rill_fabric_memif_link(fabric, UNIT, LOGGER, NULL), 0);
+    agent.turn = drain_turn;
     PEERS(logger, 0, UNIT);
-    PEERS(logger, 0);
     await_done(logger);
-    kill(logger->pid, SIGTERM);
-    ends_with(logger, 0, "");
 }
 
-static void no_folder_for_links(void **state)
+/* Where packets that are held take all buffers, the messages that they wait for still come in. */
+static void messages_come_in_when_packets_do_not(void **state)
 {
-    Control__Activate how;
+    const Control__Message *m;
+    uint64_t dropped;
 
     (void)state;
-    logger = fake_run(&agent, RILL_TEST_BIN "/rill-output-logger", LOGGER, "yield");
-    fake_await_join(&agent, logger, 1);
-    how = activation();
-    how.links_folder = "/nowhere/links";
-    refused(activate(logger, &how), "/nowhere/links");
-    ends_with(logger, 2, "/nowhere/links");
-}
-
-/* --- start and end ---------------------------------------------------------------------------- */
-
-static void an_agent_that_comes_back_is_joined_again(void **state)
-{
-    uint64_t turns;
-
-    (void)state;
-    start_unit();
-    turns = fake_turns(unit);
-    fake_agent_hang_up(&agent);
-    while (fake_turns(unit) < turns + 3) /* it lives on */
-        usleep(1000);
-    fake_agent_listen(&agent);
-    fake_await_join(&agent, unit, 2);
-    kill(unit->pid, SIGTERM);
-    ends_with(unit, 0, "");
-}
-
-static void an_agent_that_turns_it_away(void **state)
-{
-    (void)state;
-    agent.turns_away = true;
-    start_unit();
-    ends_with(unit, 2, "go away");
-}
-
-/* Whenever the signal comes, also while DPDK starts, the program ends by itself. */
-static void sigterm_ends_it_at_any_time(void **state)
-{
-    static const char *const polls[] = {"yield", "busy", "sleep"};
-
-    (void)state;
-    for (uint32_t i = 0; i < FAKE_PROGRAMS_MAX; i++) {
-        uint32_t role = rill_role_id(RILL_ROLE_UNIT, i + 1);
-
-        unit = fake_run(&agent, RILL_TEST_BIN "/rill-nf-runtime", role, polls[i % 3]);
-        while (fake_turns(unit) == 0 && i > 3) /* its handler is there long before */
-            usleep(100);
-        if (i > 3)
-            usleep(i * 10000);
-        else
-            fake_await_join(&agent, unit, 1);
-        kill(unit->pid, SIGTERM);
-        ends_with(unit, 0, "");
+    start_logger_alone();
+    for (uint64_t i = 0; fabric->counters.handed_over_packets < MORE_THAN_BUFFERS; i++) {
+        send_change(1 + i % FLOWS, 1000 + i / FLOWS);
+        if (i % 32 == 0)
+            fake_turn(&agent);
     }
-}
-
-static void refuses_to_start(const char *role, const char *token, const char *said)
-{
-    char command[1024], line[256] = "";
-    FILE *output;
-
-    snprintf(command, sizeof(command),
-             "RILL_TOKEN=%s %s/rill-controller --role %s --control %s --turns /dev/null 2>&1",
-             token, RILL_TEST_BIN, role, agent.url);
-    output = popen(command, "r");
-    assert_non_null(output);
-    assert_non_null(fgets(line, sizeof(line), output));
-    assert_int_equal(WEXITSTATUS(pclose(output)), 2);
-    if (strstr(line, said) == NULL)
-        fail_msg("no '%s' in: %s", said, line);
-}
-
-static void bad_starts_are_refused(void **state)
-{
-    (void)state;
-    refuses_to_start("0x02000001", "12", "RILL_TOKEN");
-    refuses_to_start("0x02000001", "0123456789abcdeg", "RILL_TOKEN");
-    refuses_to_start("0x03000001", "0123456789abcdef", "0x02000001");
-    refuses_to_start("0x02000000", "0123456789abcdef", "0x02000001");
-    refuses_to_start("0x02000001", "0123456789abcdef", "turns file /dev/null");
+    await_counter(logger, "process.dropped_no_buffer", 1);
+    while (fake_counter(metrics_of(logger), "output_logger.packets_in") +
+               fake_counter(logger->answer, "process.dropped_no_buffer") <
+           fabric->counters.handed_over_packets)
+        ;
+    m = logger->answer;
+    dropped = fake_counter(m, "process.dropped_no_buffer");
+    assert_true(m->metrics->packets_held > 10000);
+    assert_int_equal(m->metrics->packets_held + dropped, fabric->counters.handed_over_packets);
+    send_full(1, 1000);
+    await_counter(logger, "output_logger.dropped_no_egress", 1);
+    assert_int_equal(fake_counter(logger->answer, "output_logger.fulls_taken"), 1);
+    end_all();
 }
 
 int main(void)
@@ -585,15 +385,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
         T(packets_go_through_all_three),
         T(the_idle_sleep_and_wake),
-        T(a_configuration_that_the_nf_refuses),
-        T(a_configuration_that_is_none),
-        T(an_image_that_is_none),
-        T(links_that_can_not_be),
-        T(no_folder_for_links),
-        T(an_agent_that_comes_back_is_joined_again),
-        T(an_agent_that_turns_it_away),
-        T(sigterm_ends_it_at_any_time),
-        T(bad_starts_are_refused),
+        T(messages_come_in_when_packets_do_not),
 #undef T
     };
 
