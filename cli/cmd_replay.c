@@ -92,14 +92,6 @@ static int check_outputs(const struct rill_replay_options *o, struct rill_error 
     return check_json(o->json, err);
 }
 
-static const char *what_broke(const struct rill_report *report)
-{
-    if (report->failure != NULL)
-        return report->failure;
-    return rill_report_balances(report) ? "packets came out wrong"
-                                        : "packets are not accounted for";
-}
-
 static int show(const struct rill_replay_options *o, const struct rill_report *report)
 {
     bool json_on_stdout = o->json != NULL && strcmp(o->json, "-") == 0;
@@ -111,7 +103,9 @@ static int show(const struct rill_replay_options *o, const struct rill_report *r
         return rill_cmd_refuse("replay", err.text);
     if (rill_report_sound(report))
         return RILL_EXIT_DONE;
-    fprintf(stderr, "rill replay: the run broke a promise: %s\n", what_broke(report));
+    fprintf(stderr, "rill replay: the run broke a promise: %s\n",
+            rill_report_balances(report) ? "packets came out wrong"
+                                         : "packets are not accounted for");
     return RILL_EXIT_BROKEN;
 }
 

@@ -160,11 +160,19 @@ static int report_deaths(struct remote *r, const struct rill_books *books)
     return rill_tally_add(&report->packets_dropped, "died_with_role", report->packets_in - known);
 }
 
-static void say_deaths(const struct remote *r)
+/* One line, on stderr and in the report. */
+static int report_failure(struct remote *r)
 {
-    fprintf(stderr,
-            "rill replay: roles ended during the replay, their counters with them: %s%s%s\n",
-            r->roles.died_names, r->roles.failures[0] != '\0' ? ": " : "", r->roles.failures);
+    char line[3 * REMOTE_NAMES_BYTES];
+    const struct remote_roles *roles = &r->roles;
+
+    if (roles->died == 0 && !r->detached)
+        return 0;
+    snprintf(line, sizeof(line), "%sended during the replay, with what they had counted: %s%s%s",
+             r->detached ? "the deployment and its roles " : "roles ", roles->died_names,
+             roles->failures[0] != '\0' ? ": " : "", roles->failures);
+    fprintf(stderr, "rill replay: %s\n", line);
+    return rill_report_text(&r->player.report->failure, line);
 }
 
 int remote_report(struct remote *r, struct rill_error *err)
@@ -188,11 +196,9 @@ int remote_report(struct remote *r, struct rill_error *err)
     if (rc == 0)
         rc = rill_report_text(&report->deployment, r->attached->attached->deployment);
     report->packets_in_flight = in_flight > 0 ? (uint64_t)in_flight : 0;
-    if (rc == 0 && r->roles.died > 0) {
+    if (rc == 0 && r->roles.died > 0)
         rc = report_deaths(r, &books);
-        say_deaths(r);
-    }
-    if (rc == 0 && r->detached)
-        rc = rill_report_text(&report->failure, "the deployment ended during the replay");
+    if (rc == 0)
+        rc = report_failure(r);
     return rc == 0 ? 0 : rill_error_set(err, -ENOMEM, "no memory for the report");
 }

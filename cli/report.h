@@ -74,9 +74,9 @@ struct rill_report {
 
     /* Texts: the report's own copies, set by rill_report_text(); NULL: not known. */
     char *mode, *state_mode, *clock, *nf, *trace;
-    char *capture;                        /* where the released packets were written */
-    char *cluster, *deployment;           /* NULL: embedded */
-    char *failure;                        /* what else broke; NULL: nothing */
+    char *capture;              /* where the released packets were written */
+    char *cluster, *deployment; /* NULL: embedded */
+    char *failure;              /* what ended during the run and should not have; NULL: nothing */
     struct rill_report_setting *settings; /* setting_count of them, in the schema's order */
     size_t setting_count;
 };
