@@ -110,7 +110,7 @@ static void show(const struct rill_place *place, const Control__Status *status)
     printf("machine    %s: %u processor%s, %.1f GB\n", machine->name, machine->cpus,
            machine->cpus == 1 ? "" : "s", (double)machine->memory_bytes / 1e9);
     if (status->n_roles > 0)
-        printf("warm       %u units, %u output loggers, %u controllers; at most %s until a "
+        printf("warm       units %u, output loggers %u, controllers %u; at most %s until a "
                "container runs, %s more until DPDK is ready\n",
                warm.units, warm.output_loggers, warm.controllers,
                rill_format_ns(time[0], warm.start_ns), rill_format_ns(time[1], warm.ready_ns));
