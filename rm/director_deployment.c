@@ -440,7 +440,7 @@ static void answer_deployed(struct rill_director *d, struct dir_deployment *dep)
     deployed.took_ns = d->now_ns - dep->asked_ns;
     RILL_CONTROL_SET(&m, DEPLOYED, deployed, &deployed);
     dir_answer(d, &dep->deploy, &m);
-    dir_say(d, "deployment %s runs: %s, %" PRIu32 " units, after %" PRIu64 " ms", dep->spec->name,
+    dir_say(d, "deployment %s runs: %s, %" PRIu32 " unit(s), after %" PRIu64 " ms", dep->spec->name,
             dep->spec->nf, dep->spec->units, deployed.took_ns / 1000000);
 }
 
