@@ -68,12 +68,14 @@ field("ingress.first_sport", "uint16", "First fragment's source port", base.DEC)
 field("ingress.first_dport", "uint16", "First fragment's destination port", base.DEC)
 numbered_field("chain.term", "Term")
 field("chain.unit", "string", "Unit")
+field("chain.output_logger", "string", "Output logger, where the unit is dead")
 field("target", "string", "Target")
 field("state.offset", "uint16", "Offset in the flow's state", base.DEC)
 field("state.bytes", "uint8", "Bytes", base.DEC)
 field("state.data", "bytes", "State")
 field("pool", "uint16", "Pool", base.DEC)
 field("count", "uint32", "Count", base.DEC)
+field("dead.output_logger", "string", "The dead unit's output logger")
 field("alias", "string", "Alias")
 endpoint_fields("alias.local", "Local")
 endpoint_fields("alias.remote", "Remote")
@@ -90,7 +92,7 @@ numbered_field("replica.clock", "Clock")
 field("replica.window", "uint64", "Window", base.HEX)
 field("replica.state_bytes", "uint32", "Bytes of state", base.DEC)
 
--- Bit, key, text. Bit 2 has two meanings: FINAL's and the others'.
+-- Bit, key, text. Bit 2 has two meanings: that of FINAL and LOGGER_STATE, and the others'.
 local FLAGS = {
     {0x01, "packet", "A packet follows the options"},
     {0x02, "full", "The state bytes are the whole state"},
@@ -181,11 +183,14 @@ local TYPES = {
     [9] = {"pull", "FLOW TERM NEXT_TERM NEXT_UNIT CHAIN"},
     [10] = {"final", "FLOW TERM CLOCK STEP NEXT_TERM NEXT_UNIT GRANTED_TERM CHAIN", "state"},
     [11] = {"replica", "", "replicas"},
+    [12] = {"take", "FLOW TERM CHAIN"},
     [16] = {"full", "FLOW TERM CLOCK STEP GRANTED_TERM", "state"},
     [17] = {"no_full", "FLOW"},
     [18] = {"sync", "FLOW TERM CLOCK STEP"},
     [19] = {"request_full", "FLOW"},
     [20] = {"sync_ack", "FLOW TERM CLOCK STEP"},
+    [21] = {"logger_pull", "FLOW TERM CLOCK STEP NEXT_TERM NEXT_UNIT GRANTED_TERM"},
+    [22] = {"logger_state", "FLOW TERM CLOCK STEP NEXT_TERM NEXT_UNIT GRANTED_TERM", "state"},
     [24] = {"established", "FLOW TERM NEXT_UNIT"},
     [25] = {"established_ack", "FLOW TERM NEXT_UNIT"},
     [26] = {"alias", "FLOW TERM NEXT_UNIT", "alias"},
@@ -196,10 +201,19 @@ local TYPES = {
     [31] = {"chain", "FLOW TERM CHAIN"},
     [32] = {"pool_request", "CLOCK POOL COUNT"},
     [33] = {"pool_grant", "CLOCK POOL COUNT", "indexes"},
+    [34] = {"fence", "NEXT_UNIT"},
+    [35] = {"fence_ack", "NEXT_UNIT"},
+    [36] = {"dead", "NEXT_UNIT COUNT"},
     [40] = {"lease_request", "CLOCK COUNT"},
     [41] = {"lease_grant", "CLOCK COUNT", "leases"},
     [42] = {"share", "CLOCK NEXT_UNIT COUNT"},
     [43] = {"share_ack", "CLOCK NEXT_UNIT COUNT"},
+    [44] = {"death", "NEXT_UNIT COUNT"},
+    [45] = {"death_ack", "NEXT_UNIT COUNT"},
+    [46] = {"recovered", "NEXT_UNIT"},
+    [47] = {"recovered_ack", "NEXT_UNIT"},
+    [48] = {"new_logger", "CLOCK NEXT_UNIT"},
+    [49] = {"new_logger_ack", "CLOCK COUNT"},
 }
 for _, t in pairs(TYPES) do
     t.name, t.data, t.uses = t[1], t[3], {FRAME = true}
@@ -217,8 +231,8 @@ local function read_flags(c, tree, range)
     local names = {}
     for _, flag in ipairs(FLAGS) do
         local bit, key = flag[1], flag[2]
-        local is_final = c.type ~= nil and c.type.name == "final"
-        if bit ~= 0x04 or (key == "state") == is_final then
+        local has_state = c.name == "final" or c.name == "logger_state"
+        if bit ~= 0x04 or (key == "state") == has_state then
             item:add(f["flags." .. key], range)
             if has_flag(c, bit) then
                 names[#names + 1] = key
@@ -261,10 +275,14 @@ local function read_ingress(c, tree, value)
 end
 
 local function read_chain(c, tree, value)
-    for at = 0, value:len() - 12, 12 do
-        local entry = tree:add(value(at, 12), "Entry " .. at / 12)
+    for at = 0, value:len() - 16, 16 do
+        local entry = tree:add(value(at, 16), "Entry " .. at / 16)
         local term = add_numbered(entry, "chain.term", value(at, 8))
         entry:append_text(": " .. term .. " at " .. add_role(entry, "chain.unit", value(at + 8, 4)))
+        local logger = add_role(entry, "chain.output_logger", value(at + 12, 4))
+        if value(at + 12, 4):uint() ~= 0 then
+            entry:append_text(", dead: ask " .. logger)
+        end
     end
 end
 
@@ -296,6 +314,9 @@ end
 
 local function read_count(c, tree, value)
     tree:add(f["count"], value)
+    if c.name == "dead" or c.name == "death" then
+        add_role(tree, "dead.output_logger", value)
+    end
     c.count = value:uint()
 end
 
@@ -325,7 +346,7 @@ local OPTIONS = {
     {"NEXT_UNIT", read_next_unit, 4},
     {"GRANTED_TERM", numbered("granted_term"), 8},
     {"INGRESS", read_ingress, 24},
-    {"CHAIN", read_chain, 48, 0, 12},
+    {"CHAIN", read_chain, 112, 0, 16},
     {"TARGETS", read_targets, 28, 0, 4},
     {"STATE", read_state, 124, 4, 4},
     {"POOL", read_pool, 4},

@@ -39,12 +39,21 @@ enum rill_frame_type {
     RILL_FRAME_FINAL = 10,   /* K N, tag (term = the state's), `granted_term`, H; body: state, if
                                 flag STATE is set */
     RILL_FRAME_REPLICA = 11, /* body: entries of (flow, tag, state), many flows in one frame */
+    RILL_FRAME_TAKE =
+        12, /* controller to unit: K T H: term T is yours, though there is no packet */
     /* unit and output logger */
     RILL_FRAME_FULL = 16,         /* K, tag, granted_term; body: state */
     RILL_FRAME_NO_FULL = 17,      /* K: "I do not have that flow" */
     RILL_FRAME_SYNC = 18,         /* K, tag: "this is where I am"; no state */
     RILL_FRAME_SYNC_ACK = 20,     /* K, tag: "I am there too" */
     RILL_FRAME_REQUEST_FULL = 19, /* K: output logger asks its unit for FULL */
+    /* recovery: a dead unit's output logger has its state */
+    RILL_FRAME_LOGGER_PULL = 21,  /* unit to output logger: K, tag (the asker's replica's),
+                                     granted_term  (the dead unit's, asked about), N: next_term is
+                                     the  asker's,  next_unit the dead unit */
+    RILL_FRAME_LOGGER_STATE = 22, /* the answer: K, tag, granted_term and N as asked; body: state,
+                                     if flag STATE is set; flag REFUSED: nothing of that term;
+                                     neither: the asker's replica is it */
     /* with the controller */
     RILL_FRAME_ESTABLISHED = 24,     /* output logger: K T next_unit = the unit */
     RILL_FRAME_ESTABLISHED_ACK = 25, /* K T next_unit */
@@ -56,6 +65,10 @@ enum rill_frame_type {
     RILL_FRAME_CHAIN = 31,  /* K T H: the answer; flag REFUSED: your term was passed over */
     RILL_FRAME_POOL_REQUEST = 32, /* unit: `pool` index; `count` wanted; clock = its number */
     RILL_FRAME_POOL_GRANT = 33,   /* `pool`, `count`, clock; body: uint32_t[count] indexes */
+    RILL_FRAME_FENCE = 34,        /* controller to output logger: take nothing more of next_unit */
+    RILL_FRAME_FENCE_ACK = 35,    /* next_unit */
+    RILL_FRAME_DEAD = 36, /* controller to unit: next_unit is dead, output logger `count` has
+                             its state */
     /* resource manager */
     RILL_FRAME_LEASE_REQUEST = 40, /* controller: `count` = thousandths of units wanted; clock = its
                                       number, echoed by the grant */
@@ -63,7 +76,16 @@ enum rill_frame_type {
     RILL_FRAME_SHARE = 42,     /* RM to unit: next_unit = controller, `count` = thousandths, clock =
                                   its number */
     RILL_FRAME_SHARE_ACK = 43, /* clock, next_unit, count */
-    RILL_FRAME_TYPES = 48
+    RILL_FRAME_DEATH = 44,     /* RM to controller: next_unit is dead, its output logger is `count`;
+                                  0: that is dead, too */
+    RILL_FRAME_DEATH_ACK = 45, /* next_unit, count: as the DEATH said */
+    RILL_FRAME_RECOVERED =
+        46, /* controller to RM: nothing of next_unit's is at its output logger only */
+    RILL_FRAME_RECOVERED_ACK = 47, /* next_unit */
+    RILL_FRAME_NEW_LOGGER =
+        48, /* RM to unit: your output logger is next_unit; clock = its number */
+    RILL_FRAME_NEW_LOGGER_ACK = 49, /* clock; count = 1: and it has all that I have */
+    RILL_FRAME_TYPES = 64
 };
 
 enum rill_frame_flags {
@@ -83,13 +105,16 @@ enum rill_frame_flags {
  * nothing came before, start from zeros. */
 struct rill_chain_entry {
     uint64_t term;
-    uint32_t unit; /* role id */
-    uint32_t zero;
+    uint32_t unit;          /* role id */
+    uint32_t output_logger; /* of a dead unit: ask this one instead, or RILL_LOGGER_LOST; 0: it
+                               lives, as far as is known */
 };
 #define RILL_BIRTH_TERM 0
+/* In place of an output logger: that is dead as well, and with it what only it had. */
+#define RILL_LOGGER_LOST ((uint32_t)RILL_ROLE_OUTPUT_LOGGER << 24)
 
 enum {
-    RILL_CHAIN_MAX = 4,     /* entries: one handoff at a time, and deaths on top */
+    RILL_CHAIN_MAX = 7,     /* entries: one handoff at a time, and deaths on top */
     RILL_TARGETS_MAX = 7,   /* replica targets */
     RILL_INLINE_STATE = 120 /* bytes of state that fit into one Geneve option */
 };

@@ -5,7 +5,7 @@
 #include "lib/frame/body.h"
 
 enum {
-    CHAIN_ENTRY_BYTES = 12,
+    CHAIN_ENTRY_BYTES = 16,
     TARGET_BYTES = 4,
     STATE_HEAD_BYTES = 4,
 };
@@ -33,11 +33,14 @@ static const uint32_t type_uses[RILL_FRAME_TYPES] = {
     [RILL_FRAME_PULL] = KEY | USES(TERM) | NEXT | USES(CHAIN),
     [RILL_FRAME_FINAL] = KEY | TAG | NEXT | USES(GRANTED_TERM) | USES(CHAIN) | BODY,
     [RILL_FRAME_REPLICA] = USES(FRAME) | BODY,
+    [RILL_FRAME_TAKE] = KEY | USES(TERM) | USES(CHAIN),
     [RILL_FRAME_FULL] = KEY | TAG | USES(GRANTED_TERM) | BODY,
     [RILL_FRAME_NO_FULL] = KEY,
     [RILL_FRAME_SYNC] = KEY | TAG,
     [RILL_FRAME_SYNC_ACK] = KEY | TAG,
     [RILL_FRAME_REQUEST_FULL] = KEY,
+    [RILL_FRAME_LOGGER_PULL] = KEY | TAG | NEXT | USES(GRANTED_TERM),
+    [RILL_FRAME_LOGGER_STATE] = KEY | TAG | NEXT | USES(GRANTED_TERM) | BODY,
     [RILL_FRAME_ESTABLISHED] = ABOUT_UNIT,
     [RILL_FRAME_ESTABLISHED_ACK] = ABOUT_UNIT,
     [RILL_FRAME_ALIAS] = ABOUT_UNIT | BODY,
@@ -48,10 +51,19 @@ static const uint32_t type_uses[RILL_FRAME_TYPES] = {
     [RILL_FRAME_CHAIN] = KEY | USES(TERM) | USES(CHAIN),
     [RILL_FRAME_POOL_REQUEST] = USES(FRAME) | USES(CLOCK) | USES(POOL) | USES(COUNT),
     [RILL_FRAME_POOL_GRANT] = USES(FRAME) | USES(CLOCK) | USES(POOL) | USES(COUNT) | BODY,
+    [RILL_FRAME_FENCE] = USES(FRAME) | USES(NEXT_UNIT),
+    [RILL_FRAME_FENCE_ACK] = USES(FRAME) | USES(NEXT_UNIT),
+    [RILL_FRAME_DEAD] = USES(FRAME) | USES(NEXT_UNIT) | USES(COUNT),
     [RILL_FRAME_LEASE_REQUEST] = USES(FRAME) | USES(CLOCK) | USES(COUNT),
     [RILL_FRAME_LEASE_GRANT] = USES(FRAME) | USES(CLOCK) | USES(COUNT) | BODY,
     [RILL_FRAME_SHARE] = USES(FRAME) | USES(CLOCK) | USES(NEXT_UNIT) | USES(COUNT),
     [RILL_FRAME_SHARE_ACK] = USES(FRAME) | USES(CLOCK) | USES(NEXT_UNIT) | USES(COUNT),
+    [RILL_FRAME_DEATH] = USES(FRAME) | USES(NEXT_UNIT) | USES(COUNT),
+    [RILL_FRAME_DEATH_ACK] = USES(FRAME) | USES(NEXT_UNIT) | USES(COUNT),
+    [RILL_FRAME_RECOVERED] = USES(FRAME) | USES(NEXT_UNIT),
+    [RILL_FRAME_RECOVERED_ACK] = USES(FRAME) | USES(NEXT_UNIT),
+    [RILL_FRAME_NEW_LOGGER] = USES(FRAME) | USES(CLOCK) | USES(NEXT_UNIT),
+    [RILL_FRAME_NEW_LOGGER_ACK] = USES(FRAME) | USES(CLOCK) | USES(COUNT),
 };
 
 #define OPTIONS_MASK (((1u << RILL_OPTIONS) - 1) & ~1u)
@@ -178,7 +190,7 @@ static uint8_t *write_ingress(const struct rill_frame *f, uint8_t *to)
 static uint8_t *write_chain(const struct rill_frame *f, uint8_t *to)
 {
     for (uint32_t i = 0; i < f->chain_len; i++)
-        to = put32(put64(to, f->chain[i].term), f->chain[i].unit);
+        to = put32(put32(put64(to, f->chain[i].term), f->chain[i].unit), f->chain[i].output_logger);
     return to;
 }
 
@@ -299,6 +311,7 @@ static void read_chain(struct rill_frame *f, const uint8_t *from, uint32_t bytes
     for (uint32_t i = 0; i < f->chain_len; i++, from += CHAIN_ENTRY_BYTES) {
         f->chain[i].term = get64(from);
         f->chain[i].unit = get32(from + 8);
+        f->chain[i].output_logger = get32(from + 12);
     }
 }
 

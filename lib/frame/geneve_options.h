@@ -24,7 +24,7 @@ enum rill_geneve_option {
     RILL_OPTION_NEXT_UNIT,
     RILL_OPTION_GRANTED_TERM,
     RILL_OPTION_INGRESS, /* ingress_ns, ingress_id, wire_bytes, first_sport, first_dport */
-    RILL_OPTION_CHAIN,   /* 0 to 4 entries of 12 bytes */
+    RILL_OPTION_CHAIN,   /* 0 to 7 entries of 16 bytes */
     RILL_OPTION_TARGETS, /* 0 to 7 of 4 bytes */
     RILL_OPTION_STATE,   /* state_offset, state_bytes, the bytes, zeros up to a word */
     RILL_OPTION_POOL,

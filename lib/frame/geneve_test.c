@@ -65,21 +65,47 @@ struct type_info {
 };
 
 static const struct type_info types[] = {
-    {RILL_FRAME_DATA, "12349ab", 'p'},         {RILL_FRAME_FORWARDED, "12349a", 'p'},
-    {RILL_FRAME_CHANGE, "123459c", '?'},       {RILL_FRAME_PASS, "19", 'p'},
-    {RILL_FRAME_MOVE, "12367a", '-'},          {RILL_FRAME_PULL, "12367a", '-'},
-    {RILL_FRAME_FINAL, "12345678a", 'b'},      {RILL_FRAME_REPLICA, "1", 'b'},
-    {RILL_FRAME_FULL, "123458", 'b'},          {RILL_FRAME_NO_FULL, "12", '-'},
-    {RILL_FRAME_SYNC_ACK, "12345", '-'},       {RILL_FRAME_SYNC, "12345", '-'},
-    {RILL_FRAME_REQUEST_FULL, "12", '-'},      {RILL_FRAME_ESTABLISHED, "1237", '-'},
-    {RILL_FRAME_ESTABLISHED_ACK, "1237", '-'}, {RILL_FRAME_ALIAS, "1237", 'b'},
-    {RILL_FRAME_ALIAS_ACK, "1237", 'b'},       {RILL_FRAME_NEED, "1237", '-'},
-    {RILL_FRAME_FORGET, "1237", '-'},          {RILL_FRAME_WHERE, "123", '-'},
-    {RILL_FRAME_CHAIN, "123a", '-'},           {RILL_FRAME_POOL_REQUEST, "14de", '-'},
-    {RILL_FRAME_POOL_GRANT, "14de", 'b'},      {RILL_FRAME_LEASE_REQUEST, "14e", '-'},
-    {RILL_FRAME_LEASE_GRANT, "14e", 'b'},      {RILL_FRAME_SHARE, "147e", '-'},
-    {RILL_FRAME_SHARE_ACK, "147e", '-'},       {RILL_FRAME_INGRESS, "19", 'p'},
+    {RILL_FRAME_DATA, "12349ab", 'p'},
+    {RILL_FRAME_FORWARDED, "12349a", 'p'},
+    {RILL_FRAME_CHANGE, "123459c", '?'},
+    {RILL_FRAME_PASS, "19", 'p'},
+    {RILL_FRAME_MOVE, "12367a", '-'},
+    {RILL_FRAME_PULL, "12367a", '-'},
+    {RILL_FRAME_FINAL, "12345678a", 'b'},
+    {RILL_FRAME_REPLICA, "1", 'b'},
+    {RILL_FRAME_FULL, "123458", 'b'},
+    {RILL_FRAME_NO_FULL, "12", '-'},
+    {RILL_FRAME_SYNC_ACK, "12345", '-'},
+    {RILL_FRAME_SYNC, "12345", '-'},
+    {RILL_FRAME_REQUEST_FULL, "12", '-'},
+    {RILL_FRAME_ESTABLISHED, "1237", '-'},
+    {RILL_FRAME_ESTABLISHED_ACK, "1237", '-'},
+    {RILL_FRAME_ALIAS, "1237", 'b'},
+    {RILL_FRAME_ALIAS_ACK, "1237", 'b'},
+    {RILL_FRAME_NEED, "1237", '-'},
+    {RILL_FRAME_FORGET, "1237", '-'},
+    {RILL_FRAME_WHERE, "123", '-'},
+    {RILL_FRAME_CHAIN, "123a", '-'},
+    {RILL_FRAME_POOL_REQUEST, "14de", '-'},
+    {RILL_FRAME_POOL_GRANT, "14de", 'b'},
+    {RILL_FRAME_LEASE_REQUEST, "14e", '-'},
+    {RILL_FRAME_LEASE_GRANT, "14e", 'b'},
+    {RILL_FRAME_SHARE, "147e", '-'},
+    {RILL_FRAME_SHARE_ACK, "147e", '-'},
+    {RILL_FRAME_INGRESS, "19", 'p'},
     {RILL_FRAME_RELEASED, "129", 'p'},
+    {RILL_FRAME_TAKE, "123a", '-'},
+    {RILL_FRAME_LOGGER_PULL, "12345678", '-'},
+    {RILL_FRAME_LOGGER_STATE, "12345678", 'b'},
+    {RILL_FRAME_FENCE, "17", '-'},
+    {RILL_FRAME_FENCE_ACK, "17", '-'},
+    {RILL_FRAME_DEAD, "17e", '-'},
+    {RILL_FRAME_DEATH, "17e", '-'},
+    {RILL_FRAME_DEATH_ACK, "17e", '-'},
+    {RILL_FRAME_RECOVERED, "17", '-'},
+    {RILL_FRAME_RECOVERED_ACK, "17", '-'},
+    {RILL_FRAME_NEW_LOGGER, "147", '-'},
+    {RILL_FRAME_NEW_LOGGER_ACK, "14e", '-'},
 };
 enum { TYPES = sizeof(types) / sizeof(types[0]) };
 
@@ -120,6 +146,7 @@ static void set_fields(struct rill_rng *rng, struct rill_frame *f, char option)
         for (int i = 0; i < f->chain_len; i++) {
             f->chain[i].term = rill_rng_u64(rng);
             f->chain[i].unit = (uint32_t)rill_rng_u64(rng);
+            f->chain[i].output_logger = (uint32_t)rill_rng_u64(rng);
         }
         break;
     case 'b':
@@ -313,9 +340,11 @@ static void check_values(const uint8_t *options, uint32_t bytes, const struct ri
                 (number(v, 8) == f->ingress_ns && number(v + 8, 8) == f->ingress_id &&
                  number(v + 16, 4) == f->wire_bytes && number(v + 20, 2) == f->first_sport));
     v = find_option(options, bytes, 10, &length);
-    assert_true(v == NULL || length == f->chain_len * 12u);
+    assert_true(v == NULL || length == f->chain_len * 16u);
     if (v != NULL && f->chain_len > 1)
-        assert_true(number(v + 12, 8) == f->chain[1].term && number(v + 20, 4) == f->chain[1].unit);
+        assert_true(number(v + 16, 8) == f->chain[1].term &&
+                    number(v + 24, 4) == f->chain[1].unit &&
+                    number(v + 28, 4) == f->chain[1].output_logger);
     v = find_option(options, bytes, 11, &length);
     assert_true(v == NULL || length == f->target_count * 4u);
     v = find_option(options, bytes, 12, &length);
@@ -509,6 +538,32 @@ static void largest_body(void **state)
         assert_data(m, bytes);
         rte_pktmbuf_free(m);
     }
+}
+
+/* Full lists: the options of a frame are at most as long as the document says, and come back. */
+static void longest_options(void **state)
+{
+    const uint32_t geneve4 = 42, most = 232;
+    uint32_t longest = 0;
+    struct rill_rng rng;
+
+    (void)state;
+    rill_rng_seed(&rng, 16);
+    for (int t = 0; t < TYPES; t++) {
+        struct rte_mbuf *m = random_frame(&rng, &types[t], 0);
+        struct rill_frame *f = rill_frame(m), before;
+
+        f->chain_len = strchr(types[t].options, 'a') != NULL ? RILL_CHAIN_MAX : 0;
+        f->target_count = strchr(types[t].options, 'b') != NULL ? RILL_TARGETS_MAX : 0;
+        f->state_bytes = strchr(types[t].options, 'c') != NULL ? RILL_INLINE_STATE : 0;
+        before = *f;
+        m = encode(m, &underlay4);
+        longest = RTE_MAX(longest, (wire[geneve4] & 0x3fu) * 4);
+        assert_int_equal(rill_geneve_decode(m), RILL_GENEVE_OK);
+        assert_same_metadata(rill_frame(m), &before);
+        rte_pktmbuf_free(m);
+    }
+    assert_int_equal(longest, most);
 }
 
 /* --- refusals -----------------------------------------------------------------------------------
@@ -800,7 +855,7 @@ static void lists_that_are_too_long(void **state)
     static const struct {
         int type;
         uint8_t option, words;
-    } cases[] = {{4, 10, 15}, {4, 10, 2}, {0, 11, 8}, {2, 12, 0}};
+    } cases[] = {{4, 10, 31}, {4, 10, 29}, {4, 10, 3}, {0, 11, 8}, {2, 12, 0}};
 
     (void)state;
     for (unsigned i = 0; i < RTE_DIM(cases); i++) { /* each is the last option of its type */
@@ -822,6 +877,27 @@ static void lists_that_are_too_long(void **state)
         wire[160] = (uint8_t)bytes;
         assert_int_equal(decode_wire(length),
                          (bytes + 3) / 4 == (was + 3) / 4 ? RILL_GENEVE_OK : RILL_GENEVE_VALUE);
+    }
+}
+
+/* A chain of any number of words: only whole entries of four, and at most seven. */
+static void chain_has_whole_entries(void **state)
+{
+    enum { MOVE = 4, CHAIN = 10 };
+
+    (void)state;
+    for (uint32_t words = 0; words < 32; words++) {
+        uint32_t at = 50, length;
+        bool whole = words % 4 == 0 && words / 4 <= RILL_CHAIN_MAX;
+
+        make_wire(&types[MOVE], 20, 0);
+        while (wire[at + 2] != (0x80 | CHAIN))
+            at += 4 + wire[at + 3] * 4u;
+        wire[at + 3] = (uint8_t)words;
+        length = at + 4 + words * 4;
+        wire[42] = (uint8_t)((length - 50) / 4);
+        repair(length);
+        assert_int_equal(decode_wire(length), whole ? RILL_GENEVE_OK : RILL_GENEVE_OPTION);
     }
 }
 
@@ -1038,6 +1114,7 @@ int main(void)
         cmocka_unit_test(any_segments_and_padding),
         cmocka_unit_test(largest_packet),
         cmocka_unit_test(largest_body),
+        cmocka_unit_test(longest_options),
         cmocka_unit_test(encode_refuses_what_no_frame_may_be),
         cmocka_unit_test(encode_refuses_data_that_does_not_fit),
         cmocka_unit_test(encode_without_buffers),
@@ -1045,6 +1122,7 @@ int main(void)
         cmocka_unit_test(missing_options),
         cmocka_unit_test(each_reason),
         cmocka_unit_test(lists_that_are_too_long),
+        cmocka_unit_test(chain_has_whole_entries),
         cmocka_unit_test(ip6_checksum_is_needed),
         cmocka_unit_test(ip4_checksum_is_honoured),
         cmocka_unit_test(every_truncation_is_refused),

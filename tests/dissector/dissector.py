@@ -113,7 +113,7 @@ class Dissector(unittest.TestCase):
         experts = {"rill.refused." + reason for reason in REASONS}
         experts |= {"rill.body.malformed", "rill.cut", "rill.unknown_option"}
         self.assertEqual(left, experts)
-        self.assertEqual(len({frame["rill.type"][0] for frame in self.expected.values()}), 29)
+        self.assertEqual(len({frame["rill.type"][0] for frame in self.expected.values()}), 41)
 
     def test_columns(self):
         rows = read_fields(self.home, self.capture, ["_ws.col.Protocol", "_ws.col.Info"])
@@ -139,7 +139,8 @@ class Dissector(unittest.TestCase):
     def test_the_whole_tree_of_everything(self):
         """As a person sees it: names of flags and roles are in the text."""
         text = tshark(self.home, "-r", self.capture, "-V")
-        for part in ("Rill: data ", "Rill: share_ack ", "CHAIN", "Replica 0", "Lease 0", "Alias"):
+        for part in ("Rill: data ", "Rill: share_ack ", "CHAIN", ", dead: ask output_logger:",
+                     "Replica 0", "Lease 0", "Alias"):
             self.assertIn(part, text)
 
     def check_damaged(self, number, expected, got, seen):

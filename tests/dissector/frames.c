@@ -58,21 +58,47 @@ static const struct type_info {
     const char *name, *options;
     char data;
 } types[] = {
-    {1, "data", "2349ab", 'p'},        {2, "forwarded", "2349a", 'p'},
-    {3, "change", "23459c", '?'},      {4, "pass", "9", 'p'},
-    {5, "ingress", "9", 'p'},          {6, "released", "29", 'p'},
-    {8, "move", "2367a", 0},           {9, "pull", "2367a", 0},
-    {10, "final", "2345678a", 's'},    {11, "replica", "", 'r'},
-    {16, "full", "23458", 's'},        {17, "no_full", "2", 0},
-    {18, "sync", "2345", 0},           {19, "request_full", "2", 0},
-    {20, "sync_ack", "2345", 0},       {24, "established", "237", 0},
-    {25, "established_ack", "237", 0}, {26, "alias", "237", 'a'},
-    {27, "alias_ack", "237", 'a'},     {28, "need", "237", 0},
-    {29, "forget", "237", 0},          {30, "where", "23", 0},
-    {31, "chain", "23a", 0},           {32, "pool_request", "4de", 0},
-    {33, "pool_grant", "4de", 'i'},    {40, "lease_request", "4e", 0},
-    {41, "lease_grant", "4e", 'l'},    {42, "share", "47e", 0},
+    {1, "data", "2349ab", 'p'},
+    {2, "forwarded", "2349a", 'p'},
+    {3, "change", "23459c", '?'},
+    {4, "pass", "9", 'p'},
+    {5, "ingress", "9", 'p'},
+    {6, "released", "29", 'p'},
+    {8, "move", "2367a", 0},
+    {9, "pull", "2367a", 0},
+    {10, "final", "2345678a", 's'},
+    {11, "replica", "", 'r'},
+    {16, "full", "23458", 's'},
+    {17, "no_full", "2", 0},
+    {18, "sync", "2345", 0},
+    {19, "request_full", "2", 0},
+    {20, "sync_ack", "2345", 0},
+    {24, "established", "237", 0},
+    {25, "established_ack", "237", 0},
+    {26, "alias", "237", 'a'},
+    {27, "alias_ack", "237", 'a'},
+    {28, "need", "237", 0},
+    {29, "forget", "237", 0},
+    {30, "where", "23", 0},
+    {31, "chain", "23a", 0},
+    {32, "pool_request", "4de", 0},
+    {33, "pool_grant", "4de", 'i'},
+    {40, "lease_request", "4e", 0},
+    {41, "lease_grant", "4e", 'l'},
+    {42, "share", "47e", 0},
     {43, "share_ack", "47e", 0},
+    {12, "take", "23a", 0},
+    {21, "logger_pull", "2345678", 0},
+    {22, "logger_state", "2345678", 's'},
+    {34, "fence", "7", 0},
+    {35, "fence_ack", "7", 0},
+    {36, "dead", "7e", 0},
+    {44, "death", "7e", 0},
+    {45, "death_ack", "7e", 0},
+    {46, "recovered", "7", 0},
+    {47, "recovered_ack", "7", 0},
+    {48, "new_logger", "47", 0},
+    {49, "new_logger_ack", "4e", 0},
 };
 
 static void die(const char *what)
@@ -141,7 +167,8 @@ static void expect_flags(const struct rill_frame *f)
     expect("rill.flags", "0x%02x", f->flags);
     for (int bit = 0; bit < 8; bit++) {
         char field[64];
-        bool is_state = bit == 2 && f->type == RILL_FRAME_FINAL;
+        bool is_state =
+            bit == 2 && (f->type == RILL_FRAME_FINAL || f->type == RILL_FRAME_LOGGER_STATE);
 
         snprintf(field, sizeof(field), "rill.flags.%s", is_state ? "state" : names[bit]);
         expect_number(field, f->flags >> bit & 1);
@@ -209,6 +236,7 @@ static void draw_chain(struct rill_frame *f)
     for (int i = 0; i < f->chain_len; i++) {
         f->chain[i].term = draw_sequence("rill.chain.term");
         f->chain[i].unit = draw_role("rill.chain.unit");
+        f->chain[i].output_logger = draw_role("rill.chain.output_logger");
     }
 }
 
@@ -413,7 +441,7 @@ static void append_data(struct rte_mbuf *m, const struct type_info *info)
         append_replicas(m);
         break;
     case 's':
-        if (f->type != RILL_FRAME_FINAL || (f->flags & RILL_FLAG_STATE))
+        if (f->type == RILL_FRAME_FULL || (f->flags & RILL_FLAG_STATE))
             append_state(m, (uint32_t)sizeof(struct rill_alias) + rill_rng_below(&rng, 200));
         break;
     default:
@@ -464,7 +492,10 @@ static struct rte_mbuf *draw_frame(const struct type_info *info)
     f->vni = rill_rng_below(&rng, 1 << 24);
     for (const char *option = info->options; *option != 0; option++)
         draw_option(f, *option);
-    if (strchr(info->options, 'e') != NULL) {
+    if (f->type == RILL_FRAME_DEAD || f->type == RILL_FRAME_DEATH) {
+        f->count = draw_role("rill.dead.output_logger");
+        expect_number("rill.count", f->count);
+    } else if (strchr(info->options, 'e') != NULL) {
         f->count = info->data != 0 ? rill_rng_below(&rng, 5) : (uint32_t)rill_rng_u64(&rng);
         expect_number("rill.count", f->count);
     }
