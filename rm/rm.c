@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "rm/deaths.h"
 #include "rm/packing.h"
 
 /* What one controller has of one unit. Frames may be lost or late, so neither the controller nor
@@ -24,6 +25,8 @@ struct share {
 
 struct unit {
     uint32_t id, output_logger;
+    uint64_t logger_number, logger_sent_ns; /* of the newest word about it */
+    bool logger_filled;                     /* it holds all that the unit has */
     uint64_t capacity_bps;
     uint32_t share_max;
     uint32_t share_count, share_room;
@@ -50,6 +53,7 @@ struct rill_rm {
     uint32_t controller_count;
     uint64_t share_number;
     uint64_t next_ns;
+    struct rill_rm_deaths deaths;
     /* as many as units; leases: RILL_RM_LEASES_MAX */
     struct rill_packing_unit *packing;
     uint32_t *scratch;
@@ -70,6 +74,9 @@ struct rill_rm *rill_rm_create(const struct rill_rm_config *config, struct rill_
     if (rm != NULL) {
         rm->config = *config;
         rm->next_ns = UINT64_MAX;
+        rm->deaths.rm = config->id;
+        rm->deaths.resend_ns = config->resend_ns;
+        rm->deaths.pool = config->pool;
         rm->controllers = calloc(RILL_RM_CONTROLLERS_MAX, sizeof(rm->controllers[0]));
         rm->leases = calloc(RILL_RM_LEASES_MAX, sizeof(rm->leases[0]));
     }
@@ -87,6 +94,7 @@ void rill_rm_destroy(struct rill_rm *rm)
         return;
     for (uint32_t i = 0; i < rm->unit_count; i++)
         free(rm->units[i].shares);
+    rill_rm_deaths_fini(&rm->deaths);
     free(rm->units);
     free(rm->controllers);
     free(rm->packing);
@@ -135,6 +143,8 @@ static struct unit *find_unit(const struct rill_rm *rm, uint32_t id)
     return at < rm->unit_count && rm->units[at].id == id ? &rm->units[at] : NULL;
 }
 
+static void find_next(struct rill_rm *rm);
+
 static int grow(void **array, uint32_t room, size_t bytes)
 {
     void *larger = realloc(*array, room * bytes);
@@ -181,20 +191,66 @@ int rill_rm_add_unit(struct rill_rm *rm, uint32_t unit, uint32_t output_logger,
     memmove(&rm->units[at + 1], &rm->units[at], (rm->unit_count - at) * sizeof(rm->units[0]));
     rm->units[at] = (struct unit){.id = unit,
                                   .output_logger = output_logger,
+                                  .logger_filled = true, /* both are empty */
                                   .capacity_bps = capacity_bps,
                                   .share_max = share_max};
     rm->unit_count++;
     return 0;
 }
 
-int rill_rm_set_output_logger(struct rill_rm *rm, uint32_t unit, uint32_t output_logger)
+/* Output loggers */
+
+static void send_new_logger(struct rill_rm *rm, struct unit *unit, uint64_t now_ns,
+                            struct rill_outbox *outbox)
+{
+    struct rte_mbuf *m =
+        rill_frame_new(rm->config.pool, RILL_FRAME_NEW_LOGGER, rm->config.id, unit->id);
+
+    unit->logger_sent_ns = now_ns;
+    if (m == NULL) {
+        rm->counters.alloc_failures++;
+        return;
+    }
+    rill_frame(m)->clock = unit->logger_number;
+    rill_frame(m)->next_unit = unit->output_logger;
+    rill_outbox_put(outbox, m);
+}
+
+int rill_rm_replace_logger(struct rill_rm *rm, uint32_t unit, uint32_t output_logger,
+                           uint64_t now_ns, struct rill_outbox *outbox)
 {
     struct unit *found = find_unit(rm, unit);
 
     if (found == NULL)
         return -ENOENT;
     found->output_logger = output_logger;
+    found->logger_number++;
+    found->logger_filled = false;
+    send_new_logger(rm, found, now_ns, outbox);
+    find_next(rm);
     return 0;
+}
+
+bool rill_rm_logger_filled(const struct rill_rm *rm, uint32_t unit)
+{
+    const struct unit *found = find_unit(rm, unit);
+
+    return found != NULL && found->logger_filled;
+}
+
+static void take_logger_ack(struct rill_rm *rm, const struct rill_frame *f)
+{
+    struct unit *unit = find_unit(rm, f->src);
+
+    if (unit == NULL)
+        rm->counters.unknown_unit++;
+    else if (f->clock == unit->logger_number && f->count == 1)
+        unit->logger_filled = true;
+}
+
+static bool logger_word_due(const struct rill_rm *rm, const struct unit *unit, uint64_t now_ns)
+{
+    return !unit->logger_filled && now_ns >= unit->logger_sent_ns + rm->config.resend_ns;
 }
 
 /* Shares */
@@ -523,10 +579,12 @@ static uint64_t next_of_controller(const struct rill_rm *rm, const struct contro
 
 static void find_next(struct rill_rm *rm)
 {
-    rm->next_ns = UINT64_MAX;
+    rm->next_ns = rill_rm_deaths_next_ns(&rm->deaths);
     for (uint32_t i = 0; i < rm->controller_count; i++)
         rm->next_ns = RTE_MIN(rm->next_ns, next_of_controller(rm, &rm->controllers[i]));
     for (uint32_t i = 0; i < rm->unit_count; i++) {
+        if (!rm->units[i].logger_filled)
+            rm->next_ns = RTE_MIN(rm->next_ns, rm->units[i].logger_sent_ns + rm->config.resend_ns);
         for (uint32_t j = 0; j < rm->units[i].share_count; j++) {
             const struct share *share = &rm->units[i].shares[j];
 
@@ -560,6 +618,10 @@ void rill_rm_tick(struct rill_rm *rm, uint64_t now_ns, struct rill_outbox *outbo
             expire(rm, i, now_ns, outbox);
     }
     resend_shares(rm, now_ns, outbox);
+    for (uint32_t i = 0; i < rm->unit_count; i++)
+        if (logger_word_due(rm, &rm->units[i], now_ns))
+            send_new_logger(rm, &rm->units[i], now_ns, outbox);
+    rill_rm_deaths_tick(&rm->deaths, now_ns, outbox);
     find_next(rm);
 }
 
@@ -578,6 +640,11 @@ void rill_rm_recv(struct rill_rm *rm, struct rte_mbuf **frames, uint32_t n, uint
             take_request(rm, f, now_ns, outbox);
         else if (f->dst == rm->config.id && f->type == RILL_FRAME_SHARE_ACK)
             take_ack(rm, f, now_ns, outbox);
+        else if (f->dst == rm->config.id &&
+                 (f->type == RILL_FRAME_DEATH_ACK || f->type == RILL_FRAME_RECOVERED))
+            rill_rm_deaths_recv(&rm->deaths, frames[i], outbox);
+        else if (f->dst == rm->config.id && f->type == RILL_FRAME_NEW_LOGGER_ACK)
+            take_logger_ack(rm, f);
         else
             rm->counters.unknown_frames++;
         rte_pktmbuf_free(frames[i]);
@@ -599,6 +666,37 @@ void rill_rm_remove_unit(struct rill_rm *rm, uint32_t unit, uint64_t now_ns,
     for (uint32_t i = 0; i < rm->controller_count; i++)
         grant_if_ready(rm, i, now_ns, outbox);
     find_next(rm);
+}
+
+int rill_rm_unit_died(struct rill_rm *rm, uint32_t unit, uint64_t now_ns,
+                      struct rill_outbox *outbox)
+{
+    const struct unit *found = find_unit(rm, unit);
+    uint32_t controllers[RILL_RM_CONTROLLERS_MAX], output_logger;
+    int rc;
+
+    if (found == NULL)
+        return -ENOENT;
+    output_logger = found->output_logger;
+    rill_rm_remove_unit(rm, unit, now_ns, outbox);
+    for (uint32_t i = 0; i < rm->controller_count; i++)
+        controllers[i] = rm->controllers[i].id;
+    rc = rill_rm_deaths_add(&rm->deaths, unit, output_logger, controllers, rm->controller_count,
+                            now_ns, outbox);
+    find_next(rm);
+    return rc;
+}
+
+void rill_rm_logger_lost(struct rill_rm *rm, uint32_t unit, uint64_t now_ns,
+                         struct rill_outbox *outbox)
+{
+    rill_rm_deaths_logger_lost(&rm->deaths, unit, now_ns, outbox);
+    find_next(rm);
+}
+
+bool rill_rm_recovered(struct rill_rm *rm, uint32_t *unit, uint32_t *output_logger)
+{
+    return rill_rm_deaths_take_over(&rm->deaths, unit, output_logger);
 }
 
 /* Looking */

@@ -20,6 +20,8 @@
  * what is acknowledged and the rest follows with the next one, so that a unit that does not answer
  * can not cost a controller its other leases.
  *
+ * Deaths: DEATH to the controllers, DEATH_ACK, RECOVERED, RECOVERED_ACK (deaths.h).
+ *
  * So at all times, whatever is lost, doubled or reordered: what the controllers take as theirs of a
  * unit, and what the unit has been told, sums to at most share_max (design: I5); and a controller
  * never takes more as its own than the unit grants it.
@@ -36,6 +38,7 @@
 #ifndef RILL_RM_RM_H
 #define RILL_RM_RM_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "lib/base/error.h"
@@ -95,9 +98,26 @@ int rill_rm_add_unit(struct rill_rm *rm, uint32_t unit, uint32_t output_logger,
 void rill_rm_remove_unit(struct rill_rm *rm, uint32_t unit, uint64_t now_ns,
                          struct rill_outbox *outbox);
 
-/* The unit's state is kept by another output logger from now on; seen in the next grants. -ENOENT.
- */
-int rill_rm_set_output_logger(struct rill_rm *rm, uint32_t unit, uint32_t output_logger);
+/* The unit is dead: as above, and every controller is told, so that the unit's flows go on
+ * elsewhere with what its output logger keeps. That logger must stay until rill_rm_recovered()
+ * names it. -ENOENT, or -ENOSPC, -ENOMEM and then only the leases are gone. */
+int rill_rm_unit_died(struct rill_rm *rm, uint32_t unit, uint64_t now_ns,
+                      struct rill_outbox *outbox);
+/* The output logger of a unit that died before is dead, too: what only it had is lost, and the
+ * controllers are told so. Unknown: nothing. */
+void rill_rm_logger_lost(struct rill_rm *rm, uint32_t unit, uint64_t now_ns,
+                         struct rill_outbox *outbox);
+/* Names, once each, a dead unit that all controllers have recovered from: its output logger may go.
+ * False: none. */
+bool rill_rm_recovered(struct rill_rm *rm, uint32_t *unit, uint32_t *output_logger);
+
+/* The unit's output logger died: this one takes its place. The unit is told until it has filled it
+ * with all that it has; seen in the next grants. -ENOENT. */
+int rill_rm_replace_logger(struct rill_rm *rm, uint32_t unit, uint32_t output_logger,
+                           uint64_t now_ns, struct rill_outbox *outbox);
+/* Whether its output logger holds all that it has; until then its death loses what the logger
+ * lacks. False too for a unit that is not there. */
+bool rill_rm_logger_filled(const struct rill_rm *rm, uint32_t unit);
 
 /* Takes n frames and frees them all. */
 void rill_rm_recv(struct rill_rm *rm, struct rte_mbuf **frames, uint32_t n, uint64_t now_ns,

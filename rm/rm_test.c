@@ -385,15 +385,23 @@ static void dead_units_are_replaced(void **state)
     bench_end(&b);
 }
 
-static void output_logger_changes_in_the_next_grant(void **state)
+/* The unit is told until it has filled the new one; controllers see it in the next grant. */
+static void output_logger_is_replaced(void **state)
 {
     struct bench b = bench_with(1);
     struct rill_lease lease;
     struct rte_mbuf *m;
 
     (void)state;
-    assert_int_equal(rill_rm_set_output_logger(b.rm, unit_id(7), 1), -ENOENT);
-    assert_int_equal(rill_rm_set_output_logger(b.rm, unit_id(1), 4321), 0);
+    assert_int_equal(rill_rm_replace_logger(b.rm, unit_id(7), 1, b.now_ms * MS, &b.outbox),
+                     -ENOENT);
+    assert_true(rill_rm_logger_filled(b.rm, unit_id(1)));
+    assert_int_equal(rill_rm_replace_logger(b.rm, unit_id(1), 4321, b.now_ms * MS, &b.outbox), 0);
+    assert_false(rill_rm_logger_filled(b.rm, unit_id(1)));
+    m = next_sent(&b);
+    assert_int_equal(rill_frame(m)->type, RILL_FRAME_NEW_LOGGER);
+    assert_int_equal(rill_frame(m)->dst, unit_id(1));
+    assert_int_equal(rill_frame(m)->next_unit, 4321);
     ask(&b, 1, 1, 1);
     expect_and_acknowledge(&b, 1, 1, 1);
     m = next_sent(&b);
@@ -491,7 +499,7 @@ int main(void)
         cmocka_unit_test(asking_renews),
         cmocka_unit_test(a_mute_unit_does_not_cost_the_others),
         cmocka_unit_test(dead_units_are_replaced),
-        cmocka_unit_test(output_logger_changes_in_the_next_grant),
+        cmocka_unit_test(output_logger_is_replaced),
         cmocka_unit_test(strangers_are_counted),
         cmocka_unit_test(bad_units_are_refused),
         cmocka_unit_test(without_memory_it_is_sent_later),
