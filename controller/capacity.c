@@ -123,6 +123,7 @@ static void set_unit(struct rill_controller *c, const struct rill_lease *lease)
 
     if (rill_role_kind(lease->unit) != RILL_ROLE_UNIT || lease->share == 0 ||
         lease->share > WHOLE_UNIT || listed(cap, lease->unit) ||
+        recovery_logger_of(c, lease->unit) != 0 || /* a grant from before it died */
         cap->count == c->config.units_max ||
         rill_wam_set_unit(c->wam, lease->unit, lease->capacity_bps * lease->share / WHOLE_UNIT) !=
             0) {
@@ -188,6 +189,24 @@ uint64_t capacity_next_ns(const struct rill_controller *c)
     uint64_t next_ns = cap->outstanding ? cap->resend_ns : cap->epoch_ns;
 
     return RTE_MIN(next_ns, cap->expires_ns);
+}
+
+/* Nothing goes there from now on, whatever the lease says. */
+void capacity_unit_died(struct rill_controller *c, uint32_t unit)
+{
+    struct capacity *cap = &c->capacity;
+
+    rill_wam_set_active(c->wam, unit, false, c->now_ns);
+    rill_wam_remove_unit(c->wam, unit);
+    for (uint32_t i = 0; i < cap->count; i++) {
+        if (cap->units[i].unit != unit)
+            continue;
+        cap->leased -= cap->units[i].share;
+        cap->units[i] = cap->units[--cap->count];
+        break;
+    }
+    if (cap->count == 0)
+        cap->epoch_ns = c->now_ns; /* ask at once */
 }
 
 /* Of the first unit: for packets that pass by the NF. 0 if nothing is leased. */

@@ -134,26 +134,6 @@ static struct flow *find_flow_of_fragment(struct rill_controller *c, const struc
     return flows_by_number(c, number);
 }
 
-static uint32_t choose_unit(struct rill_controller *c, struct flow *flow)
-{
-    uint32_t holders[1 + RILL_TARGETS_MAX];
-    uint32_t n = 0;
-    bool overload = false;
-    uint32_t unit;
-
-    if (flow->owner != 0)
-        holders[n++] = flow->owner;
-    for (uint8_t i = 0; i < flow->target_count; i++)
-        holders[n++] = flow->targets[i];
-    unit = rill_wam_choose(c->wam, rill_wgm_demand_bps(&c->wgm, &flow->wgm), holders, n, c->now_ns,
-                           &overload);
-    if (overload) {
-        c->n.overloads++;
-        c->capacity.grow = true;
-    }
-    return unit;
-}
-
 /* A new flowlet of a flow that has an owner: stays or moves. Gives the flags of its first packet.
  */
 static uint8_t place_flowlet(struct rill_controller *c, struct flow *flow, uint32_t unit,
@@ -161,7 +141,7 @@ static uint8_t place_flowlet(struct rill_controller *c, struct flow *flow, uint3
 {
     if (unit == flow->owner || unit == 0)
         return start_flag;
-    if (!smm_movable(flow)) {
+    if (!smm_movable(c, flow)) {
         c->n.moves_deferred++;
         return start_flag;
     }
@@ -185,9 +165,9 @@ static uint8_t begin_flowlet(struct rill_controller *c, struct flow *flow,
     c->n.flowlets++;
     rill_wam_flowlet_end(c->wam, flow->owner, &flow->pending, c->now_ns);
     if (flow->owner == 0)
-        smm_born(c, flow, choose_unit(c, flow));
+        smm_born(c, flow, flows_choose_unit(c, flow));
     else if (c->config.mode == RILL_MODE_FLOWLET || !rill_wam_is_active(c->wam, flow->owner))
-        flags = place_flowlet(c, flow, choose_unit(c, flow), flags);
+        flags = place_flowlet(c, flow, flows_choose_unit(c, flow), flags);
     rill_wam_assign(c->wam, flow->owner, rill_wgm_demand_bps(&c->wgm, &flow->wgm), &flow->pending,
                     c->now_ns);
     smm_choose_targets(c, flow);
@@ -331,6 +311,15 @@ static void handle_message(struct rill_controller *c, struct rte_mbuf *m)
     case RILL_FRAME_POOL_REQUEST:
         endpoints_on_request(c, f);
         break;
+    case RILL_FRAME_DEATH:
+        recovery_on_death(c, f);
+        break;
+    case RILL_FRAME_FENCE_ACK:
+        recovery_on_fence_ack(c, f);
+        break;
+    case RILL_FRAME_RECOVERED_ACK:
+        recovery_on_recovered_ack(c, f);
+        break;
     case RILL_FRAME_LEASE_GRANT:
         capacity_on_grant(c, m);
         break;
@@ -364,12 +353,14 @@ void rill_controller_tick(struct rill_controller *c, uint64_t now_ns, struct ril
     while (rill_fragment_hold_due_ns(&c->early) <= c->now_ns)
         drop(rill_fragment_hold_take(&c->early, 0), &c->n.dropped_fragment_without_first);
     capacity_tick(c);
+    recovery_tick(c);
 }
 
 uint64_t rill_controller_next_ns(struct rill_controller *c)
 {
     uint64_t next_ns = RTE_MIN(rill_timer_wheel_next_ns(c->idle), capacity_next_ns(c));
 
+    next_ns = RTE_MIN(next_ns, recovery_next_ns(c));
     return RTE_MIN(next_ns, rill_fragment_hold_due_ns(&c->early));
 }
 

@@ -86,6 +86,8 @@ struct rill_controller_config {
     X(clock_clamped) /* calls whose time ran backwards */                                          \
     X(established)                                                                                 \
     X(where_answered)                                                                              \
+    X(deaths)        /* of units */                                                                \
+    X(flows_rehomed) /* their owner died: given to another unit without a packet */                \
     X(lease_requests)                                                                              \
     X(lease_grants)                                                                                \
     X(leases_expired)                                                                              \

@@ -127,3 +127,23 @@ void flows_idle_due(struct rill_controller *c, struct flow *flow)
     else
         end(c, flow);
 }
+
+uint32_t flows_choose_unit(struct rill_controller *c, struct flow *flow)
+{
+    uint32_t holders[1 + RILL_TARGETS_MAX];
+    uint32_t n = 0;
+    bool overload = false;
+    uint32_t unit;
+
+    if (flow->owner != 0)
+        holders[n++] = flow->owner;
+    for (uint8_t i = 0; i < flow->target_count; i++)
+        holders[n++] = flow->targets[i];
+    unit = rill_wam_choose(c->wam, rill_wgm_demand_bps(&c->wgm, &flow->wgm), holders, n, c->now_ns,
+                           &overload);
+    if (overload) {
+        c->n.overloads++;
+        c->capacity.grow = true;
+    }
+    return unit;
+}

@@ -5,6 +5,7 @@
  *   smm.c         stamps, and the messages that keep handoffs safe
  *   capacity.c    what is leased from the resource manager
  *   endpoints.c   the NF's pools: grants, aliases that use them
+ *   recovery.c    units that died: their flows go on elsewhere
  *   wgm, wam, port_pool, fragments: decisions, each by itself
  */
 #ifndef RILL_CONTROLLER_INTERNAL_H
@@ -62,6 +63,28 @@ struct capacity {
     uint64_t number, asked_ns, resend_ns, expires_ns, epoch_ns;
 };
 
+enum { DEATHS_MAX = 64 };
+
+struct death {
+    uint32_t unit, output_logger;
+    uint64_t newest_flow; /* no flow that lived then has a higher number */
+    uint64_t forget_ns;
+    bool fenced;         /* the output logger takes nothing more of the unit's */
+    bool met;            /* in this pass a flow's chain named it */
+    bool over;           /* no flow's does */
+    bool told;           /* and the resource manager has heard so */
+    bool endpoints_back; /* every flow that lived then has ended */
+};
+
+struct recovery {
+    struct death deaths[DEATHS_MAX];
+    uint32_t count;
+    bool passing;
+    uint32_t bucket; /* of by_number: where the pass is */
+    uint64_t oldest; /* lowest flow number that it met */
+    uint64_t pass_ns, remind_ns;
+};
+
 struct rill_controller {
     struct rill_controller_config config;
     struct rill_wgm wgm;
@@ -76,6 +99,7 @@ struct rill_controller {
     struct rill_port_pool *pools[RILL_CONTROLLER_POOLS_MAX];
     uint64_t *lease[RILL_CONTROLLER_POOLS_MAX]; /* by index: rill_lease_id() of its last lease */
     struct capacity capacity;
+    struct recovery recovery;
     uint64_t clock, term; /* the highest of any flow: a new flow begins above ("birth") */
     uint64_t newest_ns;   /* of any packet: times do not go backwards */
     struct rill_controller_counters n;
@@ -95,13 +119,17 @@ struct flow *flows_by_alias(const struct rill_controller *c, const struct rill_f
 struct flow *flows_by_number(const struct rill_controller *c, uint64_t number);
 struct flow *flows_begin(struct rill_controller *c, const struct rill_flow_key *key);
 void flows_idle_due(struct rill_controller *c, struct flow *flow);
+/* Where its next flowlet should go; 0: nothing is leased. */
+uint32_t flows_choose_unit(struct rill_controller *c, struct flow *flow);
 
 /* smm.c */
 void smm_stamp(struct rill_controller *c, struct flow *flow, struct rte_mbuf *m, uint8_t flags);
 void smm_born(struct rill_controller *c, struct flow *flow, uint32_t unit);
 void smm_move(struct rill_controller *c, struct flow *flow, uint32_t unit);
 void smm_choose_targets(struct rill_controller *c, struct flow *flow);
-bool smm_movable(const struct flow *flow);
+bool smm_movable(const struct rill_controller *c, const struct flow *flow);
+void smm_copy_chain_below(const struct rill_controller *c, struct rill_frame *f,
+                          const struct flow *flow, uint8_t from);
 void smm_on_established(struct rill_controller *c, const struct rill_frame *f);
 void smm_on_where(struct rill_controller *c, const struct rill_frame *f);
 void smm_on_need(struct rill_controller *c, const struct rill_frame *f);
@@ -115,6 +143,7 @@ void capacity_tick(struct rill_controller *c);
 uint64_t capacity_next_ns(const struct rill_controller *c);
 uint32_t capacity_output_logger(const struct rill_controller *c);
 uint32_t capacity_share(const struct rill_controller *c, uint32_t unit);
+void capacity_unit_died(struct rill_controller *c, uint32_t unit);
 
 /* endpoints.c */
 int endpoints_init(struct rill_controller *c, struct rill_error *err);
@@ -122,5 +151,13 @@ void endpoints_fini(struct rill_controller *c);
 void endpoints_on_request(struct rill_controller *c, const struct rill_frame *f);
 void endpoints_on_alias(struct rill_controller *c, struct rte_mbuf *m);
 void endpoints_flow_ended(struct rill_controller *c, struct flow *flow);
+
+/* recovery.c */
+uint32_t recovery_logger_of(const struct rill_controller *c, uint32_t unit);
+void recovery_on_death(struct rill_controller *c, const struct rill_frame *f);
+void recovery_on_fence_ack(struct rill_controller *c, const struct rill_frame *f);
+void recovery_on_recovered_ack(struct rill_controller *c, const struct rill_frame *f);
+void recovery_tick(struct rill_controller *c);
+uint64_t recovery_next_ns(const struct rill_controller *c);
 
 #endif

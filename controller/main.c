@@ -113,7 +113,7 @@ static int create_controller(struct gate *g, const struct rill_role_host *host,
     config.epoch = (uint16_t)how->epoch;
     config.vni = how->vni;
     config.pool = host->pool;
-    config.units_max = how->units;
+    config.units_max = 2 * how->units; /* some may be dying while others come */
     config.flows_max = flows_max(host->settings, config.flows_max);
     g->controller = rill_controller_create(&config, err);
     return g->controller == NULL ? -ENOMEM : 0;

@@ -3,9 +3,12 @@
  * output logger holds that term's full state and has said so. */
 #include "controller/internal.h"
 
-bool smm_movable(const struct flow *flow)
+/* Only when its last term is established; the owner's death overrides that. */
+bool smm_movable(const struct rill_controller *c, const struct flow *flow)
 {
-    return flow->chain_len == 1 || RILL_MUTANT(unestablished);
+    if (flow->chain_len == 1 || RILL_MUTANT(unestablished))
+        return true;
+    return flow->chain_len < RILL_CHAIN_MAX && recovery_logger_of(c, flow->owner) != 0;
 }
 
 static uint64_t next_term(struct rill_controller *c, uint64_t above)
@@ -27,24 +30,30 @@ void smm_born(struct rill_controller *c, struct flow *flow, uint32_t unit)
     flow->chain_len = 2;
 }
 
-static void copy_chain_below(struct rill_frame *f, const struct flow *flow, uint8_t from)
+void smm_copy_chain_below(const struct rill_controller *c, struct rill_frame *f,
+                          const struct flow *flow, uint8_t from)
 {
     f->chain_len = flow->chain_len > from ? flow->chain_len - from : 0;
     memcpy(f->chain, flow->chain + from, f->chain_len * sizeof(f->chain[0]));
+    for (uint8_t i = 0; i < f->chain_len && c->recovery.count > 0; i++)
+        f->chain[i].output_logger = recovery_logger_of(c, f->chain[i].unit);
 }
 
 static void send_move(struct rill_controller *c, struct flow *flow, uint64_t term, uint32_t unit)
 {
-    struct rte_mbuf *m = ctl_message(c, RILL_FRAME_MOVE, flow->owner, flow->node.flow);
+    struct rte_mbuf *m;
     struct rill_frame *f;
 
+    if (recovery_logger_of(c, flow->owner) != 0)
+        return; /* nobody is there */
+    m = ctl_message(c, RILL_FRAME_MOVE, flow->owner, flow->node.flow);
     if (m == NULL)
         return;
     f = rill_frame(m);
     f->term = flow->term;
     f->next_term = term;
     f->next_unit = unit;
-    copy_chain_below(f, flow, 1);
+    smm_copy_chain_below(c, f, flow, 1);
     rill_outbox_put(c->out, m);
 }
 
@@ -86,7 +95,7 @@ void smm_stamp(struct rill_controller *c, struct flow *flow, struct rte_mbuf *m,
     f->flow = flow->node.flow;
     f->term = flow->term;
     f->clock = flow->clock;
-    copy_chain_below(f, flow, 1);
+    smm_copy_chain_below(c, f, flow, 1);
     f->target_count = flow->target_count;
     memcpy(f->targets, flow->targets, sizeof(f->targets));
 }
@@ -128,7 +137,7 @@ void smm_on_where(struct rill_controller *c, const struct rill_frame *f)
     if (flow == NULL || i == flow->chain_len)
         rill_frame(m)->flags |= RILL_FLAG_REFUSED;
     else
-        copy_chain_below(rill_frame(m), flow, i + 1);
+        smm_copy_chain_below(c, rill_frame(m), flow, i + 1);
     rill_outbox_put(c->out, m);
 }
 

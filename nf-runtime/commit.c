@@ -48,7 +48,7 @@ static bool show(struct rill_unit *u, struct flow *flow, struct rte_mbuf *m, str
     return true;
 }
 
-static void send_full(struct rill_unit *u, struct flow *flow, uint32_t dst)
+void commit_send_full(struct rill_unit *u, struct flow *flow, uint32_t dst)
 {
     struct rte_mbuf *m = unit_message(u, RILL_FRAME_FULL, dst, flow->node.flow);
     struct rill_frame *f;
@@ -81,7 +81,7 @@ static void attach_state(struct rill_unit *u, struct flow *flow, struct rill_fra
         return;
     if (high - low > RILL_INLINE_STATE) {
         f->flags = (f->flags & ~RILL_FLAG_FULL) | RILL_FLAG_ELSEWHERE;
-        send_full(u, flow, u->config.output_logger);
+        commit_send_full(u, flow, u->config.output_logger);
         return;
     }
     f->state_offset = low;
@@ -184,7 +184,7 @@ void commit_on_request_full(struct rill_unit *u, const struct rill_frame *f)
     struct rte_mbuf *m;
 
     if (flow != NULL && flow->has_state) {
-        send_full(u, flow, f->src);
+        commit_send_full(u, flow, f->src);
         return;
     }
     if (flow != NULL && flow->segments != NULL)

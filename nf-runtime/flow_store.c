@@ -70,12 +70,12 @@ void store_keep_due(struct rill_unit *u, struct flow *flow)
 {
     struct rte_mbuf *m;
 
-    if (flow->last_ns + u->config.keep_ns > u->now_ns) {
+    if (flow->last_ns + (RILL_MUTANT(grace) ? 0 : u->config.keep_ns) > u->now_ns) {
         rill_timer_arm(u->slow, &flow->keep_timer, flow->last_ns + u->config.keep_ns);
         return;
     }
     rill_timer_arm(u->slow, &flow->keep_timer, u->now_ns + u->config.keep_ns);
-    if (flow->owning && !tag_equal(&flow->synced, &flow->tag))
+    if (flow->owning && !flow_is_synced(u, flow))
         return; /* nobody else may have it: the output logger has not said that it does */
     m = unit_message(u, RILL_FRAME_NEED, u->config.controller, flow->node.flow);
     if (m == NULL)
@@ -89,12 +89,13 @@ void store_on_forget(struct rill_unit *u, const struct rill_frame *f)
 {
     struct flow *flow = store_find(u, f->flow);
 
-    if (flow == NULL || flow->granted >= f->term || flow->last_ns + u->config.keep_ns > u->now_ns ||
+    if (flow == NULL || flow->granted >= f->term ||
+        (flow->last_ns + u->config.keep_ns > u->now_ns && !RILL_MUTANT(grace)) ||
         (flow->segments != NULL && f->term != UINT64_MAX))
         return;
     /* The flow has ended, and ours may be the only copy that has its endpoint: our successor may
      * never have got it. The output logger hears of it first; we ask again later. */
-    if (f->term == UINT64_MAX && flow->has_state && !tag_equal(&flow->synced, &flow->tag)) {
+    if (f->term == UINT64_MAX && flow->has_state && !flow_is_synced(u, flow)) {
         replicate_sync(u, flow);
         return;
     }
@@ -105,6 +106,35 @@ void store_on_forget(struct rill_unit *u, const struct rill_frame *f)
     rill_flow_map_remove(&u->flows, &flow->node);
     rill_slab_put(&u->flow_slab, flow);
     u->n.flows_forgotten++;
+}
+
+/* The same chain again may say of more units that they are dead. */
+static void learn_deaths(struct segment *g, const struct rill_chain_entry *chain, uint8_t len)
+{
+    for (uint8_t i = 0; i < len; i++)
+        for (uint8_t j = 0; chain[i].output_logger != 0 && j < g->chain_len; j++)
+            if (g->chain[j].unit == chain[i].unit)
+                g->chain[j].output_logger = chain[i].output_logger;
+}
+
+/* The list of all that wait, for when a unit dies. */
+static void link_waiting(struct rill_unit *u, struct segment *g)
+{
+    g->prev_waiting = NULL;
+    g->next_waiting = u->waiting;
+    if (u->waiting != NULL)
+        u->waiting->prev_waiting = g;
+    u->waiting = g;
+}
+
+static void unlink_waiting(struct rill_unit *u, struct segment *g)
+{
+    if (g->prev_waiting != NULL)
+        g->prev_waiting->next_waiting = g->next_waiting;
+    else
+        u->waiting = g->next_waiting;
+    if (g->next_waiting != NULL)
+        g->next_waiting->prev_waiting = g->prev_waiting;
 }
 
 static void set_chain(struct segment *g, const struct rill_chain_entry *chain, uint8_t len)
@@ -128,6 +158,8 @@ struct segment *store_segment(struct rill_unit *u, struct flow *flow, uint64_t t
     if (g != NULL && g->term == term) {
         if (g->chain_len == 0 && chain_len > 0)
             set_chain(g, chain, chain_len);
+        else
+            learn_deaths(g, chain, chain_len);
         return g;
     }
     for (const struct segment *other = flow->segments; other != NULL; other = other->next)
@@ -141,6 +173,7 @@ struct segment *store_segment(struct rill_unit *u, struct flow *flow, uint64_t t
     set_chain(g, chain, chain_len);
     g->next = *at;
     *at = g;
+    link_waiting(u, g);
     rill_timer_arm(u->questions, &g->timer, u->now_ns + u->config.pull_timeout_ns);
     return g;
 }
@@ -153,6 +186,7 @@ void store_drop_segment(struct rill_unit *u, struct segment *g, uint64_t *packet
     while (*at != g)
         at = &(*at)->next;
     *at = g->next;
+    unlink_waiting(u, g);
     rill_timer_stop(u->questions, &g->timer);
     u->stashed -= g->stashed;
     *packet_counter += g->stashed;

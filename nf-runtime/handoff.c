@@ -13,6 +13,18 @@ static bool is_birth(const struct rill_chain_entry *e)
     return e->term == RILL_BIRTH_TERM;
 }
 
+/* Its unit is dead: its output logger is asked instead. */
+static bool is_dead(const struct rill_chain_entry *e)
+{
+    return e->output_logger != 0;
+}
+
+/* What a dead unit had is lost where its output logger died as well. */
+static bool is_lost(const struct rill_chain_entry *e)
+{
+    return e->output_logger == RILL_LOGGER_LOST;
+}
+
 static struct segment *find_segment(const struct flow *flow, uint64_t term)
 {
     struct segment *g = flow->segments;
@@ -66,6 +78,8 @@ static void pass_on(struct rill_unit *u, struct flow *flow, uint64_t term, uint3
     flow->passed_unit = unit;
     u->n.handoffs_out++;
     send_final(u, flow, !replicate_held_by(flow, unit));
+    if (RILL_MUTANT(pin))
+        flow->has_state = false;
 }
 
 /* We own a term and were given packets of a later one: MOVE is implied ("implied"). Whoever comes
@@ -76,7 +90,7 @@ static void implied(struct rill_unit *u, struct flow *flow)
     uint64_t term = g->term;
     uint32_t unit = u->config.id;
 
-    if (g->chain_len == 0)
+    if (g->chain_len == 0 || RILL_MUTANT(implied))
         return;
     for (uint8_t i = 0; i < g->chain_len; i++) {
         const struct rill_chain_entry *e = &g->chain[i];
@@ -212,7 +226,7 @@ void handoff_start(struct rill_unit *u, struct flow *flow)
         take_replica(u, flow, g->term, NULL, 0);
         return;
     }
-    if (g->tries == 0 && g->chain[0].unit == u->config.id)
+    if (g->tries == 0 && (g->chain[0].unit == u->config.id || is_dead(&g->chain[0])))
         ask(u, g);
 }
 
@@ -228,24 +242,33 @@ static void send_where(struct rill_unit *u, const struct segment *g)
     unit_send(u, m);
 }
 
-/* Asks along the chain, newest first ("walk"); every other time the controller too ("where"). May
- * begin the term, and so free the segment. */
-static void ask(struct rill_unit *u, struct segment *g)
+/* To a dead unit's output logger: what did it hold in that term? If our replica is of that very
+ * version, the state need not come. */
+static void send_logger_pull(struct rill_unit *u, const struct segment *g,
+                             const struct rill_chain_entry *e)
 {
-    const struct rill_chain_entry *e;
+    struct rte_mbuf *m =
+        unit_message(u, RILL_FRAME_LOGGER_PULL, e->output_logger, g->flow->node.flow);
+    struct rill_frame *f;
+
+    if (m == NULL)
+        return;
+    f = rill_frame(m);
+    if (g->flow->has_replica)
+        tag_to_frame(&g->flow->replica, f);
+    f->granted_term = e->term;
+    f->next_term = g->term;
+    f->next_unit = e->unit;
+    u->n.logger_pulls_sent++;
+    unit_send(u, m);
+}
+
+static void send_pull(struct rill_unit *u, const struct segment *g,
+                      const struct rill_chain_entry *e)
+{
     struct rte_mbuf *m;
     struct rill_frame *f;
 
-    g->tries++;
-    if (g->chain_len == 0 || g->tries % 2 == 0)
-        send_where(u, g);
-    if (g->chain_at >= g->chain_len)
-        return;
-    e = &g->chain[g->chain_at];
-    if (is_birth(e)) {
-        fresh(u, g->flow, g->term);
-        return;
-    }
     m = unit_message(u, RILL_FRAME_PULL, e->unit, g->flow->node.flow);
     if (m == NULL)
         return;
@@ -257,6 +280,33 @@ static void ask(struct rill_unit *u, struct segment *g)
     memcpy(f->chain, e + 1, f->chain_len * sizeof(f->chain[0]));
     u->n.pulls_sent++;
     unit_send(u, m);
+}
+
+/* Asks along the chain, newest first ("walk"); every other time the controller too ("where"). May
+ * begin the term, and so free the segment. */
+static void ask(struct rill_unit *u, struct segment *g)
+{
+    const struct rill_chain_entry *e;
+
+    g->tries++;
+    if ((g->chain_len == 0 || g->tries % 2 == 0) && !RILL_MUTANT(where))
+        send_where(u, g);
+    while (g->chain_at < g->chain_len && is_lost(&g->chain[g->chain_at]))
+        g->chain_at++;
+    if (g->chain_at >= g->chain_len) {
+        if (g->chain_len > 0 && is_lost(&g->chain[g->chain_len - 1])) {
+            u->n.states_lost++; /* nobody has it any more: the flow goes on from nothing */
+            fresh(u, g->flow, g->term);
+        }
+        return;
+    }
+    e = &g->chain[g->chain_at];
+    if (is_birth(e))
+        fresh(u, g->flow, g->term);
+    else if (is_dead(e))
+        send_logger_pull(u, g, e);
+    else
+        send_pull(u, g, e);
 }
 
 void handoff_segment_due(struct rill_unit *u, struct segment *g)
@@ -316,7 +366,7 @@ static void on_ahead(struct rill_unit *u, struct flow *flow, struct rte_mbuf *m)
         unit_drop(m, &u->n.dropped_unit_flows_full);
         return;
     }
-    if (direct && (g->first_clock == 0 || clock < g->first_clock))
+    if ((direct || RILL_MUTANT(direct)) && (g->first_clock == 0 || clock < g->first_clock))
         g->first_clock = clock;
     stash_put(u, g, m);
     if (flow->owning)
@@ -380,9 +430,11 @@ void handoff_on_move(struct rill_unit *u, const struct rill_frame *f)
 {
     bool pull = f->type == RILL_FRAME_PULL;
     uint32_t to = f->next_unit;
-    struct flow *flow = store_get(u, f->flow);
+    struct flow *flow = RILL_MUTANT(pullchain) ? store_find(u, f->flow) : store_get(u, f->flow);
 
     if (flow == NULL)
+        return;
+    if (RILL_MUTANT(skip) && pull && flow->segments != NULL && f->next_term <= flow->segments->term)
         return;
     if (f->next_term <= f->term) {
         u->n.messages_malformed++;
@@ -477,6 +529,71 @@ void handoff_on_chain(struct rill_unit *u, const struct rill_frame *f)
     g->chain_at = chain_find(f, now);
     g->chain_len = f->chain_len;
     memcpy(g->chain, f->chain, sizeof(g->chain));
-    if (is_birth(&g->chain[g->chain_at]))
+    if (is_birth(&g->chain[g->chain_at]) || is_dead(&g->chain[g->chain_at]))
         ask(u, g);
+}
+
+/* The controller gives us a flow whose owner died, without a packet: until we have its state, that
+ * is at an output logger alone. */
+void handoff_on_take(struct rill_unit *u, const struct rill_frame *f)
+{
+    struct flow *flow = store_get(u, f->flow);
+
+    if (flow == NULL || f->term <= flow->granted || f->chain_len == 0)
+        return;
+    if (store_segment(u, flow, f->term, f->chain, f->chain_len) == NULL)
+        return;
+    if (flow->owning)
+        implied(u, flow);
+    handoff_start(u, flow);
+}
+
+/* What a dead unit's output logger holds for the term that we asked about. */
+void handoff_on_logger_state(struct rill_unit *u, struct rte_mbuf *m)
+{
+    const struct rill_frame *f = rill_frame(m);
+    struct flow *flow = store_find(u, f->flow);
+    struct segment *g = flow != NULL ? find_segment(flow, f->next_term) : NULL;
+    struct tag tag = {f->term, f->step, f->clock, f->window};
+    const struct rill_chain_entry *e;
+
+    if (g == NULL || g->chain_at >= g->chain_len)
+        return;
+    e = &g->chain[g->chain_at];
+    if (e->term != f->granted_term || e->unit != f->next_unit)
+        return; /* to an earlier question */
+    if (f->flags & RILL_FLAG_REFUSED) {
+        g->chain_at++;
+        ask(u, g);
+    } else if (f->flags & RILL_FLAG_STATE) {
+        if (rte_pktmbuf_pkt_len(m) != u->state_bytes ||
+            rill_body_read(m, 0, flow->state, u->state_bytes) != 0) {
+            u->n.messages_malformed++;
+            return;
+        }
+        u->n.recovered_from_logger++;
+        take(u, flow, f->next_term, &tag, NULL, 0);
+    } else if (flow->has_replica && tag_equal(&flow->replica, &tag)) {
+        u->n.recovered_from_replica++;
+        take_replica(u, flow, f->next_term, NULL, 0);
+    } /* else the replica went on meanwhile: the next question says so */
+}
+
+/* A unit is dead: whoever waits for it asks its output logger now. */
+void handoff_on_dead(struct rill_unit *u, const struct rill_frame *f)
+{
+    for (struct segment *g = RILL_MUTANT(dead_notice) ? NULL : u->waiting, *next; g != NULL;
+         g = next) {
+        bool now = false;
+
+        next = g->next_waiting;
+        for (uint8_t i = 0; i < g->chain_len; i++) {
+            if (g->chain[i].unit != f->next_unit)
+                continue;
+            g->chain[i].output_logger = f->count;
+            now |= i == g->chain_at;
+        }
+        if (now && g == g->flow->segments && !g->flow->owning)
+            ask(u, g);
+    }
 }

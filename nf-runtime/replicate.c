@@ -111,7 +111,7 @@ void replicate_due(struct rill_unit *u, struct flow *flow)
         push(u, flow);
         flow->sync_tries = 0;
     }
-    if (tag_equal(&flow->synced, &flow->tag) || RILL_MUTANT(sync))
+    if (flow_is_synced(u, flow) || RILL_MUTANT(sync))
         return;
     replicate_sync(u, flow);
     retry_ns = RTE_MAX(u->config.retry_ns, half_ns) << flow->sync_tries;
@@ -124,7 +124,10 @@ void replicate_on_sync_ack(struct rill_unit *u, const struct rill_frame *f)
 {
     struct flow *flow = store_find(u, f->flow);
 
-    if (flow != NULL && flow->tag.term == f->term && flow->tag.step == f->step)
+    if (flow == NULL || f->src != u->config.output_logger)
+        return;
+    flow->logged_at = f->src;
+    if (flow->tag.term == f->term && flow->tag.step == f->step)
         flow->synced = flow->tag;
 }
 

@@ -95,8 +95,20 @@ static void handle_message(struct rill_unit *u, struct rte_mbuf *m)
     case RILL_FRAME_CHAIN:
         handoff_on_chain(u, f);
         break;
+    case RILL_FRAME_TAKE:
+        handoff_on_take(u, f);
+        break;
+    case RILL_FRAME_LOGGER_STATE:
+        handoff_on_logger_state(u, m);
+        break;
+    case RILL_FRAME_DEAD:
+        handoff_on_dead(u, f);
+        break;
     case RILL_FRAME_POOL_GRANT:
         pool_on_grant(u, m);
+        break;
+    case RILL_FRAME_NEW_LOGGER:
+        logger_on_new(u, f);
         break;
     case RILL_FRAME_SHARE:
         service_set_share(u, m);
@@ -194,6 +206,7 @@ void rill_unit_tick(struct rill_unit *u, uint64_t now_ns, struct rill_outbox *ou
     while ((t = rill_timer_pop(u->gaps, now_ns)) != NULL)
         replicate_due(u, RTE_PTR_SUB(t, offsetof(struct flow, push_timer)));
     fire_questions(u);
+    logger_tick(u);
     while ((t = rill_timer_pop(u->slow, now_ns)) != NULL)
         store_keep_due(u, RTE_PTR_SUB(t, offsetof(struct flow, keep_timer)));
     finish(u);
@@ -205,6 +218,7 @@ uint64_t rill_unit_next_ns(struct rill_unit *u)
 
     next_ns = RTE_MIN(next_ns, rill_timer_wheel_next_ns(u->gaps));
     next_ns = RTE_MIN(next_ns, rill_timer_wheel_next_ns(u->questions));
+    next_ns = RTE_MIN(next_ns, logger_next_ns(u));
     return RTE_MIN(next_ns, rill_timer_wheel_next_ns(u->slow));
 }
 

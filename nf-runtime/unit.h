@@ -66,7 +66,12 @@ struct rill_unit_config {
     X(pulls_sent)                                                                                  \
     X(pulls_answered)                                                                              \
     X(where_sent)                                                                                  \
-    X(state_pushes) /* entries times targets */                                                    \
+    X(loggers_replaced)                                                                            \
+    X(logger_pulls_sent)                                                                           \
+    X(recovered_from_logger)  /* flows: a dead owner's state, from its output logger */            \
+    X(states_lost)            /* flows: unit and output logger died */                             \
+    X(recovered_from_replica) /* flows: its logger said that our replica is it */                  \
+    X(state_pushes)           /* entries times targets */                                          \
     X(replica_frames)                                                                              \
     X(replicas_taken)                                                                              \
     X(replicas_refused) /* no room for the flow */                                                 \

@@ -6,6 +6,7 @@
  *   handoff.c    who owns a flow, and how it changes: MOVE, PULL, FINAL, chains
  *   commit.c     a step: the NF's work and the change for the output logger
  *   replicate.c  pushes of state in the gaps, and what comes of them
+ *   logger.c     another output logger takes the place of one that died
  */
 #ifndef RILL_NF_RUNTIME_UNIT_INTERNAL_H
 #define RILL_NF_RUNTIME_UNIT_INTERNAL_H
@@ -48,7 +49,8 @@ static inline void tag_to_frame(const struct tag *tag, struct rill_frame *f)
 /* A term that this unit was given and has not begun: its packets, whom to ask, where it goes next.
  */
 struct segment {
-    struct segment *next; /* of the same flow, by term */
+    struct segment *next;                        /* of the same flow, by term */
+    struct segment *prev_waiting, *next_waiting; /* of all */
     struct flow *flow;
     struct rill_timer timer; /* wheel `questions` */
     uint64_t term;
@@ -84,8 +86,9 @@ struct flow {
     struct rill_timer push_timer; /* wheel `gaps` */
     struct rill_timer keep_timer; /* wheel `slow` */
     struct tag replica;
-    struct tag pushed; /* the state last pushed, and to whom */
-    struct tag synced; /* what the output logger is known to hold */
+    struct tag pushed;  /* the state last pushed, and to whom */
+    struct tag synced;  /* what the output logger is known to hold ... */
+    uint32_t logged_at; /* ... and which one: one before it may be dead */
     uint32_t pushed_to[RILL_TARGETS_MAX];
     uint32_t passed_unit; /* who got it from us, 0: nobody */
     uint64_t passed_term;
@@ -121,6 +124,14 @@ struct replica_batch {
     struct rte_mbuf *m;
 };
 
+struct refill {
+    bool active, missing;
+    uint32_t bucket; /* of flows: where the pass is */
+    uint32_t rm;     /* who said so */
+    uint64_t number; /* of the newest assignment; 0: the first logger */
+    uint64_t next_ns;
+};
+
 struct rill_unit {
     struct rill_unit_config config;
     uint16_t epoch;
@@ -132,8 +143,10 @@ struct rill_unit {
     struct rill_timer_wheel *questions; /* milliseconds */
     struct rill_timer_wheel *slow;      /* seconds */
     uint32_t stashed;
+    struct segment *waiting; /* all segments, a list */
     struct replica_batch batch[PEERS_BATCHED_MAX];
     uint32_t batches;
+    struct refill refill;
     struct pool_lease pools[RILL_NF_POOLS_MAX];
     unsigned pool_count;
     struct rill_outbox self; /* frames to ourselves */
@@ -177,16 +190,26 @@ static inline uint8_t *flow_replica_state(const struct rill_unit *u, const struc
     return flow->state + u->state_bytes;
 }
 
+/* The output logger holds what we have. */
+static inline bool flow_is_synced(const struct rill_unit *u, const struct flow *flow)
+{
+    return flow->logged_at == u->config.output_logger && tag_equal(&flow->synced, &flow->tag);
+}
+
 /* handoff.c */
 void handoff_on_data(struct rill_unit *u, struct rte_mbuf *m);
 void handoff_on_move(struct rill_unit *u, const struct rill_frame *f);
 void handoff_on_final(struct rill_unit *u, struct rte_mbuf *m);
 void handoff_on_chain(struct rill_unit *u, const struct rill_frame *f);
+void handoff_on_take(struct rill_unit *u, const struct rill_frame *f);
+void handoff_on_logger_state(struct rill_unit *u, struct rte_mbuf *m);
+void handoff_on_dead(struct rill_unit *u, const struct rill_frame *f);
 void handoff_start(struct rill_unit *u, struct flow *flow);
 void handoff_segment_due(struct rill_unit *u, struct segment *g);
 
 /* commit.c */
 void commit_process(struct rill_unit *u, struct flow *flow, struct rte_mbuf *m);
+void commit_send_full(struct rill_unit *u, struct flow *flow, uint32_t dst);
 void commit_on_request_full(struct rill_unit *u, const struct rill_frame *f);
 
 /* replicate.c */
@@ -197,6 +220,11 @@ void replicate_flush(struct rill_unit *u);
 void replicate_on_sync_ack(struct rill_unit *u, const struct rill_frame *f);
 void replicate_on_replica(struct rill_unit *u, struct rte_mbuf *m);
 bool replicate_held_by(const struct flow *flow, uint32_t unit);
+
+/* logger.c */
+void logger_on_new(struct rill_unit *u, const struct rill_frame *f);
+void logger_tick(struct rill_unit *u);
+uint64_t logger_next_ns(const struct rill_unit *u);
 
 /* pool_lease.c */
 void pool_refill(struct rill_unit *u);

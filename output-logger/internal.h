@@ -3,6 +3,7 @@
  *   output_logger.c  frames in, timers
  *   apply.c          changes and full states onto what is kept; gaps and their repair
  *   release.c        who may leave: once, and not before the flow's alias is known
+ *   recovery.c       units that are dead: fenced, and their state given to who goes on
  */
 #ifndef RILL_OUTPUT_LOGGER_INTERNAL_H
 #define RILL_OUTPUT_LOGGER_INTERNAL_H
@@ -42,6 +43,8 @@ struct entry {
     uint8_t *state;
 };
 
+enum { FENCED_MAX = 64 }; /* units that one logger served, and that died */
+
 struct rill_ol {
     struct rill_ol_config config;
     uint16_t epoch;
@@ -50,6 +53,8 @@ struct rill_ol {
     struct rill_timer_wheel *retries;
     struct rill_timer_wheel *slow;
     uint64_t held; /* packets kept back */
+    uint32_t fenced[FENCED_MAX];
+    uint32_t fenced_count;
     struct rill_ol_counters n;
     uint64_t now_ns;
     struct rill_outbox *out;
@@ -70,6 +75,12 @@ void apply_on_sync(struct rill_ol *ol, const struct rill_frame *f);
 void apply_request_full(struct rill_ol *ol, struct entry *e);
 void apply_send_established(struct rill_ol *ol, struct entry *e);
 uint64_t apply_drop_held(struct rill_ol *ol, struct entry *e, uint64_t *packet_counter);
+
+/* recovery.c */
+/* True, and the frame is gone: it is a dead unit's word about its state. */
+bool recovery_refuses(struct rill_ol *ol, struct rte_mbuf *m);
+void recovery_on_fence(struct rill_ol *ol, const struct rill_frame *f);
+void recovery_on_pull(struct rill_ol *ol, const struct rill_frame *f);
 
 /* release.c */
 void release_step(struct rill_ol *ol, struct entry *e, struct rte_mbuf *m);

@@ -112,6 +112,12 @@ static void handle_message(struct rill_ol *ol, struct rte_mbuf *m)
     case RILL_FRAME_ESTABLISHED_ACK:
         on_established_ack(ol, f);
         break;
+    case RILL_FRAME_FENCE:
+        recovery_on_fence(ol, f);
+        break;
+    case RILL_FRAME_LOGGER_PULL:
+        recovery_on_pull(ol, f);
+        break;
     case RILL_FRAME_FORGET:
         on_forget(ol, f);
         break;
@@ -138,6 +144,8 @@ static void receive(struct rill_ol *ol, struct rte_mbuf *m)
         ol_drop(m, &ol->n.dropped_wrong_incarnation);
         return;
     }
+    if (ol->fenced_count > 0 && recovery_refuses(ol, m))
+        return;
     adopt_epoch(ol, f);
     if (f->type == RILL_FRAME_CHANGE)
         apply_on_change(ol, m);

@@ -55,8 +55,14 @@ struct rill_ol_config {
     X(dropped_held_lost) /* the unit no longer knows the flow: its state can't be had */           \
     X(dropped_logger_flows_full)                                                                   \
     X(dropped_forgotten)                                                                           \
+    X(dropped_fenced)            /* from, or held for, a unit that is dead */                      \
     X(dropped_logger_unexpected) /* in a frame that is not for output loggers */                   \
     X(dropped_wrong_incarnation)                                                                   \
+    X(fences)              /* units */                                                             \
+    X(recoveries_answered) /* with the state */                                                    \
+    X(recoveries_by_tag)   /* the asker's replica was it */                                        \
+    X(recoveries_nothing)  /* nothing of that term here */                                         \
+    X(messages_fenced)                                                                             \
     X(messages_unknown)                                                                            \
     X(messages_no_mbuf)                                                                            \
     X(messages_malformed)

@@ -741,7 +741,8 @@ static void garbage_is_survived(void **state)
     }
     in = n()->packets_in;
     dropped = n()->dropped_already_released + n()->dropped_alias_conflict + n()->dropped_held_full +
-              n()->dropped_held_lost + n()->dropped_logger_flows_full + n()->dropped_forgotten;
+              n()->dropped_held_lost + n()->dropped_logger_flows_full + n()->dropped_forgotten +
+              n()->dropped_fenced;
     assert_int_equal(in, packets);
     assert_int_equal(in, n()->packets_released + dropped + rill_ol_packets_held(ol));
 }

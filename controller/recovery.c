@@ -1,0 +1,255 @@
+/* Units that died. Their flows go on elsewhere, all of them and at once, not only those whose next
+ * packet comes: until a flow is established elsewhere, the dead unit's output logger has the only
+ * copy.
+ *
+ * The flow table is gone through in slices, again and again while a death is not over. A pass moves
+ * each flow whose owner is dead (TAKE tells the new one) and repeats TAKE where the flow is not
+ * established yet. A death is over when a whole pass met no flow whose chain names the unit: then
+ * its output logger is not needed any more, and the resource manager is told.
+ */
+#include "controller/internal.h"
+
+enum { SLICE_BUCKETS = 256, SLICE_PAUSE_NS = 1000 };
+
+/* 0: it lives, as far as we know. */
+uint32_t recovery_logger_of(const struct rill_controller *c, uint32_t unit)
+{
+    for (uint32_t i = 0; i < c->recovery.count; i++)
+        if (c->recovery.deaths[i].unit == unit)
+            return c->recovery.deaths[i].output_logger;
+    return 0;
+}
+
+static struct death *find(struct rill_controller *c, uint32_t unit)
+{
+    for (uint32_t i = 0; i < c->recovery.count; i++)
+        if (c->recovery.deaths[i].unit == unit)
+            return &c->recovery.deaths[i];
+    return NULL;
+}
+
+/* --- what is said ----------------------------------------------------------------------------- */
+
+static void say(struct rill_controller *c, enum rill_frame_type type, uint32_t dst,
+                const struct death *death)
+{
+    struct rte_mbuf *m = ctl_message(c, type, dst, 0);
+
+    if (m == NULL)
+        return;
+    rill_frame(m)->next_unit = death->unit;
+    if (type == RILL_FRAME_DEAD)
+        rill_frame(m)->count = death->output_logger;
+    rill_outbox_put(c->out, m);
+}
+
+static void send_take(struct rill_controller *c, const struct flow *flow)
+{
+    struct rte_mbuf *m = ctl_message(c, RILL_FRAME_TAKE, flow->owner, flow->node.flow);
+
+    if (m == NULL)
+        return;
+    rill_frame(m)->term = flow->term;
+    smm_copy_chain_below(c, rill_frame(m), flow, 1);
+    rill_outbox_put(c->out, m);
+}
+
+/* Repeats what was not acknowledged. */
+static void remind(struct rill_controller *c, struct death *death)
+{
+    if (!death->fenced)
+        say(c, RILL_FRAME_FENCE, death->output_logger, death);
+    if (death->over && !death->told)
+        say(c, RILL_FRAME_RECOVERED, c->config.rm, death);
+}
+
+/* --- a death ---------------------------------------------------------------------------------- */
+
+static void begin_pass(struct rill_controller *c)
+{
+    c->recovery.passing = true;
+    c->recovery.pass_ns = c->now_ns;
+    c->recovery.bucket = 0;
+    c->recovery.oldest = UINT64_MAX;
+    for (uint32_t i = 0; i < c->recovery.count; i++)
+        c->recovery.deaths[i].met = false;
+}
+
+static void tell_units(struct rill_controller *c, const struct death *death)
+{
+    for (uint32_t i = 0; i < rill_wam_active_count(c->wam); i++)
+        say(c, RILL_FRAME_DEAD, rill_wam_active_at(c->wam, i), death);
+}
+
+static struct death *note(struct rill_controller *c, const struct rill_frame *f)
+{
+    struct death *death = &c->recovery.deaths[c->recovery.count++];
+
+    *death =
+        (struct death){.unit = f->next_unit, .output_logger = f->count, .newest_flow = c->clock};
+    c->n.deaths++;
+    capacity_unit_died(c, death->unit);
+    for (unsigned p = 0; p < c->config.pool_count; p++)
+        rill_port_pool_unit_died(c->pools[p], death->unit);
+    c->recovery.remind_ns = c->now_ns + c->config.retry_ns;
+    begin_pass(c);
+    return death;
+}
+
+void recovery_on_death(struct rill_controller *c, const struct rill_frame *f)
+{
+    struct rte_mbuf *ack;
+    struct death *death = find(c, f->next_unit);
+    bool is_new = death == NULL;
+
+    if (rill_role_kind(f->next_unit) != RILL_ROLE_UNIT ||
+        (f->count != 0 && rill_role_kind(f->count) != RILL_ROLE_OUTPUT_LOGGER)) {
+        c->n.messages_malformed++;
+        return;
+    }
+    if (is_new && c->recovery.count == DEATHS_MAX)
+        return; /* the resource manager says it again */
+    if (is_new)
+        death = note(c, f);
+    if (f->count == 0 && death->output_logger != RILL_LOGGER_LOST) {
+        death->output_logger = RILL_LOGGER_LOST;
+        death->fenced = true; /* nobody is there to be told */
+        is_new = true;
+    }
+    if (is_new) {
+        tell_units(c, death);
+        remind(c, death);
+    }
+    ack = ctl_message(c, RILL_FRAME_DEATH_ACK, f->src, 0);
+    if (ack == NULL)
+        return;
+    rill_frame(ack)->next_unit = f->next_unit;
+    rill_frame(ack)->count = f->count;
+    rill_outbox_put(c->out, ack);
+}
+
+void recovery_on_fence_ack(struct rill_controller *c, const struct rill_frame *f)
+{
+    struct death *death = find(c, f->next_unit);
+
+    if (death != NULL)
+        death->fenced = true;
+}
+
+void recovery_on_recovered_ack(struct rill_controller *c, const struct rill_frame *f)
+{
+    struct death *death = find(c, f->next_unit);
+
+    if (death == NULL || !death->over)
+        return;
+    death->told = true;
+    /* No grant that names it is under way any more after this. */
+    death->forget_ns = c->now_ns + c->config.lease_ns;
+}
+
+/* --- passes over the flows -------------------------------------------------------------------- */
+
+/* Its owner is dead: to another unit, in a new term. */
+static void rehome(struct rill_controller *c, struct flow *flow)
+{
+    uint32_t unit;
+
+    if (rill_wam_active_count(c->wam) == 0 || flow->chain_len == RILL_CHAIN_MAX)
+        return; /* in a later pass */
+    rill_wam_flowlet_end(c->wam, flow->owner, &flow->pending, c->now_ns);
+    unit = flows_choose_unit(c, flow);
+    if (unit == 0 || unit == flow->owner)
+        return;
+    smm_move(c, flow, unit);
+    c->n.flows_rehomed++;
+}
+
+static void visit(struct rill_controller *c, struct flow *flow)
+{
+    bool waits = false;
+
+    if (flow->node.flow < c->recovery.oldest)
+        c->recovery.oldest = flow->node.flow;
+    if (recovery_logger_of(c, flow->owner) != 0 && !RILL_MUTANT(rehome))
+        rehome(c, flow);
+    for (uint8_t i = 0; i < flow->chain_len; i++) {
+        struct death *death = find(c, flow->chain[i].unit);
+
+        if (death == NULL)
+            continue;
+        death->met = true;
+        waits = true;
+    }
+    if (waits && recovery_logger_of(c, flow->owner) == 0 && !RILL_MUTANT(take_once))
+        send_take(c, flow);
+}
+
+static void end_pass(struct rill_controller *c)
+{
+    c->recovery.passing = false;
+    c->recovery.pass_ns = c->now_ns + c->config.retry_ns;
+    for (uint32_t i = 0; i < c->recovery.count; i++) {
+        struct death *death = &c->recovery.deaths[i];
+
+        if (!death->met && !death->over) {
+            death->over = true;
+            say(c, RILL_FRAME_RECOVERED, c->config.rm, death);
+        }
+        if (death->endpoints_back ||
+            (c->recovery.oldest <= death->newest_flow && !RILL_MUTANT(portquar)))
+            continue;
+        for (unsigned p = 0; p < c->config.pool_count; p++)
+            rill_port_pool_release_dead(c->pools[p], death->unit, c->now_ns);
+        death->endpoints_back = true;
+    }
+}
+
+static void slice(struct rill_controller *c)
+{
+    uint32_t end = c->recovery.bucket + SLICE_BUCKETS;
+
+    for (; c->recovery.bucket < end && c->recovery.bucket <= c->by_number.mask;
+         c->recovery.bucket++)
+        for (struct rill_map_node *node = c->by_number.buckets[c->recovery.bucket]; node != NULL;
+             node = node->next)
+            visit(c, (struct flow *)node);
+    c->recovery.pass_ns = c->now_ns + SLICE_PAUSE_NS;
+    if (c->recovery.bucket > c->by_number.mask)
+        end_pass(c);
+}
+
+static void forget(struct rill_controller *c)
+{
+    for (uint32_t i = 0; i < c->recovery.count;) {
+        const struct death *death = &c->recovery.deaths[i];
+
+        if (death->told && death->endpoints_back && c->now_ns >= death->forget_ns)
+            c->recovery.deaths[i] = c->recovery.deaths[--c->recovery.count];
+        else
+            i++;
+    }
+}
+
+void recovery_tick(struct rill_controller *c)
+{
+    if (c->recovery.count == 0)
+        return;
+    if (c->now_ns >= c->recovery.remind_ns) {
+        for (uint32_t i = 0; i < c->recovery.count; i++)
+            remind(c, &c->recovery.deaths[i]);
+        c->recovery.remind_ns = c->now_ns + c->config.retry_ns;
+        forget(c);
+    }
+    if (c->now_ns < c->recovery.pass_ns)
+        return;
+    if (!c->recovery.passing)
+        begin_pass(c);
+    slice(c);
+}
+
+uint64_t recovery_next_ns(const struct rill_controller *c)
+{
+    if (c->recovery.count == 0)
+        return UINT64_MAX;
+    return RTE_MIN(c->recovery.pass_ns, c->recovery.remind_ns);
+}
