@@ -17,13 +17,14 @@ static uint32_t flows_max(const struct rill_cluster *k)
     return (uint32_t)RTE_MIN(setting, (uint64_t)k->config.flows_max);
 }
 
-static int create_unit(struct rill_cluster *k, struct node *node, struct rill_error *err)
+static int create_unit(struct rill_cluster *k, struct unit_node *node, uint32_t output_logger,
+                       struct rill_error *err)
 {
     struct rill_unit_config config = rill_unit_settings(k->config.settings);
 
-    config.id = node->unit_id;
-    config.output_logger = node->ol_id;
-    config.controller = k->controller_id;
+    config.id = node->id;
+    config.output_logger = output_logger;
+    config.controller = k->controllers[k->controller_count - 1].id;
     config.pool = k->config.pool;
     config.flows_max = k->config.unit_flows_max ? k->config.unit_flows_max : flows_max(k);
     node->nf = rill_nf_create(k->config.nf, k->config.nf_config, err);
@@ -34,13 +35,14 @@ static int create_unit(struct rill_cluster *k, struct node *node, struct rill_er
     return node->unit == NULL ? -ENOMEM : 0;
 }
 
-static int create_output_logger(struct rill_cluster *k, struct node *node, struct rill_error *err)
+static int create_output_logger(struct rill_cluster *k, struct logger_node *node,
+                                const struct rill_nf *nf, struct rill_error *err)
 {
     struct rill_ol_config config = rill_ol_settings(k->config.settings);
 
-    config.id = node->ol_id;
-    config.controller = k->controller_id;
-    config.state_bytes = rill_nf_state_bytes(node->nf);
+    config.id = node->id;
+    config.controller = k->controllers[k->controller_count - 1].id;
+    config.state_bytes = rill_nf_state_bytes(nf);
     config.pool = k->config.pool;
     config.flows_max =
         k->config.output_logger_flows_max ? k->config.output_logger_flows_max : flows_max(k);
@@ -48,19 +50,34 @@ static int create_output_logger(struct rill_cluster *k, struct node *node, struc
     return node->ol == NULL ? -ENOMEM : 0;
 }
 
-static int add_node(struct rill_cluster *k, uint32_t share, struct rill_error *err)
+int cluster_add_logger(struct rill_cluster *k, uint32_t unit, struct rill_error *err)
 {
-    struct node *node = &k->nodes[k->count];
+    struct logger_node *node = &k->loggers[k->logger_count];
+
+    if (k->logger_count == LOGGERS_MAX)
+        return rill_error_set(err, -ENOSPC, "no more than %d output loggers in one run",
+                              LOGGERS_MAX);
+    k->units[unit].logger = k->logger_count++;
+    node->id = rill_role_id(RILL_ROLE_OUTPUT_LOGGER, k->logger_count);
+    return create_output_logger(k, node, k->units[unit].nf, err);
+}
+
+int cluster_add_pair(struct rill_cluster *k, uint32_t share, struct rill_error *err)
+{
+    struct unit_node *node = &k->units[k->unit_count];
     int rc;
 
-    k->count++;
-    node->unit_id = rill_role_id(RILL_ROLE_UNIT, k->count);
-    node->ol_id = rill_role_id(RILL_ROLE_OUTPUT_LOGGER, k->count);
-    rc = create_unit(k, node, err);
+    if (k->unit_count == RILL_CLUSTER_UNITS_MAX)
+        return rill_error_set(err, -ENOSPC, "no more than %d units in one run",
+                              RILL_CLUSTER_UNITS_MAX);
+    k->unit_count++;
+    node->id = rill_role_id(RILL_ROLE_UNIT, k->unit_count);
+    /* The logger's number is the next one; the unit is made first, as it knows the NF. */
+    rc = create_unit(k, node, rill_role_id(RILL_ROLE_OUTPUT_LOGGER, k->logger_count + 1), err);
     if (rc == 0)
-        rc = create_output_logger(k, node, err);
+        rc = cluster_add_logger(k, k->unit_count - 1, err);
     if (rc == 0)
-        rc = rill_rm_add_unit(k->rm, node->unit_id, node->ol_id,
+        rc = rill_rm_add_unit(k->rm, node->id, k->loggers[node->logger].id,
                               rill_setting_capacity_bps(k->config.settings), share, err);
     return rc;
 }
@@ -90,17 +107,18 @@ static struct rill_controller_nf controller_nf(const struct rill_nf *nf)
 
 static int create_controller(struct rill_cluster *k, struct rill_error *err)
 {
-    struct rill_controller_nf nf = controller_nf(k->nodes[0].nf);
+    struct rill_controller_nf nf = controller_nf(k->units[0].nf);
     struct rill_controller_config config = rill_controller_settings(k->config.settings, &nf);
+    struct controller_node *node = &k->controllers[k->controller_count - 1];
 
-    config.id = k->controller_id;
+    config.id = node->id;
     config.rm = k->rm_id;
-    config.epoch = 1;
+    config.epoch = (uint16_t)k->controller_count;
     config.pool = k->config.pool;
     config.flows_max = flows_max(k);
-    config.units_max = k->count;
-    k->controller = rill_controller_create(&config, err);
-    return k->controller == NULL ? -ENOMEM : 0;
+    config.units_max = RILL_CLUSTER_UNITS_MAX; /* others may take the place of those that die */
+    node->controller = rill_controller_create(&config, err);
+    return node->controller == NULL ? -ENOMEM : 0;
 }
 
 static int create_rm(struct rill_cluster *k, struct rill_error *err)
@@ -120,12 +138,11 @@ static int attach_all(struct rill_cluster *k, struct rill_error *err)
     int rc = fabric->ops->attach(fabric, k->rm_id, err);
 
     if (rc == 0)
-        rc = fabric->ops->attach(fabric, k->controller_id, err);
-    for (uint32_t i = 0; rc == 0 && i < k->count; i++) {
-        rc = fabric->ops->attach(fabric, k->nodes[i].unit_id, err);
-        if (rc == 0)
-            rc = fabric->ops->attach(fabric, k->nodes[i].ol_id, err);
-    }
+        rc = fabric->ops->attach(fabric, k->controllers[0].id, err);
+    for (uint32_t i = 0; rc == 0 && i < k->unit_count; i++)
+        rc = fabric->ops->attach(fabric, k->units[i].id, err);
+    for (uint32_t i = 0; rc == 0 && i < k->logger_count; i++)
+        rc = fabric->ops->attach(fabric, k->loggers[i].id, err);
     return rc;
 }
 
@@ -146,7 +163,7 @@ static int create_roles(struct rill_cluster *k, struct rill_error *err)
     while (rc == 0 && left > 0) {
         uint32_t share = RTE_MIN(left, (uint32_t)WHOLE_UNIT);
 
-        rc = add_node(k, share, err);
+        rc = cluster_add_pair(k, share, err);
         left -= share;
     }
     if (rc == 0)
@@ -165,7 +182,8 @@ struct rill_cluster *rill_cluster_create(const struct rill_cluster_config *confi
     }
     k->config = *config;
     k->rm_id = rill_role_id(RILL_ROLE_RM, 1);
-    k->controller_id = rill_role_id(RILL_ROLE_CONTROLLER, 1);
+    k->controllers[0].id = rill_role_id(RILL_ROLE_CONTROLLER, 1);
+    k->controller_count = 1;
     if (create_roles(k, err) != 0) {
         rill_cluster_destroy(k);
         return NULL;
@@ -177,25 +195,26 @@ void rill_cluster_destroy(struct rill_cluster *k)
 {
     if (k == NULL)
         return;
-    for (uint32_t i = 0; i < k->count; i++) {
-        rill_ol_destroy(k->nodes[i].ol);
-        rill_unit_destroy(k->nodes[i].unit);
-    }
-    rill_controller_destroy(k->controller);
-    for (uint32_t i = 0; i < k->count; i++)
-        rill_nf_destroy(k->nodes[i].nf); /* the controller reads the pools' addresses */
+    for (uint32_t i = 0; i < k->logger_count; i++)
+        rill_ol_destroy(k->loggers[i].ol);
+    for (uint32_t i = 0; i < k->unit_count; i++)
+        rill_unit_destroy(k->units[i].unit);
+    for (uint32_t i = 0; i < k->controller_count; i++)
+        rill_controller_destroy(k->controllers[i].controller);
+    for (uint32_t i = 0; i < k->unit_count; i++)
+        rill_nf_destroy(k->units[i].nf); /* the controllers read the pools' addresses */
     rill_rm_destroy(k->rm);
     rill_outbox_fini(&k->out);
     free(k);
 }
 
-/* Hands a role's frames to the fabric, released packets to the caller. True if there were any. */
-static bool flush(struct rill_cluster *k, uint32_t src, uint64_t now_ns)
+bool cluster_flush(struct rill_cluster *k, uint32_t src, uint64_t now_ns)
 {
     struct rill_fabric *fabric = k->config.fabric;
     struct rill_outbox *out = &k->out;
     uint32_t kept = 0, count = out->count;
 
+    k->releasing = src;
     for (uint32_t i = 0; i < count; i++) {
         struct rte_mbuf *m = out->frames[i];
 
@@ -213,8 +232,21 @@ static bool flush(struct rill_cluster *k, uint32_t src, uint64_t now_ns)
 void rill_cluster_ingress(struct rill_cluster *k, struct rte_mbuf **packets, uint32_t n,
                           uint64_t now_ns)
 {
-    rill_controller_ingress(k->controller, packets, n, now_ns, &k->out);
-    flush(k, k->controller_id, now_ns);
+    rill_cluster_ingress_at(k, k->controller_count - 1, packets, n, now_ns);
+}
+
+void rill_cluster_ingress_at(struct rill_cluster *k, uint32_t controller, struct rte_mbuf **packets,
+                             uint32_t n, uint64_t now_ns)
+{
+    struct controller_node *node = &k->controllers[controller];
+
+    if (node->controller == NULL) {
+        k->dropped_no_controller += n;
+        rte_pktmbuf_free_bulk(packets, n);
+        return;
+    }
+    rill_controller_ingress(node->controller, packets, n, now_ns, &k->out);
+    cluster_flush(k, node->id, now_ns);
 }
 
 /* One turn of one role (`prefix` names its functions): what came in, then what is due. */
@@ -226,12 +258,12 @@ void rill_cluster_ingress(struct rill_cluster *k, struct rte_mbuf **packets, uin
                                                                                                    \
         if (n_ > 0) {                                                                              \
             prefix##_recv(core, frames_, n_, now_ns, &(k)->out);                                   \
-            flush(k, id, now_ns);                                                                  \
+            cluster_flush(k, id, now_ns);                                                          \
             (moved) = true;                                                                        \
         }                                                                                          \
         if (prefix##_next_ns(core) <= (now_ns)) {                                                  \
             prefix##_tick(core, now_ns, &(k)->out);                                                \
-            (moved) |= flush(k, id, now_ns);                                                       \
+            (moved) |= cluster_flush(k, id, now_ns);                                               \
         }                                                                                          \
     } while (0)
 
@@ -240,13 +272,17 @@ bool rill_cluster_step(struct rill_cluster *k, uint64_t now_ns)
     bool moved = false;
 
     TURN(k, k->rm_id, k->rm, rill_rm, now_ns, moved);
-    TURN(k, k->controller_id, k->controller, rill_controller, now_ns, moved);
-    for (uint32_t i = 0; i < k->count; i++) {
-        struct node *node = &k->nodes[i];
-
-        TURN(k, node->unit_id, node->unit, rill_unit, now_ns, moved);
-        TURN(k, node->ol_id, node->ol, rill_ol, now_ns, moved);
-    }
+    for (uint32_t i = 0; i < k->controller_count; i++)
+        if (k->controllers[i].controller != NULL)
+            TURN(k, k->controllers[i].id, k->controllers[i].controller, rill_controller, now_ns,
+                 moved);
+    for (uint32_t i = 0; i < k->unit_count; i++)
+        if (k->units[i].unit != NULL)
+            TURN(k, k->units[i].id, k->units[i].unit, rill_unit, now_ns, moved);
+    for (uint32_t i = 0; i < k->logger_count; i++)
+        if (k->loggers[i].ol != NULL)
+            TURN(k, k->loggers[i].id, k->loggers[i].ol, rill_ol, now_ns, moved);
+    cluster_retire_loggers(k);
     return moved;
 }
 
@@ -256,45 +292,76 @@ uint64_t rill_cluster_next_ns(struct rill_cluster *k)
     uint64_t next_ns = fabric->ops->next_ns(fabric);
 
     next_ns = RTE_MIN(next_ns, rill_rm_next_ns(k->rm));
-    next_ns = RTE_MIN(next_ns, rill_controller_next_ns(k->controller));
-    for (uint32_t i = 0; i < k->count; i++) {
-        next_ns = RTE_MIN(next_ns, rill_unit_next_ns(k->nodes[i].unit));
-        next_ns = RTE_MIN(next_ns, rill_ol_next_ns(k->nodes[i].ol));
-    }
+    for (uint32_t i = 0; i < k->controller_count; i++)
+        if (k->controllers[i].controller != NULL)
+            next_ns = RTE_MIN(next_ns, rill_controller_next_ns(k->controllers[i].controller));
+    for (uint32_t i = 0; i < k->unit_count; i++)
+        if (k->units[i].unit != NULL)
+            next_ns = RTE_MIN(next_ns, rill_unit_next_ns(k->units[i].unit));
+    for (uint32_t i = 0; i < k->logger_count; i++)
+        if (k->loggers[i].ol != NULL)
+            next_ns = RTE_MIN(next_ns, rill_ol_next_ns(k->loggers[i].ol));
     return next_ns;
 }
 
 uint64_t rill_cluster_packets_in_flight(const struct rill_cluster *k)
 {
-    uint64_t n = k->config.fabric->ops->packets_in_flight(k->config.fabric) +
-                 rill_controller_packets_held(k->controller);
+    uint64_t n = k->config.fabric->ops->packets_in_flight(k->config.fabric);
 
-    for (uint32_t i = 0; i < k->count; i++)
-        n += rill_unit_packets_held(k->nodes[i].unit) + rill_ol_packets_held(k->nodes[i].ol);
+    for (uint32_t i = 0; i < k->controller_count; i++)
+        if (k->controllers[i].controller != NULL)
+            n += rill_controller_packets_held(k->controllers[i].controller);
+    for (uint32_t i = 0; i < k->unit_count; i++)
+        if (k->units[i].unit != NULL)
+            n += rill_unit_packets_held(k->units[i].unit);
+    for (uint32_t i = 0; i < k->logger_count; i++)
+        if (k->loggers[i].ol != NULL)
+            n += rill_ol_packets_held(k->loggers[i].ol);
     return n;
 }
 
 struct rill_controller *rill_cluster_controller(struct rill_cluster *k)
 {
-    return k->controller;
+    return k->controllers[k->controller_count - 1].controller;
+}
+
+uint32_t rill_cluster_controller_count(const struct rill_cluster *k)
+{
+    return k->controller_count;
 }
 
 uint32_t rill_cluster_unit_count(const struct rill_cluster *k)
 {
-    return k->count;
+    return k->unit_count;
 }
 
 struct rill_unit *rill_cluster_unit(struct rill_cluster *k, uint32_t i)
 {
-    return k->nodes[i].unit;
+    return k->units[i].unit;
 }
 
-struct rill_ol *rill_cluster_output_logger(struct rill_cluster *k, uint32_t i)
+const struct rill_unit_counters *rill_cluster_unit_counters(const struct rill_cluster *k,
+                                                            uint32_t i)
 {
-    return k->nodes[i].ol;
+    return unit_node_counters(&k->units[i]);
+}
+
+struct rill_ol *rill_cluster_output_logger(struct rill_cluster *k, uint32_t number)
+{
+    return k->loggers[number - 1].ol;
+}
+
+uint32_t rill_cluster_logger_of(const struct rill_cluster *k, uint32_t i)
+{
+    return k->units[i].logger + 1;
+}
+
+uint32_t rill_cluster_releasing(const struct rill_cluster *k)
+{
+    return k->releasing;
 }
 
 struct rill_nf *rill_cluster_nf(struct rill_cluster *k, uint32_t i)
 {
-    return k->nodes[i].nf;
+    return k->units[i].nf;
 }

@@ -42,6 +42,9 @@ void rill_cluster_destroy(struct rill_cluster *cluster); /* NULL is fine */
  * its frame metadata, all else zero. */
 void rill_cluster_ingress(struct rill_cluster *cluster, struct rte_mbuf **packets, uint32_t n,
                           uint64_t now_ns);
+/* The same at the i-th controller; one that is there no more drops them (no_controller). */
+void rill_cluster_ingress_at(struct rill_cluster *cluster, uint32_t controller,
+                             struct rte_mbuf **packets, uint32_t n, uint64_t now_ns);
 /* Receives what has arrived and fires what is due. True if anything moved: call again. */
 bool rill_cluster_step(struct rill_cluster *cluster, uint64_t now_ns);
 /* When something is due next; UINT64_MAX if never. */
@@ -55,10 +58,37 @@ int rill_cluster_drops(const struct rill_cluster *cluster, struct rill_tally *dr
 int rill_cluster_counters(const struct rill_cluster *cluster, struct rill_tally *counters);
 int rill_cluster_nf_counters(const struct rill_cluster *cluster, struct rill_tally *counters);
 
+/* Faults. The i-th unit's process ends: what it held is gone (counted as died_with_role). */
+void rill_cluster_unit_crash(struct rill_cluster *cluster, uint32_t i);
+/* The resource manager takes the i-th unit for dead, whether it is or not. Its output logger goes
+ * by itself when nobody needs it any more. */
+void rill_cluster_unit_declare(struct rill_cluster *cluster, uint32_t i, uint64_t now_ns);
+/* The output logger of the i-th unit's process ends; the resource manager notices it by itself. A
+ * zombie goes on for ever, and is no longer asked. */
+void rill_cluster_logger_crash(struct rill_cluster *cluster, uint32_t number);
+/* The i-th unit gets another output logger. -ENOSPC, -ENOMEM. */
+int rill_cluster_replace_logger(struct rill_cluster *cluster, uint32_t i, uint64_t now_ns,
+                                struct rill_error *err);
+/* It holds all that unit i has. */
+bool rill_cluster_logger_filled(const struct rill_cluster *cluster, uint32_t i);
+/* One unit and its output logger more, under new ids; the last of unit_count then. -ENOSPC,
+ * -ENOMEM.
+ */
+int rill_cluster_add_pair(struct rill_cluster *cluster, struct rill_error *err);
+
 struct rill_controller *rill_cluster_controller(struct rill_cluster *cluster);
+/* Those that died count. Units, output loggers and controllers: NULL once they have gone. */
+uint32_t rill_cluster_controller_count(const struct rill_cluster *cluster);
 uint32_t rill_cluster_unit_count(const struct rill_cluster *cluster);
 struct rill_unit *rill_cluster_unit(struct rill_cluster *cluster, uint32_t i);
-struct rill_ol *rill_cluster_output_logger(struct rill_cluster *cluster, uint32_t i);
+/* Of unit i, also once it has died. */
+const struct rill_unit_counters *rill_cluster_unit_counters(const struct rill_cluster *cluster,
+                                                            uint32_t i);
+/* By number, from 1; and the number of unit i's present one. */
+struct rill_ol *rill_cluster_output_logger(struct rill_cluster *cluster, uint32_t number);
+uint32_t rill_cluster_logger_of(const struct rill_cluster *cluster, uint32_t i);
+/* Within `released`: the role id of the output logger that lets the packet go. */
+uint32_t rill_cluster_releasing(const struct rill_cluster *cluster);
 struct rill_nf *rill_cluster_nf(struct rill_cluster *cluster, uint32_t i); /* of unit i */
 
 #endif

@@ -32,34 +32,49 @@ static void add(struct sink *sink, const char *role, const char *name, uint64_t 
     sink->rc = rill_tally_add(sink->tally, full, value);
 }
 
-static void add_controller(const struct rill_cluster *k, struct sink *sink)
+static void add_controllers(const struct rill_cluster *k, struct sink *sink)
 {
-    const struct rill_controller_counters *n = rill_controller_counters(k->controller);
+    for (uint32_t c = 0; c < k->controller_count; c++) {
+        const struct controller_node *node = &k->controllers[c];
+        const struct rill_controller_counters *n =
+            node->controller != NULL ? rill_controller_counters(node->controller) : &node->last;
 
 #define X(name) add(sink, "controller", #name, n->name);
-    RILL_CONTROLLER_COUNTERS(X)
+        RILL_CONTROLLER_COUNTERS(X)
 #undef X
-    for (int i = 0; i < RILL_PARSE_RESULTS; i++) {
-        char name[64];
+        for (int i = 0; i < RILL_PARSE_RESULTS; i++) {
+            char name[64];
 
-        snprintf(name, sizeof(name), "%s%s", PREFIX, rill_parse_result_name(i));
-        if (n->dropped_malformed[i] > 0)
-            add(sink, "controller", name, n->dropped_malformed[i]);
+            snprintf(name, sizeof(name), "%s%s", PREFIX, rill_parse_result_name(i));
+            if (n->dropped_malformed[i] > 0)
+                add(sink, "controller", name, n->dropped_malformed[i]);
+        }
+        add(sink, "cluster", "dropped_died_with_role", node->died_with_it);
     }
+    add(sink, "cluster", "dropped_no_controller", k->dropped_no_controller);
 }
 
-static void add_nodes(const struct rill_cluster *k, struct sink *sink)
+static void add_units(const struct rill_cluster *k, struct sink *sink)
 {
-    for (uint32_t i = 0; i < k->count; i++) {
-        const struct rill_unit_counters *u = rill_unit_counters(k->nodes[i].unit);
-        const struct rill_ol_counters *o = rill_ol_counters(k->nodes[i].ol);
+    for (uint32_t i = 0; i < k->unit_count; i++) {
+        const struct rill_unit_counters *u = unit_node_counters(&k->units[i]);
 
 #define X(name) add(sink, "unit", #name, u->name);
         RILL_UNIT_COUNTERS(X)
 #undef X
+        add(sink, "cluster", "dropped_died_with_role", k->units[i].died_with_it);
+    }
+}
+
+static void add_loggers(const struct rill_cluster *k, struct sink *sink)
+{
+    for (uint32_t i = 0; i < k->logger_count; i++) {
+        const struct rill_ol_counters *o = logger_node_counters(&k->loggers[i]);
+
 #define X(name) add(sink, "output_logger", #name, o->name);
         RILL_OL_COUNTERS(X)
 #undef X
+        add(sink, "cluster", "dropped_died_with_role", k->loggers[i].died_with_it);
     }
 }
 
@@ -80,8 +95,9 @@ static int add_all(const struct rill_cluster *k, struct rill_tally *tally, bool 
 {
     struct sink sink = {.tally = tally, .drops_only = drops_only};
 
-    add_controller(k, &sink);
-    add_nodes(k, &sink);
+    add_controllers(k, &sink);
+    add_units(k, &sink);
+    add_loggers(k, &sink);
     add_fabric(k, &sink);
     return sink.rc;
 }
@@ -101,8 +117,8 @@ int rill_cluster_nf_counters(const struct rill_cluster *k, struct rill_tally *co
     const char *name;
     uint64_t value;
 
-    for (uint32_t n = 0; n < k->count; n++)
-        for (unsigned i = 0; rill_nf_counter(k->nodes[n].nf, i, &name, &value); i++)
+    for (uint32_t n = 0; n < k->unit_count; n++)
+        for (unsigned i = 0; rill_nf_counter(k->units[n].nf, i, &name, &value); i++)
             if (rill_tally_add(counters, name, value) != 0)
                 return -ENOMEM;
     return 0;

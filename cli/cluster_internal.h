@@ -1,25 +1,68 @@
 /* What the files of the cluster in one process share: cluster.c makes and turns it,
- * cluster_counters.c says what it counted. */
+ * cluster_faults.c lets roles die and makes new ones, cluster_counters.c says what was counted. */
 #ifndef RILL_CLI_CLUSTER_INTERNAL_H
 #define RILL_CLI_CLUSTER_INTERNAL_H
 
 #include "cli/cluster.h"
 
-struct node { /* a unit, its NF and its output logger */
-    uint32_t unit_id, ol_id;
+enum { LOGGERS_MAX = 4 * RILL_CLUSTER_UNITS_MAX, CONTROLLERS_MAX = 16 };
+
+struct unit_node {
+    uint32_t id;
+    uint32_t logger; /* index of its output logger; the newest */
     struct rill_nf *nf;
-    struct rill_unit *unit;
-    struct rill_ol *ol;
+    struct rill_unit *unit;         /* NULL: died */
+    struct rill_unit_counters last; /* as they were then */
+    uint64_t died_with_it;          /* packets that it held */
+};
+
+struct logger_node {
+    uint32_t id;
+    struct rill_ol *ol; /* NULL: died, or nobody needs it any more */
+    struct rill_ol_counters last;
+    uint64_t died_with_it;
+};
+
+struct controller_node {
+    uint32_t id;
+    struct rill_controller *controller; /* NULL: died */
+    struct rill_controller_counters last;
+    uint64_t died_with_it;
 };
 
 struct rill_cluster {
     struct rill_cluster_config config;
-    uint32_t rm_id, controller_id;
+    uint32_t rm_id;
     struct rill_rm *rm;
-    struct rill_controller *controller;
-    struct node nodes[RILL_CLUSTER_UNITS_MAX];
-    uint32_t count;
+    struct controller_node controllers[CONTROLLERS_MAX]; /* by epoch; the last is the present one */
+    uint32_t controller_count;
+    uint64_t dropped_no_controller;
+    struct unit_node units[RILL_CLUSTER_UNITS_MAX];
+    struct logger_node loggers[LOGGERS_MAX];
+    uint32_t unit_count, logger_count;
+    uint32_t releasing; /* the output logger whose packets are handed out at the moment */
     struct rill_outbox out;
 };
+
+/* cluster.c: a unit and its output logger more, known to the resource manager; not on the fabric.
+ */
+int cluster_add_pair(struct rill_cluster *k, uint32_t share, struct rill_error *err);
+/* One output logger more for a unit; its index, or negative. */
+int cluster_add_logger(struct rill_cluster *k, uint32_t unit, struct rill_error *err);
+/* Hands what is in k->out to the fabric, released packets to the caller. True if there was any. */
+bool cluster_flush(struct rill_cluster *k, uint32_t src, uint64_t now_ns);
+
+/* cluster_faults.c: ends the output loggers of dead units that nobody needs any more. */
+void cluster_retire_loggers(struct rill_cluster *k);
+
+static inline const struct rill_unit_counters *unit_node_counters(const struct unit_node *node)
+{
+    return node->unit != NULL ? rill_unit_counters(node->unit) : &node->last;
+}
+
+static inline const struct rill_ol_counters *logger_node_counters(const struct logger_node *node)
+{
+    return node->ol != NULL ? rill_ol_counters(node->ol) : &node->last;
+}
 
 #endif

@@ -25,7 +25,7 @@ static int report_units(struct run *r)
     int rc = 0;
 
     for (uint32_t i = 0; rc == 0 && i < rill_cluster_unit_count(r->cluster); i++) {
-        const struct rill_unit_counters *n = rill_unit_counters(rill_cluster_unit(r->cluster, i));
+        const struct rill_unit_counters *n = rill_cluster_unit_counters(r->cluster, i);
         struct rill_report_unit unit = {
             .id = i + 1, .packets = n->packets_processed, .utilization_max = r->utilization_max[i]};
 

@@ -15,6 +15,9 @@ struct life { /* of a flow, by its number */
     uint64_t hash; /* at the head of the chain */
     uint64_t step;
     uint64_t hashes[PACKETS_MAX]; /* after each step */
+    uint64_t packet[PACKETS_MAX]; /* ... the packet, and by whom */
+    uint32_t unit[PACKETS_MAX];
+    uint64_t released; /* the highest step of which a packet has left */
 };
 
 struct term {
@@ -28,7 +31,8 @@ struct sim_check {
     FILE *trace;
     struct rill_cluster *cluster;
     struct packet packets[PACKETS_MAX];
-    struct rill_endpoint public[64]; /* by workload flow */
+    struct rill_endpoint public[64];          /* by workload flow */
+    bool suspect[RILL_CLUSTER_UNITS_MAX + 1]; /* by number: died, or taken for dead */
     struct rill_flow_map lives, terms;
     struct rill_slab life_slab, term_slab;
     uint64_t sent, released, now_ns;
@@ -111,6 +115,11 @@ static struct life *life_of(struct sim_check *k, uint64_t flow)
     return life;
 }
 
+static const struct sim_chain *chain_in(const uint8_t *state)
+{
+    return (const struct sim_chain *)(state + sizeof(struct rill_alias));
+}
+
 /* I1: at most one owner in a term. */
 static void check_owner(struct sim_check *k, const struct rill_unit_step *s)
 {
@@ -132,9 +141,53 @@ static void check_owner(struct sim_check *k, const struct rill_unit_step *s)
                        s->flow, s->term, rill_role_number(term->owner), rill_role_number(s->unit));
 }
 
-static const struct sim_chain *chain_in(const uint8_t *state)
+void sim_check_note(struct sim_check *k, const char *format, ...)
 {
-    return (const struct sim_chain *)(state + sizeof(struct rill_alias));
+    va_list args;
+
+    if (k->trace == NULL)
+        return;
+    fprintf(k->trace, "%12" PRIu64 "  *** ", k->now_ns);
+    va_start(args, format);
+    vfprintf(k->trace, format, args);
+    va_end(args);
+    fputc('\n', k->trace);
+}
+
+void sim_check_suspect(struct sim_check *k, uint32_t unit, bool zombie)
+{
+    k->suspect[rill_role_number(unit)] = true;
+    sim_check_note(k, "unit %u %s", rill_role_number(unit),
+                   zombie ? "is taken for dead, and goes on" : "dies");
+}
+
+/* Steps of dead units that never left are undone: recovery goes on below them. I2: none that left.
+ */
+static void undo(struct sim_check *k, struct life *life, const struct rill_unit_step *s)
+{
+    while (life->step >= s->step && life->step < PACKETS_MAX) {
+        if (!k->suspect[rill_role_number(life->unit[life->step])] || life->step <= life->released) {
+            sim_check_fail(k, life->step <= life->released ? "I2" : "I1",
+                           "unit %u goes on with flow %" PRIx64 " at step %" PRIu64
+                           ", but step %" PRIu64 " of unit %u %s",
+                           rill_role_number(s->unit), s->flow, s->step, life->step,
+                           rill_role_number(life->unit[life->step]),
+                           life->step <= life->released ? "has left" : "was never taken for dead");
+            return;
+        }
+        k->packets[life->packet[life->step]].processed = false;
+        life->step--;
+        life->hash = life->step == 0 ? 0 : life->hashes[life->step];
+    }
+}
+
+/* What a unit that was taken for dead still does is its own affair, as long as it does not leave.
+ */
+static bool is_aside(const struct sim_check *k, const struct life *life,
+                     const struct rill_unit_step *s)
+{
+    return k->suspect[rill_role_number(s->unit)] &&
+           (s->step != life->step + 1 || chain_in(s->before)->hash != life->hash);
 }
 
 /* I1: a flow's processing is one chain, and no packet is in it twice. */
@@ -145,6 +198,9 @@ void sim_check_step(void *arg, const struct rill_unit_step *s)
     struct packet *p = &k->packets[s->ingress_id];
 
     check_owner(k, s);
+    if (is_aside(k, life, s))
+        return;
+    undo(k, life, s);
     if (p->processed)
         sim_check_fail(k, "I1", "packet %" PRIu64 " processed twice, now by unit %u", s->ingress_id,
                        rill_role_number(s->unit));
@@ -158,8 +214,11 @@ void sim_check_step(void *arg, const struct rill_unit_step *s)
                        rill_role_number(s->unit), s->ingress_id, s->flow, s->step, life->step);
     life->step++;
     life->hash = chain_in(s->after)->hash;
-    if (life->step < PACKETS_MAX)
+    if (life->step < PACKETS_MAX) {
         life->hashes[life->step] = life->hash;
+        life->packet[life->step] = s->ingress_id;
+        life->unit[life->step] = s->unit;
+    }
     if (k->trace != NULL)
         fprintf(k->trace,
                 "              step: unit %u flow %" PRIx64 " term %" PRIx64 " clock %" PRIx64
@@ -173,9 +232,10 @@ static void check_kept(struct sim_check *k, const struct rill_frame *f)
 {
     struct life *life = life_of(k, f->flow);
     struct rill_ol_flow_info info;
-    struct rill_ol *ol = rill_cluster_output_logger(k->cluster, rill_role_number(f->src) - 1);
+    struct rill_ol *ol = rill_cluster_output_logger(
+        k->cluster, rill_role_number(rill_cluster_releasing(k->cluster)));
 
-    if (!rill_ol_flow_info(ol, f->src, f->flow, &info) || info.step < f->step ||
+    if (ol == NULL || !rill_ol_flow_info(ol, f->src, f->flow, &info) || info.step < f->step ||
         chain_in(info.state)->hash != life->hashes[info.step])
         sim_check_fail(k, "I2",
                        "packet %" PRIu64 " (step %" PRIu64 ") is out, but its effect is not kept",
@@ -185,12 +245,13 @@ static void check_kept(struct sim_check *k, const struct rill_frame *f)
 /* I6, and replies can't overtake: the controller knows the flow's public endpoint by now. */
 static void check_alias(struct sim_check *k, const struct rill_frame *f)
 {
-    struct rill_ol *ol = rill_cluster_output_logger(k->cluster, rill_role_number(f->src) - 1);
+    struct rill_ol *ol = rill_cluster_output_logger(
+        k->cluster, rill_role_number(rill_cluster_releasing(k->cluster)));
     struct rill_ol_flow_info info;
     const struct rill_endpoint *public;
     uint64_t flow;
 
-    if (!rill_ol_flow_info(ol, f->src, f->flow, &info))
+    if (ol == NULL || !rill_ol_flow_info(ol, f->src, f->flow, &info))
         return;
     public = &chain_in(info.state)->public;
     if (public->family == 0 ||
@@ -228,6 +289,8 @@ void sim_check_released(struct sim_check *k, struct rte_mbuf *m, uint64_t now_ns
                        f->ingress_id);
     check_kept(k, f);
     check_alias(k, f);
+    if (f->step > life_of(k, f->flow)->released)
+        life_of(k, f->flow)->released = f->step;
 }
 
 void sim_check_all_out(struct sim_check *k)
@@ -260,8 +323,9 @@ void sim_check_endpoints(struct sim_check *k, uint64_t now_ns)
 {
     uint32_t n = rill_controller_pool_free(rill_cluster_controller(k->cluster), 0, now_ns);
 
-    for (uint32_t i = 0; i < k->plan->units; i++)
-        n += rill_nf_pool_free(rill_cluster_nf(k->cluster, i), 0);
+    for (uint32_t i = 0; i < rill_cluster_unit_count(k->cluster); i++)
+        if (rill_cluster_unit(k->cluster, i) != NULL)
+            n += rill_nf_pool_free(rill_cluster_nf(k->cluster, i), 0);
     if (n != k->plan->pool_ports)
         sim_check_fail(k, "I4", "of %u endpoints only %u are left after all flows have ended",
                        k->plan->pool_ports, n);

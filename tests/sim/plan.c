@@ -130,6 +130,13 @@ static void long_reordering(struct sim_plan *plan, struct rill_rng *rng)
     set(plan, "flow_idle_s=%g", PICK(rng, 0.1, 0.2));
 }
 
+static void draw_deaths(struct sim_plan *plan, struct rill_rng *rng)
+{
+    plan->unit_faults = (uint32_t)PICK(rng, 0, 0, 0, 1, 1, 2, 4);
+    plan->logger_faults = (uint32_t)PICK(rng, 0, 0, 0, 1, 2, 4);
+    plan->zombies = PICK(rng, 0, 0.5, 1);
+}
+
 /* Half of the seeds have none, the others up to three. */
 static void draw_troubles(struct sim_plan *plan, struct rill_rng *rng)
 {
@@ -178,4 +185,5 @@ void sim_plan_draw(struct sim_plan *plan, uint64_t seed)
     set(plan, "epoch_ms=5");
     set(plan, "idle_unit_ms=%g", PICK(&rng, 20, 1000));
     draw_troubles(plan, &rng);
+    draw_deaths(plan, &rng);
 }

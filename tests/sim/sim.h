@@ -3,9 +3,11 @@
  *
  *   chain_nf.c  an NF whose state shows any mistake: a hash chain over every packet it processed
  *   plan.c      what a seed stands for: faults, settings, workload (swarm: runs differ in kind)
+ *   faults.c    roles that die, and what takes their place
  *   check.c     the truth, and the invariants against it
  *   sim.c       the run: events in order, faults stop, then everything must come out and be given
- * back main.c      rill-sim
+ *               back
+ *   main.c      rill-sim
  */
 #ifndef RILL_TESTS_SIM_SIM_H
 #define RILL_TESTS_SIM_SIM_H
@@ -42,7 +44,9 @@ struct sim_plan {
     double old_alias;            /* share of the replies that go to a public endpoint of before */
     uint32_t nf_drops;           /* the NF drops packets whose number is a multiple; 0: none */
     uint32_t unit_flows_max, output_logger_flows_max;
-    bool tight; /* bounds so low that packets are dropped although there are no faults */
+    uint32_t unit_faults, logger_faults;
+    double zombies; /* share of these that are taken for dead but go on */
+    bool tight;     /* bounds so low that packets are dropped although there are no faults */
     const char *settings[48]; /* NAME=VALUE; later ones win */
     char text[48][64];
     uint32_t setting_count;
@@ -81,6 +85,45 @@ void sim_check_fail(struct sim_check *check, const char *invariant, const char *
     __attribute__((format(printf, 3, 4)));
 /* The first violation, NULL if there was none. */
 const char *sim_check_violation(const struct sim_check *check);
+
+void sim_check_note(struct sim_check *check, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* From now on the unit is dead, or (zombie) taken for dead: what it did that never left may be
+ * lost.
+ */
+void sim_check_suspect(struct sim_check *check, uint32_t unit, bool zombie);
+
+/* --- faults.c */
+enum { SIM_FAULTS_MAX = 64 };
+enum sim_fault_kind {
+    SIM_UNIT_FAULT,
+    SIM_UNIT_CRASH,
+    SIM_UNIT_DECLARE,
+    SIM_ADD_PAIR,
+    SIM_LOGGER_FAULT,
+    SIM_LOGGER_CRASH,
+    SIM_LOGGER_REPLACE,
+};
+struct sim_fault {
+    uint64_t at_ns;
+    enum sim_fault_kind kind;
+    uint32_t index;
+};
+struct sim_faults {
+    const struct sim_plan *plan;
+    struct rill_cluster *cluster;
+    struct sim_check *check;
+    struct rill_rng rng;
+    struct sim_fault list[SIM_FAULTS_MAX]; /* to come */
+    uint32_t count;
+    bool suspect[RILL_CLUSTER_UNITS_MAX]; /* died, or taken for dead */
+    /* its logger died; and the next is there, but not known to be filled */
+    bool fragile[RILL_CLUSTER_UNITS_MAX], replaced[RILL_CLUSTER_UNITS_MAX];
+};
+void sim_faults_init(struct sim_faults *faults, const struct sim_plan *plan,
+                     struct rill_cluster *cluster, struct sim_check *check, uint64_t now_ns);
+uint64_t sim_faults_next_ns(const struct sim_faults *faults);
+void sim_faults_turn(struct sim_faults *faults, uint64_t now_ns);
 
 /* --- sim.c */
 struct sim_result {

@@ -1,0 +1,154 @@
+/* Roles that die: when the plan says, and what follows from it later. */
+#include "tests/sim/sim.h"
+
+#define US UINT64_C(1000)
+
+static void put(struct sim_faults *faults, uint64_t at_ns, enum sim_fault_kind kind, uint32_t i)
+{
+    if (faults->count < SIM_FAULTS_MAX)
+        faults->list[faults->count++] =
+            (struct sim_fault){.at_ns = at_ns, .kind = kind, .index = i};
+}
+
+static uint64_t between(struct sim_faults *faults, uint64_t low_us, uint64_t high_us)
+{
+    return (low_us + rill_rng_below(&faults->rng, (uint32_t)(high_us - low_us))) * US;
+}
+
+/* Units that run, that nobody takes for dead, and whose output logger has all that they have: the
+ * promise is for one failure of such a pair. */
+static uint32_t healthy(struct sim_faults *faults, uint32_t *list)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < rill_cluster_unit_count(faults->cluster); i++) {
+        if (faults->replaced[i] && rill_cluster_logger_filled(faults->cluster, i))
+            faults->fragile[i] = faults->replaced[i] = false;
+        if (rill_cluster_unit(faults->cluster, i) != NULL && !faults->suspect[i] &&
+            !faults->fragile[i])
+            list[n++] = i;
+    }
+    return n;
+}
+
+/* Crashes and is missed later; or is taken for dead and goes on for a while. */
+static void unit_fault(struct sim_faults *faults, uint64_t now_ns)
+{
+    uint32_t list[RILL_CLUSTER_UNITS_MAX], n = healthy(faults, list), i;
+    bool zombie = rill_rng_double(&faults->rng) < faults->plan->zombies;
+
+    if (n < 2)
+        return;
+    i = list[rill_rng_below(&faults->rng, n)];
+    faults->suspect[i] = true;
+    sim_check_suspect(faults->check, rill_role_id(RILL_ROLE_UNIT, i + 1), zombie);
+    if (zombie) {
+        put(faults, now_ns, SIM_UNIT_DECLARE, i);
+        put(faults, now_ns + between(faults, 50, 20000), SIM_UNIT_CRASH, i);
+    } else {
+        put(faults, now_ns, SIM_UNIT_CRASH, i);
+        put(faults, now_ns + between(faults, 10, 5000), SIM_UNIT_DECLARE, i);
+    }
+    put(faults, now_ns + between(faults, 100, 20000), SIM_ADD_PAIR, 0);
+}
+
+/* Crashes, or is taken for dead and goes on; the unit gets another. */
+static void logger_fault(struct sim_faults *faults, uint64_t now_ns)
+{
+    uint32_t list[RILL_CLUSTER_UNITS_MAX], n = healthy(faults, list), i;
+
+    if (n == 0)
+        return;
+    i = list[rill_rng_below(&faults->rng, n)];
+    faults->fragile[i] = true;
+    sim_check_note(faults->check, "the output logger of unit %u fails", i + 1);
+    if (rill_rng_double(&faults->rng) >= faults->plan->zombies)
+        put(faults, now_ns, SIM_LOGGER_CRASH, rill_cluster_logger_of(faults->cluster, i));
+    else
+        put(faults, now_ns + between(faults, 50, 20000), SIM_LOGGER_CRASH,
+            rill_cluster_logger_of(faults->cluster, i));
+    put(faults, now_ns + between(faults, 10, 5000), SIM_LOGGER_REPLACE, i);
+}
+
+static void replace_logger(struct sim_faults *faults, uint32_t i, uint64_t now_ns)
+{
+    struct rill_error err;
+
+    faults->replaced[i] = true;
+    if (rill_cluster_replace_logger(faults->cluster, i, now_ns, &err) != 0)
+        sim_check_fail(faults->check, "SIM", "%s", err.text);
+}
+
+static void add_pair(struct sim_faults *faults)
+{
+    struct rill_error err;
+    uint32_t count = rill_cluster_unit_count(faults->cluster);
+
+    if (rill_cluster_add_pair(faults->cluster, &err) == 0)
+        rill_unit_set_step_hook(rill_cluster_unit(faults->cluster, count), sim_check_step,
+                                faults->check);
+}
+
+static void happen(struct sim_faults *faults, const struct sim_fault *fault, uint64_t now_ns)
+{
+    switch (fault->kind) {
+    case SIM_UNIT_FAULT:
+        unit_fault(faults, now_ns);
+        break;
+    case SIM_UNIT_CRASH:
+        rill_cluster_unit_crash(faults->cluster, fault->index);
+        break;
+    case SIM_UNIT_DECLARE:
+        rill_cluster_unit_declare(faults->cluster, fault->index, now_ns);
+        break;
+    case SIM_ADD_PAIR:
+        add_pair(faults);
+        break;
+    case SIM_LOGGER_FAULT:
+        logger_fault(faults, now_ns);
+        break;
+    case SIM_LOGGER_CRASH:
+        rill_cluster_logger_crash(faults->cluster, fault->index);
+        break;
+    case SIM_LOGGER_REPLACE:
+        replace_logger(faults, fault->index, now_ns);
+        break;
+    }
+}
+
+void sim_faults_init(struct sim_faults *faults, const struct sim_plan *plan,
+                     struct rill_cluster *cluster, struct sim_check *check, uint64_t now_ns)
+{
+    uint64_t span_us = plan->packets * plan->gap_ns / US + 1;
+
+    *faults = (struct sim_faults){.plan = plan, .cluster = cluster, .check = check};
+    rill_rng_seed(&faults->rng, plan->seed ^ 0xfa17);
+    for (uint32_t i = 0; i < plan->unit_faults; i++)
+        put(faults, now_ns + between(faults, 0, span_us), SIM_UNIT_FAULT, 0);
+    for (uint32_t i = 0; i < plan->logger_faults; i++)
+        put(faults, now_ns + between(faults, 0, span_us), SIM_LOGGER_FAULT, 0);
+}
+
+uint64_t sim_faults_next_ns(const struct sim_faults *faults)
+{
+    uint64_t next_ns = UINT64_MAX;
+
+    for (uint32_t i = 0; i < faults->count; i++)
+        next_ns = RTE_MIN(next_ns, faults->list[i].at_ns);
+    return next_ns;
+}
+
+void sim_faults_turn(struct sim_faults *faults, uint64_t now_ns)
+{
+    for (uint32_t i = 0; i < faults->count;) {
+        struct sim_fault fault = faults->list[i];
+
+        if (fault.at_ns > now_ns) {
+            i++;
+            continue;
+        }
+        memmove(&faults->list[i], &faults->list[i + 1],
+                (--faults->count - i) * sizeof(faults->list[0]));
+        happen(faults, &fault, now_ns);
+    }
+}
