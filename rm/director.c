@@ -169,6 +169,9 @@ static void role_message(struct rill_director *d, struct dir_role *role,
         break;
     case CONTROL__MESSAGE__BODY_LEASE_REQUEST:
     case CONTROL__MESSAGE__BODY_SHARE_ACK:
+    case CONTROL__MESSAGE__BODY_DEATH_ACK:
+    case CONTROL__MESSAGE__BODY_RECOVERED:
+    case CONTROL__MESSAGE__BODY_NEW_LOGGER_ACK:
         dir_on_lease_message(d, role, message);
         break;
     default:

@@ -165,17 +165,78 @@ static void a_unit_that_dies_is_replaced(void **state)
     world_free(w);
 }
 
-static void an_output_logger_that_dies_takes_its_unit_along(void **state)
+static void controller_recovers(struct world *w, uint32_t controller, uint32_t unit)
 {
-    struct world *w = world_with_web(1, 1);
-    uint32_t logger = world_active(w, RILL_ROLE_OUTPUT_LOGGER, 0);
-    uint32_t unit = world_active(w, RILL_ROLE_UNIT, 0);
+    Control__Message m = rill_control_message(controller, w->config.id, 0);
+    Control__Recovered recovered = CONTROL__RECOVERED__INIT;
+
+    recovered.unit = unit;
+    RILL_CONTROL_SET(&m, RECOVERED, recovered, &recovered);
+    world_program_says(w, controller, &m);
+}
+
+/* Until the controller says that the dead unit's flows are elsewhere, their state is there alone.
+ */
+static void a_dead_units_output_logger_stays_for_a_while(void **state)
+{
+    struct world *w = world_with_web(1, 2);
+    uint32_t unit = world_active(w, RILL_ROLE_UNIT, 0), other = world_active(w, RILL_ROLE_UNIT, 1);
+    uint32_t logger = world_role(w, unit)->activate->activate->output_logger;
+    uint32_t controller = world_active(w, RILL_ROLE_CONTROLLER, 0);
 
     (void)state;
+    w->no_recovery = true;
+    world_asks_for_units(w, controller, 1, 2000);
+    world_segfaults(w, unit);
+    assert_true(world_role(w, logger)->running);
+    assert_true(world_has_peer(world_role(w, other), logger));
+    assert_true(world_has_peer(world_role(w, world_active(w, RILL_ROLE_UNIT, 1)), logger));
+    assert_true(world_has_peer(world_role(w, controller), logger));
+    controller_recovers(w, controller, unit);
+    assert_false(world_role(w, logger)->running);
+    assert_false(world_has_peer(world_role(w, other), logger));
+    assert_int_equal(world_count(w, RILL_ROLE_OUTPUT_LOGGER, 1, "active"), 2);
+    world_free(w);
+}
+
+/* Both of a pair: what only they had is lost, and nobody waits for it. */
+static void a_dead_units_output_logger_dies_too(void **state)
+{
+    struct world *w = world_with_web(1, 2);
+    uint32_t unit = world_active(w, RILL_ROLE_UNIT, 0), other = world_active(w, RILL_ROLE_UNIT, 1);
+    uint32_t logger = world_role(w, unit)->activate->activate->output_logger;
+    uint32_t controller = world_active(w, RILL_ROLE_CONTROLLER, 0);
+
+    (void)state;
+    w->no_recovery = true;
+    world_asks_for_units(w, controller, 1, 2000);
+    world_segfaults(w, unit);
+    world_segfaults(w, logger);
+    assert_false(world_has_peer(world_role(w, other), logger));
+    controller_recovers(w, controller, unit);
+    assert_int_equal(world_count(w, RILL_ROLE_OUTPUT_LOGGER, 1, "active"), 2);
+    assert_string_equal(world_deployment(w, "web")->state, "running");
+    world_free(w);
+}
+
+static void an_output_logger_that_dies_is_replaced(void **state)
+{
+    struct world *w = world_with_web(1, 1);
+    uint32_t logger = world_active(w, RILL_ROLE_OUTPUT_LOGGER, 0), next;
+    uint32_t unit = world_active(w, RILL_ROLE_UNIT, 0);
+    uint32_t controller = world_active(w, RILL_ROLE_CONTROLLER, 0);
+
+    (void)state;
+    world_asks_for_units(w, controller, 1, 1000);
     world_dies(w, logger, 1 << 8, false, "no memory");
-    assert_false(world_role(w, unit)->running);
-    assert_int_not_equal(world_active(w, RILL_ROLE_UNIT, 0), unit);
-    assert_int_not_equal(world_active(w, RILL_ROLE_OUTPUT_LOGGER, 0), logger);
+    next = world_active(w, RILL_ROLE_OUTPUT_LOGGER, 0);
+    assert_int_not_equal(next, logger);
+    assert_int_equal(world_active(w, RILL_ROLE_UNIT, 0), unit); /* it goes on */
+    assert_true(world_has_peer(world_role(w, unit), next));
+    assert_false(world_has_peer(world_role(w, unit), logger));
+    world_asks_for_units(w, controller, 2, 1000);
+    assert_int_equal(world_role(w, controller)->grant->lease_grant->n_leases, 1);
+    assert_int_equal(world_role(w, controller)->grant->lease_grant->leases[0]->output_logger, next);
     assert_true(world_was_said(w, "output-logger 1 of deployment web: ended by itself, exit status "
                                   "1; its last line: no memory"));
     world_free(w);
@@ -344,7 +405,9 @@ int main(void)
         cmocka_unit_test(stop_is_answered_in_any_order),
         cmocka_unit_test(stop_is_said_again),
         cmocka_unit_test(a_unit_that_dies_is_replaced),
-        cmocka_unit_test(an_output_logger_that_dies_takes_its_unit_along),
+        cmocka_unit_test(a_dead_units_output_logger_stays_for_a_while),
+        cmocka_unit_test(a_dead_units_output_logger_dies_too),
+        cmocka_unit_test(an_output_logger_that_dies_is_replaced),
         cmocka_unit_test(a_loop_that_stands_still),
         cmocka_unit_test(a_controller_that_dies_begins_everything_anew),
         cmocka_unit_test(too_many_deaths_and_it_has_failed),

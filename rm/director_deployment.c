@@ -58,6 +58,7 @@ static void stop_all_roles(struct rill_director *d, struct dir_deployment *dep)
         if (d->roles[i].id != 0 && d->roles[i].vni == dep->vni)
             dir_stop_role(d, &d->roles[i]);
     memset(dep->pairs, 0, sizeof(dep->pairs));
+    dep->mourned_count = 0;
     dep->controller = 0;
 }
 
@@ -397,19 +398,91 @@ static void rebuild(struct rill_director *d, struct dir_deployment *dep)
         fail(d, dep, err.text);
 }
 
-static void drop_pair(struct rill_director *d, struct dir_deployment *dep, uint32_t role)
+static void stop_if_there(struct rill_director *d, uint32_t id)
+{
+    if (dir_role(d, id) != NULL)
+        dir_stop_role(d, dir_role(d, id));
+}
+
+static void drop_pair(struct rill_director *d, struct dir_deployment *dep, struct dir_pair *pair)
+{
+    struct dir_pair dropped = *pair;
+
+    dir_unlease_pair(d, dep, pair);
+    *pair = (struct dir_pair){0};
+    stop_if_there(d, dropped.unit);
+    stop_if_there(d, dropped.output_logger);
+}
+
+/* Its flows go on elsewhere with what its output logger has, so that stays for a while. */
+static void lose_unit(struct rill_director *d, struct dir_deployment *dep, struct dir_pair *pair)
+{
+    struct dir_pair lost = *pair;
+    bool logger_lives;
+
+    if (!pair->leasable || dep->mourned_count == DIR_MOURNED_MAX) {
+        drop_pair(d, dep, pair);
+        return;
+    }
+    logger_lives = dir_unit_died(d, dep, pair);
+    *pair = (struct dir_pair){0};
+    stop_if_there(d, lost.unit);
+    if (logger_lives)
+        dep->mourned[dep->mourned_count++] =
+            (struct dir_mourned){.unit = lost.unit, .output_logger = lost.output_logger};
+    else
+        stop_if_there(d, lost.output_logger);
+}
+
+/* Its unit goes on, and fills another. */
+static void lose_logger(struct rill_director *d, struct dir_deployment *dep, struct dir_pair *pair)
+{
+    uint32_t logger = pair->output_logger;
+
+    if (!pair->leasable) {
+        drop_pair(d, dep, pair);
+        return;
+    }
+    pair->output_logger = 0;
+    pair->logger_is_new = true;
+    stop_if_there(d, logger);
+}
+
+static void remove_mourned(struct dir_deployment *dep, uint32_t i)
+{
+    dep->mourned[i] = dep->mourned[--dep->mourned_count];
+}
+
+static void lose_role(struct rill_director *d, struct dir_deployment *dep, uint32_t role)
 {
     for (uint32_t i = 0; i < dep->spec->units; i++) {
-        struct dir_pair *pair = &dep->pairs[i];
-        const uint32_t both[] = {pair->unit, pair->output_logger};
-
-        if (pair->unit != role && pair->output_logger != role)
+        if (dep->pairs[i].unit == role)
+            lose_unit(d, dep, &dep->pairs[i]);
+        else if (dep->pairs[i].output_logger == role)
+            lose_logger(d, dep, &dep->pairs[i]);
+    }
+    for (uint32_t i = 0; i < dep->mourned_count; i++) {
+        if (dep->mourned[i].output_logger != role)
             continue;
-        dir_unlease_pair(d, dep, pair);
-        *pair = (struct dir_pair){0};
-        for (uint32_t j = 0; j < 2; j++)
-            if (dir_role(d, both[j]) != NULL)
-                dir_stop_role(d, dir_role(d, both[j]));
+        dir_mourned_logger_died(d, dep, dep->mourned[i].unit);
+        remove_mourned(dep, i);
+        break;
+    }
+}
+
+/* Output loggers of dead units that nobody needs any more. */
+static void bury(struct rill_director *d, struct dir_deployment *dep)
+{
+    struct dir_mourned over;
+
+    while (dir_next_recovered(dep, &over)) {
+        for (uint32_t i = 0; i < dep->mourned_count; i++) {
+            if (dep->mourned[i].unit != over.unit)
+                continue;
+            stop_if_there(d, dep->mourned[i].output_logger);
+            remove_mourned(dep, i);
+            break;
+        }
     }
 }
 
@@ -426,7 +499,7 @@ void dir_deployment_lost(struct rill_director *d, struct dir_deployment *dep, ui
     else if (rill_role_kind(role) == RILL_ROLE_CONTROLLER)
         rebuild(d, dep);
     else
-        drop_pair(d, dep, role);
+        lose_role(d, dep, role);
 }
 
 /* --- what follows ----------------------------------------------------------------------------- */
@@ -456,6 +529,8 @@ static void lease_pairs(struct rill_director *d, struct dir_deployment *dep)
         if (!pair->leasable && dir_pair_is_linked(d, dep, pair) &&
             dir_lease_pair(d, dep, pair, &err) != 0)
             dir_role_failed(d, dir_role(d, pair->unit), err.text);
+        if (pair->leasable && pair->logger_is_new && dir_pair_is_linked(d, dep, pair))
+            dir_replace_logger(d, dep, pair);
         all &= pair->leasable;
     }
     if (!all || dep->state != DIR_DEPLOYING)
@@ -470,6 +545,8 @@ static void lease_pairs(struct rill_director *d, struct dir_deployment *dep)
 
 void dir_settle_deployment(struct rill_director *d, struct dir_deployment *dep)
 {
+    if (dir_is_up(dep))
+        bury(d, dep);
     if (dir_is_up(dep))
         fill_slots(d, dep);
     if (dir_is_up(dep))

@@ -31,6 +31,7 @@ enum {
     DIR_NAME_MAX = 24,  /* a deployment's */
     DIR_MACHINE_NAME_MAX = 64,
     DIR_LINE_BYTES = 512, /* as struct rill_error */
+    DIR_MOURNED_MAX = 16, /* of a deployment, at a time */
     DIR_KINDS = 8,        /* enum rill_role_kind */
 };
 _Static_assert(2 * RILL_DIRECTOR_UNITS_MAX + 1 <= DIR_LINKS_MAX, "a controller's links fit");
@@ -92,10 +93,15 @@ struct dir_client {
 
 enum dir_deployment_state { DIR_DEPLOYING, DIR_RUNNING, DIR_FAILED, DIR_UNDEPLOYING };
 
-/* A unit and its output logger live and die together. */
 struct dir_pair {
     uint32_t unit, output_logger; /* 0: none yet */
     bool leasable;                /* the lease core has it */
+    bool logger_is_new; /* leasable, and the unit has not been told of its output logger */
+};
+
+/* The output logger of a dead unit: stays until the unit's flows go on elsewhere. */
+struct dir_mourned {
+    uint32_t unit, output_logger;
 };
 
 struct dir_deployment {
@@ -113,6 +119,8 @@ struct dir_deployment {
     uint32_t epoch;
     uint32_t controller;                            /* role id; 0: none yet */
     struct dir_pair pairs[RILL_DIRECTOR_UNITS_MAX]; /* spec->units of them */
+    struct dir_mourned mourned[DIR_MOURNED_MAX];
+    uint32_t mourned_count;
     uint32_t client;
     uint64_t asked_ns;
     struct dir_asker deploy, undeploy, attach;
@@ -259,7 +267,7 @@ const char *dir_deployment_state_name(enum dir_deployment_state state);
 
 /* --- director_links.c ------------------------------------------------------------------------- */
 
-/* Unit, output logger and controller are active: they may have links. */
+/* Unit, output logger and controller are active. */
 bool dir_pair_is_active(const struct rill_director *d, const struct dir_deployment *dep,
                         const struct dir_pair *pair);
 /* Tells whom it concerns. */
@@ -286,6 +294,15 @@ int dir_create_leases(struct rill_director *d, struct dir_deployment *dep, struc
 int dir_lease_pair(struct rill_director *d, struct dir_deployment *dep, struct dir_pair *pair,
                    struct rill_error *err);
 void dir_unlease_pair(struct rill_director *d, struct dir_deployment *dep, struct dir_pair *pair);
+/* The unit is dead, and its flows are to go on elsewhere. False: they can't, its logger is dead
+ * too. */
+bool dir_unit_died(struct rill_director *d, struct dir_deployment *dep, struct dir_pair *pair);
+/* The unit has another output logger, which is linked. */
+void dir_replace_logger(struct rill_director *d, struct dir_deployment *dep, struct dir_pair *pair);
+/* A dead unit's output logger is dead, too. */
+void dir_mourned_logger_died(struct rill_director *d, struct dir_deployment *dep, uint32_t unit);
+/* Takes out one whose output logger nobody needs any more. False: there is none. */
+bool dir_next_recovered(struct dir_deployment *dep, struct dir_mourned *mourned);
 void dir_on_lease_message(struct rill_director *d, const struct dir_role *role,
                           const Control__Message *message);
 void dir_tick_leases(struct rill_director *d, struct dir_deployment *dep);

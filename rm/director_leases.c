@@ -54,16 +54,55 @@ void dir_unlease_pair(struct rill_director *d, struct dir_deployment *dep, struc
     flush(d);
 }
 
+bool dir_unit_died(struct rill_director *d, struct dir_deployment *dep, struct dir_pair *pair)
+{
+    bool logger_lives = !pair->logger_is_new && pair->output_logger != 0;
+
+    pair->leasable = false;
+    if (rill_rm_unit_died(dep->leases, pair->unit, d->now_ns, &d->outbox) != 0)
+        logger_lives = false;
+    else if (!logger_lives)
+        rill_rm_logger_lost(dep->leases, pair->unit, d->now_ns, &d->outbox);
+    flush(d);
+    return logger_lives;
+}
+
+void dir_replace_logger(struct rill_director *d, struct dir_deployment *dep, struct dir_pair *pair)
+{
+    pair->logger_is_new = false;
+    rill_rm_replace_logger(dep->leases, pair->unit, pair->output_logger, d->now_ns, &d->outbox);
+    flush(d);
+}
+
+void dir_mourned_logger_died(struct rill_director *d, struct dir_deployment *dep, uint32_t unit)
+{
+    rill_rm_logger_lost(dep->leases, unit, d->now_ns, &d->outbox);
+    flush(d);
+}
+
+bool dir_next_recovered(struct dir_deployment *dep, struct dir_mourned *mourned)
+{
+    return dep->leases != NULL &&
+           rill_rm_recovered(dep->leases, &mourned->unit, &mourned->output_logger);
+}
+
 /* Whether this role may say this, now. */
 static bool is_sensible(const struct dir_deployment *dep, const struct dir_role *role,
                         const Control__Message *message)
 {
     if (dep == NULL || !dir_is_up(dep) || role->state != DIR_ACTIVE)
         return false;
-    if (message->body_case == CONTROL__MESSAGE__BODY_LEASE_REQUEST)
+    switch (message->body_case) {
+    case CONTROL__MESSAGE__BODY_LEASE_REQUEST:
+    case CONTROL__MESSAGE__BODY_DEATH_ACK:
+    case CONTROL__MESSAGE__BODY_RECOVERED:
         return role->id == dep->controller;
-    return message->body_case == CONTROL__MESSAGE__BODY_SHARE_ACK &&
-           rill_role_kind(role->id) == RILL_ROLE_UNIT;
+    case CONTROL__MESSAGE__BODY_SHARE_ACK:
+    case CONTROL__MESSAGE__BODY_NEW_LOGGER_ACK:
+        return rill_role_kind(role->id) == RILL_ROLE_UNIT;
+    default:
+        return false;
+    }
 }
 
 void dir_on_lease_message(struct rill_director *d, const struct dir_role *role,

@@ -46,19 +46,54 @@ bool dir_pair_is_active(const struct rill_director *d, const struct dir_deployme
            is_active(d, pair->output_logger);
 }
 
+/* Its unit may have links: all of it is there, or its output logger is being replaced. */
+static bool is_linkable(const struct rill_director *d, const struct dir_deployment *dep,
+                        const struct dir_pair *pair)
+{
+    return dir_pair_is_active(d, dep, pair) ||
+           (pair->leasable && is_active(d, dep->controller) && is_active(d, pair->unit));
+}
+
 /* --- who has links to whom -------------------------------------------------------------------- */
+
+static void add_active(const struct rill_director *d, struct dir_ids *set, uint32_t id)
+{
+    if (is_active(d, id))
+        add(set, id);
+}
+
+/* Output loggers of dead units: whoever goes on with a flow asks them. */
+static void add_mourned(const struct rill_director *d, const struct dir_deployment *dep,
+                        struct dir_ids *set)
+{
+    for (uint32_t i = 0; i < dep->mourned_count; i++)
+        add_active(d, set, dep->mourned[i].output_logger);
+}
+
+static void add_units(const struct rill_director *d, const struct dir_deployment *dep,
+                      const struct dir_pair *but, struct dir_ids *set)
+{
+    for (uint32_t i = 0; i < dep->spec->units; i++)
+        if (&dep->pairs[i] != but && is_linkable(d, dep, &dep->pairs[i]))
+            add(set, dep->pairs[i].unit);
+}
+
+static void add_loggers(const struct rill_director *d, const struct dir_deployment *dep,
+                        struct dir_ids *set)
+{
+    for (uint32_t i = 0; i < dep->spec->units; i++)
+        if (is_linkable(d, dep, &dep->pairs[i]))
+            add_active(d, set, dep->pairs[i].output_logger);
+    add_mourned(d, dep, set);
+}
 
 static struct dir_ids peers_of_controller(const struct rill_director *d,
                                           const struct dir_deployment *dep)
 {
     struct dir_ids peers = {.count = 0};
 
-    for (uint32_t i = 0; i < dep->spec->units; i++) {
-        if (!dir_pair_is_active(d, dep, &dep->pairs[i]))
-            continue;
-        add(&peers, dep->pairs[i].unit);
-        add(&peers, dep->pairs[i].output_logger);
-    }
+    add_units(d, dep, NULL, &peers);
+    add_loggers(d, dep, &peers);
     add(&peers, dep->client);
     return peers;
 }
@@ -69,19 +104,29 @@ static struct dir_ids peers_of_unit(const struct rill_director *d, const struct 
     struct dir_ids peers = {.count = 0};
 
     add(&peers, dep->controller);
-    add(&peers, pair->output_logger);
-    for (uint32_t i = 0; i < dep->spec->units; i++)
-        if (&dep->pairs[i] != pair && dir_pair_is_active(d, dep, &dep->pairs[i]))
-            add(&peers, dep->pairs[i].unit);
+    add_active(d, &peers, pair->output_logger);
+    add_units(d, dep, pair, &peers);
+    add_mourned(d, dep, &peers);
     return peers;
 }
 
-static struct dir_ids peers_of_logger(const struct dir_deployment *dep, const struct dir_pair *pair)
+static struct dir_ids peers_of_logger(const struct dir_deployment *dep, uint32_t unit)
 {
     struct dir_ids peers = {.count = 0};
 
     add(&peers, dep->controller);
-    add(&peers, pair->unit);
+    add(&peers, unit);
+    add(&peers, dep->client);
+    return peers;
+}
+
+static struct dir_ids peers_of_mourned(const struct rill_director *d,
+                                       const struct dir_deployment *dep)
+{
+    struct dir_ids peers = {.count = 0};
+
+    add(&peers, dep->controller);
+    add_units(d, dep, NULL, &peers);
     add(&peers, dep->client);
     return peers;
 }
@@ -91,11 +136,8 @@ static struct dir_ids peers_of_client(const struct rill_director *d,
 {
     struct dir_ids peers = {.count = 0};
 
-    if (is_active(d, dep->controller))
-        add(&peers, dep->controller);
-    for (uint32_t i = 0; i < dep->spec->units; i++)
-        if (dir_pair_is_active(d, dep, &dep->pairs[i]))
-            add(&peers, dep->pairs[i].output_logger);
+    add_active(d, &peers, dep->controller);
+    add_loggers(d, dep, &peers);
     return peers;
 }
 
@@ -173,11 +215,13 @@ void dir_settle_links(struct rill_director *d, struct dir_deployment *dep)
     for (uint32_t i = 0; i < dep->spec->units; i++) {
         const struct dir_pair *pair = &dep->pairs[i];
 
-        if (!dir_pair_is_active(d, dep, pair))
+        if (!is_linkable(d, dep, pair))
             continue;
         tell_role(d, pair->unit, peers_of_unit(d, dep, pair), 0);
-        tell_role(d, pair->output_logger, peers_of_logger(dep, pair), dep->client);
+        tell_role(d, pair->output_logger, peers_of_logger(dep, pair->unit), dep->client);
     }
+    for (uint32_t i = 0; i < dep->mourned_count; i++)
+        tell_role(d, dep->mourned[i].output_logger, peers_of_mourned(d, dep), dep->client);
     if (client != NULL) {
         struct dir_ids peers = peers_of_client(d, dep);
 

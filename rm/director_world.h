@@ -97,8 +97,9 @@ struct world {
     uint32_t queue_first, queue_count;
     uint32_t frozen; /* a role or client that makes no link, so that the other ends don't, either */
     uint32_t folders_made, folders_removed;
-    char folder[64]; /* the newest */
-    bool no_folder;  /* making one fails */
+    char folder[64];  /* the newest */
+    bool no_folder;   /* making one fails */
+    bool no_recovery; /* controllers do not recover from deaths */
     uint32_t starts, stops;
     char said[64][1024];
     uint32_t said_count;

@@ -89,6 +89,37 @@ static void on_share(struct world *w, const struct world_role *role,
     world_give(w, w->agents[role->agent].peer, &m);
 }
 
+/* A controller hears of a unit's death, and recovers at once. */
+static void on_death(struct world *w, const struct world_role *role,
+                     const Control__Message *message)
+{
+    Control__Message m = rill_control_message(role->id, w->config.id, 0);
+    Control__DeathAck ack = CONTROL__DEATH_ACK__INIT;
+    Control__Recovered recovered = CONTROL__RECOVERED__INIT;
+
+    ack.unit = recovered.unit = message->death->unit;
+    ack.output_logger = message->death->output_logger;
+    RILL_CONTROL_SET(&m, DEATH_ACK, death_ack, &ack);
+    world_give(w, w->agents[role->agent].peer, &m);
+    if (w->no_recovery)
+        return;
+    RILL_CONTROL_SET(&m, RECOVERED, recovered, &recovered);
+    world_give(w, w->agents[role->agent].peer, &m);
+}
+
+/* A unit is given another output logger, and fills it at once. */
+static void on_new_logger(struct world *w, const struct world_role *role,
+                          const Control__Message *message)
+{
+    Control__Message m = rill_control_message(role->id, w->config.id, 0);
+    Control__NewLoggerAck ack = CONTROL__NEW_LOGGER_ACK__INIT;
+
+    ack.number = message->new_logger->number;
+    ack.filled = true;
+    RILL_CONTROL_SET(&m, NEW_LOGGER_ACK, new_logger_ack, &ack);
+    world_give(w, w->agents[role->agent].peer, &m);
+}
+
 static void answer_metrics(struct world *w, const struct world_role *role,
                            const Control__Message *message)
 {
@@ -127,6 +158,14 @@ void world_program_receives(struct world *w, const Control__Message *message)
     case CONTROL__MESSAGE__BODY_LEASE_GRANT:
         rill_control_free(role->grant);
         role->grant = world_copy(message);
+        break;
+    case CONTROL__MESSAGE__BODY_DEATH:
+        on_death(w, role, message);
+        break;
+    case CONTROL__MESSAGE__BODY_RECOVERED_ACK:
+        break;
+    case CONTROL__MESSAGE__BODY_NEW_LOGGER:
+        on_new_logger(w, role, message);
         break;
     case CONTROL__MESSAGE__BODY_METRICS_REQUEST:
         answer_metrics(w, role, message);

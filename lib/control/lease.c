@@ -47,6 +47,27 @@ static int send_grant(struct rte_mbuf *frame, Control__Message *m,
     return 0;
 }
 
+static void send_death_word(const struct rill_frame *f, Control__Message *m,
+                            void (*send)(void *arg, const Control__Message *message), void *arg)
+{
+    Control__Death death = CONTROL__DEATH__INIT;
+    Control__DeathAck death_ack = CONTROL__DEATH_ACK__INIT;
+    Control__Recovered recovered = CONTROL__RECOVERED__INIT;
+    Control__RecoveredAck recovered_ack = CONTROL__RECOVERED_ACK__INIT;
+
+    death.unit = death_ack.unit = recovered.unit = recovered_ack.unit = f->next_unit;
+    death.output_logger = death_ack.output_logger = f->count;
+    if (f->type == RILL_FRAME_DEATH)
+        RILL_CONTROL_SET(m, DEATH, death, &death);
+    else if (f->type == RILL_FRAME_DEATH_ACK)
+        RILL_CONTROL_SET(m, DEATH_ACK, death_ack, &death_ack);
+    else if (f->type == RILL_FRAME_RECOVERED)
+        RILL_CONTROL_SET(m, RECOVERED, recovered, &recovered);
+    else
+        RILL_CONTROL_SET(m, RECOVERED_ACK, recovered_ack, &recovered_ack);
+    send(arg, m);
+}
+
 int rill_lease_from_frame(struct rte_mbuf *frame,
                           void (*send)(void *arg, const Control__Message *message), void *arg)
 {
@@ -55,8 +76,26 @@ int rill_lease_from_frame(struct rte_mbuf *frame,
     Control__LeaseRequest request = CONTROL__LEASE_REQUEST__INIT;
     Control__Share share = CONTROL__SHARE__INIT;
     Control__ShareAck ack = CONTROL__SHARE_ACK__INIT;
+    Control__NewLogger new_logger = CONTROL__NEW_LOGGER__INIT;
+    Control__NewLoggerAck new_logger_ack = CONTROL__NEW_LOGGER_ACK__INIT;
 
     switch (f->type) {
+    case RILL_FRAME_DEATH:
+    case RILL_FRAME_DEATH_ACK:
+    case RILL_FRAME_RECOVERED:
+    case RILL_FRAME_RECOVERED_ACK:
+        send_death_word(f, &m, send, arg);
+        return 0;
+    case RILL_FRAME_NEW_LOGGER:
+        new_logger.number = f->clock;
+        new_logger.output_logger = f->next_unit;
+        RILL_CONTROL_SET(&m, NEW_LOGGER, new_logger, &new_logger);
+        break;
+    case RILL_FRAME_NEW_LOGGER_ACK:
+        new_logger_ack.number = f->clock;
+        new_logger_ack.filled = f->count == 1;
+        RILL_CONTROL_SET(&m, NEW_LOGGER_ACK, new_logger_ack, &new_logger_ack);
+        break;
     case RILL_FRAME_LEASE_GRANT:
         return send_grant(frame, &m, send, arg);
     case RILL_FRAME_LEASE_REQUEST:
@@ -122,44 +161,62 @@ static struct rte_mbuf *grant_frame(const Control__Message *m, uint32_t dst,
     return NULL;
 }
 
-static struct rte_mbuf *small_frame(const Control__Message *m, uint32_t dst,
-                                    struct rte_mempool *pool, enum rill_frame_type type)
-{
-    struct rte_mbuf *frame = rill_frame_new(pool, type, m->from, dst);
-    struct rill_frame *f;
+/* All but a grant: the type, and what it carries. */
+struct small {
+    enum rill_frame_type type;
+    uint64_t clock;
+    uint32_t next_unit, count, epoch;
+};
 
-    if (frame == NULL)
-        return NULL;
-    f = rill_frame(frame);
-    if (type == RILL_FRAME_LEASE_REQUEST) {
-        f->clock = m->lease_request->number;
-        f->count = m->lease_request->want;
-        f->epoch = (uint16_t)m->lease_request->epoch;
-    } else if (type == RILL_FRAME_SHARE) {
-        f->clock = m->share->number;
-        f->next_unit = m->share->controller;
-        f->count = m->share->share;
-    } else {
-        f->clock = m->share_ack->number;
-        f->next_unit = m->share_ack->controller;
-        f->count = m->share_ack->share;
+/* Type NONE: it is no such message. */
+static struct small small_of(const Control__Message *m)
+{
+    switch (m->body_case) {
+    case CONTROL__MESSAGE__BODY_LEASE_REQUEST:
+        return (struct small){RILL_FRAME_LEASE_REQUEST, m->lease_request->number, 0,
+                              m->lease_request->want, m->lease_request->epoch};
+    case CONTROL__MESSAGE__BODY_SHARE:
+        return (struct small){RILL_FRAME_SHARE, m->share->number, m->share->controller,
+                              m->share->share, 0};
+    case CONTROL__MESSAGE__BODY_SHARE_ACK:
+        return (struct small){RILL_FRAME_SHARE_ACK, m->share_ack->number, m->share_ack->controller,
+                              m->share_ack->share, 0};
+    case CONTROL__MESSAGE__BODY_DEATH:
+        return (struct small){RILL_FRAME_DEATH, 0, m->death->unit, m->death->output_logger, 0};
+    case CONTROL__MESSAGE__BODY_DEATH_ACK:
+        return (struct small){RILL_FRAME_DEATH_ACK, 0, m->death_ack->unit,
+                              m->death_ack->output_logger, 0};
+    case CONTROL__MESSAGE__BODY_RECOVERED:
+        return (struct small){RILL_FRAME_RECOVERED, 0, m->recovered->unit, 0, 0};
+    case CONTROL__MESSAGE__BODY_RECOVERED_ACK:
+        return (struct small){RILL_FRAME_RECOVERED_ACK, 0, m->recovered_ack->unit, 0, 0};
+    case CONTROL__MESSAGE__BODY_NEW_LOGGER:
+        return (struct small){RILL_FRAME_NEW_LOGGER, m->new_logger->number,
+                              m->new_logger->output_logger, 0, 0};
+    case CONTROL__MESSAGE__BODY_NEW_LOGGER_ACK:
+        return (struct small){RILL_FRAME_NEW_LOGGER_ACK, m->new_logger_ack->number, 0,
+                              m->new_logger_ack->filled ? 1 : 0, 0};
+    default:
+        return (struct small){RILL_FRAME_NONE, 0, 0, 0, 0};
     }
-    return frame;
 }
 
 struct rte_mbuf *rill_lease_to_frame(const Control__Message *message, uint32_t dst,
                                      struct rte_mempool *pool)
 {
-    switch (message->body_case) {
-    case CONTROL__MESSAGE__BODY_LEASE_REQUEST:
-        return small_frame(message, dst, pool, RILL_FRAME_LEASE_REQUEST);
-    case CONTROL__MESSAGE__BODY_LEASE_GRANT:
+    struct small small = small_of(message);
+    struct rte_mbuf *frame;
+
+    if (message->body_case == CONTROL__MESSAGE__BODY_LEASE_GRANT)
         return grant_frame(message, dst, pool);
-    case CONTROL__MESSAGE__BODY_SHARE:
-        return small_frame(message, dst, pool, RILL_FRAME_SHARE);
-    case CONTROL__MESSAGE__BODY_SHARE_ACK:
-        return small_frame(message, dst, pool, RILL_FRAME_SHARE_ACK);
-    default:
+    if (small.type == RILL_FRAME_NONE)
         return NULL;
-    }
+    frame = rill_frame_new(pool, small.type, message->from, dst);
+    if (frame == NULL)
+        return NULL;
+    rill_frame(frame)->clock = small.clock;
+    rill_frame(frame)->next_unit = small.next_unit;
+    rill_frame(frame)->count = small.count;
+    rill_frame(frame)->epoch = (uint16_t)small.epoch;
+    return frame;
 }

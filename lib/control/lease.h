@@ -1,6 +1,7 @@
-/* The lease protocol's four messages (rm/rm.h), between the frames that the cores speak and control
- * messages. In the embedded form and in the simulator they are frames on the fabric; in a cluster
- * they are control messages, as they are few and no packet waits for them.
+/* The resource manager's messages to controllers and units (rm/rm.h: leases, deaths), between the
+ * frames that the cores speak and control messages. In the embedded form and in the simulator they
+ * are frames on the fabric; in a cluster they are control messages, as they are few and no packet
+ * waits for them.
  */
 #ifndef RILL_LIB_CONTROL_LEASE_H
 #define RILL_LIB_CONTROL_LEASE_H
@@ -9,8 +10,9 @@
 
 #include "lib/control/control.h"
 
-/* Packs a frame of type LEASE_REQUEST, LEASE_GRANT, SHARE or SHARE_ACK and hands it to `send`. The
- * frame stays the caller's. -EINVAL: it is none of these, or its body is not as it should be. */
+/* Packs a frame of type LEASE_REQUEST, LEASE_GRANT, SHARE, SHARE_ACK, DEATH, DEATH_ACK, RECOVERED,
+ * RECOVERED_ACK, NEW_LOGGER or NEW_LOGGER_ACK and hands it to `send`. The frame stays the caller's.
+ * -EINVAL: it is none of these, or its body is not as it should be. */
 int rill_lease_from_frame(struct rte_mbuf *frame,
                           void (*send)(void *arg, const Control__Message *message), void *arg);
 

@@ -67,19 +67,28 @@ static struct rte_mbuf *there_and_back(struct rte_mbuf *m)
     return trip.back;
 }
 
+/* Which of clock, next_unit and count a type carries. */
+static const struct {
+    enum rill_frame_type type;
+    bool clock, next_unit;
+    uint32_t count;
+} small[] = {
+    {RILL_FRAME_LEASE_REQUEST, true, false, 500}, {RILL_FRAME_SHARE, true, true, 500},
+    {RILL_FRAME_SHARE_ACK, true, true, 500},      {RILL_FRAME_DEATH, false, true, 0x04000003},
+    {RILL_FRAME_DEATH_ACK, false, true, 7},       {RILL_FRAME_RECOVERED, false, true, 0},
+    {RILL_FRAME_RECOVERED_ACK, false, true, 0},   {RILL_FRAME_NEW_LOGGER, true, true, 0},
+    {RILL_FRAME_NEW_LOGGER_ACK, true, false, 1},
+};
+
 static void small_messages(void **state)
 {
-    static const enum rill_frame_type types[] = {RILL_FRAME_LEASE_REQUEST, RILL_FRAME_SHARE,
-                                                 RILL_FRAME_SHARE_ACK};
-
     (void)state;
-    for (int i = 0; i < 3; i++) {
-        struct rte_mbuf *m = rill_frame_new(pool, types[i], 0x02000001, 0x01000001);
+    for (size_t i = 0; i < sizeof(small) / sizeof(small[0]); i++) {
+        struct rte_mbuf *m = rill_frame_new(pool, small[i].type, 0x02000001, 0x01000001);
 
-        rill_frame(m)->clock = 7 + (uint64_t)i;
-        rill_frame(m)->count = 500;
-        if (types[i] != RILL_FRAME_LEASE_REQUEST)
-            rill_frame(m)->next_unit = 0x02000009;
+        rill_frame(m)->clock = small[i].clock ? 7 + i : 0;
+        rill_frame(m)->next_unit = small[i].next_unit ? 0x03000009 : 0;
+        rill_frame(m)->count = small[i].count;
         rte_pktmbuf_free(there_and_back(m));
         rte_pktmbuf_free(m);
     }

@@ -97,7 +97,7 @@ static void on_error(struct role_process *p, const Control__Message *m)
     p->ended = true;
 }
 
-/* SHARE and LEASE_GRANT: the core knows them as frames. */
+/* The resource manager's words: the core knows them as frames. */
 static void on_lease(struct role_process *p, const Control__Message *m)
 {
     uint64_t now_ns = rill_daemon_now_ns();
@@ -150,6 +150,9 @@ static void on_message(void *arg, uint32_t peer, const Control__Message *m)
         break;
     case CONTROL__MESSAGE__BODY_SHARE:
     case CONTROL__MESSAGE__BODY_LEASE_GRANT:
+    case CONTROL__MESSAGE__BODY_DEATH:
+    case CONTROL__MESSAGE__BODY_RECOVERED_ACK:
+    case CONTROL__MESSAGE__BODY_NEW_LOGGER:
         on_lease(p, m);
         break;
     case CONTROL__MESSAGE__BODY_METRICS_REQUEST:
