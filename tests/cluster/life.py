@@ -36,15 +36,14 @@ def replays_after_each_other():
         assert status["deployments"][0]["state"] == "running", status
         assert status["deployments"][0]["weaker_promise"] is True, status
         assert len(c.roles("unit")) == 4 and len(c.roles("output-logger")) == 4
-        for speed in ("0.1x", "0.2x"):
+        for capture, speed, least in ((common.BUNDLED, "0.2x", 1000), (c.small, "0.1x", 200)):
             out = os.path.join(c.folder, "out.pcapng")
-            report = c.replay(common.BUNDLED, "--speed", speed, "--out", out)
+            report = c.replay(capture, "--speed", speed, "--out", out)
             common.check_books(report)
-            assert report["packets_in"] == 65241, report["packets_in"]
-            assert report["flowlets_moved"] > 200, report["flowlets_moved"]
-            lost = sum(report["packets_dropped"].values())
-            assert report["packets_released"] == 65241 - lost
-            common.script("check_output.py", common.BUNDLED, out, "--nf", "nat", "--allow-reordered",
+            assert report["flowlets_moved"] > least, report["flowlets_moved"]
+            if capture == common.BUNDLED:
+                assert report["packets_in"] == 65241, report["packets_in"]
+            common.script("check_output.py", capture, out, "--nf", "nat", "--allow-reordered",
                           report["packets_reordered"])
             print("  %s: %d released, %d moves, %d seamless, %d reordered" % (
                 speed, report["packets_released"], report["flowlets_moved"], report["flowlets_seamless"],
@@ -53,6 +52,26 @@ def replays_after_each_other():
         c.rill("undeploy", "nat")
         assert c.status()["deployments"] == []
         assert not c.roles("unit")
+
+
+def shared_captures():
+    """Fragments, jumbo packets, VLANs, IPv6, one way only: through each NF."""
+    names = ["dns_queries.pcap", "tls_ipv6_mixed.pcap", "ipfrag_bulk.pcap", "jumbo_reassembled.pcap",
+             "quic_vlan_ipv6.pcap"]
+    captures = [p for p in (os.path.join(common.TRACES, n) for n in names) if os.path.exists(p)]
+    if not captures:
+        print("  none of them is here: nothing tested")
+        return
+    with Cluster() as c:
+        c.rill("deploy", "nat", "--units", 2, "--set", "flowlet_bytes=1500")
+        c.rill("deploy", "lb", "--units", 2, "--set", "flowlet_bytes=1500")
+        for nf in ("nat", "lb"):
+            for capture in captures:
+                out = os.path.join(c.folder, "out.pcapng")
+                report = c.replay(capture, "--rate", "20Mbps", "--out", out, "--deployment", nf)
+                common.check_books(report)
+                common.script("check_output.py", capture, out, "--nf", nf, "--allow-reordered",
+                              report["packets_reordered"])
 
 
 def two_deployments():
@@ -65,7 +84,7 @@ def two_deployments():
         for name in ("nat", "balancer"):
             path = os.path.join(c.folder, name + ".json")
             players.append((path, subprocess.Popen(
-                [common.rill(), "replay", common.BUNDLED, "--cluster", c.name, "--deployment", name, "--speed",
+                [common.rill(), "replay", c.small, "--cluster", c.name, "--deployment", name, "--speed",
                  "0.05x", "--quiet", "--json", path])))
         for path, player in players:
             assert player.wait(timeout=120) == 0
@@ -73,7 +92,7 @@ def two_deployments():
                 common.check_books(json.load(f))
         c.refused("deploy", "lb", "--units", 99, says="units")
         c.rill("undeploy", "balancer")
-        common.check_books(c.replay(common.BUNDLED, "--speed", "0.1x"))
+        common.check_books(c.replay(c.small, "--speed", "0.1x"))
 
 
 def a_replay_that_is_killed():
@@ -87,7 +106,7 @@ def a_replay_that_is_killed():
         player.send_signal(signal.SIGKILL)
         player.wait()
         until("it is gone", lambda: c.status()["deployments"][0]["client"] == 0)
-        report = c.replay(common.BUNDLED, "--speed", "0.1x")
+        report = c.replay(c.small, "--speed", "0.1x")
         common.check_books(report)
 
 
@@ -123,7 +142,7 @@ def an_agent_that_dies():
             until("the agent is back", lambda: c.status()["machines"][0]["connected"])
             until("the cluster is settled", lambda: c.status()["settled"])
             assert sorted(r["role"] for r in c.status()["roles"]) == before
-            common.check_books(c.replay(common.BUNDLED, "--speed", "0.1x"))
+            common.check_books(c.replay(c.small, "--speed", "0.1x"))
             c.rill("down")
             agent.wait(timeout=30)
         finally:
@@ -156,5 +175,5 @@ def bad_cluster_files():
 
 
 if __name__ == "__main__":
-    world.main([up_and_down, replays_after_each_other, two_deployments, a_replay_that_is_killed,
+    world.main([up_and_down, replays_after_each_other, shared_captures, two_deployments, a_replay_that_is_killed,
                 an_interrupted_replay, an_agent_that_dies, everything_dies, bad_cluster_files])

@@ -61,6 +61,14 @@ def needs_containers():
     sys.exit(1 if os.environ.get("RILL_NEEDS_CONTAINERS") == "1" else SKIPPED)
 
 
+def small_capture(folder):
+    """A tenth of the bundled capture's length, made by the same generator."""
+    path = os.path.join(folder, "small.pcap")
+    if not os.path.exists(path):
+        rill("trace", "gen", "--out", path, "--seed", 7, "--set", "seconds=0.12")
+    return path
+
+
 class Cluster:
     """`with Cluster(...) as c:` is up, and is down after; nothing may be left."""
 
@@ -72,6 +80,7 @@ class Cluster:
         self.base = os.path.join("/run/rill", self.name)
         self.config = config
         self.folder = tempfile.mkdtemp(prefix="rill-cluster-test-")
+        self.small = small_capture(self.folder)
 
     def __enter__(self):
         try:
