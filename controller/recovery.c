@@ -81,6 +81,16 @@ static void tell_units(struct rill_controller *c, const struct death *death)
         say(c, RILL_FRAME_DEAD, rill_wam_active_at(c->wam, i), death);
 }
 
+/* Gives how many the unit leased; if none, none need come back. */
+static uint32_t keep_endpoints(struct rill_controller *c, const struct death *death)
+{
+    uint32_t n = 0;
+
+    for (unsigned p = 0; p < c->config.pool_count; p++)
+        n += rill_port_pool_unit_died(c->pools[p], death->unit);
+    return n;
+}
+
 static struct death *note(struct rill_controller *c, const struct rill_frame *f)
 {
     struct death *death = &c->recovery.deaths[c->recovery.count++];
@@ -89,8 +99,7 @@ static struct death *note(struct rill_controller *c, const struct rill_frame *f)
         (struct death){.unit = f->next_unit, .output_logger = f->count, .newest_flow = c->clock};
     c->n.deaths++;
     capacity_unit_died(c, death->unit);
-    for (unsigned p = 0; p < c->config.pool_count; p++)
-        rill_port_pool_unit_died(c->pools[p], death->unit);
+    death->endpoints_back = keep_endpoints(c, death) == 0;
     c->recovery.remind_ns = c->now_ns + c->config.retry_ns;
     begin_pass(c);
     return death;
@@ -184,10 +193,19 @@ static void visit(struct rill_controller *c, struct flow *flow)
         send_take(c, flow);
 }
 
+/* When only endpoints have to come back, which may take as long as a flow lives, passes can wait:
+ * endpoints rest for longer anyhow. */
+static uint64_t pass_pause_ns(const struct rill_controller *c)
+{
+    for (uint32_t i = 0; i < c->recovery.count; i++)
+        if (!c->recovery.deaths[i].over)
+            return c->config.retry_ns;
+    return RTE_MAX(c->config.retry_ns, c->config.pool_quarantine_ns);
+}
+
 static void end_pass(struct rill_controller *c)
 {
     c->recovery.passing = false;
-    c->recovery.pass_ns = c->now_ns + c->config.retry_ns;
     for (uint32_t i = 0; i < c->recovery.count; i++) {
         struct death *death = &c->recovery.deaths[i];
 
@@ -202,6 +220,7 @@ static void end_pass(struct rill_controller *c)
             rill_port_pool_release_dead(c->pools[p], death->unit, c->now_ns);
         death->endpoints_back = true;
     }
+    c->recovery.pass_ns = c->now_ns + pass_pause_ns(c);
 }
 
 static void slice(struct rill_controller *c)

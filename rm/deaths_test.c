@@ -233,6 +233,7 @@ static void it_is_over_when_all_have_recovered(void **state)
     expect_not_over();
     say(RILL_FRAME_RECOVERED, controller(1), unit(1));
     say(RILL_FRAME_RECOVERED, controller(1), unit(1)); /* doubled: still only one of two */
+    say(RILL_FRAME_DEATH_ACK, controller(1), unit(1)); /* late: takes nothing back */
     expect_not_over();
     say(RILL_FRAME_RECOVERED, controller(2), unit(1));
     expect_over(1);
