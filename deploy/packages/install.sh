@@ -4,7 +4,8 @@
 #
 # A package counts as there if what it is needed for is (a command, a header, a pkg-config module),
 # wherever that came from. As root the missing ones are installed by apt-get, quietly; without root
-# they are named, and the caller gets exit code 2.
+# they are named, and the caller gets exit code 2. Whether that stops it is the caller's to say: it
+# can do without the list `cluster`.
 
 rill_packages_folder=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
