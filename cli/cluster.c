@@ -230,6 +230,14 @@ bool cluster_flush(struct rill_cluster *k, uint32_t src, uint64_t now_ns)
     return count > 0;
 }
 
+/* When the first role is due, whatever arrives. */
+static void find_due(struct rill_cluster *k)
+{
+    k->due_ns = UINT64_MAX;
+    for (uint32_t i = 0; i < k->turn_count; i++)
+        k->due_ns = RTE_MIN(k->due_ns, k->turns[i].due_ns);
+}
+
 void rill_cluster_ingress(struct rill_cluster *k, struct rte_mbuf **packets, uint32_t n,
                           uint64_t now_ns)
 {
@@ -248,9 +256,10 @@ void rill_cluster_ingress_at(struct rill_cluster *k, uint32_t controller, struct
     }
     rill_controller_ingress(node->controller, packets, n, now_ns, &k->out);
     cluster_flush(k, node->id, now_ns);
-    if (!k->turns_stale)
+    if (!k->turns_stale) {
         k->turns[node->turn].due_ns = rill_controller_next_ns(node->controller);
-    k->due_ns = 0;
+        find_due(k);
+    }
 }
 
 /* --- turns ------------------------------------------------------------------------------------ */
@@ -315,42 +324,44 @@ static void list_turns(struct rill_cluster *k)
         if (k->loggers[i].ol != NULL)
             ADD_TURN(k, rill_ol, k->loggers[i].id, k->loggers[i].ol);
     k->turns_stale = false;
-    k->due_ns = 0;
+    k->rm_touched = true;
+    find_due(k);
 }
 
-/* When the first role is due, whatever arrives. */
-static uint64_t due_ns(struct rill_cluster *k)
+/* Takes the turns of those that something has come for or that are due. */
+static bool take_turns(struct rill_cluster *k, bool arrived, uint64_t now_ns)
 {
-    if (k->due_ns != 0)
-        return k->due_ns;
-    k->due_ns = UINT64_MAX;
-    for (uint32_t i = 0; i < k->turn_count; i++)
-        k->due_ns = RTE_MIN(k->due_ns, k->turns[i].due_ns);
-    return k->due_ns;
+    uint64_t due_ns = UINT64_MAX;
+    bool moved = false;
+
+    for (uint32_t i = 0; i < k->turn_count; i++) {
+        struct turn *turn = &k->turns[i];
+
+        /* What has arrived for nobody ends when any role receives: the first one does. */
+        if (turn->due_ns <= now_ns || *turn->arrival_ns <= now_ns || (i == 0 && arrived)) {
+            moved |= turn->take(k, turn, now_ns);
+            k->rm_touched |= i == 0;
+        }
+        due_ns = RTE_MIN(due_ns, turn->due_ns);
+    }
+    k->due_ns = due_ns;
+    return moved;
 }
 
 bool rill_cluster_step(struct rill_cluster *k, uint64_t now_ns)
 {
     struct rill_fabric *fabric = k->config.fabric;
-    bool moved = false, rm_touched = k->turns_stale, arrived;
+    bool moved, arrived;
 
     if (k->turns_stale)
         list_turns(k);
     arrived = fabric->ops->arrival_ns == NULL || fabric->ops->next_ns(fabric) <= now_ns;
-    if (!arrived && !rm_touched && due_ns(k) > now_ns)
+    if (!arrived && !k->rm_touched && k->due_ns > now_ns)
         return false;
-    for (uint32_t i = 0; i < k->turn_count; i++) {
-        struct turn *turn = &k->turns[i];
-
-        /* What has arrived for nobody ends when any role receives: the first one does. */
-        if (turn->due_ns > now_ns && *turn->arrival_ns > now_ns && !(i == 0 && arrived))
-            continue;
-        moved |= turn->take(k, turn, now_ns);
-        rm_touched |= i == 0;
-    }
-    k->due_ns = 0;
-    if (rm_touched)
+    moved = take_turns(k, arrived, now_ns);
+    if (k->rm_touched)
         cluster_retire_loggers(k);
+    k->rm_touched = false;
     return moved;
 }
 
@@ -360,7 +371,7 @@ uint64_t rill_cluster_next_ns(struct rill_cluster *k)
 
     if (k->turns_stale)
         list_turns(k);
-    return RTE_MIN(due_ns(k), fabric->ops->next_ns(fabric));
+    return RTE_MIN(k->due_ns, fabric->ops->next_ns(fabric));
 }
 
 /* ---------------------------------------------------------------------------------------------- */

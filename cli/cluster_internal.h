@@ -48,7 +48,8 @@ struct rill_cluster {
     struct turn turns[ROLES_MAX]; /* in the order in which they are taken; the RM's is the first */
     uint32_t turn_count;
     bool turns_stale; /* roles came or went, or the RM was told something: list them anew */
-    uint64_t due_ns;  /* the least of the turns'; 0: not known */
+    bool rm_touched;  /* it may name output loggers that nobody needs any more */
+    uint64_t due_ns;  /* the least of the turns' */
     uint32_t rm_id;
     struct rill_rm *rm;
     struct controller_node controllers[CONTROLLERS_MAX]; /* by epoch; the last is the present one */
