@@ -184,6 +184,7 @@ struct rill_cluster *rill_cluster_create(const struct rill_cluster_config *confi
     k->rm_id = rill_role_id(RILL_ROLE_RM, 1);
     k->controllers[0].id = rill_role_id(RILL_ROLE_CONTROLLER, 1);
     k->controller_count = 1;
+    k->turns_stale = true;
     if (create_roles(k, err) != 0) {
         rill_cluster_destroy(k);
         return NULL;
@@ -229,6 +230,14 @@ bool cluster_flush(struct rill_cluster *k, uint32_t src, uint64_t now_ns)
     return count > 0;
 }
 
+/* When the first role is due, whatever arrives. */
+static void find_due(struct rill_cluster *k)
+{
+    k->due_ns = UINT64_MAX;
+    for (uint32_t i = 0; i < k->turn_count; i++)
+        k->due_ns = RTE_MIN(k->due_ns, k->turns[i].due_ns);
+}
+
 void rill_cluster_ingress(struct rill_cluster *k, struct rte_mbuf **packets, uint32_t n,
                           uint64_t now_ns)
 {
@@ -247,62 +256,125 @@ void rill_cluster_ingress_at(struct rill_cluster *k, uint32_t controller, struct
     }
     rill_controller_ingress(node->controller, packets, n, now_ns, &k->out);
     cluster_flush(k, node->id, now_ns);
+    if (!k->turns_stale) {
+        k->turns[node->turn].due_ns = rill_controller_next_ns(node->controller);
+        find_due(k);
+    }
 }
 
+/* --- turns ------------------------------------------------------------------------------------ */
+
 /* One turn of one role (`prefix` names its functions): what came in, then what is due. */
-#define TURN(k, id, core, prefix, now_ns, moved)                                                   \
-    do {                                                                                           \
-        struct rill_fabric *fabric_ = (k)->config.fabric;                                          \
-        struct rte_mbuf *frames_[BURST];                                                           \
-        uint32_t n_ = fabric_->ops->recv(fabric_, id, frames_, BURST, now_ns);                     \
+#define TAKE(prefix)                                                                               \
+    static bool prefix##_take(struct rill_cluster *k, struct turn *turn, uint64_t now_ns)          \
+    {                                                                                              \
+        struct rill_fabric *fabric = k->config.fabric;                                             \
+        struct rte_mbuf *frames[BURST];                                                            \
+        uint32_t n = fabric->ops->recv(fabric, turn->id, frames, BURST, now_ns);                   \
+        bool moved = n > 0;                                                                        \
                                                                                                    \
-        if (n_ > 0) {                                                                              \
-            prefix##_recv(core, frames_, n_, now_ns, &(k)->out);                                   \
-            cluster_flush(k, id, now_ns);                                                          \
-            (moved) = true;                                                                        \
+        if (n > 0) {                                                                               \
+            prefix##_recv(turn->core, frames, n, now_ns, &k->out);                                 \
+            cluster_flush(k, turn->id, now_ns);                                                    \
+            turn->due_ns = prefix##_next_ns(turn->core);                                           \
         }                                                                                          \
-        if (prefix##_next_ns(core) <= (now_ns)) {                                                  \
-            prefix##_tick(core, now_ns, &(k)->out);                                                \
-            (moved) |= cluster_flush(k, id, now_ns);                                               \
+        if (turn->due_ns <= now_ns) {                                                              \
+            prefix##_tick(turn->core, now_ns, &k->out);                                            \
+            moved |= cluster_flush(k, turn->id, now_ns);                                           \
+            turn->due_ns = prefix##_next_ns(turn->core);                                           \
         }                                                                                          \
-    } while (0)
+        return moved;                                                                              \
+    }
+
+TAKE(rill_rm)
+TAKE(rill_controller)
+TAKE(rill_unit)
+TAKE(rill_ol)
+
+static uint32_t add_turn(struct rill_cluster *k, struct turn turn)
+{
+    static const uint64_t always = 0;
+    struct rill_fabric *fabric = k->config.fabric;
+
+    turn.arrival_ns = &always;
+    if (fabric->ops->arrival_ns != NULL)
+        turn.arrival_ns = fabric->ops->arrival_ns(fabric, turn.id);
+    k->turns[k->turn_count] = turn;
+    return k->turn_count++;
+}
+
+#define ADD_TURN(k, prefix, role_id, role)                                                         \
+    add_turn(k, (struct turn){.due_ns = prefix##_next_ns(role),                                    \
+                              .core = (role),                                                      \
+                              .id = (role_id),                                                     \
+                              .take = prefix##_take})
+
+static void list_turns(struct rill_cluster *k)
+{
+    k->turn_count = 0;
+    ADD_TURN(k, rill_rm, k->rm_id, k->rm);
+    for (uint32_t i = 0; i < k->controller_count; i++)
+        if (k->controllers[i].controller != NULL)
+            k->controllers[i].turn =
+                ADD_TURN(k, rill_controller, k->controllers[i].id, k->controllers[i].controller);
+    for (uint32_t i = 0; i < k->unit_count; i++)
+        if (k->units[i].unit != NULL)
+            ADD_TURN(k, rill_unit, k->units[i].id, k->units[i].unit);
+    for (uint32_t i = 0; i < k->logger_count; i++)
+        if (k->loggers[i].ol != NULL)
+            ADD_TURN(k, rill_ol, k->loggers[i].id, k->loggers[i].ol);
+    k->turns_stale = false;
+    k->rm_touched = true;
+    find_due(k);
+}
+
+/* Takes the turns of those that something has come for or that are due. */
+static bool take_turns(struct rill_cluster *k, bool arrived, uint64_t now_ns)
+{
+    uint64_t due_ns = UINT64_MAX;
+    bool moved = false;
+
+    for (uint32_t i = 0; i < k->turn_count; i++) {
+        struct turn *turn = &k->turns[i];
+
+        /* What has arrived for nobody ends when any role receives: the first one does. */
+        if (turn->due_ns <= now_ns || *turn->arrival_ns <= now_ns || (i == 0 && arrived)) {
+            moved |= turn->take(k, turn, now_ns);
+            k->rm_touched |= i == 0;
+        }
+        due_ns = RTE_MIN(due_ns, turn->due_ns);
+    }
+    k->due_ns = due_ns;
+    return moved;
+}
 
 bool rill_cluster_step(struct rill_cluster *k, uint64_t now_ns)
 {
-    bool moved = false;
+    struct rill_fabric *fabric = k->config.fabric;
+    bool moved, arrived;
 
-    TURN(k, k->rm_id, k->rm, rill_rm, now_ns, moved);
-    for (uint32_t i = 0; i < k->controller_count; i++)
-        if (k->controllers[i].controller != NULL)
-            TURN(k, k->controllers[i].id, k->controllers[i].controller, rill_controller, now_ns,
-                 moved);
-    for (uint32_t i = 0; i < k->unit_count; i++)
-        if (k->units[i].unit != NULL)
-            TURN(k, k->units[i].id, k->units[i].unit, rill_unit, now_ns, moved);
-    for (uint32_t i = 0; i < k->logger_count; i++)
-        if (k->loggers[i].ol != NULL)
-            TURN(k, k->loggers[i].id, k->loggers[i].ol, rill_ol, now_ns, moved);
-    cluster_retire_loggers(k);
+    if (k->turns_stale)
+        list_turns(k);
+    arrived = fabric->ops->arrival_ns == NULL || fabric->ops->next_ns(fabric) <= now_ns;
+    if (!arrived && !k->rm_touched && k->due_ns > now_ns)
+        return false;
+    moved = take_turns(k, arrived, now_ns);
+    if (k->rm_touched)
+        cluster_retire_loggers(k);
+    k->rm_touched = false;
     return moved;
 }
 
 uint64_t rill_cluster_next_ns(struct rill_cluster *k)
 {
     struct rill_fabric *fabric = k->config.fabric;
-    uint64_t next_ns = fabric->ops->next_ns(fabric);
 
-    next_ns = RTE_MIN(next_ns, rill_rm_next_ns(k->rm));
-    for (uint32_t i = 0; i < k->controller_count; i++)
-        if (k->controllers[i].controller != NULL)
-            next_ns = RTE_MIN(next_ns, rill_controller_next_ns(k->controllers[i].controller));
-    for (uint32_t i = 0; i < k->unit_count; i++)
-        if (k->units[i].unit != NULL)
-            next_ns = RTE_MIN(next_ns, rill_unit_next_ns(k->units[i].unit));
-    for (uint32_t i = 0; i < k->logger_count; i++)
-        if (k->loggers[i].ol != NULL)
-            next_ns = RTE_MIN(next_ns, rill_ol_next_ns(k->loggers[i].ol));
-    return next_ns;
+    if (k->turns_stale)
+        list_turns(k);
+    return RTE_MIN(k->due_ns, fabric->ops->next_ns(fabric));
 }
+
+/* ---------------------------------------------------------------------------------------------- */
 
 uint64_t rill_cluster_packets_in_flight(const struct rill_cluster *k)
 {

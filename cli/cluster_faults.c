@@ -5,6 +5,7 @@
 
 static void detach(struct rill_cluster *k, uint32_t role)
 {
+    k->turns_stale = true;
     k->config.fabric->ops->detach(k->config.fabric, role);
 }
 
@@ -23,6 +24,7 @@ void rill_cluster_unit_crash(struct rill_cluster *k, uint32_t i)
 
 void rill_cluster_unit_declare(struct rill_cluster *k, uint32_t i, uint64_t now_ns)
 {
+    k->turns_stale = true;
     rill_rm_unit_died(k->rm, k->units[i].id, now_ns, &k->out);
     cluster_flush(k, k->rm_id, now_ns);
 }
@@ -46,6 +48,7 @@ int rill_cluster_replace_logger(struct rill_cluster *k, uint32_t i, uint64_t now
     struct rill_fabric *fabric = k->config.fabric;
     int rc = cluster_add_logger(k, i, err);
 
+    k->turns_stale = true;
     if (rc == 0)
         rc = fabric->ops->attach(fabric, k->loggers[k->logger_count - 1].id, err);
     if (rc == 0) {
@@ -66,6 +69,7 @@ int rill_cluster_add_pair(struct rill_cluster *k, struct rill_error *err)
     struct rill_fabric *fabric = k->config.fabric;
     int rc = cluster_add_pair(k, RILL_RM_SHARE_WHOLE, err);
 
+    k->turns_stale = true;
     if (rc == 0)
         rc = fabric->ops->attach(fabric, k->units[k->unit_count - 1].id, err);
     if (rc == 0)

@@ -7,6 +7,18 @@
 
 enum { LOGGERS_MAX = 4 * RILL_CLUSTER_UNITS_MAX, CONTROLLERS_MAX = 16 };
 
+enum { ROLES_MAX = 1 + CONTROLLERS_MAX + RILL_CLUSTER_UNITS_MAX + LOGGERS_MAX };
+
+/* A role that lives, as far as turning it goes: one that nothing has come for and that is not due
+ * is not touched. */
+struct turn {
+    uint64_t due_ns;            /* its core's next_ns, since it was last touched */
+    const uint64_t *arrival_ns; /* the fabric's */
+    void *core;
+    uint32_t id;
+    bool (*take)(struct rill_cluster *k, struct turn *turn, uint64_t now_ns);
+};
+
 struct unit_node {
     uint32_t id;
     uint32_t logger; /* index of its output logger; the newest */
@@ -25,6 +37,7 @@ struct logger_node {
 
 struct controller_node {
     uint32_t id;
+    uint32_t turn;                      /* which of the turns; while it lives */
     struct rill_controller *controller; /* NULL: died */
     struct rill_controller_counters last;
     uint64_t died_with_it;
@@ -32,6 +45,11 @@ struct controller_node {
 
 struct rill_cluster {
     struct rill_cluster_config config;
+    struct turn turns[ROLES_MAX]; /* in the order in which they are taken; the RM's is the first */
+    uint32_t turn_count;
+    bool turns_stale; /* roles came or went, or the RM was told something: list them anew */
+    bool rm_touched;  /* it may name output loggers that nobody needs any more */
+    uint64_t due_ns;  /* the least of the turns' */
     uint32_t rm_id;
     struct rill_rm *rm;
     struct controller_node controllers[CONTROLLERS_MAX]; /* by epoch; the last is the present one */

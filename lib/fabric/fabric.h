@@ -60,6 +60,10 @@ struct rill_fabric_ops {
                      uint32_t max, uint64_t now_ns);
     /* When the next frame arrives at any role; UINT64_MAX if none is on its way. */
     uint64_t (*next_ns)(struct rill_fabric *fabric);
+    /* Where the fabric keeps up when the next frame arrives at `role`, UINT64_MAX if none is on its
+     * way, so that a role that nothing has come for costs one load. The address holds until the
+     * role detaches; NULL if it is not attached. NULL op: only recv() tells. */
+    const uint64_t *(*arrival_ns)(struct rill_fabric *fabric, uint32_t role);
     /* Frames with a packet that are on their way. */
     uint64_t (*packets_in_flight)(struct rill_fabric *fabric);
     void (*destroy)(struct rill_fabric *fabric); /* frees all that is on its way; NULL is fine */

@@ -17,6 +17,7 @@
 #define TIME_MAX_NS (UINT64_C(1) << 61)
 
 struct role {
+    uint64_t next_ns; /* when the earliest on its way to it arrives */
     uint32_t id;
     uint32_t place;              /* in `order` */
     struct rill_event_heap heap; /* on the way to it */
@@ -66,7 +67,7 @@ static void no_route(struct sim *f, struct rte_mbuf *m)
 
 static inline uint64_t next_of(const struct role *role)
 {
-    return rill_event_heap_next_ns(&role->heap);
+    return role->next_ns;
 }
 
 static inline void put_at(struct sim *f, uint32_t place, struct role *role)
@@ -78,9 +79,10 @@ static inline void put_at(struct sim *f, uint32_t place, struct role *role)
 /* Restores the heap after the role's earliest frame has changed. */
 static void reorder_role(struct sim *f, struct role *role)
 {
-    uint64_t ns = next_of(role);
+    uint64_t ns = rill_event_heap_next_ns(&role->heap);
     uint32_t i = role->place, child;
 
+    role->next_ns = ns;
     for (; i > 0 && ns < next_of(f->order[(i - 1) / 2]); i = (i - 1) / 2)
         put_at(f, i, f->order[(i - 1) / 2]);
     for (; (child = 2 * i + 1) < f->attached; i = child) {
@@ -331,7 +333,7 @@ static uint32_t sim_recv(struct rill_fabric *fabric, uint32_t id, struct rte_mbu
     drop_strays(f, now_ns);
     if (role == NULL)
         return 0;
-    while (got < max && role->heap.count > 0 && next_of(role) <= now_ns) {
+    while (got < max && role->heap.count > 0 && role->heap.events[0].deliver_ns <= now_ns) {
         frames[got] = rill_event_heap_pop(&role->heap).m;
         f->packets -= rill_frame_has_packet(frames[got]);
         got++;
@@ -348,6 +350,13 @@ static uint64_t sim_next_ns(struct rill_fabric *fabric)
     uint64_t stray_ns = rill_event_heap_next_ns(&f->stray);
 
     return f->attached == 0 ? stray_ns : RTE_MIN(stray_ns, next_of(f->order[0]));
+}
+
+static const uint64_t *sim_arrival_ns(struct rill_fabric *fabric, uint32_t id)
+{
+    struct role *role = find(of(fabric), id);
+
+    return role == NULL ? NULL : &role->next_ns;
 }
 
 static uint64_t sim_packets_in_flight(struct rill_fabric *fabric)
@@ -406,6 +415,7 @@ struct rill_fabric *rill_fabric_sim_create(const struct rill_fabric_sim_config *
         .send = sim_send,
         .recv = sim_recv,
         .next_ns = sim_next_ns,
+        .arrival_ns = sim_arrival_ns,
         .packets_in_flight = sim_packets_in_flight,
         .destroy = sim_destroy,
     };

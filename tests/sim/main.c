@@ -1,13 +1,14 @@
 /* rill-sim: runs seeds of the simulator.
  *
  *     rill-sim --seed N [--trace] [--mutant NAME]
- *     rill-sim --seeds A..B [--mutant NAME]
+ *     rill-sim --seeds A..B [--hashes] [--mutant NAME]
  *     rill-sim --mutants [--seeds A..B]
  */
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "tests/sim/sim.h"
 
@@ -15,7 +16,12 @@ enum { EXIT_BAD_USE = 2, MUTANT_SEEDS = 1500 };
 
 struct choice {
     uint64_t first, last;
-    bool trace, mutants;
+    bool trace, mutants, hashes;
+};
+
+struct totals {
+    uint64_t ran, failed, packets, steps, frames;
+    double cpu_s;
 };
 
 static const struct {
@@ -26,27 +32,59 @@ static const struct {
 #undef X
 };
 
-/* How many of the seeds fail; stops at the first if so told. Prints each failure. */
-static uint64_t run_seeds(const struct choice *c, bool stop_at_first, bool quiet, uint64_t *ran)
+static double cpu_s(void)
 {
-    uint64_t failed = 0;
+    struct timespec t;
 
-    *ran = 0;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void print_run(uint64_t seed, const struct sim_result *r)
+{
+    printf("seed %" PRIu64 ": hash %016" PRIx64 ", %" PRIu64 " packets, %" PRIu64 " steps, %" PRIu64
+           " moves, %" PRIu64 " frames, %.3f s of simulated time\n",
+           seed, r->hash, r->packets, r->steps, r->moves, r->frames, (double)r->virtual_ns / 1e9);
+}
+
+static void add(struct totals *totals, const struct sim_result *r)
+{
+    totals->ran++;
+    totals->failed += r->violation[0] != '\0';
+    totals->packets += r->packets;
+    totals->steps += r->steps;
+    totals->frames += r->frames;
+}
+
+/* Runs the seeds; stops at the first that fails if so told. Prints each failure. */
+static struct totals run_seeds(const struct choice *c, bool stop_at_first, bool quiet)
+{
+    struct totals totals = {0};
+    double start_s = cpu_s();
+
     for (uint64_t seed = c->first; seed <= c->last; seed++) {
         struct sim_result result;
 
         if (sim_run(seed, c->trace ? stdout : NULL, &result) != 0)
             exit(EXIT_BAD_USE);
-        ++*ran;
-        if (result.violation[0] == '\0')
-            continue;
-        failed++;
-        if (!quiet)
+        add(&totals, &result);
+        if (result.violation[0] != '\0' && !quiet)
             printf("seed %" PRIu64 ": %s\n", seed, result.violation);
-        if (stop_at_first)
+        if (c->hashes)
+            print_run(seed, &result);
+        if (result.violation[0] != '\0' && stop_at_first)
             break;
     }
-    return failed;
+    totals.cpu_s = cpu_s() - start_s;
+    return totals;
+}
+
+static void print_totals(const struct totals *t)
+{
+    printf("simulated: %" PRIu64 " packets, %" PRIu64 " steps, %" PRIu64
+           " frames; %.0f packets per second of processor time\n",
+           t->packets, t->steps, t->frames, (double)t->packets / t->cpu_s);
+    printf("seeds clean: %" PRIu64 "/%" PRIu64 "\n", t->ran - t->failed, t->ran);
 }
 
 static int run_mutants(struct choice *c)
@@ -54,14 +92,13 @@ static int run_mutants(struct choice *c)
     unsigned found = 0;
 
     for (unsigned i = 1; i < RILL_MUTANT_COUNT; i++) {
-        uint64_t ran;
-        bool hit;
+        struct totals t;
 
         rill_mutant = (enum rill_mutant)i;
-        hit = run_seeds(c, true, true, &ran) > 0;
-        found += hit;
+        t = run_seeds(c, true, true);
+        found += t.failed > 0;
         printf("%-16s %s after %3" PRIu64 " seeds   %s\n", mutant_table[i].name,
-               hit ? "found    " : "NOT FOUND", ran, mutant_table[i].what);
+               t.failed > 0 ? "found    " : "NOT FOUND", t.ran, mutant_table[i].what);
         fflush(stdout);
     }
     printf("mutants found: %u/%u\n", found, RILL_MUTANT_COUNT - 1);
@@ -97,10 +134,13 @@ static int parse_seeds(const char *text, struct choice *c)
 
 static int parse(int argc, char **argv, struct choice *c)
 {
-    static const struct option options[] = {
-        {"seed", required_argument, NULL, 's'}, {"seeds", required_argument, NULL, 'r'},
-        {"mutants", no_argument, NULL, 'M'},    {"mutant", required_argument, NULL, 'm'},
-        {"trace", no_argument, NULL, 't'},      {0}};
+    static const struct option options[] = {{"seed", required_argument, NULL, 's'},
+                                            {"seeds", required_argument, NULL, 'r'},
+                                            {"mutants", no_argument, NULL, 'M'},
+                                            {"mutant", required_argument, NULL, 'm'},
+                                            {"trace", no_argument, NULL, 't'},
+                                            {"hashes", no_argument, NULL, 'h'},
+                                            {0}};
     int option, rc = 0;
 
     while (rc == 0 && (option = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -120,6 +160,9 @@ static int parse(int argc, char **argv, struct choice *c)
         case 't':
             c->trace = true;
             break;
+        case 'h':
+            c->hashes = true;
+            break;
         default:
             rc = EXIT_BAD_USE;
         }
@@ -127,20 +170,10 @@ static int parse(int argc, char **argv, struct choice *c)
     return rc == 0 && optind < argc ? EXIT_BAD_USE : rc;
 }
 
-static void print_run(uint64_t seed)
-{
-    struct sim_result r;
-
-    if (sim_run(seed, NULL, &r) == 0)
-        printf("seed %" PRIu64 ": hash %016" PRIx64 ", %" PRIu64 " packets, %" PRIu64
-               " steps, %" PRIu64 " moves, %" PRIu64 " frames, %.3f s of simulated time\n",
-               seed, r.hash, r.packets, r.steps, r.moves, r.frames, (double)r.virtual_ns / 1e9);
-}
-
 int main(int argc, char **argv)
 {
     struct choice c = {.first = 1, .last = 200};
-    uint64_t ran, failed;
+    struct totals totals;
     int rc = parse(argc, argv, &c);
 
     if (rc != 0)
@@ -149,9 +182,9 @@ int main(int argc, char **argv)
         c.last = c.first + MUTANT_SEEDS - 1;
         return run_mutants(&c);
     }
-    failed = run_seeds(&c, false, false, &ran);
     if (c.first == c.last && !c.trace)
-        print_run(c.first);
-    printf("seeds clean: %" PRIu64 "/%" PRIu64 "\n", ran - failed, ran);
-    return failed == 0 ? 0 : 1;
+        c.hashes = true;
+    totals = run_seeds(&c, false, false);
+    print_totals(&totals);
+    return totals.failed == 0 ? 0 : 1;
 }
