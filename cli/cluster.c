@@ -71,6 +71,7 @@ int cluster_add_pair(struct rill_cluster *k, uint32_t share, struct rill_error *
         return rill_error_set(err, -ENOSPC, "no more than %d units in one run",
                               RILL_CLUSTER_UNITS_MAX);
     k->unit_count++;
+    node->share = share;
     node->id = rill_role_id(RILL_ROLE_UNIT, k->unit_count);
     /* The logger's number is the next one; the unit is made first, as it knows the NF. */
     rc = create_unit(k, node, rill_role_id(RILL_ROLE_OUTPUT_LOGGER, k->logger_count + 1), err);
@@ -224,6 +225,8 @@ bool cluster_flush(struct rill_cluster *k, uint32_t src, uint64_t now_ns)
         else
             out->frames[kept++] = m;
     }
+    if (k->any_died)
+        cluster_count_lost(k, out->frames, kept);
     if (kept > 0)
         fabric->ops->send(fabric, src, out->frames, kept, now_ns);
     out->count = 0;
@@ -426,6 +429,14 @@ struct rill_ol *rill_cluster_output_logger(struct rill_cluster *k, uint32_t numb
 uint32_t rill_cluster_logger_of(const struct rill_cluster *k, uint32_t i)
 {
     return k->units[i].logger + 1;
+}
+
+uint32_t rill_cluster_unit_of_logger(const struct rill_cluster *k, uint32_t number)
+{
+    for (uint32_t i = 0; i < k->unit_count; i++)
+        if (k->units[i].logger + 1 == number)
+            return i;
+    return UINT32_MAX;
 }
 
 uint32_t rill_cluster_releasing(const struct rill_cluster *k)

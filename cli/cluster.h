@@ -66,6 +66,8 @@ void rill_cluster_unit_declare(struct rill_cluster *cluster, uint32_t i, uint64_
 /* The output logger of the i-th unit's process ends; the resource manager notices it by itself. A
  * zombie goes on for ever, and is no longer asked. */
 void rill_cluster_logger_crash(struct rill_cluster *cluster, uint32_t number);
+/* The output logger of a unit that died before has died, too, and the resource manager notices. */
+void rill_cluster_logger_declare(struct rill_cluster *cluster, uint32_t number, uint64_t now_ns);
 /* The i-th unit gets another output logger. -ENOSPC, -ENOMEM. */
 int rill_cluster_replace_logger(struct rill_cluster *cluster, uint32_t i, uint64_t now_ns,
                                 struct rill_error *err);
@@ -76,6 +78,16 @@ bool rill_cluster_logger_filled(const struct rill_cluster *cluster, uint32_t i);
  */
 int rill_cluster_add_pair(struct rill_cluster *cluster, struct rill_error *err);
 
+/* The same, with as much capacity as the i-th unit has or had. */
+int rill_cluster_replace_unit(struct rill_cluster *cluster, uint32_t i, struct rill_error *err);
+/* All flows of the i-th unit, which died, go on elsewhere. */
+bool rill_cluster_unit_recovered(const struct rill_cluster *cluster, uint32_t i);
+/* Packets that were lost with a role that died: it held them, they were on their way to it, or sent
+ * there since; and those of a unit that its output logger refused since. Of the i-th unit, and of
+ * the output logger of that number. */
+uint64_t rill_cluster_unit_packets_lost(const struct rill_cluster *cluster, uint32_t i);
+uint64_t rill_cluster_logger_packets_lost(const struct rill_cluster *cluster, uint32_t number);
+
 struct rill_controller *rill_cluster_controller(struct rill_cluster *cluster);
 /* Those that died count. Units, output loggers and controllers: NULL once they have gone. */
 uint32_t rill_cluster_controller_count(const struct rill_cluster *cluster);
@@ -84,9 +96,11 @@ struct rill_unit *rill_cluster_unit(struct rill_cluster *cluster, uint32_t i);
 /* Of unit i, also once it has died. */
 const struct rill_unit_counters *rill_cluster_unit_counters(const struct rill_cluster *cluster,
                                                             uint32_t i);
-/* By number, from 1; and the number of unit i's present one. */
+/* By number, from 1; the number of unit i's present one; and the unit whose present one it is:
+ * UINT32_MAX: none. */
 struct rill_ol *rill_cluster_output_logger(struct rill_cluster *cluster, uint32_t number);
 uint32_t rill_cluster_logger_of(const struct rill_cluster *cluster, uint32_t i);
+uint32_t rill_cluster_unit_of_logger(const struct rill_cluster *cluster, uint32_t number);
 /* Within `released`: the role id of the output logger that lets the packet go. */
 uint32_t rill_cluster_releasing(const struct rill_cluster *cluster);
 struct rill_nf *rill_cluster_nf(struct rill_cluster *cluster, uint32_t i); /* of unit i */

@@ -3,10 +3,30 @@
 
 #include "cli/cluster_internal.h"
 
-static void detach(struct rill_cluster *k, uint32_t role)
+/* How many packets were on their way to it. */
+static uint64_t detach(struct rill_cluster *k, uint32_t role)
 {
+    struct rill_fabric *fabric = k->config.fabric;
+    uint64_t before = fabric->counters.no_route_packets;
+
+    k->any_died = true;
     k->turns_stale = true;
-    k->config.fabric->ops->detach(k->config.fabric, role);
+    fabric->ops->detach(fabric, role);
+    return fabric->counters.no_route_packets - before;
+}
+
+void cluster_count_lost(struct rill_cluster *k, struct rte_mbuf **frames, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t dst = rill_frame(frames[i])->dst, number = rill_role_number(dst);
+
+        if (!rill_frame_has_packet(frames[i]) || number == 0)
+            continue;
+        if (rill_role_kind(dst) == RILL_ROLE_UNIT && number <= k->unit_count)
+            k->units[number - 1].sent_to_dead += k->units[number - 1].unit == NULL;
+        else if (rill_role_kind(dst) == RILL_ROLE_OUTPUT_LOGGER && number <= k->logger_count)
+            k->loggers[number - 1].sent_to_dead += k->loggers[number - 1].ol == NULL;
+    }
 }
 
 void rill_cluster_unit_crash(struct rill_cluster *k, uint32_t i)
@@ -19,7 +39,7 @@ void rill_cluster_unit_crash(struct rill_cluster *k, uint32_t i)
     node->died_with_it += rill_unit_packets_held(node->unit);
     rill_unit_destroy(node->unit);
     node->unit = NULL;
-    detach(k, node->id);
+    node->sent_to_dead += detach(k, node->id);
 }
 
 void rill_cluster_unit_declare(struct rill_cluster *k, uint32_t i, uint64_t now_ns)
@@ -39,7 +59,17 @@ void rill_cluster_logger_crash(struct rill_cluster *k, uint32_t number)
     node->died_with_it += rill_ol_packets_held(node->ol);
     rill_ol_destroy(node->ol);
     node->ol = NULL;
-    detach(k, node->id);
+    node->sent_to_dead += detach(k, node->id);
+}
+
+void rill_cluster_logger_declare(struct rill_cluster *k, uint32_t number, uint64_t now_ns)
+{
+    uint32_t unit = rill_cluster_unit_of_logger(k, number);
+
+    if (unit == UINT32_MAX)
+        return;
+    rill_rm_logger_lost(k->rm, k->units[unit].id, now_ns, &k->out);
+    cluster_flush(k, k->rm_id, now_ns);
 }
 
 int rill_cluster_replace_logger(struct rill_cluster *k, uint32_t i, uint64_t now_ns,
@@ -64,10 +94,10 @@ bool rill_cluster_logger_filled(const struct rill_cluster *k, uint32_t i)
     return rill_rm_logger_filled(k->rm, k->units[i].id);
 }
 
-int rill_cluster_add_pair(struct rill_cluster *k, struct rill_error *err)
+static int add_pair(struct rill_cluster *k, uint32_t share, struct rill_error *err)
 {
     struct rill_fabric *fabric = k->config.fabric;
-    int rc = cluster_add_pair(k, RILL_RM_SHARE_WHOLE, err);
+    int rc = cluster_add_pair(k, share, err);
 
     k->turns_stale = true;
     if (rc == 0)
@@ -77,10 +107,43 @@ int rill_cluster_add_pair(struct rill_cluster *k, struct rill_error *err)
     return rc;
 }
 
+int rill_cluster_add_pair(struct rill_cluster *k, struct rill_error *err)
+{
+    return add_pair(k, RILL_RM_SHARE_WHOLE, err);
+}
+
+int rill_cluster_replace_unit(struct rill_cluster *k, uint32_t i, struct rill_error *err)
+{
+    return add_pair(k, k->units[i].share, err);
+}
+
+bool rill_cluster_unit_recovered(const struct rill_cluster *k, uint32_t i)
+{
+    return k->units[i].recovered;
+}
+
+uint64_t rill_cluster_unit_packets_lost(const struct rill_cluster *k, uint32_t i)
+{
+    const struct unit_node *node = &k->units[i];
+
+    return node->died_with_it + node->sent_to_dead +
+           logger_node_counters(&k->loggers[node->logger])->dropped_fenced;
+}
+
+uint64_t rill_cluster_logger_packets_lost(const struct rill_cluster *k, uint32_t number)
+{
+    const struct logger_node *node = &k->loggers[number - 1];
+
+    return node->died_with_it + node->sent_to_dead;
+}
+
 void cluster_retire_loggers(struct rill_cluster *k)
 {
     uint32_t unit, output_logger;
 
-    while (rill_rm_recovered(k->rm, &unit, &output_logger))
-        rill_cluster_logger_crash(k, rill_role_number(output_logger));
+    while (rill_rm_recovered(k->rm, &unit, &output_logger)) {
+        k->units[rill_role_number(unit) - 1].recovered = true;
+        if (output_logger != 0)
+            rill_cluster_logger_crash(k, rill_role_number(output_logger));
+    }
 }

@@ -26,6 +26,9 @@ struct unit_node {
     struct rill_unit *unit;         /* NULL: died */
     struct rill_unit_counters last; /* as they were then */
     uint64_t died_with_it;          /* packets that it held */
+    uint64_t sent_to_dead;          /* packets on their way to it then, or since */
+    uint32_t share;                 /* thousandths that may be leased of it */
+    bool recovered;                 /* it died, and its flows go on elsewhere */
 };
 
 struct logger_node {
@@ -33,6 +36,7 @@ struct logger_node {
     struct rill_ol *ol; /* NULL: died, or nobody needs it any more */
     struct rill_ol_counters last;
     uint64_t died_with_it;
+    uint64_t sent_to_dead;
 };
 
 struct controller_node {
@@ -58,6 +62,7 @@ struct rill_cluster {
     struct unit_node units[RILL_CLUSTER_UNITS_MAX];
     struct logger_node loggers[LOGGERS_MAX];
     uint32_t unit_count, logger_count;
+    bool any_died;
     uint32_t releasing; /* the output logger whose packets are handed out at the moment */
     struct rill_outbox out;
 };
@@ -72,6 +77,8 @@ bool cluster_flush(struct rill_cluster *k, uint32_t src, uint64_t now_ns);
 
 /* cluster_faults.c: ends the output loggers of dead units that nobody needs any more. */
 void cluster_retire_loggers(struct rill_cluster *k);
+/* Counts frames that are about to be sent to roles that died. */
+void cluster_count_lost(struct rill_cluster *k, struct rte_mbuf **frames, uint32_t n);
 
 static inline const struct rill_unit_counters *unit_node_counters(const struct unit_node *node)
 {

@@ -178,7 +178,8 @@ static int warm_up(struct run *r, struct rill_error *err)
     return 0;
 }
 
-/* The capture is in: is the last packet out, or is what is left stuck? */
+/* The capture is in: is the last packet out, or is what is left stuck? Who failed has time to
+ * recover. */
 static bool drained(struct run *r)
 {
     uint64_t in_flight = rill_cluster_packets_in_flight(r->cluster);
@@ -187,29 +188,35 @@ static bool drained(struct run *r)
         r->in_flight = in_flight;
         r->give_up_ns = r->player.now_ns + STUCK_NS;
     }
-    return in_flight == 0 || r->player.now_ns >= r->give_up_ns;
+    return (in_flight == 0 && embedded_fails_settled(r)) || r->player.now_ns >= r->give_up_ns;
 }
 
 /* Until the capture is in, and out again. */
-static int play(struct run *r)
+static int play(struct run *r, struct rill_error *err)
 {
     struct rill_player *p = &r->player;
     uint32_t since_look = 0;
 
     for (;;) {
-        bool any = inject(r);
-        bool in = p->next_due_ns == UINT64_MAX;
+        bool any, in;
+        int rc = embedded_fail_due(r, err);
 
+        if (rc != 0)
+            return rc;
+        any = inject(r);
+        in = p->next_due_ns == UINT64_MAX;
         any |= turn(r);
+        embedded_watch_fails(r);
         if (end_epochs(r) != 0)
-            return -ENOMEM;
+            return rill_error_set(err, -ENOMEM, "no memory for the report");
         if (in && drained(r))
             return 0;
         if (since_look++ % 64 == 0 || r->options->clock == RILL_CLOCK_REAL)
             rill_player_progress(p);
         if (any && p->next_due_ns <= p->now_ns && r->options->clock == RILL_CLOCK_VIRTUAL)
             continue; /* the rest of what is due at this very time */
-        advance(r, RTE_MIN(p->next_due_ns, p->next_epoch_ns), !any);
+        advance(r, RTE_MIN(RTE_MIN(p->next_due_ns, p->next_epoch_ns), embedded_next_fail_ns(r)),
+                !any);
     }
 }
 
@@ -221,8 +228,10 @@ int rill_embedded_replay(const struct rill_replay_options *options, struct rill_
 
     if (rc == 0)
         rc = warm_up(&r, err);
-    if (rc == 0 && play(&r) != 0)
-        rc = rill_error_set(err, -ENOMEM, "no memory for the report");
+    if (rc == 0)
+        rc = embedded_check_fails(&r, err);
+    if (rc == 0)
+        rc = play(&r, err);
     if (rc == 0)
         rc = embedded_report(&r, err);
     if (rc == 0)

@@ -33,6 +33,7 @@ static int report_units(struct run *r)
         report->seamless_by_gap += n->moved_in_seamless_by_gap;
         report->state_pushes += n->state_pushes;
         report->state_pulls += n->pulls_answered;
+        report->recoveries += n->recovered_from_replica + n->recovered_from_logger;
         rc = rill_report_add_unit(report, &unit);
     }
     return rc;
@@ -71,6 +72,8 @@ int embedded_report(struct run *r, struct rill_error *err)
     r->player.report->packets_in_flight = rill_cluster_packets_in_flight(r->cluster);
     rc = report_units(r);
     report_controller(r);
+    if (rc == 0)
+        rc = embedded_report_fails(r);
     if (rc == 0)
         rc = report_counters(r);
     if (rc == 0)

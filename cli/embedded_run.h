@@ -1,5 +1,5 @@
-/* One replay in one process: embedded.c sets it up, plays it and cleans up; embedded_report.c says
- * what happened. */
+/* One replay in one process: embedded.c sets it up, plays it and cleans up; embedded_fail.c lets
+ * roles fail; embedded_report.c says what happened. */
 #ifndef RILL_CLI_EMBEDDED_RUN_H
 #define RILL_CLI_EMBEDDED_RUN_H
 
@@ -7,6 +7,16 @@
 #include "cli/embedded.h"
 #include "cli/nf_input.h"
 #include "cli/player.h"
+
+/* A role that was made to fail. */
+struct failing {
+    uint64_t at_ns, recovered_ns; /* of the run's clock; 0: not yet */
+    bool was_gone;                /* it had gone by itself: nothing happened */
+    uint32_t unit;                /* it, or whose output logger it is */
+    struct failing_counts {
+        uint64_t from_replica, from_logger; /* flows that all units have recovered */
+    } before, after;
+};
 
 /* Everything that a run holds, in the order in which it is taken. */
 struct run {
@@ -18,7 +28,20 @@ struct run {
     uint64_t real_start_ns;
     uint64_t in_flight, give_up_ns; /* once the capture is in */
     double utilization_max[RILL_CLUSTER_UNITS_MAX];
+    struct failing fails[RILL_FAILS_MAX]; /* as many as have happened, in the options' order */
+    uint32_t fail_count;
 };
+
+/* Before the run: when is the last packet due? A failure after that would never be. */
+int embedded_check_fails(const struct run *r, struct rill_error *err);
+/* Lets roles fail whose time has come. Negative with *err. */
+int embedded_fail_due(struct run *r, struct rill_error *err);
+/* Takes note of what has recovered; after each turn. */
+void embedded_watch_fails(struct run *r);
+uint64_t embedded_next_fail_ns(const struct run *r); /* UINT64_MAX: none is left */
+/* All have recovered, or had two seconds for it. */
+bool embedded_fails_settled(const struct run *r);
+int embedded_report_fails(struct run *r); /* -ENOMEM */
 
 /* Takes note of how many units are in use, and how much; at least once per 100 ms. */
 void embedded_sample_units(struct run *r);

@@ -103,6 +103,12 @@ void rill_json_u64(struct rill_json *json, const char *key, uint64_t value)
     fprintf(json->out, "%llu", (unsigned long long)value);
 }
 
+void rill_json_i64(struct rill_json *json, const char *key, int64_t value)
+{
+    begin(json, key);
+    fprintf(json->out, "%lld", (long long)value);
+}
+
 void rill_json_double(struct rill_json *json, const char *key, double value)
 {
     begin(json, key);

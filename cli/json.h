@@ -23,6 +23,7 @@ void rill_json_start(struct rill_json *json, FILE *out);
 void rill_json_open(struct rill_json *json, const char *key, char bracket); /* '{' or '[' */
 void rill_json_close(struct rill_json *json, char bracket);                 /* '}' or ']' */
 void rill_json_u64(struct rill_json *json, const char *key, uint64_t value);
+void rill_json_i64(struct rill_json *json, const char *key, int64_t value);
 void rill_json_double(struct rill_json *json, const char *key, double value); /* not finite: null */
 void rill_json_bool(struct rill_json *json, const char *key, bool value);
 void rill_json_string(struct rill_json *json, const char *key, const char *text); /* NULL: null */

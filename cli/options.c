@@ -179,6 +179,25 @@ static int take_memory(void *target, const char *value, struct rill_error *err)
     return 0;
 }
 
+/* Kept in the order of their times; of two at one time, the first given comes first. */
+static int take_fail(void *target, const char *value, struct rill_error *err)
+{
+    struct rill_replay_options *o = target;
+    struct rill_error why;
+    struct rill_fail fail;
+    uint32_t i = o->fail_count;
+
+    if (o->fail_count == RILL_FAILS_MAX)
+        return bad(err, "fail", value, "there are 64 of them already");
+    if (rill_fail_parse(value, &fail, &why) != 0)
+        return rill_error_set(err, -EINVAL, "--fail %s", why.text);
+    for (; i > 0 && o->fails[i - 1].at_ns > fail.at_ns; i--)
+        o->fails[i] = o->fails[i - 1];
+    o->fails[i] = fail;
+    o->fail_count++;
+    return 0;
+}
+
 static int take_cluster(void *target, const char *value, struct rill_error *err)
 {
     return take_text(&((struct rill_replay_options *)target)->cluster, "cluster", value, err);
@@ -254,7 +273,10 @@ static const struct rill_arg table[] = {
     {"quiet", NULL, "no progress, no screen; errors are still shown", false, NULL, take_quiet},
     {"memory-mb", "N", "how much memory DPDK may take (default: what capture and units need)",
      false, NULL, take_memory},
-    {"fail", "ROLE:N@TIME", "", true, "roles can't be made to fail yet", NULL},
+    {"fail", "ROLE:N@TIME",
+     "let a role fail: unit:2@1.5s or output-logger:1@300ms after the first packet; may be given\n"
+     "again. What takes its place has the next number",
+     true, NULL, take_fail},
     {"cluster", "NAME",
      "replay through a deployment of this cluster (`rill up`, `rill deploy`), which says what "
      "runs:\n"
@@ -323,6 +345,39 @@ static int judge_nf(const struct rill_replay_options *o, struct rill_error *err)
     return 0;
 }
 
+/* Every failure but that of a controller brings a new role or two, under the next numbers. */
+static int judge_fails(const struct rill_replay_options *o, struct rill_error *err)
+{
+    uint32_t units = (o->units_milli != 0 ? o->units_milli + 999 : 4999) / 1000;
+    uint32_t loggers = units;
+
+    for (uint32_t i = 0; i < o->fail_count; i++) {
+        const struct rill_fail *fail = &o->fails[i];
+        bool is_unit = fail->kind == RILL_ROLE_UNIT;
+
+        if (!is_unit && fail->kind != RILL_ROLE_OUTPUT_LOGGER)
+            return rill_error_set(err, -EINVAL,
+                                  "--fail '%s': only a cluster's %s can fail (rill up); in one "
+                                  "process it is unit:N or output-logger:N",
+                                  fail->text, rill_role_kind_name(fail->kind));
+        if (fail->number > (is_unit ? units : loggers))
+            return rill_error_set(err, -EINVAL, "--fail '%s': by then there are only %u of them",
+                                  fail->text, is_unit ? units : loggers);
+        for (uint32_t j = 0; j < i; j++)
+            if (o->fails[j].kind == fail->kind && o->fails[j].number == fail->number)
+                return rill_error_set(err, -EINVAL, "--fail '%s': it failed before, '%s'",
+                                      fail->text, o->fails[j].text);
+        units += is_unit;
+        loggers++;
+        if (units > 64)
+            return rill_error_set(err, -EINVAL,
+                                  "--fail '%s': no more than 64 units in one run, with those that "
+                                  "take another's place",
+                                  fail->text);
+    }
+    return 0;
+}
+
 static int judge(const struct rill_replay_options *o, struct rill_error *err)
 {
     int rc;
@@ -334,7 +389,7 @@ static int judge(const struct rill_replay_options *o, struct rill_error *err)
         return rc;
     if (o->rate_bps != 0 && o->speed != 0)
         return rill_error_set(err, -EINVAL, "--speed and --rate exclude each other");
-    return 0;
+    return o->cluster != NULL ? 0 : judge_fails(o, err);
 }
 
 int rill_replay_options_parse(int argc, char **argv, struct rill_replay_options *options,

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "cli/fail.h"
 #include "lib/base/error.h"
 
 enum rill_replay_clock { RILL_CLOCK_REAL, RILL_CLOCK_VIRTUAL };
@@ -31,6 +32,8 @@ struct rill_replay_options {
     const char *out_devargs; /* DPDK port to release to, instead; NULL: none */
     const char *json;        /* report's path, "-" for stdout; NULL: none */
     bool quiet;
+    struct rill_fail fails[RILL_FAILS_MAX]; /* fail_count of them, by time */
+    uint32_t fail_count;
     uint32_t memory_mb; /* bound of DPDK's memory; 0: whatever the capture and the units need */
 
     /* Called from time to time while packets go in, at least once every 100 ms of a long run:

@@ -94,6 +94,28 @@ static void everything(void **state)
     rill_replay_options_fini(&p.options);
 }
 
+/* In the order of their times; who takes another's place may fail, too. */
+static void failures(void **state)
+{
+    struct parsed p;
+
+    (void)state;
+    parse(&p, "t --nf nat --fail output-logger:6@2.5s --fail unit:5@1500ms --fail unit:2@250us "
+              "--fail output-logger:2@250us");
+    assert_string_equal(p.err.text, "");
+    assert_int_equal(p.options.fail_count, 4);
+    assert_int_equal(p.options.fails[0].kind, RILL_ROLE_UNIT);
+    assert_int_equal(p.options.fails[0].number, 2);
+    assert_int_equal(p.options.fails[0].at_ns, 250000);
+    assert_int_equal(p.options.fails[1].kind, RILL_ROLE_OUTPUT_LOGGER);
+    assert_int_equal(p.options.fails[1].number, 2);
+    assert_int_equal(p.options.fails[2].number, 5);
+    assert_int_equal(p.options.fails[2].at_ns, 1500000000);
+    assert_int_equal(p.options.fails[3].number, 6);
+    assert_int_equal(p.options.fails[3].at_ns, 2500000000);
+    rill_replay_options_fini(&p.options);
+}
+
 /* The line that is refused, and what its error must hold. */
 static void refusals(void **state)
 {
@@ -141,7 +163,24 @@ static void refusals(void **state)
         {"t --nf nat --memory-mb 18446744073709551617", "--memory-mb"},
         {"t --nf nat --controllers 2", "more than one controller is not in this version"},
         {"t --nf nat --controllers 0", "--controllers '0'"},
-        {"t --nf nat --fail unit:2@1s", "--fail is not in this version"},
+        {"t --nf nat --fail unit:2", "--fail 'unit:2': it is ROLE:N@TIME, like unit:2@1.5s"},
+        {"t --nf nat --fail uni:2@1s", "--fail 'uni:2': the role is unit:N"},
+        {"t --nf nat --fail unit@1s", "which unit? Its number follows, like unit:1"},
+        {"t --nf nat --fail unit:0@1s", "which unit?"},
+        {"t --nf nat --fail unit:2x@1s", "which unit?"},
+        {"t --nf nat --fail unit:2@1", "has a unit, like 1.5s or 300ms"},
+        {"t --nf nat --fail unit:2@1min", "has a unit, like 1.5s or 300ms"},
+        {"t --nf nat --fail unit:2@-1s", "has a unit, like 1.5s or 300ms"},
+        {"t --nf nat --fail unit:2@9999999s", "has a unit, like 1.5s or 300ms"},
+        {"t --nf nat --fail controller:1@1s", "only a cluster's controller can fail"},
+        {"t --nf nat --fail rm@1s", "only a cluster's rm can fail"},
+        {"t --nf nat --fail agent@1s", "only a cluster's agent can fail"},
+        {"t --nf nat --fail rm:1@1s", "there is one rm on a machine"},
+        {"t --nf nat --fail unit:5@1s", "'unit:5@1s': by then there are only 4 of them"},
+        {"t --nf nat --units 2.5 --fail unit:4@1s", "by then there are only 3 of them"},
+        {"t --nf nat --fail unit:5@1s --fail unit:1@1500ms", "'unit:5@1s': by then there are"},
+        {"t --nf nat --fail unit:1@1s --fail unit:1@2s", "'unit:1@2s': it failed before"},
+        {"t --nf nat --units 64 --fail unit:1@1s", "no more than 64 units"},
 #ifdef RILL_HAS_CLUSTER
         {"--cluster c", "which capture?"},
         {"t --cluster=", "--cluster '': it must not be empty"},
@@ -256,7 +295,7 @@ static void help_is_true(void **state)
         snprintf(entry, sizeof(entry), "\n  --%s", there[i]);
         assert_non_null(strstr(text, entry));
     }
-    assert_null(strstr(text, "--fail"));
+    assert_non_null(strstr(text, "--fail ROLE:N@TIME"));
 #ifndef RILL_HAS_CLUSTER
     assert_null(strstr(text, "--cluster"));
 #endif
@@ -283,7 +322,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(defaults),           cmocka_unit_test(everything),
-        cmocka_unit_test(refusals),
+        cmocka_unit_test(refusals),           cmocka_unit_test(failures),
 #ifdef RILL_HAS_CLUSTER
         cmocka_unit_test(of_a_cluster),
 #endif

@@ -164,6 +164,16 @@ static struct rte_mbuf *make_packet(struct rill_player *p, uint64_t index)
     return m;
 }
 
+uint64_t rill_player_last_due_ns(const struct rill_player *p)
+{
+    struct rill_pace pace;
+
+    rill_pace_init(&pace, &p->capture, p->options->speed, p->options->rate_bps, p->start_ns);
+    for (uint64_t i = 0; i < p->capture.count; i++)
+        rill_pace_due_ns(&pace, i);
+    return pace.last_due_ns;
+}
+
 bool rill_player_take_due(struct rill_player *p, struct rte_mbuf **packets, uint32_t max,
                           uint32_t *n)
 {

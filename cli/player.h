@@ -52,6 +52,8 @@ uint32_t rill_player_flows_bound(const struct rill_player *p, const struct rill_
 
 /* The first packet is due at start_ns. */
 void rill_player_start(struct rill_player *p, uint64_t start_ns);
+/* When the last packet is due: looks at all of them. After rill_player_start(). */
+uint64_t rill_player_last_due_ns(const struct rill_player *p);
 /* Up to max packets that are due at p->now_ns, the caller's from now on. True if any was due, also
  * where there was no buffer for it. */
 bool rill_player_take_due(struct rill_player *p, struct rte_mbuf **packets, uint32_t max,

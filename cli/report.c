@@ -27,6 +27,7 @@ void rill_report_fini(struct rill_report *report)
     free_settings(report);
     free(report->units);
     free(report->units_over_time);
+    free(report->failures);
     free(report->mode);
     free(report->state_mode);
     free(report->clock);
@@ -63,6 +64,19 @@ int rill_report_add_unit(struct rill_report *report, const struct rill_report_un
     units[count - 1] = *unit;
     report->units = units;
     report->unit_count = count;
+    return 0;
+}
+
+int rill_report_add_failure(struct rill_report *report, const struct rill_report_failure *failure)
+{
+    size_t count = report->failure_count + 1;
+    struct rill_report_failure *failures = realloc(report->failures, count * sizeof(failures[0]));
+
+    if (failures == NULL)
+        return -ENOMEM;
+    failures[count - 1] = *failure;
+    report->failures = failures;
+    report->failure_count = count;
     return 0;
 }
 

@@ -29,6 +29,19 @@ struct rill_report_epoch {
     uint32_t units; /* active in it */
 };
 
+/* A role that was made to fail. Times from the kill; -1: not reached by the end of the run. */
+struct rill_report_failure {
+    char role[40]; /* "unit:2" */
+    double at_s;   /* from the first packet */
+    int64_t detected_after_ns;
+    int64_t recovered_after_ns; /* all that it had can go on elsewhere */
+    uint64_t packets_lost;      /* it held them, or they were on their way to it, or sent there
+                                   since */
+    /* Flows whose state units took over since, and where from. Of failures that overlap, each has
+     * those of both. */
+    uint64_t from_replica, from_output_logger;
+};
+
 struct rill_report_setting {
     char *name, *text;
     bool is_text; /* JSON: a string even if it reads like a number */
@@ -54,10 +67,13 @@ struct rill_report {
     uint64_t flowlets_moved; /* not a flow's first, and on another unit than the one before */
     uint64_t flowlets_seamless, flowlets_stalled; /* of the moved: first packet was not held, was */
     uint64_t moves_by_gap, moves_by_size, seamless_by_gap;
-    uint64_t recoveries;
+    uint64_t recoveries;   /* flows whose owner died, and whose state another unit took over */
     uint64_t state_pushes; /* entries times targets */
     uint64_t state_pulls;  /* PULLs answered */
     uint64_t overloads;    /* flowlets for which no active unit had room */
+
+    struct rill_report_failure *failures; /* failure_count of them */
+    size_t failure_count;
 
     uint32_t units_active_max;
     struct rill_report_unit *units; /* unit_count of them */
@@ -87,6 +103,7 @@ void rill_report_fini(struct rill_report *report); /* NULL is fine */
 /* Filling. All return 0, or -ENOMEM and nothing changed. */
 int rill_report_text(char **field, const char *text); /* copies; NULL: forgets the field's text */
 int rill_report_add_unit(struct rill_report *report, const struct rill_report_unit *unit);
+int rill_report_add_failure(struct rill_report *report, const struct rill_report_failure *failure);
 int rill_report_add_epoch(struct rill_report *report, double at_s, uint32_t units);
 /* Copies all names and present values of `settings`. */
 int rill_report_settings(struct rill_report *report, const struct rill_config *settings);

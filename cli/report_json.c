@@ -69,6 +69,28 @@ static void write_units(struct rill_json *json, const struct rill_report *r)
     rill_json_close(json, ']');
 }
 
+static void write_failures(struct rill_json *json, const struct rill_report *r)
+{
+    rill_json_open(json, "failures", '[');
+    for (size_t i = 0; i < r->failure_count; i++) {
+        const struct rill_report_failure *f = &r->failures[i];
+
+        rill_json_open(json, NULL, '{');
+        rill_json_string(json, "role", f->role);
+        rill_json_double(json, "at_s", f->at_s);
+        rill_json_i64(json, "detected_after_ns", f->detected_after_ns);
+        rill_json_i64(json, "recovered_after_ns", f->recovered_after_ns);
+        rill_json_u64(json, "flows_recovered", f->from_replica + f->from_output_logger);
+        rill_json_u64(json, "packets_lost", f->packets_lost);
+        rill_json_open(json, "state_from", '{');
+        rill_json_u64(json, "replica", f->from_replica);
+        rill_json_u64(json, "output_logger", f->from_output_logger);
+        rill_json_close(json, '}');
+        rill_json_close(json, '}');
+    }
+    rill_json_close(json, ']');
+}
+
 static void write_latency(struct rill_json *json, const struct rill_histogram *h)
 {
     rill_json_open(json, "latency_ns", '{');
@@ -113,6 +135,7 @@ static void write_report(const struct rill_report *report, FILE *out)
     rill_json_open(&json, NULL, '{');
     write_packets(&json, report);
     write_flows(&json, report);
+    write_failures(&json, report);
     write_units(&json, report);
     write_latency(&json, &report->latency_ns);
     write_tally(&json, "counters", &report->counters);

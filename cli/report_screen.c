@@ -6,7 +6,7 @@
 #include "cli/format.h"
 #include "cli/report.h"
 
-enum { BAR_COLUMNS = 60, UNIT_ROWS = 8, DROP_ROWS = 8 };
+enum { BAR_COLUMNS = 60, UNIT_ROWS = 8, DROP_ROWS = 8, FAILURE_ROWS = 8 };
 
 #define N(value) rill_format_count((char[RILL_FORMAT_BYTES]){""}, (value))
 #define SHARE(part, whole) rill_format_share((char[RILL_FORMAT_BYTES]){""}, (part), (whole))
@@ -154,6 +154,34 @@ static void print_drops(const struct rill_tally *drops, FILE *out)
     free(order);
 }
 
+static const char *after(int64_t ns, char buf[RILL_FORMAT_BYTES])
+{
+    return ns < 0 ? "not" : rill_format_ns(buf, (uint64_t)ns);
+}
+
+static void print_failure(const struct rill_report_failure *f, FILE *out)
+{
+    char detected[RILL_FORMAT_BYTES], recovered[RILL_FORMAT_BYTES];
+
+    fprintf(out,
+            "%s at %.3f s, noticed %s%s, recovered %s%s; %s flows (%s from replicas), %s packets "
+            "lost\n",
+            f->role, f->at_s, f->detected_after_ns < 0 ? "" : "after ",
+            after(f->detected_after_ns, detected), f->recovered_after_ns < 0 ? "" : "after ",
+            after(f->recovered_after_ns, recovered), N(f->from_replica + f->from_output_logger),
+            N(f->from_replica), N(f->packets_lost));
+}
+
+static void print_failures(const struct rill_report *r, FILE *out)
+{
+    for (size_t i = 0; i < r->failure_count && i < FAILURE_ROWS; i++) {
+        fprintf(out, "%-11s", i == 0 ? "failures" : "");
+        print_failure(&r->failures[i], out);
+    }
+    if (r->failure_count > FAILURE_ROWS)
+        fprintf(out, "%-11s%zu more\n", "", r->failure_count - FAILURE_ROWS);
+}
+
 static void print_check(const struct rill_report *r, FILE *out)
 {
     uint64_t wrong = r->inverse_mismatches + r->outward_mismatches;
@@ -198,6 +226,7 @@ void rill_report_print(const struct rill_report *report, FILE *out)
     print_units_over_time(report, out);
     print_units(report, out);
     print_drops(&report->packets_dropped, out);
+    print_failures(report, out);
     print_check(report, out);
     print_books(report, out);
 }

@@ -39,6 +39,21 @@ static void fill(struct rill_report *r)
     r->moves_by_gap = 800;
     r->moves_by_size = 200;
     r->seamless_by_gap = 780;
+    r->recoveries = 4;
+    assert_int_equal(
+        rill_report_add_failure(r, &(struct rill_report_failure){.role = "unit:2",
+                                                                 .at_s = 0.25,
+                                                                 .recovered_after_ns = 3032000,
+                                                                 .packets_lost = 7,
+                                                                 .from_replica = 3,
+                                                                 .from_output_logger = 1}),
+        0);
+    assert_int_equal(
+        rill_report_add_failure(r, &(struct rill_report_failure){.role = "output-logger:1",
+                                                                 .at_s = 0.375,
+                                                                 .detected_after_ns = 5,
+                                                                 .recovered_after_ns = -1}),
+        0);
     r->state_pushes = 7000;
     r->state_pulls = 3;
     r->units_active_max = 4;
@@ -90,6 +105,10 @@ static __attribute__((noinline)) char *screen(const struct rill_report *r)
     "           unit 2        699,999 packets, at most 38% full\n"                                 \
     "drops                50 unsolicited\n"                                                        \
     "                     17 malformed_short_ip\n"                                                 \
+    "failures   unit:2 at 0.250 s, noticed after 0 ns, recovered after 3.03 ms; 4 flows (3 from "  \
+    "replicas), 7 packets lost\n"                                                                  \
+    "           output-logger:1 at 0.375 s, noticed after 5 ns, recovered not; 0 flows (0 from "   \
+    "replicas), 0 packets lost\n"                                                                  \
     "check      634,500 released to the inside and 600,000 to the outside compared with the "      \
     "capture: all right\n"                                                                         \
     "capture    build/out.pcapng\n"                                                                \
@@ -179,6 +198,7 @@ static void stays_on_one_screen(void **state)
         rill_tally_add(&r.packets_dropped, name, 1);
         rill_report_add_epoch(&r, i, i);
         rill_report_add_unit(&r, &(struct rill_report_unit){i, 1, 1.0});
+        rill_report_add_failure(&r, &(struct rill_report_failure){.role = "unit:1"});
     }
     text = screen(&r);
     for (const char *c = text; *c != '\0'; c++)
@@ -187,6 +207,7 @@ static void stays_on_one_screen(void **state)
     assert_in_range(lines, 20, 40);
     assert_non_null(strstr(text, "           995 more           995 packets, at most 100% full\n"));
     assert_non_null(strstr(text, "                    994 for 994 more reasons\n"));
+    assert_non_null(strstr(text, "           994 more\n"));
     free(text);
     rill_report_fini(&r);
 }
@@ -238,8 +259,14 @@ static const struct rill_option schema[] = {
     "\"inverse_checked\":634500,\"inverse_mismatches\":0,\"outward_checked\":600000,"              \
     "\"outward_mismatches\":0,\"first_mismatch_packet\":0,\"flows\":4321,\"flowlets\":99999,"      \
     "\"flowlets_moved\":1000,\"flowlets_seamless\":788,\"flowlets_stalled\":212,"                  \
-    "\"moves_by_gap\":800,\"moves_by_size\":200,\"seamless_by_gap\":780,\"recoveries\":0,"         \
-    "\"state_pushes\":7000,\"state_pulls\":3,\"overloads\":0,\"units_active_max\":4,"              \
+    "\"moves_by_gap\":800,\"moves_by_size\":200,\"seamless_by_gap\":780,\"recoveries\":4,"         \
+    "\"state_pushes\":7000,\"state_pulls\":3,\"overloads\":0,"                                     \
+    "\"failures\":[{\"role\":\"unit:2\",\"at_s\":0.25,\"detected_after_ns\":0,"                    \
+    "\"recovered_after_ns\":3032000,\"flows_recovered\":4,\"packets_lost\":7,"                     \
+    "\"state_from\":{\"replica\":3,\"output_logger\":1}},"                                         \
+    "{\"role\":\"output-logger:1\",\"at_s\":0.375,\"detected_after_ns\":5,"                        \
+    "\"recovered_after_ns\":-1,\"flows_recovered\":0,\"packets_lost\":0,"                          \
+    "\"state_from\":{\"replica\":0,\"output_logger\":0}}],\"units_active_max\":4,"                 \
     "\"units\":[{\"id\":1,\"packets\":700000,\"utilization_max\":0.875},"                          \
     "{\"id\":2,\"packets\":699999,\"utilization_max\":0.375}],"                                    \
     "\"units_over_time\":[{\"at_s\":0,\"units\":0},{\"at_s\":0.1,\"units\":1},"                    \

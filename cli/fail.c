@@ -1,0 +1,95 @@
+#include "cli/fail.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "cli/args.h"
+
+enum { WORD_BYTES = 64, TIME_MAX_S = 1000000 };
+
+static int take_kind(const char *word, struct rill_fail *fail)
+{
+    static const enum rill_role_kind kinds[] = {RILL_ROLE_UNIT, RILL_ROLE_OUTPUT_LOGGER,
+                                                RILL_ROLE_CONTROLLER, RILL_ROLE_RM,
+                                                RILL_ROLE_AGENT};
+
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        if (strcmp(word, rill_role_kind_name(kinds[i])) != 0)
+            continue;
+        fail->kind = kinds[i];
+        return 0;
+    }
+    return -EINVAL;
+}
+
+int rill_fail_role(const char *text, struct rill_fail *fail, struct rill_error *err)
+{
+    const char *colon = strchr(text, ':');
+    size_t length = colon != NULL ? (size_t)(colon - text) : strlen(text);
+    char word[WORD_BYTES];
+    uint64_t number = 0;
+
+    snprintf(word, sizeof(word), "%.*s", (int)(length < WORD_BYTES ? length : 0), text);
+    *fail = (struct rill_fail){.text = text};
+    if (take_kind(word, fail) != 0)
+        return rill_error_set(err, -EINVAL,
+                              "'%.80s': the role is unit:N, output-logger:N, controller:N, rm or "
+                              "agent",
+                              text);
+    if (fail->kind == RILL_ROLE_RM || fail->kind == RILL_ROLE_AGENT)
+        return colon == NULL ? 0
+                             : rill_error_set(err, -EINVAL,
+                                              "'%.80s': there is one %s on a machine; leave out "
+                                              "the number",
+                                              text, word);
+    if (colon == NULL || rill_args_u64(colon + 1, &number) != 0 || number == 0 ||
+        number > RILL_ROLE_NUMBER_MAX)
+        return rill_error_set(err, -EINVAL, "'%.80s': which %s? Its number follows, like %s:1",
+                              text, word, word);
+    fail->number = (uint32_t)number;
+    return 0;
+}
+
+/* 0, or -EINVAL. */
+static int take_time(const char *text, uint64_t *ns)
+{
+    static const struct {
+        const char *unit;
+        double ns;
+    } units[] = {{"us", 1e3}, {"ms", 1e6}, {"s", 1e9}};
+    size_t digits = strspn(text, "0123456789.");
+    char number[24];
+    double value;
+
+    snprintf(number, sizeof(number), "%.*s", (int)digits, text);
+    if (digits >= sizeof(number) || rill_args_decimal(number, &value) != 0)
+        return -EINVAL;
+    for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+        if (strcmp(text + digits, units[i].unit) != 0)
+            continue;
+        if (value * units[i].ns > TIME_MAX_S * 1e9)
+            return -EINVAL;
+        *ns = (uint64_t)(value * units[i].ns + 0.5);
+        return 0;
+    }
+    return -EINVAL;
+}
+
+int rill_fail_parse(const char *text, struct rill_fail *fail, struct rill_error *err)
+{
+    const char *at = strchr(text, '@');
+    char role[WORD_BYTES];
+    int rc;
+
+    if (at == NULL || at - text >= WORD_BYTES)
+        return rill_error_set(err, -EINVAL, "'%.80s': it is ROLE:N@TIME, like unit:2@1.5s", text);
+    snprintf(role, sizeof(role), "%.*s", (int)(at - text), text);
+    rc = rill_fail_role(role, fail, err);
+    fail->text = text;
+    if (rc == 0 && take_time(at + 1, &fail->at_ns) != 0)
+        rc = rill_error_set(err, -EINVAL,
+                            "'%.80s': the time is counted from the first packet and has a unit, "
+                            "like 1.5s or 300ms",
+                            text);
+    return rc;
+}
