@@ -1,23 +1,14 @@
 /* The truth about a run, kept apart from the cores, and the invariants of docs/protocol.md. */
 #include <stdarg.h>
 
+#include "tests/sim/history.h"
 #include "tests/sim/sim.h"
 
-enum { PACKETS_MAX = 4096, FLOW_LIVES_MAX = 4096, TERMS_MAX = 16384 };
+enum { PACKETS_MAX = 4096, TERMS_MAX = 16384 };
 
 struct packet {
     uint32_t flow; /* of the workload */
     bool sent, processed, released, must_come_out;
-};
-
-struct life { /* of a flow, by its number */
-    struct rill_map_node node;
-    uint64_t hash; /* at the head of the chain */
-    uint64_t step;
-    uint64_t hashes[PACKETS_MAX]; /* after each step */
-    uint64_t packet[PACKETS_MAX]; /* ... the packet, and by whom */
-    uint32_t unit[PACKETS_MAX];
-    uint64_t released; /* the highest step of which a packet has left */
 };
 
 struct term {
@@ -33,8 +24,9 @@ struct sim_check {
     struct packet packets[PACKETS_MAX];
     struct rill_endpoint public[64];          /* by workload flow */
     bool suspect[RILL_CLUSTER_UNITS_MAX + 1]; /* by number: died, or taken for dead */
-    struct rill_flow_map lives, terms;
-    struct rill_slab life_slab, term_slab;
+    struct sim_history history;
+    struct rill_flow_map terms;
+    struct rill_slab term_slab;
     uint64_t sent, released, now_ns;
     char violation[256];
 };
@@ -47,8 +39,7 @@ struct sim_check *sim_check_create(const struct sim_plan *plan, FILE *trace)
         return NULL;
     k->plan = plan;
     k->trace = trace;
-    if (rill_flow_map_init(&k->lives, 1024) != 0 || rill_flow_map_init(&k->terms, 4096) != 0 ||
-        rill_slab_init(&k->life_slab, sizeof(struct life), FLOW_LIVES_MAX) != 0 ||
+    if (sim_history_init(&k->history) != 0 || rill_flow_map_init(&k->terms, 4096) != 0 ||
         rill_slab_init(&k->term_slab, sizeof(struct term), TERMS_MAX) != 0) {
         sim_check_destroy(k);
         return NULL;
@@ -60,9 +51,8 @@ void sim_check_destroy(struct sim_check *k)
 {
     if (k == NULL)
         return;
-    rill_flow_map_fini(&k->lives);
+    sim_history_fini(&k->history);
     rill_flow_map_fini(&k->terms);
-    rill_slab_fini(&k->life_slab);
     rill_slab_fini(&k->term_slab);
     free(k);
 }
@@ -99,20 +89,6 @@ void sim_check_sent(struct sim_check *k, uint64_t packet, uint32_t flow, bool mu
     k->packets[packet] =
         (struct packet){.flow = flow, .sent = true, .must_come_out = must_come_out};
     k->sent++;
-}
-
-static struct life *life_of(struct sim_check *k, uint64_t flow)
-{
-    struct life *life = (struct life *)rill_flow_map_find(&k->lives, flow, 0);
-
-    if (life == NULL) {
-        life = rill_slab_get(&k->life_slab);
-        if (life == NULL)
-            abort();
-        life->node.flow = flow;
-        rill_flow_map_insert(&k->lives, &life->node);
-    }
-    return life;
 }
 
 static const struct sim_chain *chain_in(const uint8_t *state)
@@ -154,71 +130,8 @@ void sim_check_note(struct sim_check *k, const char *format, ...)
     fputc('\n', k->trace);
 }
 
-void sim_check_suspect(struct sim_check *k, uint32_t unit, bool zombie)
+static void trace_step(const struct sim_check *k, const struct rill_unit_step *s)
 {
-    k->suspect[rill_role_number(unit)] = true;
-    sim_check_note(k, "unit %u %s", rill_role_number(unit),
-                   zombie ? "is taken for dead, and goes on" : "dies");
-}
-
-/* Steps of dead units that never left are undone: recovery goes on below them. I2: none that left.
- */
-static void undo(struct sim_check *k, struct life *life, const struct rill_unit_step *s)
-{
-    while (life->step >= s->step && life->step < PACKETS_MAX) {
-        if (!k->suspect[rill_role_number(life->unit[life->step])] || life->step <= life->released) {
-            sim_check_fail(k, life->step <= life->released ? "I2" : "I1",
-                           "unit %u goes on with flow %" PRIx64 " at step %" PRIu64
-                           ", but step %" PRIu64 " of unit %u %s",
-                           rill_role_number(s->unit), s->flow, s->step, life->step,
-                           rill_role_number(life->unit[life->step]),
-                           life->step <= life->released ? "has left" : "was never taken for dead");
-            return;
-        }
-        k->packets[life->packet[life->step]].processed = false;
-        life->step--;
-        life->hash = life->step == 0 ? 0 : life->hashes[life->step];
-    }
-}
-
-/* What a unit that was taken for dead still does is its own affair, as long as it does not leave.
- */
-static bool is_aside(const struct sim_check *k, const struct life *life,
-                     const struct rill_unit_step *s)
-{
-    return k->suspect[rill_role_number(s->unit)] &&
-           (s->step != life->step + 1 || chain_in(s->before)->hash != life->hash);
-}
-
-/* I1: a flow's processing is one chain, and no packet is in it twice. */
-void sim_check_step(void *arg, const struct rill_unit_step *s)
-{
-    struct sim_check *k = arg;
-    struct life *life = life_of(k, s->flow);
-    struct packet *p = &k->packets[s->ingress_id];
-
-    check_owner(k, s);
-    if (is_aside(k, life, s))
-        return;
-    undo(k, life, s);
-    if (p->processed)
-        sim_check_fail(k, "I1", "packet %" PRIu64 " processed twice, now by unit %u", s->ingress_id,
-                       rill_role_number(s->unit));
-    p->processed = true;
-    if (!s->forwarded)
-        p->must_come_out = false; /* the NF's word */
-    if (chain_in(s->before)->hash != life->hash || s->step != life->step + 1)
-        sim_check_fail(k, "I1",
-                       "unit %u processed packet %" PRIu64 " of flow %" PRIx64 " as step %" PRIu64
-                       " on a state that is not step %" PRIu64 "'s",
-                       rill_role_number(s->unit), s->ingress_id, s->flow, s->step, life->step);
-    life->step++;
-    life->hash = chain_in(s->after)->hash;
-    if (life->step < PACKETS_MAX) {
-        life->hashes[life->step] = life->hash;
-        life->packet[life->step] = s->ingress_id;
-        life->unit[life->step] = s->unit;
-    }
     if (k->trace != NULL)
         fprintf(k->trace,
                 "              step: unit %u flow %" PRIx64 " term %" PRIx64 " clock %" PRIx64
@@ -226,20 +139,99 @@ void sim_check_step(void *arg, const struct rill_unit_step *s)
                 rill_role_number(s->unit), s->flow, s->term, s->clock, s->step, s->ingress_id);
 }
 
+void sim_check_suspect(struct sim_check *k, uint32_t unit, bool zombie)
+{
+    k->suspect[rill_role_number(unit)] = true;
+    sim_check_note(k, "unit %u %s", rill_role_number(unit),
+                   zombie ? "is taken for dead, and goes on" : "dies");
+}
+
+static bool is_suspect(const struct sim_check *k, uint32_t unit)
+{
+    return k->suspect[rill_role_number(unit)];
+}
+
+/* I2: who was never taken for dead goes on above everything that left; I1: and nobody like that
+ * goes on from the same step with another packet. */
+static void check_base(struct sim_check *k, const struct sim_flow *flow, struct sim_node *base,
+                       struct sim_node *node, const struct rill_unit_step *s)
+{
+    if (is_suspect(k, s->unit))
+        return;
+    if (!sim_history_is_below(flow->top, base))
+        sim_check_fail(k, "I2",
+                       "unit %u goes on with flow %" PRIx64 " from step %" PRIu64
+                       ", but step %" PRIu64 " of unit %u has left",
+                       rill_role_number(s->unit), s->flow, base->step, flow->top->step,
+                       rill_role_number(flow->top->unit));
+    if (base->child != NULL && base->child != node && !is_suspect(k, base->child->unit))
+        sim_check_fail(k, "I1",
+                       "units %u and %u both go on with flow %" PRIx64 " from step %" PRIu64
+                       ", and neither was ever taken for dead",
+                       rill_role_number(base->child->unit), rill_role_number(s->unit), s->flow,
+                       base->step);
+    base->child = node;
+}
+
+/* I1: a flow's processing is one chain, and no packet is in it twice. */
+void sim_check_step(void *arg, const struct rill_unit_step *s)
+{
+    struct sim_check *k = arg;
+    struct sim_flow *flow = sim_history_flow(&k->history, s->flow);
+    struct sim_node *base = sim_history_find(&k->history, s->flow, chain_in(s->before)->hash);
+    struct packet *p = &k->packets[s->ingress_id];
+
+    trace_step(k, s);
+    check_owner(k, s);
+    if (base == NULL || base->step + 1 != s->step) {
+        sim_check_fail(k, "I1",
+                       "unit %u processed packet %" PRIu64 " of flow %" PRIx64 " as step %" PRIu64
+                       " on a state that is not step %" PRIu64 "'s",
+                       rill_role_number(s->unit), s->ingress_id, s->flow, s->step, s->step - 1);
+        return;
+    }
+    if (p->processed && sim_history_has(base, s->ingress_id))
+        sim_check_fail(k, "I1", "packet %" PRIu64 " processed twice, now by unit %u", s->ingress_id,
+                       rill_role_number(s->unit));
+    p->processed = true;
+    if (!s->forwarded)
+        p->must_come_out = false; /* the NF's word */
+    check_base(k, flow, base,
+               sim_history_add(&k->history, base, s->ingress_id, chain_in(s->after)->hash, s->unit),
+               s);
+}
+
 /* I2: the effect of what is released is in what would be recovered: the logger's copy has that
  * step, and is the true state of the step that it says it is. */
-static void check_kept(struct sim_check *k, const struct rill_frame *f)
+static void check_kept(struct sim_check *k, const struct rill_frame *f, const struct sim_node *node)
 {
-    struct life *life = life_of(k, f->flow);
     struct rill_ol_flow_info info;
     struct rill_ol *ol = rill_cluster_output_logger(
         k->cluster, rill_role_number(rill_cluster_releasing(k->cluster)));
+    const struct sim_node *kept = NULL;
 
-    if (ol == NULL || !rill_ol_flow_info(ol, f->src, f->flow, &info) || info.step < f->step ||
-        chain_in(info.state)->hash != life->hashes[info.step])
+    if (ol != NULL && rill_ol_flow_info(ol, f->src, f->flow, &info))
+        kept = sim_history_find(&k->history, f->flow, chain_in(info.state)->hash);
+    if (kept == NULL || kept->step != info.step || !sim_history_is_below(node, kept))
         sim_check_fail(k, "I2",
                        "packet %" PRIu64 " (step %" PRIu64 ") is out, but its effect is not kept",
                        f->ingress_id, f->step);
+}
+
+/* What is released is on one path of the flow's history. */
+static void check_path(struct sim_check *k, const struct rill_frame *f, struct sim_node *node)
+{
+    struct sim_flow *flow = sim_history_flow(&k->history, f->flow);
+
+    if (sim_history_is_below(flow->top, node))
+        flow->top = node;
+    else if (!sim_history_is_below(node, flow->top))
+        sim_check_fail(k, "I2",
+                       "packet %" PRIu64 " (step %" PRIu64
+                       " of unit %u) left, and so did step %" PRIu64
+                       " of unit %u, which does not know of it",
+                       f->ingress_id, f->step, rill_role_number(f->src), flow->top->step,
+                       rill_role_number(flow->top->unit));
 }
 
 /* I6, and replies can't overtake: the controller knows the flow's public endpoint by now. */
@@ -272,25 +264,29 @@ void sim_check_released(struct sim_check *k, struct rte_mbuf *m, uint64_t now_ns
     const struct sim_mark *mark =
         rte_pktmbuf_mtod_offset(m, const struct sim_mark *, SIM_HEADERS_BYTES);
     struct packet *p = &k->packets[f->ingress_id];
+    struct sim_node *node;
 
     k->now_ns = now_ns;
     k->released++;
     if (f->type == RILL_FRAME_PASS)
         return;
     if (k->trace != NULL)
-        fprintf(k->trace, "%12" PRIu64 "  released packet %" PRIu64 " step %" PRIu64 "\n", now_ns,
-                f->ingress_id, f->step);
+        fprintf(k->trace,
+                "%12" PRIu64 "  released packet %" PRIu64 " step %" PRIu64 " of unit %u\n", now_ns,
+                f->ingress_id, f->step, rill_role_number(f->src));
     if (p->released) /* I3 */
         sim_check_fail(k, "I3", "packet %" PRIu64 " released twice", f->ingress_id);
     p->released = true;
-    if (!p->processed || mark->packet != f->ingress_id || mark->count != f->step ||
-        mark->hash != life_of(k, f->flow)->hashes[f->step])
+    node = sim_history_find(&k->history, f->flow, mark->hash);
+    if (node == NULL || node->packet != f->ingress_id || node->step != f->step ||
+        mark->packet != f->ingress_id || mark->count != f->step) {
         sim_check_fail(k, "I2", "packet %" PRIu64 " left with a state that never was",
                        f->ingress_id);
-    check_kept(k, f);
+        return;
+    }
+    check_path(k, f, node);
+    check_kept(k, f, node);
     check_alias(k, f);
-    if (f->step > life_of(k, f->flow)->released)
-        life_of(k, f->flow)->released = f->step;
 }
 
 void sim_check_all_out(struct sim_check *k)

@@ -130,11 +130,34 @@ static void long_reordering(struct sim_plan *plan, struct rill_rng *rng)
     set(plan, "flow_idle_s=%g", PICK(rng, 0.1, 0.2));
 }
 
+/* One or two flows that move all the time, over a bad network, from unit to dying unit: the corners
+ * in which chains are long and words are late. */
+static void storm(struct sim_plan *plan, struct rill_rng *rng)
+{
+    plan->flows = 1 + rill_rng_below(rng, 2);
+    plan->units = 4 + rill_rng_below(rng, 2);
+    plan->unit_faults = 4 + rill_rng_below(rng, 5);
+    plan->logger_faults = rill_rng_below(rng, 4);
+    plan->zombies = PICK(rng, 0, 0.5, 1);
+    plan->faults.loss = PICK(rng, 0.05, 0.15, 0.3);
+    plan->faults.reorder = PICK(rng, 0.02, 0.2);
+    plan->faults.duplicate = PICK(rng, 0, 0.1);
+    plan->gap_ns = (uint64_t)PICK(rng, 20000, 200000);
+    plan->long_gap = 0;
+    set(plan, "flowlet_bytes=100");
+    set(plan, "placement=spread");
+    set(plan, "units_min=%u", plan->units);
+    set(plan, "unit_capacity_mbps=1000");
+    set(plan, "unit_backlog_us=%g", PICK(rng, 0, 30));
+}
+
 static void draw_deaths(struct sim_plan *plan, struct rill_rng *rng)
 {
     plan->unit_faults = (uint32_t)PICK(rng, 0, 0, 0, 1, 1, 2, 4);
     plan->logger_faults = (uint32_t)PICK(rng, 0, 0, 0, 1, 2, 4);
     plan->zombies = PICK(rng, 0, 0.5, 1);
+    if (rill_rng_below(rng, 8) == 0)
+        storm(plan, rng);
 }
 
 /* Half of the seeds have none, the others up to three. */
