@@ -179,7 +179,7 @@ static void visit(struct rill_controller *c, struct flow *flow)
 
     if (flow->node.flow < c->recovery.oldest)
         c->recovery.oldest = flow->node.flow;
-    if (recovery_logger_of(c, flow->owner) != 0 && !RILL_MUTANT(rehome))
+    if (recovery_logger_of(c, flow->owner) != 0)
         rehome(c, flow);
     for (uint8_t i = 0; i < flow->chain_len; i++) {
         struct death *death = find(c, flow->chain[i].unit);
@@ -189,7 +189,7 @@ static void visit(struct rill_controller *c, struct flow *flow)
         death->met = true;
         waits = true;
     }
-    if (waits && recovery_logger_of(c, flow->owner) == 0 && !RILL_MUTANT(take_once))
+    if (waits && recovery_logger_of(c, flow->owner) == 0)
         send_take(c, flow);
 }
 

@@ -90,7 +90,7 @@ static void implied(struct rill_unit *u, struct flow *flow)
     uint64_t term = g->term;
     uint32_t unit = u->config.id;
 
-    if (g->chain_len == 0 || RILL_MUTANT(implied))
+    if (g->chain_len == 0)
         return;
     for (uint8_t i = 0; i < g->chain_len; i++) {
         const struct rill_chain_entry *e = &g->chain[i];
@@ -289,7 +289,7 @@ static void ask(struct rill_unit *u, struct segment *g)
     const struct rill_chain_entry *e;
 
     g->tries++;
-    if ((g->chain_len == 0 || g->tries % 2 == 0) && !RILL_MUTANT(where))
+    if (g->chain_len == 0 || g->tries % 2 == 0)
         send_where(u, g);
     while (g->chain_at < g->chain_len && is_lost(&g->chain[g->chain_at]))
         g->chain_at++;
@@ -430,7 +430,7 @@ void handoff_on_move(struct rill_unit *u, const struct rill_frame *f)
 {
     bool pull = f->type == RILL_FRAME_PULL;
     uint32_t to = f->next_unit;
-    struct flow *flow = RILL_MUTANT(pullchain) ? store_find(u, f->flow) : store_get(u, f->flow);
+    struct flow *flow = store_get(u, f->flow);
 
     if (flow == NULL)
         return;
@@ -582,8 +582,7 @@ void handoff_on_logger_state(struct rill_unit *u, struct rte_mbuf *m)
 /* A unit is dead: whoever waits for it asks its output logger now. */
 void handoff_on_dead(struct rill_unit *u, const struct rill_frame *f)
 {
-    for (struct segment *g = RILL_MUTANT(dead_notice) ? NULL : u->waiting, *next; g != NULL;
-         g = next) {
+    for (struct segment *g = u->waiting, *next; g != NULL; g = next) {
         bool now = false;
 
         next = g->next_waiting;

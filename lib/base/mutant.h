@@ -33,14 +33,7 @@
     X(olfence, "a dead unit's state is given away while its changes are still taken")              \
     X(refill, "a new output logger is not given flows that were passed on")                        \
     X(walk, "an output logger answers for another term than the one asked about")                  \
-    X(olterm, "an output logger answers one who is late")                                          \
-    X(rehome, "only flows with a next packet are recovered from a dead unit")                      \
-    X(take_once, "a flow given to another unit is not given again if the word is lost")            \
-    X(dead_notice, "who waits for a dead unit is not told")                                        \
-    X(where, "who waits never asks the controller")                                                \
-    X(implied, "a packet of a later term does not end the ownership")                              \
     X(pin, "a former owner gives its copy up at once")                                             \
-    X(pullchain, "a unit that knows nothing of a flow does not pass the question on")              \
     X(portquar, "a dead unit's endpoints come back at once")                                       \
     X(grace, "forgotten while frames may still be under way")                                      \
     X(direct, "seamless by a forwarded packet's clock")                                            \
