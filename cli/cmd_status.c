@@ -274,6 +274,24 @@ static void json_tally(struct rill_json *json, const char *key, const struct ril
     rill_json_close(json, '}');
 }
 
+/* Deaths of roles that served a deployment; times of the RM's clock, 0: not, or not yet. */
+static void json_failures(struct rill_json *json, const Control__Status *s)
+{
+    rill_json_open(json, "failure_list", '[');
+    for (size_t i = 0; i < s->n_failure_list; i++) {
+        const Control__Failure *f = s->failure_list[i];
+
+        rill_json_open(json, NULL, '{');
+        rill_json_string(json, "role", NAME(f->role));
+        rill_json_bool(json, "hang", f->hang);
+        rill_json_u64(json, "told_at_ns", f->told_ns);
+        rill_json_u64(json, "detected_at_ns", f->detected_ns);
+        rill_json_u64(json, "recovered_at_ns", f->recovered_ns);
+        rill_json_close(json, '}');
+    }
+    rill_json_close(json, ']');
+}
+
 /* `counted` NULL: nobody was asked. */
 static void json_status(const Control__Status *s, const struct rill_report *counted)
 {
@@ -299,6 +317,7 @@ static void json_status(const Control__Status *s, const struct rill_report *coun
     for (size_t i = 0; i < s->n_failures; i++)
         rill_json_string(&json, NULL, s->failures[i]);
     rill_json_close(&json, ']');
+    json_failures(&json, s);
     if (counted != NULL) {
         json_tally(&json, "counters", &counted->counters);
         json_tally(&json, "nf_counters", &counted->nf_counters);

@@ -17,6 +17,7 @@ int rill_cmd_down(int argc, char **argv);
 int rill_cmd_status(int argc, char **argv);
 int rill_cmd_deploy(int argc, char **argv);
 int rill_cmd_undeploy(int argc, char **argv);
+int rill_cmd_fail(int argc, char **argv);
 int rill_cmd_logs(int argc, char **argv);
 int rill_cmd_without_cluster(int argc, char **argv);
 #define RILL_WITHOUT_CLUSTER                                                                       \

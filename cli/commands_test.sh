@@ -36,7 +36,7 @@ expect 2 "takes no arguments" version now
 expect 2 "did you mean 'replay'?" repaly
 expect 2 "unknown command 'xyzzy'" xyzzy
 expect 2 "unknown command 'xyzzy'" help xyzzy
-for later in top fail bill; do
+for later in top bill; do
     expect 2 "rill $later: not in this version" "$later"
 done
 expect 2 "which capture?" replay
@@ -77,7 +77,7 @@ cmp "$folder/g1.pcap" "$folder/g2.pcap" || failures=$((failures + 1))
 expect 0 "flowlets" trace info "$folder/g1.pcap"
 
 # The commands of a cluster, without one.
-of_cluster="up down status deploy undeploy logs"
+of_cluster="up down status deploy undeploy logs fail"
 if "$rill" up --help >/dev/null 2>&1; then
     nowhere="--cluster nowhere --base $folder/nowhere"
     for command in $of_cluster; do
@@ -91,8 +91,16 @@ if "$rill" up --help >/dev/null 2>&1; then
     expect 2 "cluster 'nowhere' is not up: rill up" logs rm $nowhere
     expect 2 "cluster 'nowhere' is not up: rill up" undeploy nat $nowhere
     expect 2 "cluster 'nowhere' is not up: rill up" deploy nat $nowhere
+    expect 2 "cluster 'nowhere' is not up: rill up" fail unit:3 $nowhere
+    expect 2 "the rm of cluster 'nowhere' does not run here" fail rm $nowhere
+    expect 2 "nobody would notice that the agent hangs" fail agent --hang $nowhere
+    expect 2 "which role? \`rill status\` lists them" fail $nowhere
+    expect 2 "which unit? Its number follows, like unit:1" fail unit $nowhere
+    expect 2 "'unit-3': the role is unit:N" fail unit-3 $nowhere
+    expect 2 "one role at a time" fail unit:3 unit:4 $nowhere
     expect 2 "cluster 'nowhere' is not up" down $nowhere
     expect 2 "cluster 'nowhere' is not up: rill up" replay "$folder/g1.pcap" $nowhere
+    expect 2 "for the rm there is \`rill fail rm\`" replay "$folder/g1.pcap" $nowhere --fail rm@1s
     [ ! -e "$folder/nowhere" ] || { echo "something was made at $folder/nowhere"; failures=$((failures + 1)); }
 
     # A cluster file is judged before anything is done.

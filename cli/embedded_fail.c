@@ -141,15 +141,16 @@ int embedded_report_fails(struct run *r)
     for (uint32_t i = 0; rc == 0 && i < r->fail_count; i++) {
         struct failing *f = &r->fails[i];
         struct rill_report_failure failure = {
+            .id = asked(r, i)->number,
             .at_s = (double)(f->at_ns - r->player.start_ns) / 1e9,
             .detected_after_ns = f->was_gone ? -1 : 0,
             .recovered_after_ns = f->recovered_ns == 0 ? -1 : (int64_t)(f->recovered_ns - f->at_ns),
-            .packets_lost = packets_lost(r, f, asked(r, i))};
+            .packets_lost = (int64_t)packets_lost(r, f, asked(r, i))};
 
         if (f->recovered_ns == 0)
             count_recovered(r, &f->after.from_replica, &f->after.from_logger);
-        failure.from_replica = f->after.from_replica - f->before.from_replica;
-        failure.from_output_logger = f->after.from_logger - f->before.from_logger;
+        failure.from_replica = (int64_t)(f->after.from_replica - f->before.from_replica);
+        failure.from_output_logger = (int64_t)(f->after.from_logger - f->before.from_logger);
         snprintf(failure.role, sizeof(failure.role), "%s:%" PRIu32,
                  rill_role_kind_name(asked(r, i)->kind), asked(r, i)->number);
         rc = rill_report_add_failure(r->player.report, &failure);

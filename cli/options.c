@@ -275,7 +275,8 @@ static const struct rill_arg table[] = {
      false, NULL, take_memory},
     {"fail", "ROLE:N@TIME",
      "let a role fail: unit:2@1.5s or output-logger:1@300ms after the first packet; may be given\n"
-     "again. What takes its place has the next number",
+     "again. What takes its place has the next number. With --cluster the N-th of the deployment,\n"
+     "also controller:1",
      true, NULL, take_fail},
     {"cluster", "NAME",
      "replay through a deployment of this cluster (`rill up`, `rill deploy`), which says what "
@@ -326,6 +327,13 @@ static int judge_cluster(const struct rill_replay_options *o, struct rill_error 
             return rill_error_set(err, -EINVAL,
                                   "%s: with --cluster it belongs to `rill deploy`; leave it out",
                                   deploys[i].option);
+    for (uint32_t i = 0; i < o->fail_count; i++)
+        if (o->fails[i].number == 0)
+            return rill_error_set(err, -EINVAL,
+                                  "--fail '%s': during a replay, units, output loggers and "
+                                  "controllers can fail; for the %s there is `rill fail %s`",
+                                  o->fails[i].text, rill_role_kind_name(o->fails[i].kind),
+                                  rill_role_kind_name(o->fails[i].kind));
     if (o->clock == RILL_CLOCK_VIRTUAL)
         return rill_error_set(err, -EINVAL,
                               "--clock virtual: a cluster's processes run in real time");
@@ -357,7 +365,7 @@ static int judge_fails(const struct rill_replay_options *o, struct rill_error *e
 
         if (!is_unit && fail->kind != RILL_ROLE_OUTPUT_LOGGER)
             return rill_error_set(err, -EINVAL,
-                                  "--fail '%s': only a cluster's %s can fail (rill up); in one "
+                                  "--fail '%s': only a cluster's %s can fail (`rill fail`); in one "
                                   "process it is unit:N or output-logger:N",
                                   fail->text, rill_role_kind_name(fail->kind));
         if (fail->number > (is_unit ? units : loggers))

@@ -45,6 +45,8 @@ static void on_message(void *arg, const Control__Message *message)
         on_attached(r, message);
     else if (message->body_case == CONTROL__MESSAGE__BODY_STATUS && r->attached != NULL)
         remote_on_status(r, message);
+    else if (remote_on_fail_answer(r, message))
+        return;
     else if (message->body_case == CONTROL__MESSAGE__BODY_METRICS && !remote_on_epoch(r, message))
         remote_on_metrics(r, message);
 }
@@ -236,6 +238,8 @@ static int prepare(struct remote *r, struct rill_error *err)
     if (rc == 0)
         rc = create_ends(r, err);
     if (rc == 0)
+        rc = remote_choose_fails(r, err);
+    if (rc == 0)
         rc = wait_until_quiet(r, err);
     return rc;
 }
@@ -294,6 +298,8 @@ static bool drained(struct remote *r, struct drain *d)
             r->roles.status_wanted = true; /* who is there at the end */
         }
         d->next_round_ns = now_ns + ROUND_NS;
+        if (!remote_fails_settled(r))
+            r->roles.status_wanted = true;
         remote_ask_roles(r);
     }
     if (r->roles.rounds == d->rounds)
@@ -306,7 +312,8 @@ static bool drained(struct remote *r, struct drain *d)
     d->in_flight = in_flight;
     if (now_ns - d->changed_ns > STUCK_NS)
         return true;
-    if (!r->roles.still || r->roles.status_number != 0 || r->roles.status_wanted)
+    if (!remote_fails_settled(r) || !r->roles.still || r->roles.status_number != 0 ||
+        r->roles.status_wanted)
         return false;
     /* Two rounds that say the same: it was so at one moment in between, everywhere. */
     if (r->roles.died == 0)
@@ -335,6 +342,7 @@ static int play(struct remote *r, struct rill_error *err)
         bool any;
 
         look(r);
+        remote_fail_due(r);
         any = inject(r);
         any |= remote_receive(r);
         if (any)
@@ -365,8 +373,10 @@ int rill_remote_replay(const struct rill_replay_options *options, struct rill_re
         remote_begin_books(r);
         remote_look_at_units(r);
         rill_player_start(&r->player, rill_player_clock_ns() + 2 * MS_NS);
-        rc = play(r, err);
+        rc = remote_check_fails(r, err);
     }
+    if (rc == 0)
+        rc = play(r, err);
     if (rc == 0)
         rc = remote_report(r, err);
     if (rc == 0)

@@ -117,6 +117,8 @@ static void report_flows(struct rill_report *report, const struct rill_books *bo
     report->flowlets_seamless = rill_books_counter(books, 0, "unit.moved_in_seamless");
     report->seamless_by_gap = rill_books_counter(books, 0, "unit.moved_in_seamless_by_gap");
     report->state_pushes = rill_books_counter(books, 0, "unit.state_pushes");
+    report->recoveries = rill_books_counter(books, 0, "unit.recovered_from_replica") +
+                         rill_books_counter(books, 0, "unit.recovered_from_logger");
     report->state_pulls = rill_books_counter(books, 0, "unit.pulls_answered");
     report->flowlets_stalled =
         report->flowlets_moved - RTE_MIN(report->flowlets_moved, report->flowlets_seamless);
@@ -198,6 +200,8 @@ int remote_report(struct remote *r, struct rill_error *err)
     report->packets_in_flight = in_flight > 0 ? (uint64_t)in_flight : 0;
     if (rc == 0 && r->roles.died > 0)
         rc = report_deaths(r, &books);
+    if (rc == 0)
+        rc = remote_report_fails(r, &books);
     if (rc == 0)
         rc = report_failure(r);
     return rc == 0 ? 0 : rill_error_set(err, -ENOMEM, "no memory for the report");

@@ -104,6 +104,7 @@ void remote_on_status(struct remote *r, const Control__Message *message)
     r->roles.status_number = 0;
     update_roles(r, status);
     note_failures(r, status);
+    remote_note_failures(r, status);
     r->roles.known = true;
 }
 

@@ -1,6 +1,7 @@
 /* One replay through a cluster. remote.c sets it up, plays it and cleans up; remote_links.c keeps
  * the links to the deployment's controller and output loggers; remote_roles.c knows its roles and
- * asks them what they counted; remote_report.c says what happened. */
+ * asks them what they counted; remote_fail.c lets roles fail; remote_report.c says what happened.
+ */
 #ifndef RILL_CLI_REMOTE_RUN_H
 #define RILL_CLI_REMOTE_RUN_H
 
@@ -47,6 +48,15 @@ struct remote_unit {
     double utilization_max;
 };
 
+/* A role that is made to fail. Times of the RM's clock: 0: not yet. */
+struct remote_failing {
+    uint32_t role;
+    uint64_t number; /* of the question that is open; 0: none */
+    bool refused;    /* it was not there any more */
+    uint64_t at_ns;  /* of our clock: when it was said */
+    uint64_t told_ns, detected_ns, recovered_ns;
+};
+
 /* The controller, asked at the end of each 100 ms. */
 struct remote_epochs {
     uint64_t number;   /* of the question that is open; 0: none */
@@ -69,7 +79,9 @@ struct remote {
     struct remote_links links;
     struct remote_roles roles;
     struct remote_epochs epochs;
-    uint8_t *released; /* a bit for each packet of the capture */
+    struct remote_failing fails[RILL_FAILS_MAX]; /* in the options' order */
+    uint32_t fail_count;                         /* as many as were said */
+    uint8_t *released;                           /* a bit for each packet of the capture */
     uint64_t released_twice, unexpected;
     uint64_t last_move_ns, last_look_ns;
     struct rill_error failure; /* what ends the run; "" none */
@@ -99,6 +111,19 @@ void remote_begin_books(struct remote *r);
 struct rill_books remote_books(const struct remote *r,
                                struct rill_books_role roles[RILL_BOOKS_ROLES_MAX]);
 void remote_roles_fini(struct remote *r);
+
+/* --- remote_fail.c --- */
+
+/* Which roles are meant; of a deployment that has no such: negative with *err. */
+int remote_choose_fails(struct remote *r, struct rill_error *err);
+/* Before the run: a failure after its last packet would never be. */
+int remote_check_fails(const struct remote *r, struct rill_error *err);
+void remote_fail_due(struct remote *r);
+bool remote_on_fail_answer(struct remote *r, const Control__Message *message); /* false: none */
+void remote_note_failures(struct remote *r, const Control__Status *status);
+/* All have recovered, or had their time for it. */
+bool remote_fails_settled(const struct remote *r);
+int remote_report_fails(struct remote *r, const struct rill_books *books); /* -ENOMEM */
 
 /* --- remote_report.c --- */
 

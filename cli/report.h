@@ -29,17 +29,21 @@ struct rill_report_epoch {
     uint32_t units; /* active in it */
 };
 
-/* A role that was made to fail. Times from the kill; -1: not reached by the end of the run. */
+/* A role that was made to fail. Times from the kill; -1: not reached by the end of the run. In a
+ * cluster they are of the RM's clock, from when it was told. Counts: -1 where a cluster's replay
+ * has more than one failure, as they can not be told apart. */
 struct rill_report_failure {
-    char role[40]; /* "unit:2" */
+    char role[40]; /* "unit:2", as it was given */
+    uint32_t id;   /* number of the role; in a cluster, as in its status */
     double at_s;   /* from the first packet */
     int64_t detected_after_ns;
     int64_t recovered_after_ns; /* all that it had can go on elsewhere */
-    uint64_t packets_lost;      /* it held them, or they were on their way to it, or sent there
-                                   since */
+    /* It held them, or they were on their way to it, or sent there since; from a unit also what its
+     * output logger refused since. */
+    int64_t packets_lost;
     /* Flows whose state units took over since, and where from. Of failures that overlap, each has
      * those of both. */
-    uint64_t from_replica, from_output_logger;
+    int64_t from_replica, from_output_logger;
 };
 
 struct rill_report_setting {
@@ -107,6 +111,11 @@ int rill_report_add_failure(struct rill_report *report, const struct rill_report
 int rill_report_add_epoch(struct rill_report *report, double at_s, uint32_t units);
 /* Copies all names and present values of `settings`. */
 int rill_report_settings(struct rill_report *report, const struct rill_config *settings);
+
+static inline int64_t rill_report_flows_recovered(const struct rill_report_failure *failure)
+{
+    return failure->from_replica < 0 ? -1 : failure->from_replica + failure->from_output_logger;
+}
 
 /* True if every packet is accounted for and none is in flight. */
 bool rill_report_balances(const struct rill_report *report);

@@ -77,14 +77,15 @@ static void write_failures(struct rill_json *json, const struct rill_report *r)
 
         rill_json_open(json, NULL, '{');
         rill_json_string(json, "role", f->role);
+        rill_json_u64(json, "id", f->id);
         rill_json_double(json, "at_s", f->at_s);
         rill_json_i64(json, "detected_after_ns", f->detected_after_ns);
         rill_json_i64(json, "recovered_after_ns", f->recovered_after_ns);
-        rill_json_u64(json, "flows_recovered", f->from_replica + f->from_output_logger);
-        rill_json_u64(json, "packets_lost", f->packets_lost);
+        rill_json_i64(json, "flows_recovered", rill_report_flows_recovered(f));
+        rill_json_i64(json, "packets_lost", f->packets_lost);
         rill_json_open(json, "state_from", '{');
-        rill_json_u64(json, "replica", f->from_replica);
-        rill_json_u64(json, "output_logger", f->from_output_logger);
+        rill_json_i64(json, "replica", f->from_replica);
+        rill_json_i64(json, "output_logger", f->from_output_logger);
         rill_json_close(json, '}');
         rill_json_close(json, '}');
     }

@@ -163,13 +163,14 @@ static void print_failure(const struct rill_report_failure *f, FILE *out)
 {
     char detected[RILL_FORMAT_BYTES], recovered[RILL_FORMAT_BYTES];
 
-    fprintf(out,
-            "%s at %.3f s, noticed %s%s, recovered %s%s; %s flows (%s from replicas), %s packets "
-            "lost\n",
-            f->role, f->at_s, f->detected_after_ns < 0 ? "" : "after ",
-            after(f->detected_after_ns, detected), f->recovered_after_ns < 0 ? "" : "after ",
-            after(f->recovered_after_ns, recovered), N(f->from_replica + f->from_output_logger),
-            N(f->from_replica), N(f->packets_lost));
+    fprintf(out, "%s at %.3f s, noticed %s%s, recovered %s%s", f->role, f->at_s,
+            f->detected_after_ns < 0 ? "" : "after ", after(f->detected_after_ns, detected),
+            f->recovered_after_ns < 0 ? "" : "after ", after(f->recovered_after_ns, recovered));
+    if (f->packets_lost >= 0)
+        fprintf(out, "; %s flows (%s from replicas), %s packets lost",
+                N((uint64_t)rill_report_flows_recovered(f)), N((uint64_t)f->from_replica),
+                N((uint64_t)f->packets_lost));
+    fputc('\n', out);
 }
 
 static void print_failures(const struct rill_report *r, FILE *out)

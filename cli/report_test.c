@@ -42,6 +42,7 @@ static void fill(struct rill_report *r)
     r->recoveries = 4;
     assert_int_equal(
         rill_report_add_failure(r, &(struct rill_report_failure){.role = "unit:2",
+                                                                 .id = 2,
                                                                  .at_s = 0.25,
                                                                  .recovered_after_ns = 3032000,
                                                                  .packets_lost = 7,
@@ -50,6 +51,7 @@ static void fill(struct rill_report *r)
         0);
     assert_int_equal(
         rill_report_add_failure(r, &(struct rill_report_failure){.role = "output-logger:1",
+                                                                 .id = 7,
                                                                  .at_s = 0.375,
                                                                  .detected_after_ns = 5,
                                                                  .recovered_after_ns = -1}),
@@ -261,10 +263,10 @@ static const struct rill_option schema[] = {
     "\"flowlets_moved\":1000,\"flowlets_seamless\":788,\"flowlets_stalled\":212,"                  \
     "\"moves_by_gap\":800,\"moves_by_size\":200,\"seamless_by_gap\":780,\"recoveries\":4,"         \
     "\"state_pushes\":7000,\"state_pulls\":3,\"overloads\":0,"                                     \
-    "\"failures\":[{\"role\":\"unit:2\",\"at_s\":0.25,\"detected_after_ns\":0,"                    \
+    "\"failures\":[{\"role\":\"unit:2\",\"id\":2,\"at_s\":0.25,\"detected_after_ns\":0,"           \
     "\"recovered_after_ns\":3032000,\"flows_recovered\":4,\"packets_lost\":7,"                     \
     "\"state_from\":{\"replica\":3,\"output_logger\":1}},"                                         \
-    "{\"role\":\"output-logger:1\",\"at_s\":0.375,\"detected_after_ns\":5,"                        \
+    "{\"role\":\"output-logger:1\",\"id\":7,\"at_s\":0.375,\"detected_after_ns\":5,"               \
     "\"recovered_after_ns\":-1,\"flows_recovered\":0,\"packets_lost\":0,"                          \
     "\"state_from\":{\"replica\":0,\"output_logger\":0}}],\"units_active_max\":4,"                 \
     "\"units\":[{\"id\":1,\"packets\":700000,\"utilization_max\":0.875},"                          \

@@ -279,6 +279,9 @@ static void client_request(struct rill_director *d, struct dir_client *client, u
     case CONTROL__MESSAGE__BODY_UNDEPLOY:
         dir_on_undeploy(d, peer, message);
         break;
+    case CONTROL__MESSAGE__BODY_FAIL:
+        dir_on_fail(d, peer, message);
+        break;
     case CONTROL__MESSAGE__BODY_SHUTDOWN:
         on_shutdown(d, peer, message);
         break;

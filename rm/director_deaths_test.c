@@ -395,6 +395,168 @@ static void peers_that_were_superseded_are_not_waited_for(void **state)
     world_free(w);
 }
 
+/* --- failures that are asked for, and what status says of them ----------------------------------
+ */
+
+static void asks_to_fail(struct world *w, uint32_t role, bool hang)
+{
+    Control__Message m = CONTROL__MESSAGE__INIT;
+    Control__Fail fail = CONTROL__FAIL__INIT;
+
+    fail.role = role;
+    fail.hang = hang;
+    RILL_CONTROL_SET(&m, FAIL, fail, &fail);
+    world_client_asks(w, 0, &m);
+}
+
+static const Control__Failure *newest_failure(struct world *w)
+{
+    const Control__Status *status = world_status(w, 0);
+
+    assert_true(status->n_failure_list > 0);
+    return status->failure_list[status->n_failure_list - 1];
+}
+
+static void a_unit_that_is_made_to_fail(void **state)
+{
+    struct world *w = world_with_web(1, 2);
+    uint32_t unit = world_active(w, RILL_ROLE_UNIT, 0);
+    uint32_t controller = world_active(w, RILL_ROLE_CONTROLLER, 0);
+    const Control__Failure *failure;
+    uint64_t told_ns;
+
+    (void)state;
+    w->no_recovery = true;
+    world_asks_for_units(w, controller, 1, 2000);
+    world_pass(w, SECOND_MS);
+    told_ns = w->now_ns;
+    asks_to_fail(w, unit, false);
+    world_expect(w, 0, CONTROL__MESSAGE__BODY_DONE);
+    assert_false(world_role(w, unit)->running);
+    world_pass(w, 5);
+    failure = newest_failure(w);
+    assert_int_equal(failure->role, unit);
+    assert_false(failure->hang);
+    assert_int_equal(failure->told_ns, told_ns);
+    assert_int_equal(failure->detected_ns, told_ns);
+    assert_int_equal(failure->recovered_ns, 0);
+    controller_recovers(w, controller, unit);
+    failure = newest_failure(w);
+    assert_int_equal(failure->recovered_ns, told_ns + 5 * WORLD_MS);
+    assert_int_equal(world_status(w, 0)->n_failure_list, 1); /* its output logger did not fail */
+    world_free(w);
+}
+
+static void a_unit_that_is_made_to_hang(void **state)
+{
+    struct world *w = world_with_web(1, 2);
+    uint32_t unit = world_active(w, RILL_ROLE_UNIT, 0);
+    uint64_t told_ns = w->now_ns;
+
+    (void)state;
+    asks_to_fail(w, unit, true);
+    world_expect(w, 0, CONTROL__MESSAGE__BODY_DONE);
+    assert_true(world_role(w, unit)->running);
+    world_pass(w, SECOND_MS);
+    assert_int_equal(newest_failure(w)->detected_ns, 0);
+    asks_to_fail(w, unit, true); /* nothing new */
+    world_dies(w, unit, 9, true, "");
+    assert_true(newest_failure(w)->hang);
+    assert_int_equal(newest_failure(w)->told_ns, told_ns);
+    assert_int_equal(newest_failure(w)->detected_ns, told_ns + SECOND_MS * WORLD_MS);
+    assert_int_not_equal(newest_failure(w)->recovered_ns, 0);
+    assert_int_equal(world_status(w, 0)->n_failure_list, 1);
+    world_free(w);
+}
+
+static void an_output_logger_that_is_made_to_fail(void **state)
+{
+    struct world *w = world_with_web(1, 1);
+    uint32_t logger = world_active(w, RILL_ROLE_OUTPUT_LOGGER, 0);
+
+    (void)state;
+    w->no_recovery = true;
+    asks_to_fail(w, logger, false);
+    assert_int_equal(newest_failure(w)->role, logger);
+    assert_int_not_equal(newest_failure(w)->detected_ns, 0);
+    assert_int_equal(newest_failure(w)->recovered_ns, 0); /* not filled */
+    w->no_recovery = false;
+    world_pass(w, SECOND_MS); /* the unit is asked again */
+    assert_int_not_equal(newest_failure(w)->recovered_ns, 0);
+    world_free(w);
+}
+
+static void a_controller_that_is_made_to_fail(void **state)
+{
+    struct world *w = world_with_web(1, 2);
+    uint32_t controller = world_active(w, RILL_ROLE_CONTROLLER, 0);
+
+    (void)state;
+    w->frozen = world_find(w, RILL_ROLE_UNIT, 0, "warm", 0);
+    asks_to_fail(w, controller, false);
+    assert_int_equal(newest_failure(w)->role, controller);
+    assert_int_not_equal(newest_failure(w)->detected_ns, 0);
+    assert_int_equal(newest_failure(w)->recovered_ns, 0);
+    w->frozen = 0;
+    world_pass(w, 2 * WORLD_LINKS_S * SECOND_MS);
+    assert_string_equal(world_deployment(w, "web")->state, "running");
+    for (size_t i = 0; i < world_status(w, 0)->n_failure_list; i++)
+        if (world_status(w, 0)->failure_list[i]->role == controller)
+            assert_int_not_equal(world_status(w, 0)->failure_list[i]->recovered_ns, 0);
+    world_free(w);
+}
+
+/* Not by a client's word: told is 0. What was kept warm is in no list. */
+static void a_death_by_itself_is_listed(void **state)
+{
+    struct world *w = world_with_web(2, 1);
+    uint32_t unit = world_active(w, RILL_ROLE_UNIT, 0);
+
+    (void)state;
+    world_segfaults(w, world_find(w, RILL_ROLE_UNIT, 0, "warm", 0));
+    assert_int_equal(world_status(w, 0)->n_failure_list, 0);
+    world_segfaults(w, unit);
+    assert_int_equal(newest_failure(w)->role, unit);
+    assert_int_equal(newest_failure(w)->told_ns, 0);
+    assert_int_not_equal(newest_failure(w)->detected_ns, 0);
+    world_free(w);
+}
+
+static void who_can_not_fail(void **state)
+{
+    struct world *w = world_with_web(1, 1);
+    uint32_t unit = world_active(w, RILL_ROLE_UNIT, 0);
+
+    (void)state;
+    asks_to_fail(w, rill_role_id(RILL_ROLE_UNIT, 99), false);
+    world_expect_error(w, 0, "unit 99 is not there; `rill status` lists the roles");
+    asks_to_fail(w, 0, false);
+    world_expect_error(w, 0, "is not there");
+    world_agent_down(w, 0);
+    asks_to_fail(w, unit, false);
+    world_expect_error(w, 0, "the machine of unit 1 is not connected");
+    assert_int_equal(world_status(w, 0)->n_failure_list, 0);
+    assert_true(world_role(w, unit)->running);
+    world_free(w);
+}
+
+/* The newest are kept. */
+static void old_failures_are_forgotten(void **state)
+{
+    struct world *w = world_with_web(2, 1);
+    uint32_t last = 0;
+
+    (void)state;
+    for (uint32_t i = 0; i < RILL_DIRECTOR_FAILURES_MAX + 3; i++) {
+        last = world_active(w, RILL_ROLE_UNIT, 0);
+        world_segfaults(w, last);
+        world_pass(w, (WORLD_WINDOW_S / (WORLD_DEATHS_MAX - 1) + 1) * SECOND_MS);
+    }
+    assert_int_equal(world_status(w, 0)->n_failure_list, RILL_DIRECTOR_FAILURES_MAX);
+    assert_int_equal(newest_failure(w)->role, last);
+    world_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -416,6 +578,13 @@ int main(void)
         cmocka_unit_test(links_that_do_not_come_up_are_a_death),
         cmocka_unit_test(the_newcomer_is_to_blame),
         cmocka_unit_test(peers_that_were_superseded_are_not_waited_for),
+        cmocka_unit_test(a_unit_that_is_made_to_fail),
+        cmocka_unit_test(a_unit_that_is_made_to_hang),
+        cmocka_unit_test(an_output_logger_that_is_made_to_fail),
+        cmocka_unit_test(a_controller_that_is_made_to_fail),
+        cmocka_unit_test(a_death_by_itself_is_listed),
+        cmocka_unit_test(who_can_not_fail),
+        cmocka_unit_test(old_failures_are_forgotten),
     };
 
     return cmocka_run_group_tests(tests, world_group_setup, world_group_teardown);

@@ -385,9 +385,11 @@ static bool too_many_deaths(const struct rill_director *d, struct dir_deployment
 /* With the controller the numbers of its flows are gone, and nothing recovers them from the units
  * yet (docs/protocol.md, "What is not in this version"): so units and output loggers begin anew,
  * too. The new epoch keeps apart whatever is still on its way. */
-static void rebuild(struct rill_director *d, struct dir_deployment *dep)
+static void rebuild(struct rill_director *d, struct dir_deployment *dep, uint32_t controller)
 {
     struct rill_error err;
+
+    dep->lost_controller = controller;
 
     stop_all_roles(d, dep);
     dep->epoch++;
@@ -420,6 +422,8 @@ static void lose_unit(struct rill_director *d, struct dir_deployment *dep, struc
     struct dir_pair lost = *pair;
     bool logger_lives;
 
+    if (!pair->leasable) /* it never had a flow */
+        dir_failure_recovered(d, pair->unit);
     if (!pair->leasable || dep->mourned_count == DIR_MOURNED_MAX) {
         drop_pair(d, dep, pair);
         return;
@@ -440,6 +444,7 @@ static void lose_logger(struct rill_director *d, struct dir_deployment *dep, str
     uint32_t logger = pair->output_logger;
 
     if (!pair->leasable) {
+        dir_failure_recovered(d, pair->unit);
         drop_pair(d, dep, pair);
         return;
     }
@@ -476,6 +481,7 @@ static void bury(struct rill_director *d, struct dir_deployment *dep)
     struct dir_mourned over;
 
     while (dir_next_recovered(dep, &over)) {
+        dir_failure_recovered(d, over.unit);
         for (uint32_t i = 0; i < dep->mourned_count; i++) {
             if (dep->mourned[i].unit != over.unit)
                 continue;
@@ -497,7 +503,7 @@ void dir_deployment_lost(struct rill_director *d, struct dir_deployment *dep, ui
     else if (too_many_deaths(d, dep))
         fail(d, dep, line);
     else if (rill_role_kind(role) == RILL_ROLE_CONTROLLER)
-        rebuild(d, dep);
+        rebuild(d, dep, role);
     else
         lose_role(d, dep, role);
 }
@@ -515,6 +521,13 @@ static void answer_deployed(struct rill_director *d, struct dir_deployment *dep)
     dir_answer(d, &dep->deploy, &m);
     dir_say(d, "deployment %s runs: %s, %" PRIu32 " unit(s), after %" PRIu64 " ms", dep->spec->name,
             dep->spec->nf, dep->spec->units, deployed.took_ns / 1000000);
+}
+
+static void say_runs_again(struct rill_director *d, struct dir_deployment *dep)
+{
+    dir_failure_recovered(d, dep->lost_controller);
+    dep->lost_controller = 0;
+    dir_say(d, "deployment %s runs again", dep->spec->name);
 }
 
 /* Units that can do their work are given to the lease core. */
@@ -539,7 +552,7 @@ static void lease_pairs(struct rill_director *d, struct dir_deployment *dep)
     if (!dep->deployed)
         answer_deployed(d, dep);
     else
-        dir_say(d, "deployment %s runs again", dep->spec->name);
+        say_runs_again(d, dep);
     dep->deployed = true;
 }
 
@@ -555,6 +568,8 @@ void dir_settle_deployment(struct rill_director *d, struct dir_deployment *dep)
         dir_settle_links(d, dep);
     if (dir_is_up(dep))
         lease_pairs(d, dep);
+    if (dir_is_up(dep))
+        dir_settle_failures(d, dep);
     if (dir_is_up(dep))
         dir_settle_attach(d, dep);
     finish(d, dep);

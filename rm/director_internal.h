@@ -117,7 +117,8 @@ struct dir_deployment {
     char folder[RILL_FOLDER_NAME_BYTES];
     bool has_folder;
     uint32_t epoch;
-    uint32_t controller;                            /* role id; 0: none yet */
+    uint32_t controller;      /* role id; 0: none yet */
+    uint32_t lost_controller; /* that died, and without which all begins anew; 0: none */
     struct dir_pair pairs[RILL_DIRECTOR_UNITS_MAX]; /* spec->units of them */
     struct dir_mourned mourned[DIR_MOURNED_MAX];
     uint32_t mourned_count;
@@ -142,6 +143,14 @@ struct dir_request {
     struct dir_ids peers; /* DIR_PEERS */
 };
 
+/* A death: director_failures.c. Times 0: not, or not yet. */
+struct dir_failure {
+    uint32_t role, vni;
+    uint32_t unit; /* it, or the one whose output logger it was; else it */
+    bool hang;
+    uint64_t told_ns, detected_ns, recovered_ns;
+};
+
 struct rill_director {
     struct rill_director_config config;
     struct rill_director_counters n;
@@ -158,8 +167,10 @@ struct rill_director {
     struct dir_request *requests; /* in order of their numbers */
     uint32_t request_count, request_room;
     uint64_t next_request;
-    char (*failures)[DIR_LINE_BYTES]; /* a ring */
-    uint32_t failure_count;           /* ever */
+    char (*failures)[DIR_LINE_BYTES];                            /* a ring */
+    uint32_t failure_count;                                      /* ever */
+    struct dir_failure failure_list[RILL_DIRECTOR_FAILURES_MAX]; /* a ring */
+    uint32_t failure_list_count;                                 /* ever */
     struct dir_asker shutdown;
     char shutdown_failure[DIR_LINE_BYTES];
     bool going_down, over;
@@ -317,6 +328,18 @@ void dir_client_down(struct rill_director *d, uint32_t peer);
 void dir_detach(struct rill_director *d, struct dir_deployment *dep);
 /* Answers Attach if it can be answered now. */
 void dir_settle_attach(struct rill_director *d, struct dir_deployment *dep);
+
+/* --- director_failures.c ---------------------------------------------------------------------- */
+
+/* A role died, or is given up. Nothing if it served no deployment. */
+void dir_failure_detected(struct rill_director *d, const struct dir_role *role);
+/* What that unit had, or its output logger, can go on; or a controller's deployment. */
+void dir_failure_recovered(struct rill_director *d, uint32_t unit);
+void dir_settle_failures(struct rill_director *d, const struct dir_deployment *dep);
+/* Into a status: RILL_DIRECTOR_FAILURES_MAX of each list. */
+void dir_add_failures(struct rill_director *d, Control__Failure *list, Control__Failure **pointers,
+                      Control__Status *status);
+void dir_on_fail(struct rill_director *d, uint32_t peer, const Control__Message *message);
 
 /* --- director_status.c ------------------------------------------------------------------------ */
 

@@ -173,6 +173,7 @@ bool dir_is_request(const Control__Message *message)
     case CONTROL__MESSAGE__BODY_UNDEPLOY:
     case CONTROL__MESSAGE__BODY_ATTACH:
     case CONTROL__MESSAGE__BODY_SHUTDOWN:
+    case CONTROL__MESSAGE__BODY_FAIL:
         return message->number != 0;
     default: /* an answer, which is never answered; or wants none */
         return false;

@@ -131,6 +131,7 @@ static void lose(struct rill_director *d, struct dir_role *role, const char *how
     char line[DIR_LINE_BYTES];
 
     describe(d, role, how, line);
+    dir_failure_detected(d, role);
     if (role->state == DIR_STARTING)
         d->n.containers_failed++;
     else

@@ -12,6 +12,8 @@ struct report {
     Control__Deployment deployments[RILL_DIRECTOR_DEPLOYMENTS_MAX];
     Control__Deployment *deployment_list[RILL_DIRECTOR_DEPLOYMENTS_MAX];
     char *failures[RILL_DIRECTOR_FAILURES_MAX];
+    Control__Failure deaths[RILL_DIRECTOR_FAILURES_MAX];
+    Control__Failure *death_list[RILL_DIRECTOR_FAILURES_MAX];
 };
 
 static void add_machines(struct rill_director *d, struct report *report)
@@ -136,6 +138,7 @@ static void fill(struct rill_director *d, struct report *report)
         if (d->deployments[i].vni != 0)
             add_deployment(d, report, &d->deployments[i]);
     add_failures(d, report);
+    dir_add_failures(d, report->deaths, report->death_list, body);
 }
 
 void dir_on_status_request(struct rill_director *d, uint32_t peer, const Control__Message *message)

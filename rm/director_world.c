@@ -329,6 +329,14 @@ static void on_stop(struct world *w, uint32_t index, const Control__Message *mes
         world_answer_done(w, agent->peer, agent->id, message->number);
 }
 
+/* One that hangs is found, and killed, only when the test says so. */
+static void on_fail(struct world *w, const Control__Fail *fail)
+{
+    for (uint32_t i = 0; i < w->role_count && !fail->hang; i++)
+        if (w->roles[i].id == fail->role && w->roles[i].running)
+            world_send_exited(w, &w->roles[i], 9, false, "");
+}
+
 static void agent_receives(struct world *w, uint32_t index, const Control__Message *message)
 {
     struct world_agent *agent = &w->agents[index];
@@ -348,6 +356,9 @@ static void agent_receives(struct world *w, uint32_t index, const Control__Messa
         break;
     case CONTROL__MESSAGE__BODY_STOP:
         on_stop(w, index, message);
+        break;
+    case CONTROL__MESSAGE__BODY_FAIL:
+        on_fail(w, message->fail);
         break;
     case CONTROL__MESSAGE__BODY_STOP_ALL:
         agent->stopped = true;

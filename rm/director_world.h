@@ -99,7 +99,7 @@ struct world {
     uint32_t folders_made, folders_removed;
     char folder[64];  /* the newest */
     bool no_folder;   /* making one fails */
-    bool no_recovery; /* controllers do not recover from deaths */
+    bool no_recovery; /* controllers do not recover from deaths, nor units fill loggers */
     uint32_t starts, stops;
     char said[64][1024];
     uint32_t said_count;

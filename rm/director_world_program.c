@@ -107,7 +107,7 @@ static void on_death(struct world *w, const struct world_role *role,
     world_give(w, w->agents[role->agent].peer, &m);
 }
 
-/* A unit is given another output logger, and fills it at once. */
+/* A unit is given another output logger, and fills it at once, or never. */
 static void on_new_logger(struct world *w, const struct world_role *role,
                           const Control__Message *message)
 {
@@ -115,7 +115,7 @@ static void on_new_logger(struct world *w, const struct world_role *role,
     Control__NewLoggerAck ack = CONTROL__NEW_LOGGER_ACK__INIT;
 
     ack.number = message->new_logger->number;
-    ack.filled = true;
+    ack.filled = !w->no_recovery;
     RILL_CONTROL_SET(&m, NEW_LOGGER_ACK, new_logger_ack, &ack);
     world_give(w, w->agents[role->agent].peer, &m);
 }

@@ -219,6 +219,13 @@ static void on_stop(struct rill_agent *a, const Control__Message *message)
     a->config.stop(a->config.arg, program->role);
 }
 
+/* What follows is told as any end is. */
+static void on_fail(struct rill_agent *a, const Control__Message *message)
+{
+    if (rill_agent_find(a, message->fail->role) != NULL)
+        a->config.fail(a->config.arg, message->fail->role, message->fail->hang);
+}
+
 static void on_stop_all(struct rill_agent *a, const Control__Message *message)
 {
     a->stop_all_number = message->number;
@@ -274,6 +281,9 @@ void rill_agent_rm_message(struct rill_agent *agent, const Control__Message *mes
         break;
     case CONTROL__MESSAGE__BODY_STOP:
         on_stop(agent, message);
+        break;
+    case CONTROL__MESSAGE__BODY_FAIL:
+        on_fail(agent, message);
         break;
     case CONTROL__MESSAGE__BODY_STOP_ALL:
         on_stop_all(agent, message);

@@ -23,6 +23,7 @@ struct rill_agent_config {
     void (*to_program)(void *arg, uint32_t peer, const Control__Message *message);
     void (*run)(void *arg, uint32_t role, bool host_network); /* keeper's */
     void (*stop)(void *arg, uint32_t role);
+    void (*fail)(void *arg, uint32_t role, bool hang);
     void (*stop_all)(void *arg);
     void *arg;
 };

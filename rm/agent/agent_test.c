@@ -20,12 +20,12 @@ static const uint32_t unit = (RILL_ROLE_UNIT << 24) + 1;
 static const uint32_t controller = (RILL_ROLE_CONTROLLER << 24) + 2;
 
 /* What the agent did, in order; each look takes the first away. */
-enum heard { TO_RM, TO_PROGRAM, RUN, STOP, STOP_ALL };
+enum heard { TO_RM, TO_PROGRAM, RUN, STOP, FAIL, STOP_ALL };
 
 static struct said {
     enum heard what;
     uint32_t peer, role;
-    bool host_network;
+    bool host_network, hang;
     Control__Message *message; /* a copy */
 } said[SAID_MAX];
 static uint32_t said_count;
@@ -81,6 +81,15 @@ static void stop(void *arg, uint32_t role)
 {
     (void)arg;
     note(STOP)->role = role;
+}
+
+static void let_fail(void *arg, uint32_t role, bool hang)
+{
+    struct said *noted = note(FAIL);
+
+    (void)arg;
+    noted->role = role;
+    noted->hang = hang;
 }
 
 static void stop_all(void *arg)
@@ -229,6 +238,7 @@ static int create(void **state)
                                        .to_program = to_program,
                                        .run = run,
                                        .stop = stop,
+                                       .fail = let_fail,
                                        .stop_all = stop_all};
 
     (void)state;
@@ -408,6 +418,50 @@ static void an_end_is_told(void **state)
     assert_silent();
     says_done(PROGRAM, unit, rm_id); /* it is nobody any more */
     assert_silent();
+}
+
+static void asks_fail(uint32_t role, bool hang)
+{
+    Control__Message m = rill_control_message(rm_id, agent_id, 0);
+    Control__Fail body = CONTROL__FAIL__INIT;
+
+    body.role = role;
+    body.hang = hang;
+    RILL_CONTROL_SET(&m, FAIL, fail, &body);
+    rill_agent_rm_message(agent, &m);
+}
+
+/* What follows is the keeper's to tell. */
+static void who_is_to_fail_does(void **state)
+{
+    (void)state;
+    asks_fail(unit, false); /* nobody's */
+    assert_silent();
+    start_and_join(unit, PROGRAM);
+    asks_fail(unit, true);
+    assert_true(next(FAIL)->hang);
+    asks_fail(unit, false);
+    next(FAIL);
+    assert_int_equal(first.role, unit);
+    assert_false(first.hang);
+    assert_silent();
+}
+
+/* A program can't: it comes from the RM alone. */
+static void a_program_can_not_let_others_fail(void **state)
+{
+    Control__Message m = rill_control_message(unit, agent_id, 0);
+    Control__Fail body = CONTROL__FAIL__INIT;
+
+    (void)state;
+    start_and_join(unit, PROGRAM);
+    body.role = unit;
+    RILL_CONTROL_SET(&m, FAIL, fail, &body);
+    rill_agent_program_message(agent, PROGRAM, &m);
+    while (said_count > 0) {
+        assert_int_equal(said[0].what, TO_RM); /* which passes on no such thing */
+        next(TO_RM);
+    }
 }
 
 static void a_stop_is_answered_when_it_is_gone(void **state)
@@ -733,6 +787,8 @@ int main(void)
         JOINED(a_start_that_fails_is_answered),
         JOINED(a_second_start_starts_nothing),
         JOINED(an_end_is_told),
+        JOINED(who_is_to_fail_does),
+        JOINED(a_program_can_not_let_others_fail),
         JOINED(a_stop_is_answered_when_it_is_gone),
         JOINED(a_stop_of_nobody_is_done),
         JOINED(a_stop_before_the_start_answers_both),

@@ -151,6 +151,12 @@ void rill_keeper_stop(struct rill_keeper *keeper, uint32_t role)
     ask(keeper, (struct rill_keeper_request){.type = RILL_KEEPER_STOP, .role = role});
 }
 
+void rill_keeper_fail(struct rill_keeper *keeper, uint32_t role, bool hang)
+{
+    ask(keeper, (struct rill_keeper_request){.type = hang ? RILL_KEEPER_HANG : RILL_KEEPER_KILL,
+                                             .role = role});
+}
+
 void rill_keeper_stop_all(struct rill_keeper *keeper)
 {
     ask(keeper, (struct rill_keeper_request){.type = RILL_KEEPER_STOP_ALL});

@@ -87,6 +87,9 @@ bool rill_keeper_next(struct rill_keeper *keeper, struct rill_keeper_event *even
  * FAILED, and it does not start. */
 void rill_keeper_run(struct rill_keeper *keeper, uint32_t role, bool host_network);
 void rill_keeper_stop(struct rill_keeper *keeper, uint32_t role); /* EXITED follows */
+/* For tests of what follows: killed, or stopped so that it hangs and the stall watch has to find
+ * it. EXITED follows; one that is not there, or was told to end, is left alone. */
+void rill_keeper_fail(struct rill_keeper *keeper, uint32_t role, bool hang);
 void rill_keeper_stop_all(struct rill_keeper *keeper); /* no EXITED, one ALL_STOPPED; what waits for
                                                         * its start is forgotten */
 

@@ -17,7 +17,13 @@ struct rill_keeper_greeting {
     struct rill_error err;
 };
 
-enum rill_keeper_request_type { RILL_KEEPER_RUN, RILL_KEEPER_STOP, RILL_KEEPER_STOP_ALL };
+enum rill_keeper_request_type {
+    RILL_KEEPER_RUN,
+    RILL_KEEPER_STOP,
+    RILL_KEEPER_KILL,
+    RILL_KEEPER_HANG,
+    RILL_KEEPER_STOP_ALL
+};
 
 struct rill_keeper_request {
     enum rill_keeper_request_type type;

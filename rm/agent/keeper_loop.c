@@ -194,6 +194,12 @@ static void take_request(struct keeper *k, const struct rill_keeper_request *req
         else if (cancel_start(k, request->role))
             tell_failed(k, request->role, "it was stopped before it was started");
         break;
+    case RILL_KEEPER_KILL:
+    case RILL_KEEPER_HANG:
+        if (program != NULL && !program->over && program->kill_ns == 0)
+            rill_container_signal(program->container,
+                                  request->type == RILL_KEEPER_KILL ? SIGKILL : SIGSTOP);
+        break;
     case RILL_KEEPER_STOP_ALL:
         begin_stop_all(k);
         break;

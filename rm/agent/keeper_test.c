@@ -456,6 +456,43 @@ static void a_loop_without_end_is_killed(void **state)
     close(fd);
 }
 
+static void who_is_to_fail_is_killed(void **state)
+{
+    int fd = run_program(unit);
+    struct rill_keeper_event event;
+
+    (void)state;
+    rill_keeper_fail(keeper, output_logger, false); /* not there */
+    rill_keeper_fail(keeper, unit, false);
+    event = expect(RILL_KEEPER_EXITED, unit);
+    assert_true(WIFSIGNALED(event.wait_status));
+    assert_int_equal(WTERMSIG(event.wait_status), SIGKILL);
+    assert_false(event.stalled);
+    close(fd);
+}
+
+/* Stopped by a signal, it uses no processor and wants none. */
+static void who_is_made_to_hang_is_found(void **state)
+{
+    int fd = run_program(unit), other = run_program(output_logger);
+    struct rill_keeper_event event;
+    uint64_t begin_ns;
+
+    (void)state;
+    command(fd, 'c');
+    command(other, 'c'); /* this one goes on counting */
+    assert_quiet(2 * STALL_MS);
+    begin_ns = fixture_now_ns();
+    rill_keeper_fail(keeper, unit, true);
+    event = expect(RILL_KEEPER_EXITED, unit);
+    print_message("a program that was stopped was told after %.0f ms\n",
+                  (double)(fixture_now_ns() - begin_ns) / 1e6);
+    assert_true(fixture_now_ns() - begin_ns > STALL_MS * UINT64_C(1000000) / 2);
+    assert_true(event.stalled);
+    close(fd);
+    stop_program(output_logger, other);
+}
+
 /* It waits to be activated, perhaps for days. */
 static void who_never_counted_is_left_alone(void **state)
 {
@@ -789,6 +826,8 @@ int main(void)
         TEST(a_killed_program_is_told),
         TEST(who_stands_still_is_killed),
         TEST(a_loop_without_end_is_killed),
+        TEST(who_is_to_fail_is_killed),
+        TEST(who_is_made_to_hang_is_found),
         TEST(who_never_counted_is_left_alone),
         TEST(stop_is_heard),
         TEST(who_does_not_hear_has_its_grace),

@@ -182,6 +182,13 @@ static void stop_all(void *arg)
     rill_keeper_stop_all(d->keeper);
 }
 
+static void fail(void *arg, uint32_t role, bool hang)
+{
+    struct daemon *d = arg;
+
+    rill_keeper_fail(d->keeper, role, hang);
+}
+
 static void create_agent(struct daemon *d, const struct texts *t)
 {
     static char host_name[MACHINE_BYTES]; /* lives as long as the agent */
@@ -194,6 +201,7 @@ static void create_agent(struct daemon *d, const struct texts *t)
         .to_program = to_program,
         .run = run,
         .stop = stop,
+        .fail = fail,
         .stop_all = stop_all,
         .arg = d,
     };
