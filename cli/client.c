@@ -95,7 +95,9 @@ void rill_client_turn(struct rill_client *c, unsigned timeout_ms)
         return;
     }
     uv_update_time(&c->loop);
-    uv_timer_start(&c->timer, on_timer, timeout_ms, 0);
+    /* Again and again: on a busy machine it may be due before the loop waits, and a loop that has
+     * run its only timer waits for ever. */
+    uv_timer_start(&c->timer, on_timer, timeout_ms, timeout_ms);
     uv_run(&c->loop, UV_RUN_ONCE);
     uv_timer_stop(&c->timer);
 }

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -21,6 +22,21 @@
 enum { LONG_MS = 20000, CLIENT = (RILL_ROLE_CLIENT << 24) | 9 };
 
 static char folder[] = "/tmp/rill-client-test-XXXXXX";
+
+/* --- a process that stands still for a moment before its loop runs ------------------------------
+ */
+
+static bool stands_still;
+
+int __real_uv_run(uv_loop_t *loop, uv_run_mode mode);
+int __wrap_uv_run(uv_loop_t *loop, uv_run_mode mode); /* linked in place of uv_run() */
+
+int __wrap_uv_run(uv_loop_t *loop, uv_run_mode mode)
+{
+    if (stands_still)
+        usleep(3000);
+    return __real_uv_run(loop, mode);
+}
 
 /* --- a resource manager that says what the tests need; a process of its own ------------------- */
 
@@ -76,6 +92,7 @@ static void run_manager(int ready)
     char url[128];
     uv_loop_t loop;
 
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* also where the tests are ended by a signal */
     uv_loop_init(&loop);
     snprintf(url, sizeof(url), "ipc://%s/rm.sock", folder);
     if (rill_link_listen(&loop, url, 0600, &events, &listener, &err) != 0)
@@ -189,6 +206,21 @@ static void no_answer(void **state)
     rill_client_close(client);
 }
 
+/* A turn's time may be over before it begins to wait, and then no message may ever come. */
+static void a_turn_on_a_busy_machine_ends(void **state)
+{
+    struct rill_client *client = open_client();
+
+    (void)state;
+    stands_still = true;
+    alarm(LONG_MS / 1000);
+    for (int i = 0; i < 5; i++)
+        rill_client_turn(client, 1);
+    alarm(0);
+    stands_still = false;
+    rill_client_close(client);
+}
+
 static void it_ends(void **state)
 {
     Control__Shutdown shutdown = CONTROL__SHUTDOWN__INIT;
@@ -239,8 +271,11 @@ static void nobody_is_there(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(asks_and_hears),          cmocka_unit_test(no_answer),
-        cmocka_unit_test(another_clusters_folder), cmocka_unit_test(it_ends),
+        cmocka_unit_test(asks_and_hears),
+        cmocka_unit_test(no_answer),
+        cmocka_unit_test(a_turn_on_a_busy_machine_ends),
+        cmocka_unit_test(another_clusters_folder),
+        cmocka_unit_test(it_ends),
         cmocka_unit_test(nobody_is_there),
     };
 
