@@ -3,20 +3,25 @@
 
 #include "tests/sim/sim.h"
 
-enum { PACKETS_MAX = 4096, FLOW_LIVES_MAX = 4096, TERMS_MAX = 16384 };
+enum { PACKETS_MAX = 4096, FLOW_LIVES_MAX = 4096, TERMS_MAX = 16384, FIRST_STEPS = 16 };
 
 struct packet {
     uint32_t flow; /* of the workload */
     bool sent, processed, released, must_come_out;
 };
 
+struct step {
+    uint64_t hash; /* after it */
+    uint64_t packet;
+    uint32_t unit; /* by whom */
+};
+
 struct life { /* of a flow, by its number */
     struct rill_map_node node;
     uint64_t hash; /* at the head of the chain */
     uint64_t step;
-    uint64_t hashes[PACKETS_MAX]; /* after each step */
-    uint64_t packet[PACKETS_MAX]; /* ... the packet, and by whom */
-    uint32_t unit[PACKETS_MAX];
+    struct step *steps; /* by number, up to `room`; the first is the state before any */
+    uint32_t room;
     uint64_t released; /* the highest step of which a packet has left */
 };
 
@@ -60,6 +65,9 @@ void sim_check_destroy(struct sim_check *k)
 {
     if (k == NULL)
         return;
+    for (uint32_t i = 0; k->lives.buckets != NULL && i <= k->lives.mask; i++)
+        for (struct rill_map_node *node = k->lives.buckets[i]; node != NULL; node = node->next)
+            free(((struct life *)node)->steps);
     rill_flow_map_fini(&k->lives);
     rill_flow_map_fini(&k->terms);
     rill_slab_fini(&k->life_slab);
@@ -99,6 +107,28 @@ void sim_check_sent(struct sim_check *k, uint64_t packet, uint32_t flow, bool mu
     k->packets[packet] =
         (struct packet){.flow = flow, .sent = true, .must_come_out = must_come_out};
     k->sent++;
+}
+
+/* The step of that number; all zero if it never was. */
+static struct step step_at(const struct life *life, uint64_t number)
+{
+    return number < life->room ? life->steps[number] : (struct step){0};
+}
+
+/* Room for the step of that number. Most lives are short. */
+static void make_room(struct life *life, uint64_t number)
+{
+    uint32_t room = life->room == 0 ? FIRST_STEPS : life->room;
+
+    while (room <= number)
+        room *= 2;
+    if (room == life->room)
+        return;
+    life->steps = realloc(life->steps, room * sizeof(life->steps[0]));
+    if (life->steps == NULL)
+        abort();
+    memset(life->steps + life->room, 0, (room - life->room) * sizeof(life->steps[0]));
+    life->room = room;
 }
 
 static struct life *life_of(struct sim_check *k, uint64_t flow)
@@ -165,19 +195,21 @@ void sim_check_suspect(struct sim_check *k, uint32_t unit, bool zombie)
  */
 static void undo(struct sim_check *k, struct life *life, const struct rill_unit_step *s)
 {
-    while (life->step >= s->step && life->step < PACKETS_MAX) {
-        if (!k->suspect[rill_role_number(life->unit[life->step])] || life->step <= life->released) {
+    while (life->step >= s->step) {
+        const struct step head = step_at(life, life->step);
+
+        if (!k->suspect[rill_role_number(head.unit)] || life->step <= life->released) {
             sim_check_fail(k, life->step <= life->released ? "I2" : "I1",
                            "unit %u goes on with flow %" PRIx64 " at step %" PRIu64
                            ", but step %" PRIu64 " of unit %u %s",
                            rill_role_number(s->unit), s->flow, s->step, life->step,
-                           rill_role_number(life->unit[life->step]),
+                           rill_role_number(head.unit),
                            life->step <= life->released ? "has left" : "was never taken for dead");
             return;
         }
-        k->packets[life->packet[life->step]].processed = false;
+        k->packets[head.packet].processed = false;
         life->step--;
-        life->hash = life->step == 0 ? 0 : life->hashes[life->step];
+        life->hash = step_at(life, life->step).hash;
     }
 }
 
@@ -214,11 +246,9 @@ void sim_check_step(void *arg, const struct rill_unit_step *s)
                        rill_role_number(s->unit), s->ingress_id, s->flow, s->step, life->step);
     life->step++;
     life->hash = chain_in(s->after)->hash;
-    if (life->step < PACKETS_MAX) {
-        life->hashes[life->step] = life->hash;
-        life->packet[life->step] = s->ingress_id;
-        life->unit[life->step] = s->unit;
-    }
+    make_room(life, life->step);
+    life->steps[life->step] =
+        (struct step){.hash = life->hash, .packet = s->ingress_id, .unit = s->unit};
     if (k->trace != NULL)
         fprintf(k->trace,
                 "              step: unit %u flow %" PRIx64 " term %" PRIx64 " clock %" PRIx64
@@ -236,7 +266,7 @@ static void check_kept(struct sim_check *k, const struct rill_frame *f)
         k->cluster, rill_role_number(rill_cluster_releasing(k->cluster)));
 
     if (ol == NULL || !rill_ol_flow_info(ol, f->src, f->flow, &info) || info.step < f->step ||
-        chain_in(info.state)->hash != life->hashes[info.step])
+        chain_in(info.state)->hash != step_at(life, info.step).hash)
         sim_check_fail(k, "I2",
                        "packet %" PRIu64 " (step %" PRIu64 ") is out, but its effect is not kept",
                        f->ingress_id, f->step);
@@ -284,7 +314,7 @@ void sim_check_released(struct sim_check *k, struct rte_mbuf *m, uint64_t now_ns
         sim_check_fail(k, "I3", "packet %" PRIu64 " released twice", f->ingress_id);
     p->released = true;
     if (!p->processed || mark->packet != f->ingress_id || mark->count != f->step ||
-        mark->hash != life_of(k, f->flow)->hashes[f->step])
+        mark->hash != step_at(life_of(k, f->flow), f->step).hash)
         sim_check_fail(k, "I2", "packet %" PRIu64 " left with a state that never was",
                        f->ingress_id);
     check_kept(k, f);
