@@ -16,6 +16,8 @@
 /* Times beyond this can be added without a look at overflow. 2^61 ns are 73 years. */
 #define TIME_MAX_NS (UINT64_C(1) << 61)
 
+enum { RECENT = 256 }; /* roles of a few dozen units have a place each */
+
 struct role {
     uint64_t next_ns; /* when the earliest on its way to it arrives */
     uint32_t id;
@@ -28,8 +30,9 @@ struct sim {
     struct rill_fabric base;
     struct rill_fabric_sim_config config;
     struct rill_rng rng;
-    struct rill_id_map slots; /* role id to slot */
-    struct role **roles;      /* by slot; NULL: free */
+    struct rill_id_map slots;    /* role id to slot */
+    struct role *recent[RECENT]; /* found of late: saves most look-ups */
+    struct role **roles;         /* by slot; NULL: free */
     uint32_t capacity;
     struct role **order; /* heap of the attached roles: the one with the earliest frame on top */
     uint32_t attached;
@@ -43,11 +46,23 @@ static inline struct sim *of(struct rill_fabric *fabric)
     return (struct sim *)fabric;
 }
 
+static inline struct role **recent_of(struct sim *f, uint32_t id)
+{
+    return &f->recent[(rill_role_number(id) * 8 + rill_role_kind(id)) % RECENT];
+}
+
 static inline struct role *find(struct sim *f, uint32_t id)
 {
-    uint64_t *slot = rill_id_map_find(&f->slots, id);
+    struct role **recent = recent_of(f, id);
+    uint64_t *slot;
 
-    return slot == NULL ? NULL : f->roles[*slot];
+    if (*recent != NULL && (*recent)->id == id)
+        return *recent;
+    slot = rill_id_map_find(&f->slots, id);
+    if (slot == NULL)
+        return NULL;
+    *recent = f->roles[*slot];
+    return *recent;
 }
 
 /* Frees a frame that will not be delivered; its packet is counted, if it has one. */
@@ -190,6 +205,7 @@ static void sim_detach(struct rill_fabric *fabric, uint32_t id)
     free(role->heap.events);
     rill_id_map_fini(&role->links);
     leave_order(f, role);
+    *recent_of(f, id) = NULL;
     f->roles[*rill_id_map_find(&f->slots, id)] = NULL;
     rill_id_map_remove(&f->slots, id);
     for (uint32_t i = 0; i < f->attached; i++)

@@ -77,8 +77,10 @@ void sim_check_step(void *check, const struct rill_unit_step *step);
 /* All that were sent as "must come out" did (I4). */
 void sim_check_all_out(struct sim_check *check);
 void sim_check_balance(struct sim_check *check, const struct rill_fabric *fabric);
-/* Every endpoint is at the controller or at a unit again, once all flows have ended. */
-void sim_check_endpoints(struct sim_check *check, uint64_t now_ns);
+/* All flows have ended: no unit keeps any, no packet is in flight, and every endpoint is at the
+ * controller or at a unit again. The second fails the run if not. */
+bool sim_check_is_over(const struct sim_check *check, uint64_t now_ns);
+void sim_check_over(struct sim_check *check, uint64_t now_ns);
 /* The public endpoint under which a packet of this workload flow last came out; NULL: none yet. */
 const struct rill_endpoint *sim_check_public(const struct sim_check *check, uint32_t flow);
 void sim_check_fail(struct sim_check *check, const char *invariant, const char *format, ...)
