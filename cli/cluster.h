@@ -66,6 +66,9 @@ void rill_cluster_unit_declare(struct rill_cluster *cluster, uint32_t i, uint64_
 /* The output logger of the i-th unit's process ends; the resource manager notices it by itself. A
  * zombie goes on for ever, and is no longer asked. */
 void rill_cluster_logger_crash(struct rill_cluster *cluster, uint32_t number);
+/* The resource manager notices that the output logger of the i-th unit, which died before, is dead,
+ * too. */
+void rill_cluster_logger_lost(struct rill_cluster *cluster, uint32_t i, uint64_t now_ns);
 /* The i-th unit gets another output logger. -ENOSPC, -ENOMEM. */
 int rill_cluster_replace_logger(struct rill_cluster *cluster, uint32_t i, uint64_t now_ns,
                                 struct rill_error *err);

@@ -40,6 +40,12 @@ void rill_cluster_logger_crash(struct rill_cluster *k, uint32_t number)
     detach(k, node->id);
 }
 
+void rill_cluster_logger_lost(struct rill_cluster *k, uint32_t i, uint64_t now_ns)
+{
+    rill_rm_logger_lost(k->rm, k->units[i].id, now_ns, &k->out);
+    cluster_flush(k, k->rm_id, now_ns);
+}
+
 int rill_cluster_replace_logger(struct rill_cluster *k, uint32_t i, uint64_t now_ns,
                                 struct rill_error *err)
 {
@@ -78,5 +84,6 @@ void cluster_retire_loggers(struct rill_cluster *k)
     uint32_t unit, output_logger;
 
     while (rill_rm_recovered(k->rm, &unit, &output_logger))
-        rill_cluster_logger_crash(k, rill_role_number(output_logger));
+        if (output_logger != 0)
+            rill_cluster_logger_crash(k, rill_role_number(output_logger));
 }

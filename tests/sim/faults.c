@@ -70,6 +70,25 @@ static void logger_fault(struct sim_faults *faults, uint64_t now_ns)
     put(faults, now_ns + between(faults, 10, 5000), SIM_LOGGER_REPLACE, i);
 }
 
+/* Both die, the one soon after the other: what only they had is lost, and the rest goes on. */
+static void pair_fault(struct sim_faults *faults, uint64_t now_ns)
+{
+    uint32_t list[RILL_CLUSTER_UNITS_MAX], n = healthy(faults, list), i;
+    uint64_t lost_ns = now_ns + between(faults, 0, 5000);
+
+    if (n < 2)
+        return;
+    i = list[rill_rng_below(&faults->rng, n)];
+    faults->suspect[i] = true;
+    sim_check_suspect(faults->check, rill_role_id(RILL_ROLE_UNIT, i + 1), false);
+    sim_check_note(faults->check, "and so does its output logger");
+    put(faults, now_ns, SIM_UNIT_CRASH, i);
+    put(faults, now_ns + between(faults, 10, 5000), SIM_UNIT_DECLARE, i);
+    put(faults, lost_ns, SIM_LOGGER_CRASH, rill_cluster_logger_of(faults->cluster, i));
+    put(faults, lost_ns + between(faults, 5000, 10000), SIM_LOGGER_LOST, i);
+    put(faults, now_ns + between(faults, 100, 20000), SIM_ADD_PAIR, 0);
+}
+
 static void replace_logger(struct sim_faults *faults, uint32_t i, uint64_t now_ns)
 {
     struct rill_error err;
@@ -113,6 +132,12 @@ static void happen(struct sim_faults *faults, const struct sim_fault *fault, uin
     case SIM_LOGGER_REPLACE:
         replace_logger(faults, fault->index, now_ns);
         break;
+    case SIM_PAIR_FAULT:
+        pair_fault(faults, now_ns);
+        break;
+    case SIM_LOGGER_LOST:
+        rill_cluster_logger_lost(faults->cluster, fault->index, now_ns);
+        break;
     }
 }
 
@@ -127,6 +152,8 @@ void sim_faults_init(struct sim_faults *faults, const struct sim_plan *plan,
         put(faults, now_ns + between(faults, 0, span_us), SIM_UNIT_FAULT, 0);
     for (uint32_t i = 0; i < plan->logger_faults; i++)
         put(faults, now_ns + between(faults, 0, span_us), SIM_LOGGER_FAULT, 0);
+    for (uint32_t i = 0; i < plan->pair_faults; i++)
+        put(faults, now_ns + between(faults, 0, span_us), SIM_PAIR_FAULT, 0);
 }
 
 uint64_t sim_faults_next_ns(const struct sim_faults *faults)
