@@ -420,7 +420,7 @@ static void lose_unit(struct rill_director *d, struct dir_deployment *dep, struc
     struct dir_pair lost = *pair;
     bool logger_lives;
 
-    if (!pair->leasable || dep->mourned_count == DIR_MOURNED_MAX) {
+    if (!pair->leasable) {
         drop_pair(d, dep, pair);
         return;
     }
