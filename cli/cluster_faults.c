@@ -23,8 +23,15 @@ void rill_cluster_unit_crash(struct rill_cluster *k, uint32_t i)
 
 void rill_cluster_unit_declare(struct rill_cluster *k, uint32_t i, uint64_t now_ns)
 {
+    bool filled = rill_rm_logger_filled(k->rm, k->units[i].id);
+
     rill_rm_unit_died(k->rm, k->units[i].id, now_ns, &k->out);
     cluster_flush(k, k->rm_id, now_ns);
+    if (filled)
+        return;
+    /* It would answer "nothing" for what it was not given yet. */
+    rill_cluster_logger_crash(k, rill_cluster_logger_of(k, i));
+    rill_cluster_logger_lost(k, i, now_ns);
 }
 
 void rill_cluster_logger_crash(struct rill_cluster *k, uint32_t number)

@@ -118,7 +118,8 @@ struct sim_faults {
     struct rill_rng rng;
     struct sim_fault list[SIM_FAULTS_MAX]; /* to come */
     uint32_t count;
-    bool suspect[RILL_CLUSTER_UNITS_MAX]; /* died, or taken for dead */
+    bool suspect[RILL_CLUSTER_UNITS_MAX];  /* died, or taken for dead */
+    bool declared[RILL_CLUSTER_UNITS_MAX]; /* and the resource manager knows */
     /* its logger died; and the next is there, but not known to be filled */
     bool fragile[RILL_CLUSTER_UNITS_MAX], replaced[RILL_CLUSTER_UNITS_MAX];
 };
