@@ -68,6 +68,9 @@ void rill_cluster_unit_declare(struct rill_cluster *cluster, uint32_t i, uint64_
 void rill_cluster_logger_crash(struct rill_cluster *cluster, uint32_t number);
 /* The output logger of a unit that died before has died, too, and the resource manager notices. */
 void rill_cluster_logger_declare(struct rill_cluster *cluster, uint32_t number, uint64_t now_ns);
+/* The resource manager notices that the output logger of the i-th unit, which died before, is dead,
+ * too. */
+void rill_cluster_logger_lost(struct rill_cluster *cluster, uint32_t i, uint64_t now_ns);
 /* The i-th unit gets another output logger. -ENOSPC, -ENOMEM. */
 int rill_cluster_replace_logger(struct rill_cluster *cluster, uint32_t i, uint64_t now_ns,
                                 struct rill_error *err);

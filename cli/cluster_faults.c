@@ -44,9 +44,16 @@ void rill_cluster_unit_crash(struct rill_cluster *k, uint32_t i)
 
 void rill_cluster_unit_declare(struct rill_cluster *k, uint32_t i, uint64_t now_ns)
 {
+    bool filled = rill_rm_logger_filled(k->rm, k->units[i].id);
+
     k->turns_stale = true;
     rill_rm_unit_died(k->rm, k->units[i].id, now_ns, &k->out);
     cluster_flush(k, k->rm_id, now_ns);
+    if (filled)
+        return;
+    /* It would answer "nothing" for what it was not given yet. */
+    rill_cluster_logger_crash(k, rill_cluster_logger_of(k, i));
+    rill_cluster_logger_lost(k, i, now_ns);
 }
 
 void rill_cluster_logger_crash(struct rill_cluster *k, uint32_t number)
@@ -66,9 +73,14 @@ void rill_cluster_logger_declare(struct rill_cluster *k, uint32_t number, uint64
 {
     uint32_t unit = rill_cluster_unit_of_logger(k, number);
 
-    if (unit == UINT32_MAX)
-        return;
-    rill_rm_logger_lost(k->rm, k->units[unit].id, now_ns, &k->out);
+    if (unit != UINT32_MAX)
+        rill_cluster_logger_lost(k, unit, now_ns);
+}
+
+void rill_cluster_logger_lost(struct rill_cluster *k, uint32_t i, uint64_t now_ns)
+{
+    k->turns_stale = true;
+    rill_rm_logger_lost(k->rm, k->units[i].id, now_ns, &k->out);
     cluster_flush(k, k->rm_id, now_ns);
 }
 

@@ -88,6 +88,7 @@ struct rill_controller_config {
     X(where_answered)                                                                              \
     X(deaths)        /* of units */                                                                \
     X(flows_rehomed) /* their owner died: given to another unit without a packet */                \
+    X(flows_lost)    /* a unit and its output logger died, and with them the only state */         \
     X(lease_requests)                                                                              \
     X(lease_grants)                                                                                \
     X(leases_expired)                                                                              \

@@ -103,8 +103,9 @@ struct flow *flows_begin(struct rill_controller *c, const struct rill_flow_key *
     return flow;
 }
 
-static void end(struct rill_controller *c, struct flow *flow)
+void flows_end(struct rill_controller *c, struct flow *flow)
 {
+    rill_timer_stop(c->idle, &flow->idle_timer);
     rte_hash_del_key(c->by_key, &flow->key);
     if (flow->has_alias)
         rte_hash_del_key(c->by_alias, &flow->alias_key);
@@ -125,7 +126,7 @@ void flows_idle_due(struct rill_controller *c, struct flow *flow)
     if (due_ns > c->now_ns)
         rill_timer_arm(c->idle, &flow->idle_timer, due_ns);
     else
-        end(c, flow);
+        flows_end(c, flow);
 }
 
 uint32_t flows_choose_unit(struct rill_controller *c, struct flow *flow)

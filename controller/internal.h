@@ -118,6 +118,7 @@ struct flow *flows_by_key(const struct rill_controller *c, const struct rill_flo
 struct flow *flows_by_alias(const struct rill_controller *c, const struct rill_flow_key *key);
 struct flow *flows_by_number(const struct rill_controller *c, uint64_t number);
 struct flow *flows_begin(struct rill_controller *c, const struct rill_flow_key *key);
+void flows_end(struct rill_controller *c, struct flow *flow);
 void flows_idle_due(struct rill_controller *c, struct flow *flow);
 /* Where its next flowlet should go; 0: nothing is leased. */
 uint32_t flows_choose_unit(struct rill_controller *c, struct flow *flow);

@@ -783,6 +783,129 @@ static void a_dead_unit_gets_no_endpoints(void **state)
     assert_int_equal(endpoints_free(), POOL_SIZE);
 }
 
+/* --- a unit and its output logger died --- */
+
+/* As die(), but the state is lost. */
+static void die_with_logger(uint32_t role)
+{
+    struct rill_frame ack;
+
+    give(death(role, 0));
+    ack = core_expect(&out, RILL_FRAME_DEATH_ACK, RM);
+    assert_int_equal(ack.next_unit, role);
+    assert_int_equal(ack.count, 0);
+}
+
+static void a_lost_logger_is_told_and_not_fenced(void **state)
+{
+    (void)state;
+    core_clear(&out);
+    die_with_logger(unit(1));
+    die_with_logger(unit(1));
+    for (uint32_t i = 2; i <= 3; i++)
+        assert_int_equal(core_expect(&out, RILL_FRAME_DEAD, unit(i)).count, RILL_LOGGER_LOST);
+    pass_time(4 * RETRY_NS);
+    assert_int_equal(core_count(&out, RILL_FRAME_DEAD, 0), 0);
+    assert_int_equal(core_count(&out, RILL_FRAME_FENCE, 0), 0);
+    expect_recovered(unit(1));
+    assert_int_equal(n()->deaths, 1);
+}
+
+/* The logger died after the unit. A late copy of the first word does not bring it back. */
+static void a_logger_that_dies_later_is_told_too(void **state)
+{
+    struct rill_frame f = established_flow(1), next;
+
+    (void)state;
+    die(f.dst);
+    core_clear(&out);
+    die_with_logger(f.dst);
+    assert_int_equal(core_count(&out, RILL_FRAME_DEAD, 0), 2);
+    core_clear(&out);
+    die(f.dst);
+    assert_int_equal(core_count(&out, RILL_FRAME_DEAD, 0), 0);
+    next = sent(1);
+    assert_int_equal(next.chain[0].output_logger, RILL_LOGGER_LOST);
+    pass_time(4 * RETRY_NS);
+    assert_int_equal(core_count(&out, RILL_FRAME_FENCE, 0), 0);
+    assert_int_equal(n()->deaths, 1);
+}
+
+/* A unit has come to where its term's state is lost. */
+static struct rill_frame say_lost(const struct rill_frame *of)
+{
+    struct rte_mbuf *m = about(RILL_FRAME_WHERE, of->dst, of);
+
+    rill_frame(m)->flags = RILL_FLAG_REFUSED;
+    give(m);
+    return core_expect(&out, RILL_FRAME_CHAIN, of->dst);
+}
+
+/* Another life, so that nothing of the lost one is taken for its: clocks, steps, endpoint. */
+static void a_flow_whose_state_is_lost_ends(void **state)
+{
+    struct rill_frame f = established_flow(1), next, after;
+
+    (void)state;
+    die_with_logger(f.dst);
+    next = sent(1);
+    assert_true(say_lost(&next).flags & RILL_FLAG_REFUSED);
+    assert_false(rill_controller_flow_alive(c, f.flow));
+    assert_int_equal(n()->flows_lost, 1);
+    assert_true(say_lost(&next).flags & RILL_FLAG_REFUSED); /* said again */
+    assert_int_equal(n()->flows_lost, 1);
+    after = sent(1);
+    assert_true(after.flow > next.clock);
+    assert_int_equal(after.chain[0].term, RILL_BIRTH_TERM);
+    core_clear(&out);
+    pass_over_flows();
+    expect_recovered(f.dst);
+    pass_time(2 * IDLE_NS); /* its timer does not fire for who has its place now */
+    assert_int_equal(n()->flows_ended, 2);
+}
+
+static void the_endpoint_of_a_lost_flow_comes_back(void **state)
+{
+    struct rill_frame f = established_flow(1), next;
+    struct rte_mbuf *m = about(RILL_FRAME_ALIAS, logger(1), &f);
+    struct rill_alias alias = {
+        .local = {.addr = {198, 51, 100, 1}, .port = POOL_PORT, .family = 4, .proto = RILL_UDP}};
+
+    (void)state;
+    assert_int_equal(lease_endpoints(f.dst, 1, 4), 4);
+    alias.lease = rill_lease_id(f.dst, 1);
+    core_body(m, &alias, sizeof(alias));
+    give(m);
+    assert_int_equal(rill_controller_alias_flow(c, &alias.local, NULL), f.flow);
+    die_with_logger(f.dst);
+    next = sent(1);
+    say_lost(&next);
+    assert_int_equal(rill_controller_alias_flow(c, &alias.local, NULL), 0);
+    keep_alive(1, 3 * QUARANTINE_NS);
+    assert_int_equal(endpoints_free(), POOL_SIZE);
+}
+
+/* The unit has not heard yet that the flow was established elsewhere, or is mistaken. */
+static void a_flow_whose_state_is_not_lost_goes_on(void **state)
+{
+    struct rill_frame f = established_flow(1), next, chain;
+
+    (void)state;
+    die(f.dst);
+    next = sent(1);
+    chain = say_lost(&next);
+    assert_int_equal(chain.flags & RILL_FLAG_REFUSED, 0);
+    assert_int_equal(chain.chain[0].output_logger, logger(rill_role_number(f.dst)));
+    die_with_logger(f.dst);
+    assert_true(say_lost(&f).flags == 0); /* the dead one's own term: nothing is below it */
+    establish(&next);
+    assert_true(say_lost(&next).flags == 0);
+    next.term++;
+    assert_true(say_lost(&next).flags & RILL_FLAG_REFUSED); /* no such term */
+    assert_true(rill_controller_flow_alive(c, f.flow));
+    assert_int_equal(n()->flows_lost, 0);
+}
+
 /* --- cost --- */
 
 /* The controller has said and heard all that there is about the death. */
@@ -884,6 +1007,11 @@ int main(void)
         T(later_flows_do_not_keep_endpoints_back),
         T(a_flow_may_still_declare_a_dead_units_endpoint),
         T(a_dead_unit_gets_no_endpoints),
+        T(a_lost_logger_is_told_and_not_fenced),
+        T(a_logger_that_dies_later_is_told_too),
+        T(a_flow_whose_state_is_lost_ends),
+        T(the_endpoint_of_a_lost_flow_comes_back),
+        T(a_flow_whose_state_is_not_lost_goes_on),
         T(a_death_is_forgotten_when_all_is_done),
         T(a_death_is_not_forgotten_while_endpoints_are_out),
         T(passes_are_rare_when_only_endpoints_are_out),

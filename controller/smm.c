@@ -120,24 +120,49 @@ void smm_on_established(struct rill_controller *c, const struct rill_frame *f)
     rill_outbox_put(c->out, m);
 }
 
+/* Where the term is in the flow's chain; chain_len if it is not. */
+static uint8_t find_term(const struct flow *flow, uint64_t term)
+{
+    uint8_t i = 0;
+
+    while (i < flow->chain_len && flow->chain[i].term != term)
+        i++;
+    return i;
+}
+
+/* One who was to have the flow after chain[i]'s unit has come to where it is lost. Is it? */
+static bool is_lost_below(const struct rill_controller *c, const struct flow *flow, uint8_t i)
+{
+    while (++i < flow->chain_len)
+        if (recovery_logger_of(c, flow->chain[i].unit) == RILL_LOGGER_LOST)
+            return true;
+    return false;
+}
+
 /* A unit waits for the state of a term: who had it before? Refused: that term is not in the chain,
- * the flow went on or ended without it. */
+ * the flow went on or ended without it. If nobody has the state any more, the flow ends here and
+ * now: its packets begin another life, from zeros, with clocks, steps and endpoint of its own. */
 void smm_on_where(struct rill_controller *c, const struct rill_frame *f)
 {
     struct flow *flow = flows_by_number(c, f->flow);
-    struct rte_mbuf *m = ctl_message(c, RILL_FRAME_CHAIN, f->src, f->flow);
-    uint8_t i = 0;
+    uint8_t i = flow != NULL ? find_term(flow, f->term) : 0;
+    bool known = flow != NULL && i < flow->chain_len;
+    struct rte_mbuf *m;
 
+    if (known && (f->flags & RILL_FLAG_REFUSED) && is_lost_below(c, flow, i)) {
+        c->n.flows_lost++;
+        flows_end(c, flow);
+        known = false;
+    }
+    m = ctl_message(c, RILL_FRAME_CHAIN, f->src, f->flow);
     if (m == NULL)
         return;
     c->n.where_answered++;
     rill_frame(m)->term = f->term;
-    while (flow != NULL && i < flow->chain_len && flow->chain[i].term != f->term)
-        i++;
-    if (flow == NULL || i == flow->chain_len)
-        rill_frame(m)->flags |= RILL_FLAG_REFUSED;
-    else
+    if (known)
         smm_copy_chain_below(c, rill_frame(m), flow, i + 1);
+    else
+        rill_frame(m)->flags |= RILL_FLAG_REFUSED;
     rill_outbox_put(c->out, m);
 }
 

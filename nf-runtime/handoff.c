@@ -19,7 +19,7 @@ static bool is_dead(const struct rill_chain_entry *e)
     return e->output_logger != 0;
 }
 
-/* What a dead unit had is lost where its output logger died as well. */
+/* Its output logger died as well: what only they had is lost. */
 static bool is_lost(const struct rill_chain_entry *e)
 {
     return e->output_logger == RILL_LOGGER_LOST;
@@ -230,7 +230,8 @@ void handoff_start(struct rill_unit *u, struct flow *flow)
         ask(u, g);
 }
 
-static void send_where(struct rill_unit *u, const struct segment *g)
+/* Lost: whom we ask now died with all that it had; the controller ends the flow. */
+static void send_where(struct rill_unit *u, const struct segment *g, bool lost)
 {
     struct rte_mbuf *m =
         unit_message(u, RILL_FRAME_WHERE, u->config.controller, g->flow->node.flow);
@@ -238,6 +239,7 @@ static void send_where(struct rill_unit *u, const struct segment *g)
     if (m == NULL)
         return;
     rill_frame(m)->term = g->term;
+    rill_frame(m)->flags = lost ? RILL_FLAG_REFUSED : 0;
     u->n.where_sent++;
     unit_send(u, m);
 }
@@ -286,21 +288,15 @@ static void send_pull(struct rill_unit *u, const struct segment *g,
  * begin the term, and so free the segment. */
 static void ask(struct rill_unit *u, struct segment *g)
 {
-    const struct rill_chain_entry *e;
+    const struct rill_chain_entry *e = &g->chain[g->chain_at];
+    bool at_end = g->chain_at >= g->chain_len;
+    bool lost = !at_end && is_lost(e) && !RILL_MUTANT(lost);
 
     g->tries++;
-    if (g->chain_len == 0 || g->tries % 2 == 0)
-        send_where(u, g);
-    while (g->chain_at < g->chain_len && is_lost(&g->chain[g->chain_at]))
-        g->chain_at++;
-    if (g->chain_at >= g->chain_len) {
-        if (g->chain_len > 0 && is_lost(&g->chain[g->chain_len - 1])) {
-            u->n.states_lost++; /* nobody has it any more: the flow goes on from nothing */
-            fresh(u, g->flow, g->term);
-        }
+    if (lost || g->chain_len == 0 || g->tries % 2 == 0)
+        send_where(u, g, lost);
+    if (at_end || lost)
         return;
-    }
-    e = &g->chain[g->chain_at];
     if (is_birth(e))
         fresh(u, g->flow, g->term);
     else if (is_dead(e))
@@ -516,20 +512,24 @@ void handoff_on_chain(struct rill_unit *u, const struct rill_frame *f)
     struct flow *flow = store_find(u, f->flow);
     struct segment *g = flow != NULL ? find_segment(flow, f->term) : NULL;
     const struct rill_chain_entry *now;
+    bool was_lost;
 
     if (g == NULL)
         return;
+    now = g->chain_at < g->chain_len ? &g->chain[g->chain_at] : NULL;
+    was_lost = now != NULL && is_lost(now);
     if (f->flags & RILL_FLAG_REFUSED) { /* the flow went on, or ended, without us */
+        u->n.states_lost += was_lost;
         store_drop_segment(u, g, &u->n.dropped_superseded);
         return;
     }
     if (f->chain_len == 0)
         return;
-    now = g->chain_at < g->chain_len ? &g->chain[g->chain_at] : NULL;
     g->chain_at = chain_find(f, now);
     g->chain_len = f->chain_len;
     memcpy(g->chain, f->chain, sizeof(g->chain));
-    if (is_birth(&g->chain[g->chain_at]) || is_dead(&g->chain[g->chain_at]))
+    now = &g->chain[g->chain_at];
+    if (is_birth(now) || (is_dead(now) && !(was_lost && is_lost(now))))
         ask(u, g);
 }
 
@@ -587,12 +587,12 @@ void handoff_on_dead(struct rill_unit *u, const struct rill_frame *f)
 
         next = g->next_waiting;
         for (uint8_t i = 0; i < g->chain_len; i++) {
-            if (g->chain[i].unit != f->next_unit)
+            if (g->chain[i].unit != f->next_unit || is_birth(&g->chain[i]))
                 continue;
             g->chain[i].output_logger = f->count;
             now |= i == g->chain_at;
         }
         if (now && g == g->flow->segments && !g->flow->owning)
-            ask(u, g);
+            ask(u, g); /* begins nothing: the entry is that of a unit */
     }
 }

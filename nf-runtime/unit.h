@@ -69,7 +69,7 @@ struct rill_unit_config {
     X(loggers_replaced)                                                                            \
     X(logger_pulls_sent)                                                                           \
     X(recovered_from_logger)  /* flows: a dead owner's state, from its output logger */            \
-    X(states_lost)            /* flows: unit and output logger died */                             \
+    X(states_lost)            /* flows that ended: a unit and its output logger died */            \
     X(recovered_from_replica) /* flows: its logger said that our replica is it */                  \
     X(state_pushes)           /* entries times targets */                                          \
     X(replica_frames)                                                                              \

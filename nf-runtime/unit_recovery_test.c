@@ -841,6 +841,103 @@ static void the_dead_units_final_came_first(void **state)
     assert_int_equal(n()->recovered_from_logger, 0);
 }
 
+/* --- a unit and its logger died --- */
+
+static struct rill_chain_entry lost(uint64_t term, uint32_t number)
+{
+    return (struct rill_chain_entry){
+        .term = term, .unit = peer(number), .output_logger = RILL_LOGGER_LOST};
+}
+
+/* The word to the controller that nobody has the state of our term any more. */
+static void expect_word_of_loss(uint64_t term)
+{
+    struct rill_frame f = core_expect(&out, RILL_FRAME_WHERE, CONTROLLER);
+
+    assert_int_equal(f.flow, FLOW);
+    assert_int_equal(f.term, term);
+    assert_int_equal(f.flags, RILL_FLAG_REFUSED);
+    assert_int_equal(questions(), 0);
+}
+
+static struct rte_mbuf *chain_refused(uint64_t term)
+{
+    struct rte_mbuf *m = about_flow(RILL_FRAME_CHAIN, CONTROLLER, term);
+
+    rill_frame(m)->flags = RILL_FLAG_REFUSED;
+    return m;
+}
+
+static void the_controller_hears_at_once_that_a_state_is_lost(void **state)
+{
+    (void)state;
+    give(data(TERM + 1, FLOW + 12, lost(TERM, 2)));
+    expect_word_of_loss(TERM + 1);
+    assert_int_equal(rill_unit_packets_held(unit), 1);
+    give(chain_refused(TERM + 1)); /* it has ended the flow */
+    assert_int_equal(rill_unit_packets_held(unit), 0);
+    assert_int_equal(n()->dropped_superseded, 1);
+    assert_int_equal(n()->states_lost, 1);
+    assert_int_equal(step_count, 0);
+}
+
+static void a_notice_says_that_the_logger_is_dead_too(void **state)
+{
+    struct rte_mbuf *m = dead_notice(2);
+
+    (void)state;
+    give(data(TERM + 1, FLOW + 12, alive(TERM, 2)));
+    give(dead_notice(2));
+    expect_question(2, TERM, TERM + 1);
+    rill_frame(m)->count = RILL_LOGGER_LOST;
+    give(m);
+    expect_word_of_loss(TERM + 1);
+}
+
+/* What lies further down is older: the packets that left after it would be forgotten. */
+static void nothing_below_what_is_lost_is_gone_on_from(void **state)
+{
+    struct rte_mbuf *m = data(TERM + 3, FLOW + 12, dead(TERM + 2, 2));
+
+    (void)state;
+    give(add_entry(add_entry(add_entry(m, lost(TERM + 1, 3)), alive(TERM, 4)), birth()));
+    give(refused(2, TERM + 2, TERM + 3));
+    core_clear(&out);
+    pass_time(20 * PULL_NS);
+    assert_int_equal(questions(), 0);
+    assert_int_equal(n()->flows_born, 0);
+    assert_int_equal(rill_unit_packets_held(unit), 1);
+}
+
+/* The word may be lost; and an answer that says what we know must not be answered at once. */
+static void the_word_of_a_loss_is_repeated_in_its_time(void **state)
+{
+    struct rte_mbuf *m = about_flow(RILL_FRAME_CHAIN, CONTROLLER, TERM + 1);
+
+    (void)state;
+    give(data(TERM + 1, FLOW + 12, lost(TERM, 2)));
+    core_clear(&out);
+    give(add_entry(m, lost(TERM, 2)));
+    assert_int_equal(out.count, 0);
+    pass_time(20 * PULL_NS);
+    assert_in_range(core_count(&out, RILL_FRAME_WHERE, CONTROLLER), 2, 10);
+    expect_word_of_loss(TERM + 1);
+    core_clear(&out);
+    m = about_flow(RILL_FRAME_CHAIN, CONTROLLER, TERM + 1);
+    give(add_entry(m, dead(TERM, 3))); /* somebody has it after all */
+    expect_question(3, TERM, TERM + 1);
+}
+
+static void a_replica_that_fits_is_not_lost(void **state)
+{
+    (void)state;
+    give(replica(2, TERM, 11, UINT64_MAX));
+    give(data(TERM + 1, FLOW + 12, lost(TERM, 2)));
+    assert_true(owns(TERM + 1));
+    assert_int_equal(counted(), 12);
+    assert_int_equal(core_count(&out, RILL_FRAME_WHERE, 0), 0);
+}
+
 /* --- questions of others --- */
 
 /* We know nothing of the flow, but were to have it: we fetch it and pass it on. */
@@ -1129,6 +1226,11 @@ int main(void)
         T(take_without_a_chain_or_room_is_nothing),
         T(the_dead_units_final_is_late),
         T(the_dead_units_final_came_first),
+        T(the_controller_hears_at_once_that_a_state_is_lost),
+        T(a_notice_says_that_the_logger_is_dead_too),
+        T(nothing_below_what_is_lost_is_gone_on_from),
+        T(the_word_of_a_loss_is_repeated_in_its_time),
+        T(a_replica_that_fits_is_not_lost),
         T(a_question_is_passed_on_to_a_dead_units_logger),
         T(the_former_owner_answers_the_next_of_the_chain_too),
         T(changes_go_to_the_new_logger_and_it_is_filled),

@@ -242,6 +242,30 @@ static void an_output_logger_that_dies_is_replaced(void **state)
     world_free(w);
 }
 
+/* The unit dies before it has filled the new one, which has not all: it must not be asked. */
+static void a_unit_dies_before_its_new_output_logger_is_filled(void **state)
+{
+    struct world *w = world_with_web(1, 2);
+    uint32_t unit = world_active(w, RILL_ROLE_UNIT, 0), next;
+    uint32_t logger = world_role(w, unit)->activate->activate->output_logger;
+    uint32_t controller = world_active(w, RILL_ROLE_CONTROLLER, 0);
+
+    (void)state;
+    w->no_recovery = w->no_filling = true;
+    world_asks_for_units(w, controller, 1, 2000);
+    world_segfaults(w, logger);
+    world_asks_for_units(w, controller, 2, 2000);
+    next = world_role(w, controller)->grant->lease_grant->leases[0]->output_logger;
+    assert_int_not_equal(next, logger);
+    assert_true(world_role(w, next)->running);
+    world_segfaults(w, unit);
+    assert_int_equal(w->lost_with_logger, 1);
+    assert_false(world_role(w, next)->running);
+    controller_recovers(w, controller, unit);
+    assert_int_equal(world_count(w, RILL_ROLE_OUTPUT_LOGGER, 1, "active"), 2);
+    world_free(w);
+}
+
 static void a_loop_that_stands_still(void **state)
 {
     struct world *w = world_with_web(1, 1);
@@ -570,6 +594,7 @@ int main(void)
         cmocka_unit_test(a_dead_units_output_logger_stays_for_a_while),
         cmocka_unit_test(a_dead_units_output_logger_dies_too),
         cmocka_unit_test(an_output_logger_that_dies_is_replaced),
+        cmocka_unit_test(a_unit_dies_before_its_new_output_logger_is_filled),
         cmocka_unit_test(a_loop_that_stands_still),
         cmocka_unit_test(a_controller_that_dies_begins_everything_anew),
         cmocka_unit_test(too_many_deaths_and_it_has_failed),

@@ -422,9 +422,8 @@ static void lose_unit(struct rill_director *d, struct dir_deployment *dep, struc
     struct dir_pair lost = *pair;
     bool logger_lives;
 
-    if (!pair->leasable) /* it never had a flow */
+    if (!pair->leasable) { /* it never had a flow */
         dir_failure_recovered(d, pair->unit);
-    if (!pair->leasable || dep->mourned_count == DIR_MOURNED_MAX) {
         drop_pair(d, dep, pair);
         return;
     }

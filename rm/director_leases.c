@@ -56,7 +56,10 @@ void dir_unlease_pair(struct rill_director *d, struct dir_deployment *dep, struc
 
 bool dir_unit_died(struct rill_director *d, struct dir_deployment *dep, struct dir_pair *pair)
 {
-    bool logger_lives = !pair->logger_is_new && pair->output_logger != 0;
+    /* One that is not filled yet would answer "nothing" for flows that were there. */
+    bool logger_lives = !pair->logger_is_new && pair->output_logger != 0 &&
+                        rill_rm_logger_filled(dep->leases, pair->unit) &&
+                        dep->mourned_count < DIR_MOURNED_MAX;
 
     pair->leasable = false;
     if (rill_rm_unit_died(dep->leases, pair->unit, d->now_ns, &d->outbox) != 0)

@@ -97,9 +97,11 @@ struct world {
     uint32_t queue_first, queue_count;
     uint32_t frozen; /* a role or client that makes no link, so that the other ends don't, either */
     uint32_t folders_made, folders_removed;
-    char folder[64];  /* the newest */
-    bool no_folder;   /* making one fails */
-    bool no_recovery; /* controllers do not recover from deaths, nor units fill loggers */
+    char folder[64];           /* the newest */
+    bool no_folder;            /* making one fails */
+    bool no_recovery;          /* controllers do not recover from deaths, nor units fill loggers */
+    bool no_filling;           /* units never say that a new output logger has all that they have */
+    uint32_t lost_with_logger; /* units whose death was told as that of their output logger, too */
     uint32_t starts, stops;
     char said[64][1024];
     uint32_t said_count;

@@ -99,6 +99,7 @@ static void on_death(struct world *w, const struct world_role *role,
 
     ack.unit = recovered.unit = message->death->unit;
     ack.output_logger = message->death->output_logger;
+    w->lost_with_logger += message->death->output_logger == 0;
     RILL_CONTROL_SET(&m, DEATH_ACK, death_ack, &ack);
     world_give(w, w->agents[role->agent].peer, &m);
     if (w->no_recovery)
@@ -115,7 +116,7 @@ static void on_new_logger(struct world *w, const struct world_role *role,
     Control__NewLoggerAck ack = CONTROL__NEW_LOGGER_ACK__INIT;
 
     ack.number = message->new_logger->number;
-    ack.filled = !w->no_recovery;
+    ack.filled = !w->no_recovery && !w->no_filling;
     RILL_CONTROL_SET(&m, NEW_LOGGER_ACK, new_logger_ack, &ack);
     world_give(w, w->agents[role->agent].peer, &m);
 }

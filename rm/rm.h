@@ -107,8 +107,8 @@ int rill_rm_unit_died(struct rill_rm *rm, uint32_t unit, uint64_t now_ns,
  * controllers are told so. Unknown: nothing. */
 void rill_rm_logger_lost(struct rill_rm *rm, uint32_t unit, uint64_t now_ns,
                          struct rill_outbox *outbox);
-/* Names, once each, a dead unit that all controllers have recovered from: its output logger may go.
- * False: none. */
+/* Names, once each, a dead unit that all controllers have recovered from: its output logger may go
+ * (0: it was lost). False: none. */
 bool rill_rm_recovered(struct rill_rm *rm, uint32_t *unit, uint32_t *output_logger);
 
 /* The unit's output logger died: this one takes its place. The unit is told until it has filled it

@@ -37,7 +37,8 @@
     X(portquar, "a dead unit's endpoints come back at once")                                       \
     X(grace, "forgotten while frames may still be under way")                                      \
     X(direct, "seamless by a forwarded packet's clock")                                            \
-    X(skip, "a question is judged by the term that is awaited")
+    X(skip, "a question is judged by the term that is awaited")                                    \
+    X(lost, "who waits for a state that is lost waits for good")
 
 #ifdef RILL_MUTANTS
 enum rill_mutant {

@@ -61,7 +61,8 @@ enum rill_frame_type {
     RILL_FRAME_ALIAS_ACK = 27,       /* K T next_unit; body: the alias; flag REFUSED */
     RILL_FRAME_NEED = 28,   /* unit or output logger: K T next_unit: "may I forget this flow?" */
     RILL_FRAME_FORGET = 29, /* K T next_unit: forget it, if your term is below T */
-    RILL_FRAME_WHERE = 30,  /* unit: K T: "what is the chain of my term?" */
+    RILL_FRAME_WHERE = 30,  /* unit: K T: "what is the chain of my term?"; flag REFUSED: "what it
+                               leads to is lost" */
     RILL_FRAME_CHAIN = 31,  /* K T H: the answer; flag REFUSED: your term was passed over */
     RILL_FRAME_POOL_REQUEST = 32, /* unit: `pool` index; `count` wanted; clock = its number */
     RILL_FRAME_POOL_GRANT = 33,   /* `pool`, `count`, clock; body: uint32_t[count] indexes */
@@ -94,7 +95,7 @@ enum rill_frame_flags {
     RILL_FLAG_STATE = 1 << 2,  /* FINAL: the body holds the state */
     RILL_FLAG_ALIAS_KNOWN = 1 << 2, /* DATA, CHANGE: the controller of the frame's epoch knows this
                                        flow's alias (shares its bit with STATE, which is FINAL's) */
-    RILL_FLAG_REFUSED = 1 << 3,     /* answers */
+    RILL_FLAG_REFUSED = 1 << 3,     /* answers; WHERE */
     RILL_FLAG_ELSEWHERE = 1 << 4,   /* CHANGE: too large to ride along, FULL went before */
     RILL_FLAG_BY_GAP = 1 << 5,      /* DATA: first packet of a flowlet that began by gap ... */
     RILL_FLAG_BY_SIZE = 1 << 6,     /* ... by size; neither: not a flowlet's first */

@@ -315,16 +315,50 @@ void sim_check_balance(struct sim_check *k, const struct rill_fabric *fabric)
                        in, out);
 }
 
-void sim_check_endpoints(struct sim_check *k, uint64_t now_ns)
+static uint32_t endpoints_back(const struct sim_check *k, uint64_t now_ns)
 {
     uint32_t n = rill_controller_pool_free(rill_cluster_controller(k->cluster), 0, now_ns);
 
     for (uint32_t i = 0; i < rill_cluster_unit_count(k->cluster); i++)
         if (rill_cluster_unit(k->cluster, i) != NULL)
             n += rill_nf_pool_free(rill_cluster_nf(k->cluster, i), 0);
+    return n;
+}
+
+static void check_endpoints(struct sim_check *k, uint64_t now_ns)
+{
+    uint32_t n = endpoints_back(k, now_ns);
+
     if (n != k->plan->pool_ports)
         sim_check_fail(k, "I4", "of %u endpoints only %u are left after all flows have ended",
                        k->plan->pool_ports, n);
+}
+
+static void check_units_empty(struct sim_check *k)
+{
+    for (uint32_t i = 0; i < rill_cluster_unit_count(k->cluster); i++)
+        if (rill_cluster_unit(k->cluster, i) != NULL &&
+            rill_unit_flows(rill_cluster_unit(k->cluster, i)) != 0)
+            sim_check_fail(k, "I4", "unit %u keeps %u flows after all have ended", i + 1,
+                           rill_unit_flows(rill_cluster_unit(k->cluster, i)));
+}
+
+bool sim_check_is_over(const struct sim_check *k, uint64_t now_ns)
+{
+    for (uint32_t i = 0; i < rill_cluster_unit_count(k->cluster); i++)
+        if (rill_cluster_unit(k->cluster, i) != NULL &&
+            rill_unit_flows(rill_cluster_unit(k->cluster, i)) != 0)
+            return false;
+    return rill_cluster_packets_in_flight(k->cluster) == 0 &&
+           endpoints_back(k, now_ns) == k->plan->pool_ports;
+}
+
+void sim_check_over(struct sim_check *k, uint64_t now_ns)
+{
+    check_endpoints(k, now_ns);
+    if (rill_cluster_packets_in_flight(k->cluster) != 0)
+        sim_check_fail(k, "I4", "packets in flight after everything has ended");
+    check_units_empty(k);
 }
 
 const struct rill_endpoint *sim_check_public(const struct sim_check *k, uint32_t flow)

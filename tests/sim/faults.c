@@ -70,10 +70,39 @@ static void logger_fault(struct sim_faults *faults, uint64_t now_ns)
     put(faults, now_ns + between(faults, 10, 5000), SIM_LOGGER_REPLACE, i);
 }
 
+/* Both die, the one soon after the other, or the unit before its next logger is filled: what only
+ * they had is lost, and the rest goes on. */
+static void pair_fault(struct sim_faults *faults, uint64_t now_ns)
+{
+    uint32_t list[RILL_CLUSTER_UNITS_MAX], n = 0, i;
+    uint64_t lost_ns = now_ns + between(faults, 0, 5000);
+
+    for (i = 0; i < rill_cluster_unit_count(faults->cluster); i++)
+        if (rill_cluster_unit(faults->cluster, i) != NULL && !faults->suspect[i])
+            list[n++] = i;
+    if (n < 2)
+        return;
+    i = list[rill_rng_below(&faults->rng, n)];
+    faults->suspect[i] = true;
+    sim_check_suspect(faults->check, rill_role_id(RILL_ROLE_UNIT, i + 1), false);
+    put(faults, now_ns, SIM_UNIT_CRASH, i);
+    put(faults, now_ns + between(faults, 10, 5000), SIM_UNIT_DECLARE, i);
+    put(faults, now_ns + between(faults, 100, 20000), SIM_ADD_PAIR, 0);
+    if (faults->fragile[i])
+        return; /* its logger has died, or the next is being filled */
+    sim_check_note(faults->check, "and so does its output logger");
+    put(faults, lost_ns, SIM_LOGGER_CRASH, rill_cluster_logger_of(faults->cluster, i));
+    put(faults, lost_ns + between(faults, 5000, 10000), SIM_LOGGER_LOST, i);
+}
+
 static void replace_logger(struct sim_faults *faults, uint32_t i, uint64_t now_ns)
 {
     struct rill_error err;
 
+    if (faults->declared[i]) {
+        rill_cluster_logger_lost(faults->cluster, i, now_ns);
+        return;
+    }
     faults->replaced[i] = true;
     if (rill_cluster_replace_logger(faults->cluster, i, now_ns, &err) != 0)
         sim_check_fail(faults->check, "SIM", "%s", err.text);
@@ -99,6 +128,7 @@ static void happen(struct sim_faults *faults, const struct sim_fault *fault, uin
         rill_cluster_unit_crash(faults->cluster, fault->index);
         break;
     case SIM_UNIT_DECLARE:
+        faults->declared[fault->index] = true;
         rill_cluster_unit_declare(faults->cluster, fault->index, now_ns);
         break;
     case SIM_ADD_PAIR:
@@ -112,6 +142,12 @@ static void happen(struct sim_faults *faults, const struct sim_fault *fault, uin
         break;
     case SIM_LOGGER_REPLACE:
         replace_logger(faults, fault->index, now_ns);
+        break;
+    case SIM_PAIR_FAULT:
+        pair_fault(faults, now_ns);
+        break;
+    case SIM_LOGGER_LOST:
+        rill_cluster_logger_lost(faults->cluster, fault->index, now_ns);
         break;
     }
 }
@@ -127,6 +163,8 @@ void sim_faults_init(struct sim_faults *faults, const struct sim_plan *plan,
         put(faults, now_ns + between(faults, 0, span_us), SIM_UNIT_FAULT, 0);
     for (uint32_t i = 0; i < plan->logger_faults; i++)
         put(faults, now_ns + between(faults, 0, span_us), SIM_LOGGER_FAULT, 0);
+    for (uint32_t i = 0; i < plan->pair_faults; i++)
+        put(faults, now_ns + between(faults, 0, span_us), SIM_PAIR_FAULT, 0);
 }
 
 uint64_t sim_faults_next_ns(const struct sim_faults *faults)

@@ -44,7 +44,7 @@ struct sim_plan {
     double old_alias;            /* share of the replies that go to a public endpoint of before */
     uint32_t nf_drops;           /* the NF drops packets whose number is a multiple; 0: none */
     uint32_t unit_flows_max, output_logger_flows_max;
-    uint32_t unit_faults, logger_faults;
+    uint32_t unit_faults, logger_faults, pair_faults;
     double zombies; /* share of these that are taken for dead but go on */
     bool tight;     /* bounds so low that packets are dropped although there are no faults */
     const char *settings[48]; /* NAME=VALUE; later ones win */
@@ -105,6 +105,8 @@ enum sim_fault_kind {
     SIM_LOGGER_FAULT,
     SIM_LOGGER_CRASH,
     SIM_LOGGER_REPLACE,
+    SIM_PAIR_FAULT,
+    SIM_LOGGER_LOST,
 };
 struct sim_fault {
     uint64_t at_ns;
@@ -118,7 +120,8 @@ struct sim_faults {
     struct rill_rng rng;
     struct sim_fault list[SIM_FAULTS_MAX]; /* to come */
     uint32_t count;
-    bool suspect[RILL_CLUSTER_UNITS_MAX]; /* died, or taken for dead */
+    bool suspect[RILL_CLUSTER_UNITS_MAX];  /* died, or taken for dead */
+    bool declared[RILL_CLUSTER_UNITS_MAX]; /* and the resource manager knows */
     /* its logger died; and the next is there, but not known to be filled */
     bool fragile[RILL_CLUSTER_UNITS_MAX], replaced[RILL_CLUSTER_UNITS_MAX];
 };
