@@ -169,6 +169,7 @@ static void take(struct rill_unit *u, struct flow *flow, uint64_t term, const st
     flow->owning = true;
     flow->next_full = true;
     flow->granted = term;
+    flow->logged_at = 0; /* of this term it has nothing, even if it knows the very version */
     flow->passed_unit = 0;
     flow->passed_term = 0;
     if (own.chain_len > 0) {

@@ -996,8 +996,43 @@ static void acknowledge(uint32_t logger, uint64_t term, uint64_t step)
 {
     struct rte_mbuf *m = about_flow(RILL_FRAME_SYNC_ACK, logger, term);
 
+    rill_frame(m)->granted_term = term;
     rill_frame(m)->step = step;
     give(m);
+}
+
+/* A term that begins without a packet may begin with the very version that our logger knows from an
+ * earlier one. It must hear of the term all the same: else that is never established, and whoever
+ * died before it is never recovered from. */
+static void the_logger_hears_of_a_term_of_a_version_that_it_knows(void **state)
+{
+    struct rte_mbuf *m = take(TERM + 2, dead(TERM + 1, 2));
+    struct rill_frame f;
+
+    (void)state;
+    own_flow(3);
+    acknowledge(OL, TERM, 3);
+    pass_time(100 * RETRY_NS);
+    give(add_entry(m, (struct rill_chain_entry){.term = TERM, .unit = UNIT}));
+    give(refused(2, TERM + 1, TERM + 2));
+    assert_true(owns(TERM + 2));
+    core_clear(&out);
+    pass_time(T_NS);
+    f = core_expect(&out, RILL_FRAME_SYNC, OL);
+    assert_int_equal(f.term, TERM);
+    assert_int_equal(f.step, 3);
+    assert_int_equal(f.granted_term, TERM + 2);
+    acknowledge(OL, TERM, 3); /* late, of the earlier term */
+    core_clear(&out);
+    pass_time(100 * RETRY_NS);
+    core_expect(&out, RILL_FRAME_SYNC, OL);
+    m = about_flow(RILL_FRAME_SYNC_ACK, OL, TERM);
+    rill_frame(m)->step = 3;
+    rill_frame(m)->granted_term = TERM + 2;
+    give(m);
+    core_clear(&out);
+    pass_time(100 * RETRY_NS);
+    assert_int_equal(core_count(&out, RILL_FRAME_SYNC, 0), 0);
 }
 
 static void changes_go_to_the_new_logger_and_it_is_filled(void **state)
@@ -1233,6 +1268,7 @@ int main(void)
         T(a_replica_that_fits_is_not_lost),
         T(a_question_is_passed_on_to_a_dead_units_logger),
         T(the_former_owner_answers_the_next_of_the_chain_too),
+        T(the_logger_hears_of_a_term_of_a_version_that_it_knows),
         T(changes_go_to_the_new_logger_and_it_is_filled),
         T(a_full_that_is_lost_is_repeated),
         T(the_old_loggers_word_does_not_count),

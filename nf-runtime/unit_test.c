@@ -995,7 +995,7 @@ static void acknowledge_sync(uint64_t term, uint64_t step)
 {
     struct rte_mbuf *m = about_flow(RILL_FRAME_SYNC_ACK, OL, FLOW);
 
-    rill_frame(m)->term = term;
+    rill_frame(m)->term = rill_frame(m)->granted_term = term;
     rill_frame(m)->step = step;
     give(m);
 }

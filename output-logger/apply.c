@@ -208,6 +208,7 @@ static void send_sync_ack(struct rill_ol *ol, const struct rill_frame *f)
     rill_frame(m)->step = f->step;
     rill_frame(m)->clock = f->clock;
     rill_frame(m)->window = f->window;
+    rill_frame(m)->granted_term = f->granted_term;
     rill_outbox_put(ol->out, m);
 }
 
@@ -270,7 +271,8 @@ void apply_on_no_full(struct rill_ol *ol, const struct rill_frame *f)
     apply_drop_held(ol, e, &ol->n.dropped_held_lost);
 }
 
-/* The unit says where it is: if we are behind, the tail was lost. */
+/* The unit says where it is: if we are behind, the tail was lost; or the term began without a
+ * packet, with a version that we may know from an earlier one. */
 void apply_on_sync(struct rill_ol *ol, const struct rill_frame *f)
 {
     struct entry *e = entry_for(ol, f->src, f->flow);
@@ -278,7 +280,9 @@ void apply_on_sync(struct rill_ol *ol, const struct rill_frame *f)
     if (e == NULL)
         return;
     ol->n.syncs_in++;
-    if (e->has_state && e->step >= f->step) {
+    if (f->granted_term < e->term)
+        return; /* late */
+    if (e->has_state && e->term == f->granted_term && e->step >= f->step) {
         send_sync_ack(ol, f);
         return;
     }

@@ -171,6 +171,7 @@ static struct rte_mbuf *sync_at(uint64_t k)
 {
     struct rte_mbuf *m = about_flow(RILL_FRAME_SYNC, UNIT, TERM);
 
+    rill_frame(m)->granted_term = TERM;
     rill_frame(m)->step = k;
     return m;
 }
@@ -395,6 +396,30 @@ static void sync_tells_whether_the_tail_was_lost(void **state)
     give(step(2));
     give(sync_at(2));
     core_expect(&out, RILL_FRAME_SYNC_ACK, UNIT);
+}
+
+/* The unit has the flow again, in a later term, and no packet came yet. */
+static void sync_of_a_later_term_asks_for_its_state(void **state)
+{
+    struct rte_mbuf *m = sync_at(1);
+
+    (void)state;
+    give(first_step(1));
+    core_clear(&out);
+    rill_frame(m)->granted_term = TERM + 2;
+    give(m);
+    assert_int_equal(core_count(&out, RILL_FRAME_SYNC_ACK, 0), 0);
+    core_expect(&out, RILL_FRAME_REQUEST_FULL, UNIT);
+    give(full(UNIT, FLOW, TERM + 2, 1, NULL));
+    assert_int_equal(core_expect(&out, RILL_FRAME_ESTABLISHED, CONTROLLER).term, TERM + 2);
+    core_clear(&out);
+    m = sync_at(1);
+    rill_frame(m)->granted_term = TERM + 2;
+    give(m);
+    assert_int_equal(core_expect(&out, RILL_FRAME_SYNC_ACK, UNIT).granted_term, TERM + 2);
+    give(sync_at(1)); /* late, of the earlier term */
+    assert_int_equal(core_count(&out, RILL_FRAME_SYNC_ACK, 0), 0);
+    assert_int_equal(core_count(&out, RILL_FRAME_REQUEST_FULL, 0), 0);
 }
 
 /* --- aliases --- */
@@ -766,6 +791,7 @@ int main(void)
         T(no_full_drops_what_is_kept_back),
         T(a_change_that_is_elsewhere_waits_for_the_full_state),
         T(sync_tells_whether_the_tail_was_lost),
+        T(sync_of_a_later_term_asks_for_its_state),
         T(every_packet_waits_until_the_alias_is_confirmed),
         T(the_alias_is_asked_for_again_until_it_is_answered),
         T(an_alias_in_a_full_state_is_asked_for_without_a_packet),

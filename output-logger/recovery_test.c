@@ -277,11 +277,11 @@ static void a_fenced_units_word_is_not_answered(void **state)
     give(first_step(1));
     give(fence(UNIT));
     core_clear(&out);
-    rill_frame(sync)->term = TERM;
+    rill_frame(sync)->term = rill_frame(sync)->granted_term = TERM;
     rill_frame(sync)->step = 1;
     give(sync);
     sync = about_flow(RILL_FRAME_SYNC, UNIT);
-    rill_frame(sync)->term = TERM;
+    rill_frame(sync)->term = rill_frame(sync)->granted_term = TERM;
     rill_frame(sync)->step = 5;
     give(sync);
     give(about_flow(RILL_FRAME_NO_FULL, UNIT));
@@ -341,7 +341,7 @@ static void a_lost_tail_is_not_asked_for_any_more(void **state)
 
     (void)state;
     give(first_step(1));
-    rill_frame(sync)->term = TERM;
+    rill_frame(sync)->term = rill_frame(sync)->granted_term = TERM;
     rill_frame(sync)->step = 5;
     give(sync);
     core_expect(&out, RILL_FRAME_REQUEST_FULL, UNIT);

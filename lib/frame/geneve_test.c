@@ -75,8 +75,8 @@ static const struct type_info types[] = {
     {RILL_FRAME_REPLICA, "1", 'b'},
     {RILL_FRAME_FULL, "123458", 'b'},
     {RILL_FRAME_NO_FULL, "12", '-'},
-    {RILL_FRAME_SYNC_ACK, "12345", '-'},
-    {RILL_FRAME_SYNC, "12345", '-'},
+    {RILL_FRAME_SYNC_ACK, "123458", '-'},
+    {RILL_FRAME_SYNC, "123458", '-'},
     {RILL_FRAME_REQUEST_FULL, "12", '-'},
     {RILL_FRAME_ESTABLISHED, "1237", '-'},
     {RILL_FRAME_ESTABLISHED_ACK, "1237", '-'},
@@ -837,7 +837,7 @@ static void each_reason(void **state)
     refuse_byte(data_type, 55, 4, RILL_GENEVE_OPTION);          /* type with fewer options */
     refuse_byte(full, 56, RILL_FLAG_PACKET, RILL_GENEVE_VALUE); /* flags */
     refuse_byte(data_type, 57, 2, RILL_GENEVE_VALUE);           /* side */
-    refuse_byte(&types[10], 109, 5, RILL_GENEVE_SHORT);         /* the last option is cut */
+    refuse_byte(&types[10], 129, 5, RILL_GENEVE_SHORT);         /* the last option is cut */
     /* a body where there is none */
     length = make_wire(move, 8, 0);
     repair(length + 4);

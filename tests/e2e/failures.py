@@ -63,6 +63,7 @@ def both_at_once(folder):
     assert report["packets_in_flight"] == 0, report["packets_in_flight"]
     assert report["packets_in"] == report["packets_released"] + dropped, report
     assert report["counters"]["unit.states_lost"] > 0, report["counters"]
+    assert all(f["recovered_after_ns"] >= 0 for f in report["failures"]), report["failures"]
 
 
 def real(folder):
