@@ -416,18 +416,32 @@ static void oldest_first(void **state)
     assert_int_equal(recv_one(3, 1000), 4);
 }
 
-/* next_ns() against the least of what is on its way, while roles receive, come and go. */
+/* What arrival_ns points at, against the frames that are due at index + 1,000. */
+static void check_arrival(const uint64_t *arrival_ns, uint32_t at, const uint32_t *to,
+                          uint64_t first, uint64_t end)
+{
+    while (first < end && to[first] != at)
+        first++;
+    assert_ptr_equal(fabric->ops->arrival_ns(fabric, unit(at)), arrival_ns);
+    assert_int_equal(*arrival_ns, first == end ? UINT64_MAX : first + 1000);
+}
+
+/* next_ns() and arrival_ns() against the least of what is on its way, while roles receive, come and
+ * go. */
 static void next_ns_is_the_earliest(void **state)
 {
     enum { MANY = 30, SENT = 20000 };
     const struct rill_fabric_sim_config config = {.seed = 20, .delay_ns = 1000};
     static uint32_t to[SENT]; /* of the frame that is due at its index + 1,000; MANY: gone */
+    const uint64_t *arrivals[MANY];
     struct rill_rng rng;
     struct rill_error err;
     uint64_t first = 0;
 
     (void)state;
     create(config, MANY);
+    for (uint32_t i = 0; i < MANY; i++)
+        arrivals[i] = fabric->ops->arrival_ns(fabric, unit(i));
     rill_rng_seed(&rng, 21);
     for (uint64_t now_ns = 0; now_ns < SENT; now_ns++) {
         uint32_t at = rill_rng_below(&rng, MANY), id;
@@ -436,7 +450,9 @@ static void next_ns_is_the_earliest(void **state)
         send_one(rill_rng_below(&rng, MANY), to[now_ns], now_ns + 1, now_ns);
         if (rill_rng_below(&rng, 50) == 0) {
             fabric->ops->detach(fabric, unit(at));
+            assert_null(fabric->ops->arrival_ns(fabric, unit(at)));
             assert_int_equal(fabric->ops->attach(fabric, unit(at), &err), 0);
+            arrivals[at] = fabric->ops->arrival_ns(fabric, unit(at));
             for (uint64_t i = first; i <= now_ns; i++)
                 to[i] = to[i] == at ? MANY : to[i];
         }
@@ -448,6 +464,7 @@ static void next_ns_is_the_earliest(void **state)
         while (first <= now_ns && to[first] == MANY)
             first++;
         assert_int_equal(fabric->ops->next_ns(fabric), first > now_ns ? UINT64_MAX : first + 1000);
+        check_arrival(arrivals[at], at, to, first, now_ns + 1);
     }
 }
 
