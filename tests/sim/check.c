@@ -272,8 +272,9 @@ void sim_check_released(struct sim_check *k, struct rte_mbuf *m, uint64_t now_ns
         return;
     if (k->trace != NULL)
         fprintf(k->trace,
-                "%12" PRIu64 "  released packet %" PRIu64 " step %" PRIu64 " of unit %u\n", now_ns,
-                f->ingress_id, f->step, rill_role_number(f->src));
+                "%12" PRIu64 "  released packet %" PRIu64 " of flow %" PRIx64 " step %" PRIu64
+                " of unit %u\n",
+                now_ns, f->ingress_id, f->flow, f->step, rill_role_number(f->src));
     if (p->released) /* I3 */
         sim_check_fail(k, "I3", "packet %" PRIu64 " released twice", f->ingress_id);
     p->released = true;

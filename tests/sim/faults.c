@@ -155,16 +155,14 @@ static void happen(struct sim_faults *faults, const struct sim_fault *fault, uin
 void sim_faults_init(struct sim_faults *faults, const struct sim_plan *plan,
                      struct rill_cluster *cluster, struct sim_check *check, uint64_t now_ns)
 {
-    uint64_t span_us = plan->packets * plan->gap_ns / US + 1;
-
     *faults = (struct sim_faults){.plan = plan, .cluster = cluster, .check = check};
     rill_rng_seed(&faults->rng, plan->seed ^ 0xfa17);
     for (uint32_t i = 0; i < plan->unit_faults; i++)
-        put(faults, now_ns + between(faults, 0, span_us), SIM_UNIT_FAULT, 0);
+        put(faults, now_ns + between(faults, 0, plan->span_us), SIM_UNIT_FAULT, 0);
     for (uint32_t i = 0; i < plan->logger_faults; i++)
-        put(faults, now_ns + between(faults, 0, span_us), SIM_LOGGER_FAULT, 0);
+        put(faults, now_ns + between(faults, 0, plan->span_us), SIM_LOGGER_FAULT, 0);
     for (uint32_t i = 0; i < plan->pair_faults; i++)
-        put(faults, now_ns + between(faults, 0, span_us), SIM_PAIR_FAULT, 0);
+        put(faults, now_ns + between(faults, 0, plan->span_us), SIM_PAIR_FAULT, 0);
 }
 
 uint64_t sim_faults_next_ns(const struct sim_faults *faults)

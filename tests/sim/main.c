@@ -1,6 +1,7 @@
 /* rill-sim: runs seeds of the simulator.
  *
  *     rill-sim --seed N [--trace] [--mutant NAME]
+ *     rill-sim --seed N --shorten [--mutant NAME]
  *     rill-sim --seeds A..B [--hashes] [--mutant NAME]
  *     rill-sim --mutants [--seeds A..B]
  */
@@ -17,7 +18,7 @@ enum { EXIT_BAD_USE = 2, MUTANT_SEEDS = 1500 };
 
 struct choice {
     uint64_t first, last;
-    bool trace, mutants, hashes;
+    bool trace, mutants, hashes, shorten;
 };
 
 struct totals {
@@ -135,13 +136,11 @@ static int parse_seeds(const char *text, struct choice *c)
 
 static int parse(int argc, char **argv, struct choice *c)
 {
-    static const struct option options[] = {{"seed", required_argument, NULL, 's'},
-                                            {"seeds", required_argument, NULL, 'r'},
-                                            {"mutants", no_argument, NULL, 'M'},
-                                            {"mutant", required_argument, NULL, 'm'},
-                                            {"trace", no_argument, NULL, 't'},
-                                            {"hashes", no_argument, NULL, 'h'},
-                                            {0}};
+    static const struct option options[] = {
+        {"seed", required_argument, NULL, 's'}, {"seeds", required_argument, NULL, 'r'},
+        {"mutants", no_argument, NULL, 'M'},    {"mutant", required_argument, NULL, 'm'},
+        {"trace", no_argument, NULL, 't'},      {"hashes", no_argument, NULL, 'h'},
+        {"shorten", no_argument, NULL, 'S'},    {0}};
     int option, rc = 0;
 
     while (rc == 0 && (option = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -161,6 +160,9 @@ static int parse(int argc, char **argv, struct choice *c)
         case 't':
             c->trace = true;
             break;
+        case 'S':
+            c->shorten = true;
+            break;
         case 'h':
             c->hashes = true;
             break;
@@ -169,6 +171,20 @@ static int parse(int argc, char **argv, struct choice *c)
         }
     }
     return rc == 0 && optind < argc ? EXIT_BAD_USE : rc;
+}
+
+static int shorten(const struct choice *c)
+{
+    int rc;
+
+    if (c->first != c->last) {
+        fprintf(stderr, "rill-sim: --shorten wants one seed: --seed N\n");
+        return EXIT_BAD_USE;
+    }
+    rc = sim_shorten(c->first);
+    if (rc == 0)
+        printf("seed %" PRIu64 " does not fail\n", c->first);
+    return rc < 0 ? EXIT_BAD_USE : rc;
 }
 
 /* Each seed makes and frees the same tables: keep their memory, or the kernel clears it each time.
@@ -192,6 +208,8 @@ int main(int argc, char **argv)
         c.last = c.first + MUTANT_SEEDS - 1;
         return run_mutants(&c);
     }
+    if (c.shorten)
+        return shorten(&c);
     if (c.first == c.last && !c.trace)
         c.hashes = true;
     totals = run_seeds(&c, false, false);

@@ -210,4 +210,5 @@ void sim_plan_draw(struct sim_plan *plan, uint64_t seed)
     set(plan, "idle_unit_ms=%g", PICK(&rng, 20, 1000));
     draw_troubles(plan, &rng);
     draw_deaths(plan, &rng);
+    plan->span_us = plan->packets * plan->gap_ns / 1000 + 1;
 }

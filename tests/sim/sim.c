@@ -348,6 +348,11 @@ static void count(struct run *r)
 
 int sim_run(uint64_t seed, FILE *trace, struct sim_result *result)
 {
+    return sim_run_prefix(seed, UINT32_MAX, trace, result);
+}
+
+int sim_run_prefix(uint64_t seed, uint32_t packets, FILE *trace, struct sim_result *result)
+{
     static struct rte_mempool *pool;
     static struct run r; /* too large for the stack */
     struct rill_error err = {""};
@@ -359,6 +364,7 @@ int sim_run(uint64_t seed, FILE *trace, struct sim_result *result)
         pool = rill_frame_pool_create("sim", POOL_MBUFS, &err);
     r.pool = pool;
     sim_plan_draw(&r.plan, seed);
+    r.plan.packets = RTE_MIN(r.plan.packets, packets);
     rill_rng_seed(&r.rng, seed ^ 0x5eed);
     if (pool == NULL || set_up(&r, trace, &err) != 0) {
         fprintf(stderr, "rill-sim: %s\n", err.text);

@@ -7,6 +7,7 @@
  *   check.c     the truth, and the invariants against it
  *   sim.c       the run: events in order, faults stop, then everything must come out and be given
  *               back
+ *   shorten.c   the shortest prefix of a run that still fails
  *   main.c      rill-sim
  */
 #ifndef RILL_TESTS_SIM_SIM_H
@@ -29,6 +30,7 @@ struct sim_plan {
     uint32_t units;
     uint32_t flows;
     uint32_t packets; /* before the faults stop */
+    uint64_t span_us; /* in which roles die: about as long as the packets take */
     uint64_t gap_ns;  /* mean between two packets */
     double long_gap;  /* share of gaps in which flows may end */
     uint64_t long_gap_ns;
@@ -138,5 +140,12 @@ struct sim_result {
 };
 /* -1: the machine could not run it (no memory). */
 int sim_run(uint64_t seed, FILE *trace, struct sim_result *result);
+/* The same run with no more than so many packets before the faults stop. */
+int sim_run_prefix(uint64_t seed, uint32_t packets, FILE *trace, struct sim_result *result);
+
+/* --- shorten.c */
+/* Prints the flow in question of the shortest run of the seed that fails. 1 if it fails, 0 if not,
+ * -1 as above. */
+int sim_shorten(uint64_t seed);
 
 #endif
