@@ -32,14 +32,10 @@ static uint32_t healthy(struct sim_faults *faults, uint32_t *list)
 }
 
 /* Crashes and is missed later; or is taken for dead and goes on for a while. */
-static void unit_fault(struct sim_faults *faults, uint64_t now_ns)
+static void fail_unit(struct sim_faults *faults, uint32_t i, uint64_t now_ns)
 {
-    uint32_t list[RILL_CLUSTER_UNITS_MAX], n = healthy(faults, list), i;
     bool zombie = rill_rng_double(&faults->rng) < faults->plan->zombies;
 
-    if (n < 2)
-        return;
-    i = list[rill_rng_below(&faults->rng, n)];
     faults->suspect[i] = true;
     sim_check_suspect(faults->check, rill_role_id(RILL_ROLE_UNIT, i + 1), zombie);
     if (zombie) {
@@ -50,6 +46,27 @@ static void unit_fault(struct sim_faults *faults, uint64_t now_ns)
         put(faults, now_ns + between(faults, 10, 5000), SIM_UNIT_DECLARE, i);
     }
     put(faults, now_ns + between(faults, 100, 20000), SIM_ADD_PAIR, 0);
+}
+
+static void unit_fault(struct sim_faults *faults, uint64_t now_ns)
+{
+    uint32_t list[RILL_CLUSTER_UNITS_MAX], n = healthy(faults, list);
+
+    if (n >= 2)
+        fail_unit(faults, list[rill_rng_below(&faults->rng, n)], now_ns);
+}
+
+/* As soon as its new output logger is filled: what that was not given is lost now. */
+static void chase(struct sim_faults *faults, uint32_t i, uint64_t now_ns)
+{
+    uint32_t list[RILL_CLUSTER_UNITS_MAX], n = healthy(faults, list);
+
+    if (faults->suspect[i] || n < 2)
+        return;
+    if (faults->fragile[i])
+        put(faults, now_ns + 50 * US, SIM_CHASE, i);
+    else
+        fail_unit(faults, i, now_ns);
 }
 
 /* Crashes, or is taken for dead and goes on; the unit gets another. */
@@ -106,6 +123,8 @@ static void replace_logger(struct sim_faults *faults, uint32_t i, uint64_t now_n
     faults->replaced[i] = true;
     if (rill_cluster_replace_logger(faults->cluster, i, now_ns, &err) != 0)
         sim_check_fail(faults->check, "SIM", "%s", err.text);
+    if (rill_rng_double(&faults->rng) < faults->plan->chase)
+        put(faults, now_ns + 50 * US, SIM_CHASE, i);
 }
 
 static void add_pair(struct sim_faults *faults)
@@ -142,6 +161,9 @@ static void happen(struct sim_faults *faults, const struct sim_fault *fault, uin
         break;
     case SIM_LOGGER_REPLACE:
         replace_logger(faults, fault->index, now_ns);
+        break;
+    case SIM_CHASE:
+        chase(faults, fault->index, now_ns);
         break;
     case SIM_PAIR_FAULT:
         pair_fault(faults, now_ns);

@@ -157,6 +157,7 @@ static void draw_deaths(struct sim_plan *plan, struct rill_rng *rng)
     plan->logger_faults = (uint32_t)PICK(rng, 0, 0, 0, 1, 2, 4);
     plan->zombies = PICK(rng, 0, 0.5, 1);
     plan->pair_faults = (uint32_t)PICK(rng, 0, 0, 0, 0, 1, 2);
+    plan->chase = PICK(rng, 0, 0, 1);
     if (rill_rng_below(rng, 8) == 0)
         storm(plan, rng);
 }

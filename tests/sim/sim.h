@@ -47,6 +47,7 @@ struct sim_plan {
     uint32_t nf_drops;           /* the NF drops packets whose number is a multiple; 0: none */
     uint32_t unit_flows_max, output_logger_flows_max;
     uint32_t unit_faults, logger_faults, pair_faults;
+    double chase;   /* share of the new output loggers whose unit dies as soon as they are filled */
     double zombies; /* share of these that are taken for dead but go on */
     bool tight;     /* bounds so low that packets are dropped although there are no faults */
     const char *settings[48]; /* NAME=VALUE; later ones win */
@@ -107,6 +108,7 @@ enum sim_fault_kind {
     SIM_LOGGER_FAULT,
     SIM_LOGGER_CRASH,
     SIM_LOGGER_REPLACE,
+    SIM_CHASE,
     SIM_PAIR_FAULT,
     SIM_LOGGER_LOST,
 };
