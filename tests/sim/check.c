@@ -3,21 +3,26 @@
 
 #include "tests/sim/sim.h"
 
-enum { PACKETS_MAX = 4096, FLOW_LIVES_MAX = 4096, TERMS_MAX = 16384 };
+enum { PACKETS_MAX = 4096, FLOW_LIVES_MAX = 4096, TERMS_MAX = 16384, STEPS_MAX = 4096 };
 
 struct packet {
     uint32_t flow; /* of the workload */
-    bool sent, processed, released, must_come_out;
+    bool sent, released, must_come_out;
 };
 
-struct life { /* of a flow, by its number */
+struct step { /* known by the state that it left */
+    uint64_t hash, packet;
+    uint32_t unit, number;
+    uint32_t before; /* index; the first step's is 0, the state of zeros */
+};
+
+/* Of a flow, by its number. Its steps are a chain; with units that were taken for dead a tree, of
+ * which one branch goes on, and only from that one packets leave. */
+struct life {
     struct rill_map_node node;
-    uint64_t hash; /* at the head of the chain */
-    uint64_t step;
-    uint64_t hashes[PACKETS_MAX]; /* after each step */
-    uint64_t packet[PACKETS_MAX]; /* ... the packet, and by whom */
-    uint32_t unit[PACKETS_MAX];
-    uint64_t released; /* the highest step of which a packet has left */
+    struct step steps[STEPS_MAX];
+    uint32_t count;
+    uint32_t released; /* the newest of which a packet has left */
 };
 
 struct term {
@@ -110,6 +115,7 @@ static struct life *life_of(struct sim_check *k, uint64_t flow)
         if (life == NULL)
             abort();
         life->node.flow = flow;
+        life->count = 1;
         rill_flow_map_insert(&k->lives, &life->node);
     }
     return life;
@@ -161,33 +167,79 @@ void sim_check_suspect(struct sim_check *k, uint32_t unit, bool zombie)
                    zombie ? "is taken for dead, and goes on" : "dies");
 }
 
-/* Steps of dead units that never left are undone: recovery goes on below them. I2: none that left.
- */
-static void undo(struct sim_check *k, struct life *life, const struct rill_unit_step *s)
+/* The step that left this state; NULL: none did. */
+static struct step *find_step(struct life *life, uint64_t hash)
 {
-    while (life->step >= s->step && life->step < PACKETS_MAX) {
-        if (!k->suspect[rill_role_number(life->unit[life->step])] || life->step <= life->released) {
-            sim_check_fail(k, life->step <= life->released ? "I2" : "I1",
-                           "unit %u goes on with flow %" PRIx64 " at step %" PRIu64
-                           ", but step %" PRIu64 " of unit %u %s",
-                           rill_role_number(s->unit), s->flow, s->step, life->step,
-                           rill_role_number(life->unit[life->step]),
-                           life->step <= life->released ? "has left" : "was never taken for dead");
-            return;
-        }
-        k->packets[life->packet[life->step]].processed = false;
-        life->step--;
-        life->hash = life->step == 0 ? 0 : life->hashes[life->step];
+    for (uint32_t i = life->count; i-- > 0;)
+        if (life->steps[i].hash == hash)
+            return &life->steps[i];
+    return NULL;
+}
+
+/* Is it `first` itself, or does it go on from there? */
+static bool goes_on_from(const struct life *life, const struct step *step, const struct step *first)
+{
+    while (step->number > first->number)
+        step = &life->steps[step->before];
+    return step == first;
+}
+
+static bool is_suspect(const struct sim_check *k, uint32_t unit)
+{
+    return k->suspect[rill_role_number(unit)];
+}
+
+/* I1: no packet twice in what a state reflects. */
+static void check_packet(struct sim_check *k, const struct life *life, const struct step *before,
+                         const struct rill_unit_step *s)
+{
+    while (before->number > 0 && before->packet != s->ingress_id)
+        before = &life->steps[before->before];
+    if (before->number > 0)
+        sim_check_fail(k, "I1", "packet %" PRIu64 " processed twice, now by unit %u", s->ingress_id,
+                       rill_role_number(s->unit));
+}
+
+/* What a unit that was taken for dead does is its own affair, as long as it does not leave. The
+ * others go on from all that has left (I2), and from all that one of them has done (I1). */
+static void check_branch(struct sim_check *k, const struct life *life, const struct step *before,
+                         const struct rill_unit_step *s)
+{
+    const struct step *released = &life->steps[life->released];
+
+    if (is_suspect(k, s->unit))
+        return;
+    if (!goes_on_from(life, before, released))
+        sim_check_fail(k, "I2",
+                       "unit %u goes on with flow %" PRIx64 " from step %u, but step %u has left",
+                       rill_role_number(s->unit), s->flow, before->number, released->number);
+    for (uint32_t i = 1; i < life->count; i++) {
+        const struct step *other = &life->steps[i];
+
+        if (other != before && !is_suspect(k, other->unit) && goes_on_from(life, other, before))
+            sim_check_fail(k, "I1",
+                           "unit %u goes on with flow %" PRIx64
+                           " from step %u, but step %u of unit %u was never taken for dead",
+                           rill_role_number(s->unit), s->flow, before->number, other->number,
+                           rill_role_number(other->unit));
     }
 }
 
-/* What a unit that was taken for dead still does is its own affair, as long as it does not leave.
- */
-static bool is_aside(const struct sim_check *k, const struct life *life,
-                     const struct rill_unit_step *s)
+static void add_step(struct life *life, const struct step *before, const struct rill_unit_step *s)
 {
-    return k->suspect[rill_role_number(s->unit)] &&
-           (s->step != life->step + 1 || chain_in(s->before)->hash != life->hash);
+    uint64_t hash = chain_in(s->after)->hash;
+    struct step *step = find_step(life, hash); /* a dead unit may have done the very same */
+
+    if (step == NULL) {
+        if (life->count == STEPS_MAX)
+            abort();
+        step = &life->steps[life->count++];
+    }
+    *step = (struct step){.hash = hash,
+                          .packet = s->ingress_id,
+                          .unit = s->unit,
+                          .number = before->number + 1,
+                          .before = (uint32_t)(before - life->steps)};
 }
 
 /* I1: a flow's processing is one chain, and no packet is in it twice. */
@@ -195,48 +247,41 @@ void sim_check_step(void *arg, const struct rill_unit_step *s)
 {
     struct sim_check *k = arg;
     struct life *life = life_of(k, s->flow);
-    struct packet *p = &k->packets[s->ingress_id];
+    const struct step *before = find_step(life, chain_in(s->before)->hash);
 
     check_owner(k, s);
-    if (is_aside(k, life, s))
-        return;
-    undo(k, life, s);
-    if (p->processed)
-        sim_check_fail(k, "I1", "packet %" PRIu64 " processed twice, now by unit %u", s->ingress_id,
-                       rill_role_number(s->unit));
-    p->processed = true;
-    if (!s->forwarded)
-        p->must_come_out = false; /* the NF's word */
-    if (chain_in(s->before)->hash != life->hash || s->step != life->step + 1)
-        sim_check_fail(k, "I1",
-                       "unit %u processed packet %" PRIu64 " of flow %" PRIx64 " as step %" PRIu64
-                       " on a state that is not step %" PRIu64 "'s",
-                       rill_role_number(s->unit), s->ingress_id, s->flow, s->step, life->step);
-    life->step++;
-    life->hash = chain_in(s->after)->hash;
-    if (life->step < PACKETS_MAX) {
-        life->hashes[life->step] = life->hash;
-        life->packet[life->step] = s->ingress_id;
-        life->unit[life->step] = s->unit;
-    }
     if (k->trace != NULL)
         fprintf(k->trace,
                 "              step: unit %u flow %" PRIx64 " term %" PRIx64 " clock %" PRIx64
                 " step %" PRIu64 " packet %" PRIu64 "\n",
                 rill_role_number(s->unit), s->flow, s->term, s->clock, s->step, s->ingress_id);
+    if (!s->forwarded)
+        k->packets[s->ingress_id].must_come_out = false; /* the NF's word */
+    if (before == NULL || before->number + 1 != s->step) {
+        sim_check_fail(k, "I1",
+                       "unit %u processed packet %" PRIu64 " of flow %" PRIx64 " as step %" PRIu64
+                       " on a state that is not step %" PRIu64 "'s",
+                       rill_role_number(s->unit), s->ingress_id, s->flow, s->step, s->step - 1);
+        return;
+    }
+    check_packet(k, life, before, s);
+    check_branch(k, life, before, s);
+    add_step(life, before, s);
 }
 
 /* I2: the effect of what is released is in what would be recovered: the logger's copy has that
  * step, and is the true state of the step that it says it is. */
-static void check_kept(struct sim_check *k, const struct rill_frame *f)
+static void check_kept(struct sim_check *k, const struct rill_frame *f, const struct step *step)
 {
     struct life *life = life_of(k, f->flow);
     struct rill_ol_flow_info info;
     struct rill_ol *ol = rill_cluster_output_logger(
         k->cluster, rill_role_number(rill_cluster_releasing(k->cluster)));
+    const struct step *kept = NULL;
 
-    if (ol == NULL || !rill_ol_flow_info(ol, f->src, f->flow, &info) || info.step < f->step ||
-        chain_in(info.state)->hash != life->hashes[info.step])
+    if (ol != NULL && rill_ol_flow_info(ol, f->src, f->flow, &info))
+        kept = find_step(life, chain_in(info.state)->hash);
+    if (kept == NULL || kept->number != info.step || !goes_on_from(life, kept, step))
         sim_check_fail(k, "I2",
                        "packet %" PRIu64 " (step %" PRIu64 ") is out, but its effect is not kept",
                        f->ingress_id, f->step);
@@ -266,12 +311,27 @@ static void check_alias(struct sim_check *k, const struct rill_frame *f)
     k->public[k->packets[f->ingress_id].flow] = *public;
 }
 
+/* I2: all that leaves is of one branch. */
+static void check_one_branch(struct sim_check *k, struct life *life, const struct step *step)
+{
+    const struct step *newest = &life->steps[life->released];
+
+    if (goes_on_from(life, step, newest))
+        life->released = (uint32_t)(step - life->steps);
+    else if (!goes_on_from(life, newest, step))
+        sim_check_fail(k, "I2",
+                       "step %u of unit %u has left, and step %u of unit %u, apart from it",
+                       newest->number, rill_role_number(newest->unit), step->number,
+                       rill_role_number(step->unit));
+}
+
 void sim_check_released(struct sim_check *k, struct rte_mbuf *m, uint64_t now_ns)
 {
     const struct rill_frame *f = rill_frame(m);
     const struct sim_mark *mark =
         rte_pktmbuf_mtod_offset(m, const struct sim_mark *, SIM_HEADERS_BYTES);
     struct packet *p = &k->packets[f->ingress_id];
+    const struct step *step;
 
     k->now_ns = now_ns;
     k->released++;
@@ -283,14 +343,16 @@ void sim_check_released(struct sim_check *k, struct rte_mbuf *m, uint64_t now_ns
     if (p->released) /* I3 */
         sim_check_fail(k, "I3", "packet %" PRIu64 " released twice", f->ingress_id);
     p->released = true;
-    if (!p->processed || mark->packet != f->ingress_id || mark->count != f->step ||
-        mark->hash != life_of(k, f->flow)->hashes[f->step])
+    step = find_step(life_of(k, f->flow), mark->hash);
+    if (step == NULL || mark->packet != f->ingress_id || step->packet != f->ingress_id ||
+        mark->count != f->step || step->number != f->step) {
         sim_check_fail(k, "I2", "packet %" PRIu64 " left with a state that never was",
                        f->ingress_id);
-    check_kept(k, f);
+        return;
+    }
+    check_kept(k, f, step);
     check_alias(k, f);
-    if (f->step > life_of(k, f->flow)->released)
-        life_of(k, f->flow)->released = f->step;
+    check_one_branch(k, life_of(k, f->flow), step);
 }
 
 void sim_check_all_out(struct sim_check *k)
