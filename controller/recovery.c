@@ -57,7 +57,7 @@ static void send_take(struct rill_controller *c, const struct flow *flow)
 /* Repeats what was not acknowledged. */
 static void remind(struct rill_controller *c, struct death *death)
 {
-    if (!death->fenced)
+    if (!death->fenced && !death->told) /* then the logger is no more */
         say(c, RILL_FRAME_FENCE, death->output_logger, death);
     if (death->over && !death->told)
         say(c, RILL_FRAME_RECOVERED, c->config.rm, death);
