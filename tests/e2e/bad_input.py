@@ -170,13 +170,13 @@ class BadInput(unittest.TestCase):
         self.refused(self.good(), "--nf", "nat", "--units", "4", "--set", "units_min=5", says=["units_min"])
 
     def test_options_that_do_not_exist_yet(self):
-        for option in (["--fail", "unit:2@1s"], ["--cluster", "x"], ["--controllers", "2"],
+        for option in (["--cluster", "x"], ["--controllers", "2"],
                        ["--mode", "smart-flow:50ms"], ["--state", "external"],
                        ["--set", "replica_choice=predicted"]):
             self.refused(self.good(), "--nf", "nat", *option)
 
     def test_commands_that_do_not_exist_yet(self):
-        for command in ("up", "down", "status", "deploy", "top", "fail", "bill", "logs"):
+        for command in ("top", "bill"):
             code, _, err = common.run(command)
             self.assertEqual(code, 2, err)
             self.assertEqual(len(err.strip().splitlines()), 1, err)
