@@ -53,8 +53,8 @@ enum rill_registry_state {
 };
 
 /* Ends the session, and with it its ephemeral nodes (at once if a server is reached, else when the
- * session expires). No callback comes any more. With ZooKeeper it may wait until the last bytes are
- * taken by the kernel, 3 s at most. NULL is fine. */
+ * session expires). No callback comes any more. With ZooKeeper it waits while a server that was
+ * connected does not answer: 5 s at most. NULL is fine. */
 void rill_registry_close(struct rill_registry *registry);
 
 /* Poll it for reading, and turn when it is readable. -1: this implementation has none. */
@@ -155,6 +155,8 @@ int rill_registry_ask(struct rill_registry *registry, const struct rill_registry
 /* Makes a persistent, empty node and what is missing above it; it being there is fine. */
 int rill_registry_make_folder(struct rill_registry *registry, const char *path,
                               rill_registry_done *done, void *arg, struct rill_error *err);
+/* Whether it is a path as above: 0, -EINVAL or -ENAMETOOLONG with a line in *err. */
+int rill_registry_check_path(const char *path, struct rill_error *err);
 /* A status of a result in words. */
 const char *rill_registry_status_text(int status);
 
@@ -168,10 +170,10 @@ enum rill_registry_watch_what {
 
 /* `told` gets what the node (as of GET) or its children (as of LIST) are, status 0 or -ENOENT,
  * soon, and again after each change. Changes that follow each other closely may be told as one; the
- * last is always told, also when it came while suspended. It never tells of a lost connection, and
- * goes on when there is one again. -ENOENT ends a WATCH_TO_END, else -EIO ends a watch. It is ended
- * by rill_registry_forget(); what it cost in the server may stay until the session ends. Also while
- * suspended. -EINVAL, -ENAMETOOLONG, -ESHUTDOWN, -ENOMEM. */
+ * last is always told, also when it came while suspended. Lost connections are not told: it goes on
+ * when there is one again, and may be asked for while there is none. It ends with
+ * rill_registry_forget(), a WATCH_TO_END also with -ENOENT; what it cost in the server may stay
+ * until the session ends. -EINVAL, -ENAMETOOLONG, -ESHUTDOWN, -ENOMEM. */
 int rill_registry_watch(struct rill_registry *registry, const char *path,
                         enum rill_registry_watch_what what, rill_registry_done *told, void *arg,
                         struct rill_error *err);

@@ -36,7 +36,8 @@ uint64_t rill_registry_server_next_ns(const struct rill_registry_server *server)
 /* Nothing passes between this session and the server, either way. What was under way arrives if the
  * cut ends before the session is suspended, else never. */
 void rill_registry_local_cut(struct rill_registry *registry, bool cut);
-/* The server ends the session now; the session hears of it when it next gets through. */
+/* The server ends the session now, before its time: the one thing that rill_registry_may_act() does
+ * not foresee. The session hears of it when it next gets through. */
 void rill_registry_local_expire(struct rill_registry *registry);
 /* All connections break. Nodes and sessions stay. */
 void rill_registry_server_stop(struct rill_registry_server *server);
