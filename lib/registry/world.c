@@ -210,6 +210,10 @@ int world_run(const struct world_ops *ops)
         return rc;
     failed += world_registry_battery();
     failed += world_session_battery();
+    failed += world_election_battery();
+    failed += world_epochs_battery();
+    failed += world_membership_battery();
+    failed += world_lease_table_battery();
     if (world->own_battery != NULL)
         failed += world->own_battery();
     world->group_teardown(NULL);

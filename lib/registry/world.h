@@ -87,6 +87,10 @@ int world_list(struct rill_registry *registry, const char *path, struct world_to
 /* The batteries: each returns how many of its tests failed. */
 int world_registry_battery(void);
 int world_session_battery(void);
+int world_election_battery(void);
+int world_epochs_battery(void);
+int world_membership_battery(void);
+int world_lease_table_battery(void);
 /* All of them. */
 int world_run(const struct world_ops *ops);
 
