@@ -5,7 +5,7 @@
  * ever written here.
  *
  * Two implementations: registry_local.h (this process; time is what the caller says it is) and
- * registry_zookeeper.h. Both pass one battery of tests (registry_battery.h).
+ * registry_zookeeper.h. Both pass the same batteries of tests (world.h).
  *
  * Thread: one, the owner's. Every callback comes from rill_registry_turn(), on that thread, and
  * never from within a call that asks for something. A callback may ask for more, listen and forget;

@@ -4,8 +4,8 @@
  *
  * Its server stands for ZooKeeper's: it keeps sessions and their watches over a stop, gives every
  * session its full time-out again at a start, and expires one when nothing came from it for that
- * long. A session that does not get through takes itself for suspended after two thirds of its
- * time-out, when its server stops at once.
+ * long. A session takes itself for suspended at once when its server stops, and after two thirds of
+ * its time-out when it hears nothing.
  *
  * Thread: one for a server and all its sessions.
  */
