@@ -234,7 +234,7 @@ static void a_win_whose_answer_was_lost_is_sorted_out(void **state)
 {
     (void)state;
     /* The server goes at another point each time. */
-    for (unsigned steps = 0; steps < (world->virtual_time ? 12 : 3); steps++) {
+    for (unsigned steps = 0; steps < (world->virtual_time ? 12 : 2); steps++) {
         struct candidate *a = join_as(0);
 
         world_await(rill_registry_state(a->registry) == RILL_REGISTRY_CONNECTED);

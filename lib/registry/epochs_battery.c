@@ -117,7 +117,7 @@ static void a_slot_runs_out(void **state)
 static void an_answer_lost_costs_a_number(void **state)
 {
     struct rill_registry *a = world_connect();
-    uint32_t last = 0, rounds = world->virtual_time ? 12 : 3;
+    uint32_t last = 0, rounds = world->virtual_time ? 12 : 2;
     struct taken taken;
 
     (void)state;
