@@ -107,7 +107,7 @@ static void hear_of_the_dead(struct rill_unit *u, const struct rte_mbuf *m)
         handoff_on_dead(u, death.unit, death.output_logger);
 }
 
-void inventory_answer(struct rill_unit *u, struct rte_mbuf *m)
+void inventory_of_unit(struct rill_unit *u, struct rte_mbuf *m)
 {
     const struct rill_frame *f = rill_frame(m);
     struct rte_mbuf *answer = unit_message(u, RILL_FRAME_INVENTORY_PART, f->src, 0);

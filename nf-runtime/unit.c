@@ -126,7 +126,7 @@ static void handle_message(struct rill_unit *u, struct rte_mbuf *m)
         logger_on_new(u, f);
         break;
     case RILL_FRAME_INVENTORY:
-        inventory_answer(u, m);
+        inventory_of_unit(u, m);
         break;
     case RILL_FRAME_SHARE:
         service_set_share(u, m);

@@ -231,7 +231,7 @@ void logger_tick(struct rill_unit *u);
 uint64_t logger_next_ns(const struct rill_unit *u);
 
 /* inventory.c */
-void inventory_answer(struct rill_unit *u, struct rte_mbuf *m);
+void inventory_of_unit(struct rill_unit *u, struct rte_mbuf *m);
 
 /* pool_lease.c */
 void pool_refill(struct rill_unit *u);

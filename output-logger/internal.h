@@ -87,7 +87,7 @@ void recovery_on_pull(struct rill_ol *ol, const struct rill_frame *f);
 bool recovery_fence(struct rill_ol *ol, uint32_t unit);
 
 /* inventory.c */
-void inventory_answer(struct rill_ol *ol, struct rte_mbuf *m);
+void inventory_of_logger(struct rill_ol *ol, struct rte_mbuf *m);
 
 /* release.c */
 void release_step(struct rill_ol *ol, struct entry *e, struct rte_mbuf *m);

@@ -50,7 +50,7 @@ static uint64_t tell_flows(struct rill_ol *ol, struct rte_mbuf *m, uint64_t buck
     return RILL_INVENTORY_END;
 }
 
-void inventory_answer(struct rill_ol *ol, struct rte_mbuf *m)
+void inventory_of_logger(struct rill_ol *ol, struct rte_mbuf *m)
 {
     const struct rill_frame *f = rill_frame(m);
     struct rte_mbuf *answer;

@@ -125,7 +125,7 @@ static void handle_message(struct rill_ol *ol, struct rte_mbuf *m)
         recovery_on_pull(ol, f);
         break;
     case RILL_FRAME_INVENTORY:
-        inventory_answer(ol, m);
+        inventory_of_logger(ol, m);
         break;
     case RILL_FRAME_FORGET:
         on_forget(ol, f);

@@ -162,6 +162,15 @@ static void draw_deaths(struct sim_plan *plan, struct rill_rng *rng)
         storm(plan, rng);
 }
 
+/* Drawn from a seed of its own: the rest of the plan is as it would be without. */
+static void draw_failovers(struct sim_plan *plan)
+{
+    struct rill_rng rng;
+
+    rill_rng_seed(&rng, plan->seed ^ 0xfa110e);
+    plan->failovers = (uint32_t)PICK(&rng, 0, 0, 0, 1, 1, 2, 4);
+}
+
 /* Half of the seeds have none, the others up to three. */
 static void draw_troubles(struct sim_plan *plan, struct rill_rng *rng)
 {
@@ -211,5 +220,6 @@ void sim_plan_draw(struct sim_plan *plan, uint64_t seed)
     set(plan, "idle_unit_ms=%g", PICK(&rng, 20, 1000));
     draw_troubles(plan, &rng);
     draw_deaths(plan, &rng);
+    draw_failovers(plan);
     plan->span_us = plan->packets * plan->gap_ns / 1000 + 1;
 }
