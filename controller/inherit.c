@@ -148,6 +148,16 @@ static struct flow *begin(struct rill_controller *c, const struct found *found)
     return flows_inherit(c, &key, found->node.flow);
 }
 
+/* The last owner that is known is dead, so nobody says whom it may have passed the flow on to; and
+ * there is a unit that is dead with its output logger, so nobody says what that one had. */
+static bool may_be_lost(const struct rill_controller *c, const struct flow *flow)
+{
+    for (uint32_t i = 0; i < c->recovery.count; i++)
+        if (c->recovery.deaths[i].output_logger == RILL_LOGGER_LOST)
+            return recovery_logger_of(c, flow->owner) != 0;
+    return false;
+}
+
 static void inherit(struct rill_controller *c, struct found *found)
 {
     struct flow *flow;
@@ -161,6 +171,11 @@ static void inherit(struct rill_controller *c, struct found *found)
         return;
     }
     put_chain(flow, &found->item);
+    if (may_be_lost(c, flow)) {
+        c->n.flows_lost++;
+        flows_end(c, flow);
+        return;
+    }
     if (found->has_head && !RILL_MUTANT(aliasepoch))
         endpoints_inherit(c, flow, &found->item.head.alias, found->confirmed);
     c->n.flows_inherited++;

@@ -197,7 +197,7 @@ void takeover_on_part(struct rill_controller *c, const struct rte_mbuf *m)
     struct asked *a = find(&c->takeover, f->src);
 
     if (!c->takeover.active || a == NULL || a->done || f->clock != a->part ||
-        f->term != a->round)
+        f->term != a->round || recovery_logger_of(c, f->src) != 0)
         return;
     if (!inherit_take(c, f->src, m)) {
         c->n.messages_malformed++;

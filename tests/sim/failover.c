@@ -93,6 +93,11 @@ void sim_failover_turn(struct sim_failover *f, uint64_t now_ns)
         crash(f);
 }
 
+void sim_failover_stop(struct sim_failover *f)
+{
+    f->count = 0;
+}
+
 uint32_t sim_failover_ingress(struct sim_failover *f)
 {
     uint32_t newest = rill_cluster_controller_count(f->cluster) - 1;

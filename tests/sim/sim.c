@@ -255,6 +255,7 @@ static void converge(struct run *r)
     quiet.loss = quiet.duplicate = quiet.reorder = 0;
     quiet.jitter_ns = 0;
     rill_fabric_sim_faults(r->fabric, &quiet);
+    sim_failover_stop(&r->failover);
     /* Flows that lived through the faults must go on: after a rest in which questions are answered,
      * but shorter than flow_idle. */
     run_until(r, r->now_ns + 40 * MS);

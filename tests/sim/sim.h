@@ -122,6 +122,8 @@ void sim_failover_init(struct sim_failover *failover, const struct sim_plan *pla
                        struct rill_cluster *cluster, struct sim_check *check, uint64_t now_ns);
 uint64_t sim_failover_next_ns(const struct sim_failover *failover);
 void sim_failover_turn(struct sim_failover *failover, uint64_t now_ns);
+/* No more of them from now on. */
+void sim_failover_stop(struct sim_failover *failover);
 /* Index of the controller that the next packet comes in at. */
 uint32_t sim_failover_ingress(struct sim_failover *failover);
 
