@@ -105,22 +105,30 @@ static int by_term_downwards(const void *a, const void *b)
     return x < y ? 1 : x > y ? -1 : 0;
 }
 
-/* Newest first, down to the last that is established. */
-static void put_chain(struct flow *flow, struct rill_inventory_item *item)
+/* Newest first, down to the last that is established. A unit that is neither alive nor waits to be
+ * recovered from had nothing that was still wanted: what is below it is old. False: it was the last
+ * owner, so the flow had ended. */
+static bool put_chain(const struct rill_controller *c, struct flow *flow,
+                      struct rill_inventory_item *item)
 {
     qsort(item->claims, item->flow.claims, sizeof(item->claims[0]), by_term_downwards);
     flow->chain_len = 0;
     for (uint8_t i = 0; i < item->flow.claims && flow->chain_len < RILL_CHAIN_MAX; i++) {
         const struct rill_inventory_claim *claim = &item->claims[i];
 
+        if (claim->term != RILL_BIRTH_TERM && !takeover_knows(c, claim->unit))
+            break;
         flow->chain[flow->chain_len++] =
             (struct rill_chain_entry){.term = claim->term, .unit = claim->unit};
         if (claim->established)
             break;
     }
+    if (flow->chain_len == 0)
+        return false;
     flow->term = flow->chain[0].term;
     flow->owner = flow->chain[0].unit;
     flow->reopen = true;
+    return true;
 }
 
 /* Its endpoint was leased to somebody else since: it had ended. */
@@ -170,7 +178,11 @@ static void inherit(struct rill_controller *c, struct found *found)
         c->n.flows_not_inherited++;
         return;
     }
-    put_chain(flow, &found->item);
+    if (!put_chain(c, flow, &found->item)) {
+        c->n.flows_not_inherited++;
+        flows_end(c, flow);
+        return;
+    }
     if (may_be_lost(c, flow)) {
         c->n.flows_lost++;
         flows_end(c, flow);

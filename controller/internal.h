@@ -207,6 +207,9 @@ void recovery_begin(struct rill_controller *c);
 /* takeover.c */
 int takeover_init(struct rill_controller *c, struct rill_error *err);
 void takeover_fini(struct rill_controller *c);
+/* The unit lives, or has died and is not recovered from. */
+bool takeover_knows(const struct rill_controller *c, uint32_t unit);
+void takeover_on_death(struct rill_controller *c, uint32_t output_logger);
 void takeover_on_members(struct rill_controller *c, const struct rte_mbuf *m);
 void takeover_on_part(struct rill_controller *c, const struct rte_mbuf *m);
 void takeover_tick(struct rill_controller *c);

@@ -122,6 +122,7 @@ bool recovery_note(struct rill_controller *c, uint32_t unit, uint32_t output_log
     if (is_new) {
         tell_units(c, death);
         remind(c, death);
+        takeover_on_death(c, output_logger);
     }
     return is_new;
 }

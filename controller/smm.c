@@ -80,6 +80,12 @@ void smm_choose_targets(struct rill_controller *c, struct flow *flow)
                                           c->config.replicas, flow->owner, flow->targets);
 }
 
+/* An inherited alias that nobody confirmed may be another branch's of the flow's history. */
+static bool knows_alias(const struct flow *flow)
+{
+    return flow->has_alias && !flow->alias_unsure;
+}
+
 /* Makes the packet a DATA frame of the flow's present term, with the next clock. */
 void smm_stamp(struct rill_controller *c, struct flow *flow, struct rte_mbuf *m, uint8_t flags)
 {
@@ -89,7 +95,7 @@ void smm_stamp(struct rill_controller *c, struct flow *flow, struct rte_mbuf *m,
     if (flow->clock > c->clock)
         c->clock = flow->clock;
     f->type = RILL_FRAME_DATA;
-    f->flags = RILL_FLAG_PACKET | flags | (flow->has_alias ? RILL_FLAG_ALIAS_KNOWN : 0);
+    f->flags = RILL_FLAG_PACKET | flags | (knows_alias(flow) ? RILL_FLAG_ALIAS_KNOWN : 0);
     f->src = c->config.id;
     f->dst = flow->owner;
     f->epoch = c->config.epoch;

@@ -81,6 +81,11 @@ static bool all_answered(const struct takeover *t)
     return t->count > 0;
 }
 
+bool takeover_knows(const struct rill_controller *c, uint32_t unit)
+{
+    return find(&c->takeover, unit) != NULL || recovery_logger_of(c, unit) != 0;
+}
+
 /* --- who is there ----------------------------------------------------------------------------- */
 
 /* From the first part on: with the dead that are known now. */
@@ -118,18 +123,20 @@ static void need(struct rill_controller *c, uint32_t role)
     begin_anew(c, a);
 }
 
-/* A unit that died, and is not recovered from: its output logger answers when it has fenced it. */
+/* A unit died: its output logger answers anew, and fences it before. */
+void takeover_on_death(struct rill_controller *c, uint32_t output_logger)
+{
+    struct asked *a = find(&c->takeover, output_logger);
+
+    if (c->takeover.active && a != NULL)
+        begin_anew(c, a);
+}
+
 static void need_dead(struct rill_controller *c, const struct rill_member *member)
 {
-    bool is_new = recovery_note(c, member->unit, member->output_logger);
-    struct asked *a;
-
-    if (member->output_logger == 0)
-        return;
-    a = find(&c->takeover, member->output_logger);
-    need(c, member->output_logger);
-    if (is_new && a != NULL)
-        begin_anew(c, a);
+    recovery_note(c, member->unit, member->output_logger);
+    if (member->output_logger != 0)
+        need(c, member->output_logger);
 }
 
 static void forget_others(struct takeover *t)

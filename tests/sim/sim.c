@@ -158,6 +158,7 @@ static void run_until(struct run *r, uint64_t until_ns)
         while (rill_cluster_step(r->cluster, r->now_ns))
             if (stopped(r))
                 return;
+        sim_check_time(r->check, r->now_ns);
         sim_faults_turn(&r->faults, r->now_ns);
         sim_failover_turn(&r->failover, r->now_ns);
         next_ns = rill_cluster_next_ns(r->cluster);

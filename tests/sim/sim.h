@@ -93,6 +93,8 @@ void sim_check_fail(struct sim_check *check, const char *invariant, const char *
 /* The first violation, NULL if there was none. */
 const char *sim_check_violation(const struct sim_check *check);
 
+/* For the trace. */
+void sim_check_time(struct sim_check *check, uint64_t now_ns);
 void sim_check_note(struct sim_check *check, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* From now on the unit is dead, or (zombie) taken for dead: what it did that never left may be
