@@ -62,6 +62,7 @@ struct rill_controller_config {
     uint64_t unit_backlog_ns;
     uint32_t flowlet_bytes;
     uint64_t flow_idle_ns;
+    uint64_t frame_life_ns; /* the longest that a frame is under way */
     uint32_t flows_max;
     uint32_t units_max;
     uint32_t units_min; /* leased from the start, never given back; at least 1 */

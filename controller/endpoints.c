@@ -155,8 +155,8 @@ static bool register_alias(struct rill_controller *c, struct flow *flow,
     return true;
 }
 
-void endpoints_inherit(struct rill_controller *c, struct flow *flow,
-                       const struct rill_alias *alias, bool confirmed)
+void endpoints_inherit(struct rill_controller *c, struct flow *flow, const struct rill_alias *alias,
+                       bool confirmed)
 {
     uint32_t pool, index;
 

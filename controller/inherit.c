@@ -1,6 +1,6 @@
 /* What units and output loggers told of the flows of a controller that is gone, put together: of
- * each flow who had it in which term, down to the last that is established; what it is known by; and
- * which alias a controller had confirmed. */
+ * each flow who had it in which term, down to the last that is established; what it is known by;
+ * and which alias a controller had confirmed. */
 #include <errno.h>
 
 #include "controller/internal.h"
@@ -12,6 +12,7 @@ struct found {
     bool confirmed;                  /* its alias */
     bool has_head;
     uint64_t term, step; /* of the version that the alias is of */
+    uint64_t idle_ns;    /* the least that was told */
 };
 
 int inherit_init(struct rill_controller *c, struct rill_error *err)
@@ -60,7 +61,17 @@ static void take_head(struct found *found, const struct rill_inventory_item *ite
     found->step = item->flow.step;
 }
 
-static void take_flow(struct rill_controller *c, const struct rill_inventory_item *item)
+/* Units know it themselves; of one that is dead its output logger does. Of one that lives the
+ * logger does not: it may just have been filled. */
+static bool knows_idle(const struct rill_controller *c, uint32_t role,
+                       const struct rill_inventory_item *item)
+{
+    return rill_role_kind(role) == RILL_ROLE_UNIT ||
+           (item->flow.claims > 0 && recovery_logger_of(c, item->claims[0].unit) != 0);
+}
+
+static void take_flow(struct rill_controller *c, uint32_t role,
+                      const struct rill_inventory_item *item)
 {
     struct found *found =
         (struct found *)rill_flow_map_find(&c->takeover.found, item->flow.flow, 0);
@@ -72,6 +83,7 @@ static void take_flow(struct rill_controller *c, const struct rill_inventory_ite
             return;
         }
         found->node.flow = item->flow.flow;
+        found->idle_ns = UINT64_MAX;
         rill_flow_map_insert(&c->takeover.found, &found->node);
     }
     for (uint8_t i = 0; i < item->flow.claims; i++)
@@ -79,6 +91,8 @@ static void take_flow(struct rill_controller *c, const struct rill_inventory_ite
                              item->claims[i].established);
     if (item->flow.flags & RILL_INVENTORY_HEAD)
         take_head(found, item);
+    if (knows_idle(c, role, item))
+        found->idle_ns = RTE_MIN(found->idle_ns, item->flow.idle_ns);
 }
 
 bool inherit_take(struct rill_controller *c, uint32_t role, const struct rte_mbuf *m)
@@ -90,7 +104,7 @@ bool inherit_take(struct rill_controller *c, uint32_t role, const struct rte_mbu
         if (item.kind == RILL_INVENTORY_ENDPOINT)
             take_endpoint(c, role, &item.endpoint);
         else
-            take_flow(c, &item);
+            take_flow(c, role, &item);
     }
     return at == rte_pktmbuf_pkt_len(m);
 }
@@ -131,12 +145,18 @@ static bool put_chain(const struct rill_controller *c, struct flow *flow,
     return true;
 }
 
-/* Its endpoint was leased to somebody else since: it had ended. */
+/* What had ended is not begun again, whoever still keeps something of it: who had the newest may
+ * have forgotten it before others forgot what is older. It was idle for flow_idle, then, wherever
+ * it is known; less what packets may have been under way. Or its endpoint was leased to somebody
+ * else since. */
 static bool has_ended(const struct rill_controller *c, const struct found *found)
 {
     const struct rill_alias *alias = &found->item.head.alias;
     uint32_t pool, index;
 
+    if (!RILL_MUTANT(ended) && (found->idle_ns >= c->config.flow_idle_ns ||
+                                found->idle_ns + c->config.frame_life_ns >= c->config.flow_idle_ns))
+        return true;
     return found->has_head && endpoints_find(c, &alias->local, &pool, &index) &&
            c->lease[pool][index] != 0 && c->lease[pool][index] != alias->lease;
 }

@@ -95,8 +95,7 @@ static struct death *note(struct rill_controller *c, uint32_t unit, uint32_t out
 {
     struct death *death = &c->recovery.deaths[c->recovery.count++];
 
-    *death =
-        (struct death){.unit = unit, .output_logger = output_logger, .newest_flow = c->clock};
+    *death = (struct death){.unit = unit, .output_logger = output_logger, .newest_flow = c->clock};
     c->n.deaths++;
     capacity_unit_died(c, death->unit);
     death->endpoints_back = keep_endpoints(c, death) == 0;

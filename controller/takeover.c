@@ -1,11 +1,11 @@
-/* A controller that takes another's place knows nothing of its flows, but that everything about them
- * is at the units and output loggers. It asks them all (INVENTORY): from then on they take nothing
- * of the old controller, and whoever is dead is fenced ("inv"). Until all that live have answered
- * nothing is sent, and what comes in is dropped and counted. Who lives says the resource manager
- * (MEMBERS), again and again, and once more when all have answered.
+/* A controller that takes another's place knows nothing of its flows, but that everything about
+ * them is at the units and output loggers. It asks them all (INVENTORY): from then on they take
+ * nothing of the old controller, and whoever is dead is fenced ("inv"). Until all that live have
+ * answered nothing is sent, and what comes in is dropped and counted. Who lives says the resource
+ * manager (MEMBERS), again and again, and once more when all have answered.
  *
- * What is told is put together in inherit.c. The packets of a flow that was there before begin a new
- * term, even at the same unit ("epochterm").
+ * What is told is put together in inherit.c. The packets of a flow that was there before begin a
+ * new term, even at the same unit ("epochterm").
  */
 #include <errno.h>
 
@@ -56,8 +56,8 @@ static void ask(struct rill_controller *c, const struct asked *a)
     rill_frame(m)->clock = a->part;
     rill_frame(m)->term = a->round;
     rill_frame(m)->count = c->recovery.count;
-    if (rill_body_append(m, c->config.pool, dead,
-                         c->recovery.count * (uint32_t)sizeof(dead[0])) != 0) {
+    if (rill_body_append(m, c->config.pool, dead, c->recovery.count * (uint32_t)sizeof(dead[0])) !=
+        0) {
         c->n.messages_no_mbuf++;
         rte_pktmbuf_free(m);
         return;
@@ -179,8 +179,7 @@ void takeover_on_members(struct rill_controller *c, const struct rte_mbuf *m)
     for (uint32_t i = 0; i < t->count; i++)
         t->asked[i].needed = false;
     /* The dead first: who is asked is told of them. */
-    for (uint32_t at = 0; rill_body_read(m, at, &member, sizeof(member)) == 0;
-         at += sizeof(member))
+    for (uint32_t at = 0; rill_body_read(m, at, &member, sizeof(member)) == 0; at += sizeof(member))
         if (member.dead)
             need_dead(c, &member);
     for (uint32_t at = 0; rill_body_read(m, at, &member, sizeof(member)) == 0;
@@ -203,8 +202,8 @@ void takeover_on_part(struct rill_controller *c, const struct rte_mbuf *m)
     const struct rill_frame *f = rill_frame((struct rte_mbuf *)(uintptr_t)m);
     struct asked *a = find(&c->takeover, f->src);
 
-    if (!c->takeover.active || a == NULL || a->done || f->clock != a->part ||
-        f->term != a->round || recovery_logger_of(c, f->src) != 0)
+    if (!c->takeover.active || a == NULL || a->done || f->clock != a->part || f->term != a->round ||
+        recovery_logger_of(c, f->src) != 0)
         return;
     if (!inherit_take(c, f->src, m)) {
         c->n.messages_malformed++;

@@ -67,9 +67,10 @@ static void claim_terms(const struct rill_unit *u, const struct flow *flow,
 
 static bool tell_flow(struct rill_unit *u, struct rte_mbuf *m, const struct flow *flow)
 {
-    struct rill_inventory_item item = {
-        .kind = RILL_INVENTORY_FLOW,
-        .flow = {.kind = RILL_INVENTORY_FLOW, .flow = flow->node.flow}};
+    struct rill_inventory_item item = {.kind = RILL_INVENTORY_FLOW,
+                                       .flow = {.kind = RILL_INVENTORY_FLOW,
+                                                .flow = flow->node.flow,
+                                                .idle_ns = u->now_ns - flow->last_ns}};
 
     claim_terms(u, flow, &item);
     if (flow->has_state) {

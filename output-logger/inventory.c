@@ -23,6 +23,7 @@ static bool tell_flow(struct rill_ol *ol, struct rte_mbuf *m, const struct entry
                                        .flow = {.kind = RILL_INVENTORY_FLOW,
                                                 .flags = RILL_INVENTORY_HEAD,
                                                 .flow = e->node.flow,
+                                                .idle_ns = ol->now_ns - e->last_ns,
                                                 .term = e->tag_term,
                                                 .step = e->step}};
 

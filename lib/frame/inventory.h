@@ -43,6 +43,7 @@ struct rill_inventory_flow {
     uint32_t zero;
     uint64_t flow;
     uint64_t term, step; /* of the version of the state that the head is of */
+    uint64_t idle_ns;    /* since anything was heard of it */
 };
 
 /* In that term the flow is, was, or is to be that unit's. RILL_BIRTH_TERM: nothing came before. */

@@ -72,8 +72,7 @@ static void crash(struct sim_failover *f)
 
 void sim_failover_turn(struct sim_failover *f, uint64_t now_ns)
 {
-    if (f->taking_over &&
-        !rill_controller_taking_over(rill_cluster_controller(f->cluster))) {
+    if (f->taking_over && !rill_controller_taking_over(rill_cluster_controller(f->cluster))) {
         f->taking_over = false;
         sim_check_note(f->check, "controller %u has taken over",
                        rill_cluster_controller_count(f->cluster));
