@@ -51,10 +51,11 @@ static void fail(struct sim_failover *f, uint64_t now_ns)
     }
 }
 
-static void take_over(struct sim_failover *f)
+static void take_over(struct sim_failover *f, uint64_t now_ns)
 {
     struct rill_error err;
 
+    f->began_ns = now_ns;
     f->take_over_ns = UINT64_MAX;
     if (rill_cluster_take_over(f->cluster, &err) != 0)
         sim_check_fail(f->check, "SIM", "%s", err.text);
@@ -78,7 +79,7 @@ void sim_failover_turn(struct sim_failover *f, uint64_t now_ns)
                        rill_cluster_controller_count(f->cluster));
         if (f->crash_ns != UINT64_MAX)
             sim_check_must_survive(f->check, f->old);
-        sim_check_survived(f->check);
+        sim_check_survived(f->check, f->began_ns);
     }
     for (uint32_t i = 0; i < f->count; i++) {
         if (f->at_ns[i] > now_ns)
@@ -87,7 +88,7 @@ void sim_failover_turn(struct sim_failover *f, uint64_t now_ns)
         fail(f, now_ns);
     }
     if (f->take_over_ns <= now_ns)
-        take_over(f);
+        take_over(f, now_ns);
     if (f->crash_ns <= now_ns)
         crash(f);
 }

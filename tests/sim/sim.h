@@ -105,8 +105,8 @@ void sim_check_suspect(struct sim_check *check, uint32_t unit, bool zombie);
 
 /* Flows that live at that controller, and of which packets have left, must not be forgotten ... */
 void sim_check_must_survive(struct sim_check *check, uint32_t controller);
-/* ... by the present one, which has taken over. */
-void sim_check_survived(struct sim_check *check);
+/* ... by the present one, which has taken over since then. */
+void sim_check_survived(struct sim_check *check, uint64_t began_ns);
 
 /* --- failover.c */
 enum { SIM_FAILOVERS_MAX = 8 };
@@ -120,6 +120,7 @@ struct sim_failover {
     uint32_t old;                    /* index of the one that failed last */
     uint64_t take_over_ns, crash_ns; /* of the failure at hand; UINT64_MAX: has happened */
     bool taking_over;
+    uint64_t began_ns;
 };
 void sim_failover_init(struct sim_failover *failover, const struct sim_plan *plan,
                        struct rill_cluster *cluster, struct sim_check *check, uint64_t now_ns);
