@@ -187,6 +187,15 @@ void endpoints_deaths_over(struct rill_controller *c)
     c->endpoints_kept = false;
 }
 
+/* It tells of a dead unit, and is not the logger that was fenced for it: what it was told may not be
+ * in any state that goes on. */
+static bool is_of_the_dead(const struct rill_controller *c, const struct rill_frame *f)
+{
+    uint32_t logger = recovery_logger_of(c, f->next_unit);
+
+    return logger != 0 && logger != f->src && !RILL_MUTANT(old_logger);
+}
+
 /* An output logger asks whether replies to this alias would find the flow. */
 void endpoints_on_alias(struct rill_controller *c, struct rte_mbuf *m)
 {
@@ -200,7 +209,9 @@ void endpoints_on_alias(struct rill_controller *c, struct rte_mbuf *m)
         c->n.messages_malformed++;
         return;
     }
-    if (flow != NULL)
+    if (is_of_the_dead(c, f))
+        known = false;
+    else if (flow != NULL)
         known = register_alias(c, flow, &alias);
     else
         reclaim(c, &alias, f->flow);

@@ -76,7 +76,7 @@ static struct asked *find(const struct takeover *t, uint32_t role)
 static bool all_answered(const struct takeover *t)
 {
     for (uint32_t i = 0; i < t->count; i++)
-        if (!t->asked[i].done)
+        if (!t->asked[i].done && !RILL_MUTANT(inv))
             return false;
     return t->count > 0;
 }

@@ -9,7 +9,7 @@ static bool fence_the_dead(struct rill_ol *ol, const struct rte_mbuf *m)
 {
     struct rill_death death;
 
-    if (RILL_MUTANT(inv))
+    if (RILL_MUTANT(inv_fence))
         return true;
     for (uint32_t at = 0; rill_body_read(m, at, &death, sizeof(death)) == 0; at += sizeof(death))
         if (death.output_logger == ol->config.id && !recovery_fence(ol, death.unit))

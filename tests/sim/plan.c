@@ -180,6 +180,11 @@ static void draw_failovers(struct sim_plan *plan)
         return;
     rill_rng_seed(&rng, plan->seed ^ 0xfa110e);
     plan->failovers = (uint32_t)PICK(&rng, 0, 0, 0, 1, 1, 2, 4);
+    if (rill_rng_below(&rng, 8) != 0)
+        return;
+    storm(plan, &rng);
+    plan->unit_faults /= 2;
+    plan->failovers = (uint32_t)PICK(&rng, 2, 4, 8);
 }
 
 /* Half of the seeds have none, the others up to three. */
