@@ -127,8 +127,8 @@ int rill_cluster_take_over(struct rill_cluster *k, struct rill_error *err)
     if (k->controller_count == CONTROLLERS_MAX)
         return rill_error_set(err, -ENOSPC, "no more than %d controllers in one run",
                               CONTROLLERS_MAX);
-    k->controllers[k->controller_count] = (struct controller_node){
-        .id = rill_role_id(RILL_ROLE_CONTROLLER, k->controller_count + 1)};
+    k->controllers[k->controller_count] =
+        (struct controller_node){.id = rill_role_id(RILL_ROLE_CONTROLLER, k->controller_count + 1)};
     k->controller_count++;
     k->turns_stale = true;
     rc = cluster_create_controller(k, err);

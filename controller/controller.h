@@ -38,8 +38,8 @@ struct rill_controller_pool {
 };
 
 struct rill_controller_config {
-    uint32_t id; /* role id */
-    uint32_t rm; /* role id */
+    uint32_t id;     /* role id */
+    uint32_t rm;     /* role id */
     uint16_t epoch;  /* lib/base/epoch.h */
     bool takes_over; /* there was another of this slot: find out what it had, before all else */
     uint32_t vni;
@@ -94,7 +94,7 @@ struct rill_controller_config {
     X(flows_inherited)                                                                             \
     X(flows_not_inherited) /* had ended, or there was no room */                                   \
     X(aliases_replaced)    /* an inherited one that no controller had confirmed */                 \
-    X(flows_lost)    /* a unit and its output logger died, and with them the only state */         \
+    X(flows_lost)          /* a unit and its output logger died, and with them the only state */   \
     X(lease_requests)                                                                              \
     X(lease_grants)                                                                                \
     X(leases_expired)                                                                              \

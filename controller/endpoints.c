@@ -187,8 +187,8 @@ void endpoints_deaths_over(struct rill_controller *c)
     c->endpoints_kept = false;
 }
 
-/* It tells of a dead unit, and is not the logger that was fenced for it: what it was told may not be
- * in any state that goes on. */
+/* It tells of a dead unit, and is not the logger that was fenced for it: what it was told may not
+ * be in any state that goes on. */
 static bool is_of_the_dead(const struct rill_controller *c, const struct rill_frame *f)
 {
     uint32_t logger = recovery_logger_of(c, f->next_unit);

@@ -38,10 +38,10 @@ struct flow {
     uint8_t chain_len; /* chain[0] is the present term; 1 entry: established */
     uint8_t target_count;
     bool has_alias;
-    bool alias_unsure;  /* inherited, and no controller is known to have confirmed it */
-    bool has_endpoint;  /* the alias is of a pool */
-    bool tuple_known;   /* its state says what it is known by */
-    bool reopen;        /* inherited: its next packet begins a new term */
+    bool alias_unsure; /* inherited, and no controller is known to have confirmed it */
+    bool has_endpoint; /* the alias is of a pool */
+    bool tuple_known;  /* its state says what it is known by */
+    bool reopen;       /* inherited: its next packet begins a new term */
     struct rill_wgm_flow wgm;
     struct rill_wam_pending pending;
     uint32_t targets[RILL_TARGETS_MAX];
@@ -184,8 +184,8 @@ void endpoints_on_alias(struct rill_controller *c, struct rte_mbuf *m);
 /* The pool and index of an endpoint; false if it is of no pool. */
 bool endpoints_find(const struct rill_controller *c, const struct rill_endpoint *e, uint32_t *pool,
                     uint32_t *index);
-void endpoints_inherit(struct rill_controller *c, struct flow *flow,
-                       const struct rill_alias *alias, bool confirmed);
+void endpoints_inherit(struct rill_controller *c, struct flow *flow, const struct rill_alias *alias,
+                       bool confirmed);
 /* All that inherited flows and units have is known: the rest is free, after it has rested and
  * nothing of a dead unit's is on its way any more. */
 void endpoints_free_the_rest(struct rill_controller *c);

@@ -234,8 +234,8 @@ void handoff_start(struct rill_unit *u, struct flow *flow)
 /* Lost: whom we ask now died with all that it had; the controller ends the flow. */
 static void send_where(struct rill_unit *u, const struct segment *g, bool lost)
 {
-    struct rte_mbuf *m =
-        unit_message(u, RILL_FRAME_WHERE, unit_controller(u, g->flow->node.flow), g->flow->node.flow);
+    struct rte_mbuf *m = unit_message(u, RILL_FRAME_WHERE, unit_controller(u, g->flow->node.flow),
+                                      g->flow->node.flow);
 
     if (m == NULL)
         return;

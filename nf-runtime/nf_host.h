@@ -2,8 +2,9 @@
  * that it is shown. The unit's core (unit.h) drives it; it knows nothing of flowlets, terms or
  * peers.
  *
- * A flow's state is one block of bytes of fixed size: struct rill_state_head first, then the per-flow
- * tables' values in order of creation, each 8-byte aligned. All zeros is a flow that was just born.
+ * A flow's state is one block of bytes of fixed size: struct rill_state_head first, then the
+ * per-flow tables' values in order of creation, each 8-byte aligned. All zeros is a flow that was
+ * just born.
  */
 #ifndef RILL_NF_RUNTIME_NF_HOST_H
 #define RILL_NF_RUNTIME_NF_HOST_H

@@ -82,12 +82,12 @@ struct rill_unit_config {
     X(no_fulls_sent)                                                                               \
     X(pool_requests)                                                                               \
     X(pool_grants)                                                                                 \
-    X(inventory_parts) /* told to a controller that takes over */                                   \
+    X(inventory_parts) /* told to a controller that takes over */                                  \
     X(flows_forgotten)                                                                             \
-    X(messages_old_epoch) /* of a controller that was replaced */                                   \
-    X(messages_unknown) /* type or sender that makes no sense here */                              \
-    X(messages_no_mbuf) /* not sent: no buffer; the protocol repeats it */                         \
-    X(messages_no_room) /* the queue has no place; the protocol repeats it */                      \
+    X(messages_old_epoch) /* of a controller that was replaced */                                  \
+    X(messages_unknown)   /* type or sender that makes no sense here */                            \
+    X(messages_no_mbuf)   /* not sent: no buffer; the protocol repeats it */                       \
+    X(messages_no_room)   /* the queue has no place; the protocol repeats it */                    \
     X(messages_malformed)
 
 struct rill_unit_counters {

@@ -111,7 +111,7 @@ struct service {
     struct {
         uint64_t number; /* of the newest word about it */
         uint32_t share;
-    } slot[RILL_SLOTS_MAX]; /* by controller */
+    } slot[RILL_SLOTS_MAX];   /* by controller */
     uint64_t ns_per_byte_q24; /* service time, fixed point */
     uint64_t busy_until_ns;
     uint64_t head_done_ns; /* when the head has been served; UINT64_MAX: never */

@@ -59,11 +59,11 @@ struct rill_ol_config {
     X(dropped_fenced)            /* from, or held for, a unit that is dead */                      \
     X(dropped_logger_unexpected) /* in a frame that is not for output loggers */                   \
     X(dropped_wrong_incarnation)                                                                   \
-    X(fences)              /* units */                                                             \
-    X(recoveries_answered) /* with the state */                                                    \
-    X(recoveries_by_tag)   /* the asker's replica was it */                                        \
-    X(recoveries_nothing)  /* nothing of that term here */                                         \
-    X(inventory_parts) /* told to a controller that takes over */                                  \
+    X(fences)                   /* units */                                                        \
+    X(recoveries_answered)      /* with the state */                                               \
+    X(recoveries_by_tag)        /* the asker's replica was it */                                   \
+    X(recoveries_nothing)       /* nothing of that term here */                                    \
+    X(inventory_parts)          /* told to a controller that takes over */                         \
     X(dropped_logger_old_epoch) /* from a controller that was replaced */                          \
     X(messages_old_epoch)                                                                          \
     X(messages_fenced)                                                                             \

@@ -34,7 +34,8 @@ static bool admit(struct entry *e, uint64_t step)
 
 void release_ask_alias(struct rill_ol *ol, struct entry *e)
 {
-    struct rte_mbuf *m = ol_message(ol, RILL_FRAME_ALIAS, ol_controller(ol, e->node.flow), e->node.flow);
+    struct rte_mbuf *m =
+        ol_message(ol, RILL_FRAME_ALIAS, ol_controller(ol, e->node.flow), e->node.flow);
 
     ol_want_retry(ol, e);
     if (m == NULL)

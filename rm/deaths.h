@@ -47,7 +47,8 @@ void rill_rm_deaths_logger_lost(struct rill_rm_deaths *deaths, uint32_t unit, ui
 /* DEATH_ACK or RECOVERED; the latter is acknowledged, known or not. */
 void rill_rm_deaths_recv(struct rill_rm_deaths *deaths, struct rte_mbuf *m,
                          struct rill_outbox *outbox);
-/* Another controller has taken the place of one: it is told what that one had not recovered from. */
+/* Another controller has taken the place of one: it is told what that one had not recovered from.
+ */
 void rill_rm_deaths_controller_replaced(struct rill_rm_deaths *deaths, uint32_t controller,
                                         uint32_t by, uint64_t now_ns, struct rill_outbox *outbox);
 /* Deaths that the controller has not recovered from: how many, and the i-th. */

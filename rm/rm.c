@@ -469,9 +469,8 @@ static struct controller *find_controller(struct rill_rm *rm, const struct rill_
     for (uint32_t i = 0; i < rm->controller_count; i++) {
         const struct controller *c = &rm->controllers[i];
 
-        if (c->id == f->src ||
-            (c->epoch != 0 && f->epoch != 0 &&
-             rill_epoch_slot(c->epoch) == rill_epoch_slot(f->epoch)))
+        if (c->id == f->src || (c->epoch != 0 && f->epoch != 0 &&
+                                rill_epoch_slot(c->epoch) == rill_epoch_slot(f->epoch)))
             return &rm->controllers[i];
     }
     return NULL;

@@ -78,9 +78,9 @@ struct rill_rm_counters {
     uint64_t takeovers;         /* controllers that took another's place */
     uint64_t members_told;
     uint64_t members_too_many; /* to be told in one message: not told */
-    uint64_t grants;            /* sent, repeats included */
-    uint64_t grants_short;      /* of these, with less than was wanted */
-    uint64_t shares;            /* SHARE sent, resends not included */
+    uint64_t grants;           /* sent, repeats included */
+    uint64_t grants_short;     /* of these, with less than was wanted */
+    uint64_t shares;           /* SHARE sent, resends not included */
     uint64_t shares_resent;
     uint64_t acks;           /* that fit the newest SHARE */
     uint64_t acks_stale;     /* any other from a unit that is known */

@@ -1,10 +1,10 @@
 /* Epochs of controllers.
  *
- * The controllers of a deployment share out its flows; each has a slot. When one dies, another takes
- * its slot over, as the next incarnation. An epoch names both: slot in its upper 6 bits, incarnation
- * in its lower 10. So epochs of one slot compare, and every number that a controller gives (flow
- * numbers, clocks, terms), which has its epoch in the top 16 bits, says whose it is and is given
- * once (rule "epochterm").
+ * The controllers of a deployment share out its flows; each has a slot. When one dies, another
+ * takes its slot over, as the next incarnation. An epoch names both: slot in its upper 6 bits,
+ * incarnation in its lower 10. So epochs of one slot compare, and every number that a controller
+ * gives (flow numbers, clocks, terms), which has its epoch in the top 16 bits, says whose it is and
+ * is given once (rule "epochterm").
  *
  * Every role keeps the newest epoch that it has seen of each slot, and takes nothing from an older
  * one's controller (rule "adopt").

@@ -29,10 +29,10 @@
 enum rill_frame_type {
     RILL_FRAME_NONE = 0,
     /* with a packet */
-    RILL_FRAME_DATA = 1, /* controller to unit: K T C H I, targets, tuple if flag TUPLE is set; flags:
-                            how the flowlet began */
-    RILL_FRAME_FORWARDED = 2, /* former owner to owner: a late packet. K T (the owner's) C H I, tuple
-                                 as in DATA */
+    RILL_FRAME_DATA = 1,      /* controller to unit: K T C H I, targets, tuple if flag TUPLE is set;
+                                 flags:      how the flowlet began */
+    RILL_FRAME_FORWARDED = 2, /* former owner to owner: a late packet. K T (the owner's) C H I,
+                                 tuple as in DATA */
     RILL_FRAME_CHANGE = 3,   /* unit to output logger: K, tag, I, state bytes; may have no packet */
     RILL_FRAME_PASS = 4,     /* controller to output logger: release as it is. I */
     RILL_FRAME_INGRESS = 5,  /* client to controller: a packet that is due in. I */
@@ -95,7 +95,7 @@ enum rill_frame_type {
     RILL_FRAME_RECOVERED_ACK = 47, /* next_unit */
     RILL_FRAME_NEW_LOGGER =
         48, /* RM to unit: your output logger is next_unit; clock = its number */
-    RILL_FRAME_NEW_LOGGER_ACK = 49, /* clock; count = 1: and it has all that I have */
+    RILL_FRAME_NEW_LOGGER_ACK = 49,  /* clock; count = 1: and it has all that I have */
     RILL_FRAME_MEMBERS_REQUEST = 50, /* controller that takes over: clock = its number */
     RILL_FRAME_MEMBERS = 51, /* clock; body: struct rill_member[count]: all units that live, and all
                                 that died and are not recovered from */
@@ -130,10 +130,10 @@ struct rill_chain_entry {
 #define RILL_LOGGER_LOST ((uint32_t)RILL_ROLE_OUTPUT_LOGGER << 24)
 
 enum {
-    RILL_CHAIN_MAX = 7,     /* entries: one handoff at a time, and deaths on top */
+    RILL_CHAIN_MAX = 7,            /* entries: one handoff at a time, and deaths on top */
     RILL_CHAIN_MAX_WITH_TUPLE = 5, /* beside a tuple there is no room for more */
-    RILL_TARGETS_MAX = 7,   /* replica targets */
-    RILL_INLINE_STATE = 136 /* bytes of state that fit into a frame's options */
+    RILL_TARGETS_MAX = 7,          /* replica targets */
+    RILL_INLINE_STATE = 136        /* bytes of state that fit into a frame's options */
 };
 
 struct rill_frame {

@@ -20,8 +20,7 @@ void rill_inventory_claim(struct rill_inventory_item *item, uint64_t term, uint3
         lowest = &item->claims[item->flow.claims++];
     else if (lowest->term > term)
         return;
-    *lowest =
-        (struct rill_inventory_claim){.term = term, .unit = unit, .established = established};
+    *lowest = (struct rill_inventory_claim){.term = term, .unit = unit, .established = established};
 }
 
 static uint32_t flow_bytes(const struct rill_inventory_flow *flow)

@@ -95,10 +95,8 @@ void rill_alias_keys_of(const struct rill_view *view, uint32_t vni, struct rill_
 
 void rill_flow_key_pack(const struct rill_flow_key *key, struct rill_flow_tuple *tuple)
 {
-    *tuple = (struct rill_flow_tuple){.port_a = key->port_a,
-                                      .port_b = key->port_b,
-                                      .family = key->family,
-                                      .proto = key->proto};
+    *tuple = (struct rill_flow_tuple){
+        .port_a = key->port_a, .port_b = key->port_b, .family = key->family, .proto = key->proto};
     memcpy(tuple->addr_a, key->addr_a, sizeof(tuple->addr_a));
     memcpy(tuple->addr_b, key->addr_b, sizeof(tuple->addr_b));
 }

@@ -248,8 +248,8 @@ static bool knows(const struct rill_controller *controller, uint64_t flow)
            rill_controller_flow_alive(controller, flow);
 }
 
-/* A flow that was idle for nearly as long as it takes to end may end a little early; what a unit did
- * after it was asked says nothing of how long the flow was idle then. */
+/* A flow that was idle for nearly as long as it takes to end may end a little early; what a unit
+ * did after it was asked says nothing of how long the flow was idle then. */
 static bool is_fresh(const struct sim_check *k, const struct sim_flow *flow, uint64_t began_ns)
 {
     return flow->step_ns < began_ns && k->now_ns - flow->step_ns < k->plan->fresh_ns;
