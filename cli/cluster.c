@@ -17,6 +17,12 @@ static uint32_t flows_max(const struct rill_cluster *k)
     return (uint32_t)RTE_MIN(setting, (uint64_t)k->config.flows_max);
 }
 
+/* Of the present controller. */
+static uint16_t cluster_epoch(const struct rill_cluster *k)
+{
+    return rill_epoch(0, k->controller_count);
+}
+
 static int create_unit(struct rill_cluster *k, struct unit_node *node, uint32_t output_logger,
                        struct rill_error *err)
 {
@@ -25,6 +31,7 @@ static int create_unit(struct rill_cluster *k, struct unit_node *node, uint32_t 
     config.id = node->id;
     config.output_logger = output_logger;
     config.controller = k->controllers[k->controller_count - 1].id;
+    config.epoch = cluster_epoch(k);
     config.pool = k->config.pool;
     config.flows_max = k->config.unit_flows_max ? k->config.unit_flows_max : flows_max(k);
     node->nf = rill_nf_create(k->config.nf, k->config.nf_config, err);
@@ -42,6 +49,7 @@ static int create_output_logger(struct rill_cluster *k, struct logger_node *node
 
     config.id = node->id;
     config.controller = k->controllers[k->controller_count - 1].id;
+    config.epoch = cluster_epoch(k);
     config.state_bytes = rill_nf_state_bytes(nf);
     config.pool = k->config.pool;
     config.flows_max =
@@ -106,7 +114,7 @@ static struct rill_controller_nf controller_nf(const struct rill_nf *nf)
     return facts;
 }
 
-static int create_controller(struct rill_cluster *k, struct rill_error *err)
+int cluster_create_controller(struct rill_cluster *k, struct rill_error *err)
 {
     struct rill_controller_nf nf = controller_nf(k->units[0].nf);
     struct rill_controller_config config = rill_controller_settings(k->config.settings, &nf);
@@ -114,7 +122,8 @@ static int create_controller(struct rill_cluster *k, struct rill_error *err)
 
     config.id = node->id;
     config.rm = k->rm_id;
-    config.epoch = (uint16_t)k->controller_count;
+    config.epoch = cluster_epoch(k);
+    config.takes_over = k->controller_count > 1;
     config.pool = k->config.pool;
     config.flows_max = flows_max(k);
     config.units_max = RILL_CLUSTER_UNITS_MAX; /* others may take the place of those that die */
@@ -168,7 +177,7 @@ static int create_roles(struct rill_cluster *k, struct rill_error *err)
         left -= share;
     }
     if (rc == 0)
-        rc = create_controller(k, err);
+        rc = cluster_create_controller(k, err);
     return rc == 0 ? attach_all(k, err) : rc;
 }
 
@@ -398,6 +407,11 @@ uint64_t rill_cluster_packets_in_flight(const struct rill_cluster *k)
 struct rill_controller *rill_cluster_controller(struct rill_cluster *k)
 {
     return k->controllers[k->controller_count - 1].controller;
+}
+
+struct rill_controller *rill_cluster_controller_at(struct rill_cluster *k, uint32_t i)
+{
+    return k->controllers[i].controller;
 }
 
 uint32_t rill_cluster_controller_count(const struct rill_cluster *k)

@@ -81,6 +81,12 @@ bool rill_cluster_logger_filled(const struct rill_cluster *cluster, uint32_t i);
  */
 int rill_cluster_add_pair(struct rill_cluster *cluster, struct rill_error *err);
 
+/* The i-th controller's process ends. */
+void rill_cluster_controller_crash(struct rill_cluster *cluster, uint32_t i);
+/* Another controller takes the place of the last, which may be dead or not; the last of
+ * controller_count then, and rill_cluster_controller()'s. -ENOSPC, -ENOMEM. */
+int rill_cluster_take_over(struct rill_cluster *cluster, struct rill_error *err);
+
 /* The same, with as much capacity as the i-th unit has or had. */
 int rill_cluster_replace_unit(struct rill_cluster *cluster, uint32_t i, struct rill_error *err);
 /* All flows of the i-th unit, which died, go on elsewhere. */
@@ -92,6 +98,8 @@ uint64_t rill_cluster_unit_packets_lost(const struct rill_cluster *cluster, uint
 uint64_t rill_cluster_logger_packets_lost(const struct rill_cluster *cluster, uint32_t number);
 
 struct rill_controller *rill_cluster_controller(struct rill_cluster *cluster);
+/* Of the i-th, by epoch; NULL: it died. */
+struct rill_controller *rill_cluster_controller_at(struct rill_cluster *cluster, uint32_t i);
 /* Those that died count. Units, output loggers and controllers: NULL once they have gone. */
 uint32_t rill_cluster_controller_count(const struct rill_cluster *cluster);
 uint32_t rill_cluster_unit_count(const struct rill_cluster *cluster);

@@ -106,6 +106,37 @@ bool rill_cluster_logger_filled(const struct rill_cluster *k, uint32_t i)
     return rill_rm_logger_filled(k->rm, k->units[i].id);
 }
 
+void rill_cluster_controller_crash(struct rill_cluster *k, uint32_t i)
+{
+    struct controller_node *node = &k->controllers[i];
+
+    if (node->controller == NULL)
+        return;
+    node->last = *rill_controller_counters(node->controller);
+    node->died_with_it += rill_controller_packets_held(node->controller);
+    rill_controller_destroy(node->controller);
+    node->controller = NULL;
+    detach(k, node->id);
+}
+
+int rill_cluster_take_over(struct rill_cluster *k, struct rill_error *err)
+{
+    struct rill_fabric *fabric = k->config.fabric;
+    int rc;
+
+    if (k->controller_count == CONTROLLERS_MAX)
+        return rill_error_set(err, -ENOSPC, "no more than %d controllers in one run",
+                              CONTROLLERS_MAX);
+    k->controllers[k->controller_count] =
+        (struct controller_node){.id = rill_role_id(RILL_ROLE_CONTROLLER, k->controller_count + 1)};
+    k->controller_count++;
+    k->turns_stale = true;
+    rc = cluster_create_controller(k, err);
+    if (rc == 0)
+        rc = fabric->ops->attach(fabric, k->controllers[k->controller_count - 1].id, err);
+    return rc;
+}
+
 static int add_pair(struct rill_cluster *k, uint32_t share, struct rill_error *err)
 {
     struct rill_fabric *fabric = k->config.fabric;

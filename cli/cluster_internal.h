@@ -70,6 +70,8 @@ struct rill_cluster {
 /* cluster.c: a unit and its output logger more, known to the resource manager; not on the fabric.
  */
 int cluster_add_pair(struct rill_cluster *k, uint32_t share, struct rill_error *err);
+/* The controller of the last controller_node; the first one of a run has no predecessor. */
+int cluster_create_controller(struct rill_cluster *k, struct rill_error *err);
 /* One output logger more for a unit; its index, or negative. */
 int cluster_add_logger(struct rill_cluster *k, uint32_t unit, struct rill_error *err);
 /* Hands what is in k->out to the fabric, released packets to the caller. True if there was any. */

@@ -154,6 +154,18 @@ static uint8_t place_flowlet(struct rill_controller *c, struct flow *flow, uint3
     return start_flag | RILL_FLAG_MOVED;
 }
 
+/* The first packet of an inherited flow: a new term, even at the same unit. */
+static uint8_t reopen(struct rill_controller *c, struct flow *flow, uint8_t start_flag)
+{
+    uint32_t unit = flow->owner, before = flow->owner;
+
+    if (c->config.mode == RILL_MODE_FLOWLET || !rill_wam_is_active(c->wam, unit))
+        unit = flows_choose_unit(c, flow);
+    smm_move(c, flow, unit);
+    c->n.flowlets_moved += unit != before;
+    return start_flag | (unit != before ? RILL_FLAG_MOVED : 0);
+}
+
 /* A flowlet begins: where does it go? Gives the flags of its first packet. */
 static uint8_t begin_flowlet(struct rill_controller *c, struct flow *flow,
                              enum rill_flowlet_start start)
@@ -164,7 +176,9 @@ static uint8_t begin_flowlet(struct rill_controller *c, struct flow *flow,
 
     c->n.flowlets++;
     rill_wam_flowlet_end(c->wam, flow->owner, &flow->pending, c->now_ns);
-    if (flow->owner == 0)
+    if (flow->reopen)
+        flags = reopen(c, flow, flags);
+    else if (flow->owner == 0)
         smm_born(c, flow, flows_choose_unit(c, flow));
     else if (c->config.mode == RILL_MODE_FLOWLET || !rill_wam_is_active(c->wam, flow->owner))
         flags = place_flowlet(c, flow, flows_choose_unit(c, flow), flags);
@@ -183,6 +197,10 @@ static void send_to_unit(struct rill_controller *c, struct flow *flow, struct rt
     /* A unit that is no longer leased serves nothing: the flow must not wait there for its gap. */
     if (start == RILL_FLOWLET_SAME && !rill_wam_is_active(c->wam, flow->owner))
         start = RILL_FLOWLET_BY_SIZE;
+    if (flow->reopen && flow->chain_len == RILL_CHAIN_MAX) {
+        drop(m, &c->n.dropped_takeover); /* until one of its terms turns out to be established */
+        return;
+    }
     if (start != RILL_FLOWLET_SAME)
         flags = begin_flowlet(c, flow, start);
     flow->last_ns = c->now_ns;
@@ -250,6 +268,10 @@ static void take_in(struct rill_controller *c, struct rte_mbuf *m)
         unhandled(c, m);
         return;
     }
+    if (c->takeover.active) {
+        drop(m, &c->n.dropped_takeover);
+        return;
+    }
     if (rill_controller_units(c) == 0) {
         drop(m, &c->n.dropped_no_unit);
         return;
@@ -296,6 +318,27 @@ static void handle_message(struct rill_controller *c, struct rte_mbuf *m)
     const struct rill_frame *f = rill_frame(m);
 
     switch (f->type) {
+    case RILL_FRAME_DEATH:
+        recovery_on_death(c, f);
+        return;
+    case RILL_FRAME_FENCE_ACK:
+        recovery_on_fence_ack(c, f);
+        return;
+    case RILL_FRAME_LEASE_GRANT:
+        capacity_on_grant(c, m);
+        return;
+    case RILL_FRAME_MEMBERS:
+        takeover_on_members(c, m);
+        return;
+    case RILL_FRAME_INVENTORY_PART:
+        takeover_on_part(c, m);
+        return;
+    default:
+        break;
+    }
+    if (c->takeover.active)
+        return; /* it is said, or asked, again when the flows are known */
+    switch (f->type) {
     case RILL_FRAME_ESTABLISHED:
         smm_on_established(c, f);
         break;
@@ -311,17 +354,8 @@ static void handle_message(struct rill_controller *c, struct rte_mbuf *m)
     case RILL_FRAME_POOL_REQUEST:
         endpoints_on_request(c, f);
         break;
-    case RILL_FRAME_DEATH:
-        recovery_on_death(c, f);
-        break;
-    case RILL_FRAME_FENCE_ACK:
-        recovery_on_fence_ack(c, f);
-        break;
     case RILL_FRAME_RECOVERED_ACK:
         recovery_on_recovered_ack(c, f);
-        break;
-    case RILL_FRAME_LEASE_GRANT:
-        capacity_on_grant(c, m);
         break;
     default:
         c->n.messages_unknown++;
@@ -353,14 +387,18 @@ void rill_controller_tick(struct rill_controller *c, uint64_t now_ns, struct ril
     while (rill_fragment_hold_due_ns(&c->early) <= c->now_ns)
         drop(rill_fragment_hold_take(&c->early, 0), &c->n.dropped_fragment_without_first);
     capacity_tick(c);
-    recovery_tick(c);
+    takeover_tick(c);
+    if (!c->takeover.active)
+        recovery_tick(c);
 }
 
 uint64_t rill_controller_next_ns(struct rill_controller *c)
 {
     uint64_t next_ns = RTE_MIN(rill_timer_wheel_next_ns(c->idle), capacity_next_ns(c));
 
-    next_ns = RTE_MIN(next_ns, recovery_next_ns(c));
+    next_ns = RTE_MIN(next_ns, takeover_next_ns(c));
+    if (!c->takeover.active)
+        next_ns = RTE_MIN(next_ns, recovery_next_ns(c));
     return RTE_MIN(next_ns, rill_fragment_hold_due_ns(&c->early));
 }
 
@@ -382,7 +420,9 @@ static int init_parts(struct rill_controller *c, struct rill_error *err)
                               config->units_max);
     if (endpoints_init(c, err) != 0)
         return -ENOMEM;
-    return flows_init(c, err);
+    if (flows_init(c, err) != 0)
+        return -ENOMEM;
+    return takeover_init(c, err);
 }
 
 struct rill_controller *rill_controller_create(const struct rill_controller_config *config,
@@ -395,8 +435,8 @@ struct rill_controller *rill_controller_create(const struct rill_controller_conf
         return NULL;
     }
     c->config = *config;
-    c->clock = (uint64_t)config->epoch << 48;
-    c->term = (uint64_t)config->epoch << 48;
+    c->clock = (uint64_t)config->epoch << RILL_EPOCH_SHIFT;
+    c->term = (uint64_t)config->epoch << RILL_EPOCH_SHIFT;
     if (init_parts(c, err) != 0) {
         rill_controller_destroy(c);
         return NULL;
@@ -409,12 +449,18 @@ void rill_controller_destroy(struct rill_controller *c)
     if (c == NULL)
         return;
     rill_fragment_hold_fini(&c->early);
+    takeover_fini(c);
     flows_fini(c);
     endpoints_fini(c);
     capacity_fini(c);
     rill_fragments_destroy(c->fragments);
     rill_wam_destroy(c->wam);
     free(c);
+}
+
+bool rill_controller_taking_over(const struct rill_controller *c)
+{
+    return c->takeover.active;
 }
 
 uint32_t rill_controller_units(const struct rill_controller *c)

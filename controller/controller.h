@@ -38,9 +38,10 @@ struct rill_controller_pool {
 };
 
 struct rill_controller_config {
-    uint32_t id; /* role id */
-    uint32_t rm; /* role id */
-    uint16_t epoch;
+    uint32_t id;     /* role id */
+    uint32_t rm;     /* role id */
+    uint16_t epoch;  /* lib/base/epoch.h */
+    bool takes_over; /* there was another of this slot: find out what it had, before all else */
     uint32_t vni;
     struct rte_mempool *pool; /* for messages; the caller's */
     /* the deployment */
@@ -61,6 +62,7 @@ struct rill_controller_config {
     uint64_t unit_backlog_ns;
     uint32_t flowlet_bytes;
     uint64_t flow_idle_ns;
+    uint64_t frame_life_ns; /* the longest that a frame is under way */
     uint32_t flows_max;
     uint32_t units_max;
     uint32_t units_min; /* leased from the start, never given back; at least 1 */
@@ -88,7 +90,11 @@ struct rill_controller_config {
     X(where_answered)                                                                              \
     X(deaths)        /* of units */                                                                \
     X(flows_rehomed) /* their owner died: given to another unit without a packet */                \
-    X(flows_lost)    /* a unit and its output logger died, and with them the only state */         \
+    X(takeovers)     /* of another controller's flows, done */                                     \
+    X(flows_inherited)                                                                             \
+    X(flows_not_inherited) /* had ended, or there was no room */                                   \
+    X(aliases_replaced)    /* an inherited one that no controller had confirmed */                 \
+    X(flows_lost)          /* a unit and its output logger died, and with them the only state */   \
     X(lease_requests)                                                                              \
     X(lease_grants)                                                                                \
     X(leases_expired)                                                                              \
@@ -99,6 +105,7 @@ struct rill_controller_config {
     X(dropped_unsolicited)            /* from the outside, and leads to no flow */                 \
     X(dropped_fragment_without_first) /* it did not come within 100 ms */                          \
     X(dropped_flow_table_full)                                                                     \
+    X(dropped_takeover)   /* before all was known of the controller's that went before */          \
     X(dropped_no_unit)    /* nothing is leased */                                                  \
     X(dropped_unexpected) /* in a frame from another role: none carries packets to controllers */  \
     X(messages_unknown)                                                                            \
@@ -125,6 +132,9 @@ void rill_controller_recv(struct rill_controller *c, struct rte_mbuf **frames, u
                           uint64_t now_ns, struct rill_outbox *out);
 void rill_controller_tick(struct rill_controller *c, uint64_t now_ns, struct rill_outbox *out);
 uint64_t rill_controller_next_ns(struct rill_controller *c);
+
+/* True until all is known that the controller before had. */
+bool rill_controller_taking_over(const struct rill_controller *c);
 
 /* Units that packets may be sent to now. 0: ingress drops. */
 uint32_t rill_controller_units(const struct rill_controller *c);

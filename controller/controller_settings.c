@@ -50,6 +50,7 @@ struct rill_controller_config rill_controller_settings(const struct rill_config 
         .flowlet_timeout_ns = rill_setting_us(s, "flowlet_timeout_us"),
         .unit_backlog_ns = rill_setting_us(s, "unit_backlog_us"),
         .flowlet_bytes = (uint32_t)rill_config_u64(s, "flowlet_bytes"),
+        .frame_life_ns = rill_config_u64(s, "frame_life_ms") * 1000 * 1000,
         .flow_idle_ns = (uint64_t)(rill_config_double(s, "flow_idle_s") * 1e9),
         .flows_max = (uint32_t)rill_config_u64(s, "flows_max"),
         .units_min = (uint32_t)rill_config_u64(s, "units_min"),

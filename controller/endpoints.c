@@ -65,9 +65,8 @@ void endpoints_on_request(struct rill_controller *c, const struct rill_frame *f)
     rill_outbox_put(c->out, m);
 }
 
-/* The pool and index of an endpoint; false if it is of no pool. */
-static bool find_endpoint(const struct rill_controller *c, const struct rill_endpoint *e,
-                          uint32_t *pool, uint32_t *index)
+bool endpoints_find(const struct rill_controller *c, const struct rill_endpoint *e, uint32_t *pool,
+                    uint32_t *index)
 {
     for (unsigned p = 0; p < c->config.pool_count; p++) {
         const struct rill_controller_pool *spec = &c->config.pools[p];
@@ -102,10 +101,23 @@ static void reclaim(struct rill_controller *c, const struct rill_alias *alias, u
 {
     uint32_t pool, index;
 
-    if (find_endpoint(c, &alias->local, &pool, &index) &&
+    if (endpoints_find(c, &alias->local, &pool, &index) &&
         (alias->lease == c->lease[pool][index] || RILL_MUTANT(lease)) &&
         use_endpoint(c, pool, index, number))
         rill_port_pool_flow_ended(c->pools[pool], index, number, c->now_ns);
+}
+
+/* The alias that was inherited with the flow, and that no controller confirmed, was another
+ * branch's of its history: what it is now is what its output logger says. */
+static void drop_unsure(struct rill_controller *c, struct flow *flow)
+{
+    if (!flow->has_alias || !flow->alias_unsure)
+        return;
+    rte_hash_del_key(c->by_alias, &flow->alias_key);
+    if (flow->has_endpoint)
+        endpoints_flow_ended(c, flow);
+    flow->has_alias = flow->has_endpoint = flow->alias_unsure = false;
+    c->n.aliases_replaced++;
 }
 
 /* True if the alias is the flow's now. */
@@ -120,9 +132,12 @@ static bool register_alias(struct rill_controller *c, struct flow *flow,
     rill_alias_key(&alias->local, alias->remote.family != 0 ? &alias->remote : NULL, c->config.vni,
                    &key);
     other = flows_by_alias(c, &key);
-    if (other == flow)
+    if (other == flow) {
+        flow->alias_unsure = false;
         return true;
-    pooled = find_endpoint(c, &alias->local, &pool, &index);
+    }
+    drop_unsure(c, flow);
+    pooled = endpoints_find(c, &alias->local, &pool, &index);
     if (other != NULL || flow->has_alias ||
         (pooled && !use_endpoint(c, pool, index, flow->node.flow)) ||
         rte_hash_add_key_data(c->by_alias, &key, flow) < 0) {
@@ -140,6 +155,47 @@ static bool register_alias(struct rill_controller *c, struct flow *flow,
     return true;
 }
 
+void endpoints_inherit(struct rill_controller *c, struct flow *flow, const struct rill_alias *alias,
+                       bool confirmed)
+{
+    uint32_t pool, index;
+
+    if (!register_alias(c, flow, alias))
+        return;
+    flow->alias_unsure = !confirmed;
+    if (endpoints_find(c, &alias->local, &pool, &index))
+        c->lease[pool][index] = alias->lease;
+}
+
+void endpoints_free_the_rest(struct rill_controller *c)
+{
+    for (unsigned p = 0; p < c->config.pool_count; p++)
+        rill_port_pool_unit_died(c->pools[p], c->config.id);
+    c->endpoints_kept = c->config.pool_count > 0;
+    if (c->recovery.count == 0)
+        endpoints_deaths_over(c);
+}
+
+/* No flow's chain names a dead unit any more: nothing of theirs can come up again. Versions from
+ * before the takeover can not be taken for what a packet of now wants, as clocks began anew. */
+void endpoints_deaths_over(struct rill_controller *c)
+{
+    if (!c->endpoints_kept)
+        return;
+    for (unsigned p = 0; p < c->config.pool_count; p++)
+        rill_port_pool_release_dead(c->pools[p], c->config.id, c->now_ns);
+    c->endpoints_kept = false;
+}
+
+/* It tells of a dead unit, and is not the logger that was fenced for it: what it was told may not
+ * be in any state that goes on. */
+static bool is_of_the_dead(const struct rill_controller *c, const struct rill_frame *f)
+{
+    uint32_t logger = recovery_logger_of(c, f->next_unit);
+
+    return logger != 0 && logger != f->src && !RILL_MUTANT(old_logger);
+}
+
 /* An output logger asks whether replies to this alias would find the flow. */
 void endpoints_on_alias(struct rill_controller *c, struct rte_mbuf *m)
 {
@@ -153,7 +209,9 @@ void endpoints_on_alias(struct rill_controller *c, struct rte_mbuf *m)
         c->n.messages_malformed++;
         return;
     }
-    if (flow != NULL)
+    if (is_of_the_dead(c, f))
+        known = false;
+    else if (flow != NULL)
         known = register_alias(c, flow, &alias);
     else
         reclaim(c, &alias, f->flow);

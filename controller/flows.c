@@ -84,7 +84,7 @@ static uint64_t new_number(struct rill_controller *c, const struct rill_flow_key
 }
 
 /* NULL if the table is full. */
-struct flow *flows_begin(struct rill_controller *c, const struct rill_flow_key *key)
+static struct flow *add(struct rill_controller *c, const struct rill_flow_key *key, uint64_t number)
 {
     struct flow *flow = rill_slab_get(&c->slab);
 
@@ -95,11 +95,33 @@ struct flow *flows_begin(struct rill_controller *c, const struct rill_flow_key *
         return NULL;
     }
     flow->key = *key;
-    flow->node.flow = new_number(c, key);
-    flow->clock = flow->node.flow - 1;
+    flow->node.flow = number;
     rill_flow_map_insert(&c->by_number, &flow->node);
     rill_timer_arm(c->idle, &flow->idle_timer, c->now_ns + c->config.flow_idle_ns);
+    return flow;
+}
+
+struct flow *flows_begin(struct rill_controller *c, const struct rill_flow_key *key)
+{
+    struct flow *flow = add(c, key, new_number(c, key));
+
+    if (flow == NULL)
+        return NULL;
+    flow->clock = flow->node.flow - 1;
     c->n.flows++;
+    return flow;
+}
+
+/* Its clocks go on where this controller's begin. */
+struct flow *flows_inherit(struct rill_controller *c, const struct rill_flow_key *key,
+                           uint64_t number)
+{
+    struct flow *flow = add(c, key, number);
+
+    if (flow == NULL)
+        return NULL;
+    flow->clock = (uint64_t)c->config.epoch << RILL_EPOCH_SHIFT;
+    flow->last_ns = c->now_ns;
     return flow;
 }
 

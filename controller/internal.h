@@ -6,6 +6,8 @@
  *   capacity.c    what is leased from the resource manager
  *   endpoints.c   the NF's pools: grants, aliases that use them
  *   recovery.c    units that died: their flows go on elsewhere
+ *   takeover.c    another controller's place is taken: who is asked what
+ *   inherit.c     and what its flows, endpoints and aliases were
  *   wgm, wam, port_pool, fragments: decisions, each by itself
  */
 #ifndef RILL_CONTROLLER_INTERNAL_H
@@ -36,7 +38,10 @@ struct flow {
     uint8_t chain_len; /* chain[0] is the present term; 1 entry: established */
     uint8_t target_count;
     bool has_alias;
+    bool alias_unsure; /* inherited, and no controller is known to have confirmed it */
     bool has_endpoint; /* the alias is of a pool */
+    bool tuple_known;  /* its state says what it is known by */
+    bool reopen;       /* inherited: its next packet begins a new term */
     struct rill_wgm_flow wgm;
     struct rill_wam_pending pending;
     uint32_t targets[RILL_TARGETS_MAX];
@@ -85,6 +90,26 @@ struct recovery {
     uint64_t pass_ns, remind_ns;
 };
 
+struct asked { /* a role that must answer */
+    uint32_t role;
+    bool needed; /* it is on the newest list */
+    bool done;
+    uint64_t part;
+    uint64_t round; /* so that an answer to an earlier asking is not taken for one to this */
+};
+
+struct takeover {
+    bool active;
+    bool confirmed; /* all have answered, and the list is asked for once more */
+    struct asked *asked;
+    uint32_t count, room;
+    uint64_t request; /* of the list of members */
+    uint64_t round;
+    uint64_t resend_ns;
+    struct rill_flow_map found;
+    struct rill_slab slab;
+};
+
 struct rill_controller {
     struct rill_controller_config config;
     struct rill_wgm wgm;
@@ -97,9 +122,11 @@ struct rill_controller {
     struct rill_slab slab;
     struct rill_timer_wheel *idle;
     struct rill_port_pool *pools[RILL_CONTROLLER_POOLS_MAX];
+    bool endpoints_kept; /* those that nobody told of, until all deaths are over */
     uint64_t *lease[RILL_CONTROLLER_POOLS_MAX]; /* by index: rill_lease_id() of its last lease */
     struct capacity capacity;
     struct recovery recovery;
+    struct takeover takeover;
     uint64_t clock, term; /* the highest of any flow: a new flow begins above ("birth") */
     uint64_t newest_ns;   /* of any packet: times do not go backwards */
     struct rill_controller_counters n;
@@ -118,6 +145,9 @@ struct flow *flows_by_key(const struct rill_controller *c, const struct rill_flo
 struct flow *flows_by_alias(const struct rill_controller *c, const struct rill_flow_key *key);
 struct flow *flows_by_number(const struct rill_controller *c, uint64_t number);
 struct flow *flows_begin(struct rill_controller *c, const struct rill_flow_key *key);
+/* One that another controller began. NULL if the table is full. */
+struct flow *flows_inherit(struct rill_controller *c, const struct rill_flow_key *key,
+                           uint64_t number);
 void flows_end(struct rill_controller *c, struct flow *flow);
 void flows_idle_due(struct rill_controller *c, struct flow *flow);
 /* Where its next flowlet should go; 0: nothing is leased. */
@@ -151,6 +181,15 @@ int endpoints_init(struct rill_controller *c, struct rill_error *err);
 void endpoints_fini(struct rill_controller *c);
 void endpoints_on_request(struct rill_controller *c, const struct rill_frame *f);
 void endpoints_on_alias(struct rill_controller *c, struct rte_mbuf *m);
+/* The pool and index of an endpoint; false if it is of no pool. */
+bool endpoints_find(const struct rill_controller *c, const struct rill_endpoint *e, uint32_t *pool,
+                    uint32_t *index);
+void endpoints_inherit(struct rill_controller *c, struct flow *flow, const struct rill_alias *alias,
+                       bool confirmed);
+/* All that inherited flows and units have is known: the rest is free, after it has rested and
+ * nothing of a dead unit's is on its way any more. */
+void endpoints_free_the_rest(struct rill_controller *c);
+void endpoints_deaths_over(struct rill_controller *c);
 void endpoints_flow_ended(struct rill_controller *c, struct flow *flow);
 
 /* recovery.c */
@@ -160,5 +199,27 @@ void recovery_on_fence_ack(struct rill_controller *c, const struct rill_frame *f
 void recovery_on_recovered_ack(struct rill_controller *c, const struct rill_frame *f);
 void recovery_tick(struct rill_controller *c);
 uint64_t recovery_next_ns(const struct rill_controller *c);
+/* The unit is dead, and that logger has its state; 0: lost. True if that is news. */
+bool recovery_note(struct rill_controller *c, uint32_t unit, uint32_t output_logger);
+/* The flows are known now. */
+void recovery_begin(struct rill_controller *c);
+
+/* takeover.c */
+int takeover_init(struct rill_controller *c, struct rill_error *err);
+void takeover_fini(struct rill_controller *c);
+/* The unit lives, or has died and is not recovered from. */
+bool takeover_knows(const struct rill_controller *c, uint32_t unit);
+void takeover_on_death(struct rill_controller *c, uint32_t output_logger);
+void takeover_on_members(struct rill_controller *c, const struct rte_mbuf *m);
+void takeover_on_part(struct rill_controller *c, const struct rte_mbuf *m);
+void takeover_tick(struct rill_controller *c);
+uint64_t takeover_next_ns(const struct rill_controller *c);
+
+/* inherit.c */
+int inherit_init(struct rill_controller *c, struct rill_error *err);
+void inherit_fini(struct rill_controller *c);
+/* Items that a role told. False: they are none. */
+bool inherit_take(struct rill_controller *c, uint32_t role, const struct rte_mbuf *m);
+void inherit_all(struct rill_controller *c);
 
 #endif

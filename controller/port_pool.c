@@ -1,6 +1,7 @@
 #include "controller/port_pool.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -338,6 +339,36 @@ uint32_t rill_port_pool_release_dead(struct rill_port_pool *pool, uint32_t unit,
     }
     pool->counters.released_dead += n;
     return n;
+}
+
+/* Takeover */
+
+int rill_port_pool_hold(struct rill_port_pool *pool, uint32_t holder_id)
+{
+    struct holder *holder = find_or_add(pool, holder_id);
+
+    if (holder == NULL)
+        return -ENOMEM;
+    while (pool->free.first != NONE)
+        lease(pool, holder, holder_id, queue_take(pool, &pool->free));
+    return 0;
+}
+
+enum rill_port_result rill_port_pool_hand_over(struct rill_port_pool *pool, uint32_t index,
+                                               uint32_t holder_id, uint32_t unit)
+{
+    struct holder *to;
+
+    if (index >= pool->size)
+        return RILL_PORT_RANGE;
+    to = find_or_add(pool, unit);
+    if (to == NULL || !leased_to(pool, index, holder_id))
+        return RILL_PORT_NOT_LEASED;
+    unlease(pool, index);
+    lease(pool, to, unit, index);
+    if (to->dead)
+        set_state(pool, index, RILL_PORT_KEPT);
+    return RILL_PORT_OK;
 }
 
 /* Use */

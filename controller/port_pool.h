@@ -122,6 +122,13 @@ uint32_t rill_port_pool_unit_died(struct rill_port_pool *pool, uint32_t unit);
  * and the unit is forgotten. Gives how many went. */
 uint32_t rill_port_pool_release_dead(struct rill_port_pool *pool, uint32_t unit, uint64_t now_ns);
 
+/* A controller takes over: everything is leased to `holder`, until it is known whose it is. Then
+ * hand_over() gives what is still the holder's to a unit (NOT_LEASED: it is not any more), and
+ * unit_died() and release_dead() what nobody had. 0 or -ENOMEM. */
+int rill_port_pool_hold(struct rill_port_pool *pool, uint32_t holder);
+enum rill_port_result rill_port_pool_hand_over(struct rill_port_pool *pool, uint32_t index,
+                                               uint32_t holder, uint32_t unit);
+
 /* Frees what has been in quarantine long enough. Gives how many. */
 uint32_t rill_port_pool_advance(struct rill_port_pool *pool, uint64_t now_ns);
 

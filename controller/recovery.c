@@ -91,12 +91,11 @@ static uint32_t keep_endpoints(struct rill_controller *c, const struct death *de
     return n;
 }
 
-static struct death *note(struct rill_controller *c, const struct rill_frame *f)
+static struct death *note(struct rill_controller *c, uint32_t unit, uint32_t output_logger)
 {
     struct death *death = &c->recovery.deaths[c->recovery.count++];
 
-    *death =
-        (struct death){.unit = f->next_unit, .output_logger = f->count, .newest_flow = c->clock};
+    *death = (struct death){.unit = unit, .output_logger = output_logger, .newest_flow = c->clock};
     c->n.deaths++;
     capacity_unit_died(c, death->unit);
     death->endpoints_back = keep_endpoints(c, death) == 0;
@@ -105,22 +104,16 @@ static struct death *note(struct rill_controller *c, const struct rill_frame *f)
     return death;
 }
 
-void recovery_on_death(struct rill_controller *c, const struct rill_frame *f)
+bool recovery_note(struct rill_controller *c, uint32_t unit, uint32_t output_logger)
 {
-    struct rte_mbuf *ack;
-    struct death *death = find(c, f->next_unit);
+    struct death *death = find(c, unit);
     bool is_new = death == NULL;
 
-    if (rill_role_kind(f->next_unit) != RILL_ROLE_UNIT ||
-        (f->count != 0 && rill_role_kind(f->count) != RILL_ROLE_OUTPUT_LOGGER)) {
-        c->n.messages_malformed++;
-        return;
-    }
     if (is_new && c->recovery.count == DEATHS_MAX)
-        return; /* the resource manager says it again */
+        return false;
     if (is_new)
-        death = note(c, f);
-    if (f->count == 0 && death->output_logger != RILL_LOGGER_LOST) {
+        death = note(c, unit, output_logger);
+    if (output_logger == 0 && death->output_logger != RILL_LOGGER_LOST) {
         death->output_logger = RILL_LOGGER_LOST;
         death->fenced = true; /* nobody is there to be told */
         is_new = true;
@@ -128,7 +121,29 @@ void recovery_on_death(struct rill_controller *c, const struct rill_frame *f)
     if (is_new) {
         tell_units(c, death);
         remind(c, death);
+        takeover_on_death(c, output_logger);
     }
+    return is_new;
+}
+
+void recovery_begin(struct rill_controller *c)
+{
+    if (c->recovery.count > 0)
+        begin_pass(c);
+}
+
+void recovery_on_death(struct rill_controller *c, const struct rill_frame *f)
+{
+    struct rte_mbuf *ack;
+
+    if (rill_role_kind(f->next_unit) != RILL_ROLE_UNIT ||
+        (f->count != 0 && rill_role_kind(f->count) != RILL_ROLE_OUTPUT_LOGGER)) {
+        c->n.messages_malformed++;
+        return;
+    }
+    recovery_note(c, f->next_unit, f->count);
+    if (find(c, f->next_unit) == NULL)
+        return; /* no room: the resource manager says it again */
     ack = ctl_message(c, RILL_FRAME_DEATH_ACK, f->src, 0);
     if (ack == NULL)
         return;
@@ -220,6 +235,8 @@ static void end_pass(struct rill_controller *c)
             rill_port_pool_release_dead(c->pools[p], death->unit, c->now_ns);
         death->endpoints_back = true;
     }
+    if (pass_pause_ns(c) != c->config.retry_ns)
+        endpoints_deaths_over(c);
     c->recovery.pass_ns = c->now_ns + pass_pause_ns(c);
 }
 

@@ -13,7 +13,8 @@ bool smm_movable(const struct rill_controller *c, const struct flow *flow)
 
 static uint64_t next_term(struct rill_controller *c, uint64_t above)
 {
-    uint64_t term = above + 1;
+    uint64_t least = (uint64_t)c->config.epoch << RILL_EPOCH_SHIFT;
+    uint64_t term = (RILL_MUTANT(epochterm) ? above : RTE_MAX(above, least)) + 1;
 
     if (term > c->term)
         c->term = term;
@@ -44,8 +45,8 @@ static void send_move(struct rill_controller *c, struct flow *flow, uint64_t ter
     struct rte_mbuf *m;
     struct rill_frame *f;
 
-    if (recovery_logger_of(c, flow->owner) != 0)
-        return; /* nobody is there */
+    if (recovery_logger_of(c, flow->owner) != 0 || unit == flow->owner)
+        return; /* nobody is there; or its packet says so */
     m = ctl_message(c, RILL_FRAME_MOVE, flow->owner, flow->node.flow);
     if (m == NULL)
         return;
@@ -68,6 +69,7 @@ void smm_move(struct rill_controller *c, struct flow *flow, uint32_t unit)
     flow->chain[0] = (struct rill_chain_entry){.term = term, .unit = unit};
     flow->term = term;
     flow->owner = unit;
+    flow->reopen = false;
 }
 
 void smm_choose_targets(struct rill_controller *c, struct flow *flow)
@@ -76,6 +78,12 @@ void smm_choose_targets(struct rill_controller *c, struct flow *flow)
         return;
     flow->target_count = rill_wam_targets(c->wam, &c->rng, c->config.replica_choice,
                                           c->config.replicas, flow->owner, flow->targets);
+}
+
+/* An inherited alias that nobody confirmed may be another branch's of the flow's history. */
+static bool knows_alias(const struct flow *flow)
+{
+    return flow->has_alias && !flow->alias_unsure;
 }
 
 /* Makes the packet a DATA frame of the flow's present term, with the next clock. */
@@ -87,7 +95,7 @@ void smm_stamp(struct rill_controller *c, struct flow *flow, struct rte_mbuf *m,
     if (flow->clock > c->clock)
         c->clock = flow->clock;
     f->type = RILL_FRAME_DATA;
-    f->flags = RILL_FLAG_PACKET | flags | (flow->has_alias ? RILL_FLAG_ALIAS_KNOWN : 0);
+    f->flags = RILL_FLAG_PACKET | flags | (knows_alias(flow) ? RILL_FLAG_ALIAS_KNOWN : 0);
     f->src = c->config.id;
     f->dst = flow->owner;
     f->epoch = c->config.epoch;
@@ -98,6 +106,10 @@ void smm_stamp(struct rill_controller *c, struct flow *flow, struct rte_mbuf *m,
     smm_copy_chain_below(c, f, flow, 1);
     f->target_count = flow->target_count;
     memcpy(f->targets, flow->targets, sizeof(f->targets));
+    if (!flow->tuple_known && f->chain_len <= RILL_CHAIN_MAX_WITH_TUPLE) {
+        f->flags |= RILL_FLAG_TUPLE;
+        rill_flow_key_pack(&flow->key, &f->tuple);
+    }
 }
 
 /* An output logger holds the full state of this term: what came before is no longer needed. */
@@ -109,6 +121,7 @@ void smm_on_established(struct rill_controller *c, const struct rill_frame *f)
     for (uint8_t i = 0; flow != NULL && i < flow->chain_len; i++) {
         if (flow->chain[i].term == f->term && flow->chain[i].unit == f->next_unit) {
             flow->chain_len = i + 1;
+            flow->tuple_known |= (f->flags & RILL_FLAG_TUPLE) != 0;
             c->n.established++;
         }
     }

@@ -8,6 +8,11 @@ static bool window_admit(struct tag *tag, uint64_t clock)
 {
     uint64_t behind;
 
+    if (rill_number_epoch(clock) > rill_number_epoch(tag->clock)) {
+        /* Another controller: the clocks of the one before are over, and its own begin here. */
+        tag->clock = (uint64_t)rill_number_epoch(clock) << RILL_EPOCH_SHIFT;
+        tag->window = UINT64_MAX;
+    }
     if (clock > tag->clock) {
         uint64_t ahead = clock - tag->clock;
 
@@ -104,13 +109,14 @@ static void send_change(struct rill_unit *u, struct flow *flow, struct rte_mbuf 
 {
     struct rill_frame *f = rill_frame(m);
     /* "Known" was said by the controller of the frame's epoch; a newer one may not know. */
-    bool alias_known = (f->flags & RILL_FLAG_ALIAS_KNOWN) && f->epoch == u->epoch;
+    uint16_t newest = rill_controllers_epoch(&u->controllers, f->flow);
+    bool alias_known = (f->flags & RILL_FLAG_ALIAS_KNOWN) && f->epoch == newest;
 
     f->type = RILL_FRAME_CHANGE;
     f->flags = alias_known ? RILL_FLAG_ALIAS_KNOWN : 0;
     f->src = u->config.id;
     f->dst = u->config.output_logger;
-    f->epoch = u->epoch;
+    f->epoch = newest;
     f->side = pkt->side == RILL_INSIDE ? RILL_OUTSIDE : RILL_INSIDE;
     tag_to_frame(&flow->tag, f); /* its term is that of this very step */
     f->chain_len = 0;
@@ -144,6 +150,19 @@ static void report_step(struct rill_unit *u, struct flow *flow, uint64_t clock,
     u->step_hook(u->step_hook_arg, &step);
 }
 
+/* What the flow is known by goes into its state: a controller that takes over must find it. */
+static void keep_tuple(struct flow *flow, const struct rill_flow_tuple *tuple, struct rill_pkt *pkt)
+{
+    struct rill_state_head *head = (struct rill_state_head *)(void *)flow->state;
+    uint32_t low = offsetof(struct rill_state_head, tuple);
+
+    if (tuple == NULL || head->tuple.family != 0)
+        return;
+    head->tuple = *tuple;
+    pkt->dirty_low = RTE_MIN(pkt->dirty_low, low);
+    pkt->dirty_high = RTE_MAX(pkt->dirty_high, low + (uint32_t)sizeof(*tuple));
+}
+
 void commit_process(struct rill_unit *u, struct flow *flow, struct rte_mbuf *m)
 {
     struct rill_frame *f = rill_frame(m);
@@ -162,6 +181,7 @@ void commit_process(struct rill_unit *u, struct flow *flow, struct rte_mbuf *m)
     if (u->step_hook != NULL)
         memcpy(u->before, flow->state, u->state_bytes);
     verdict = rill_nf_process(u->config.nf, &pkt);
+    keep_tuple(flow, rill_frame_tuple(f), &pkt);
     flow->tag.term = flow->granted;
     flow->tag.step++;
     flow->last_step_ns = u->now_ns;
@@ -183,6 +203,10 @@ void commit_on_request_full(struct rill_unit *u, const struct rill_frame *f)
     struct flow *flow = store_find(u, f->flow);
     struct rte_mbuf *m;
 
+    /* One that was replaced may live on, and would tell of what only ever was here: nobody fences
+     * it when we die. */
+    if (f->src != u->config.output_logger && !RILL_MUTANT(old_logger))
+        return;
     if (flow != NULL && flow->has_state) {
         commit_send_full(u, flow, f->src);
         return;

@@ -77,7 +77,7 @@ void store_keep_due(struct rill_unit *u, struct flow *flow)
     rill_timer_arm(u->slow, &flow->keep_timer, u->now_ns + u->config.keep_ns);
     if (flow->owning && !flow_is_synced(u, flow))
         return; /* nobody else may have it: the output logger has not said that it does */
-    m = unit_message(u, RILL_FRAME_NEED, u->config.controller, flow->node.flow);
+    m = unit_message(u, RILL_FRAME_NEED, unit_controller(u, flow->node.flow), flow->node.flow);
     if (m == NULL)
         return;
     rill_frame(m)->term = flow->granted;

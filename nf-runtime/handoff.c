@@ -234,8 +234,8 @@ void handoff_start(struct rill_unit *u, struct flow *flow)
 /* Lost: whom we ask now died with all that it had; the controller ends the flow. */
 static void send_where(struct rill_unit *u, const struct segment *g, bool lost)
 {
-    struct rte_mbuf *m =
-        unit_message(u, RILL_FRAME_WHERE, u->config.controller, g->flow->node.flow);
+    struct rte_mbuf *m = unit_message(u, RILL_FRAME_WHERE, unit_controller(u, g->flow->node.flow),
+                                      g->flow->node.flow);
 
     if (m == NULL)
         return;
@@ -325,7 +325,7 @@ static void forward(struct rill_unit *u, const struct flow *flow, struct rte_mbu
     struct rill_frame *f = rill_frame(m);
 
     f->type = RILL_FRAME_FORWARDED;
-    f->flags = RILL_FLAG_PACKET;
+    f->flags &= RILL_FLAG_PACKET | RILL_FLAG_TUPLE;
     f->src = u->config.id;
     f->dst = flow->passed_unit;
     f->term = flow->passed_term;
@@ -581,16 +581,16 @@ void handoff_on_logger_state(struct rill_unit *u, struct rte_mbuf *m)
 }
 
 /* A unit is dead: whoever waits for it asks its output logger now. */
-void handoff_on_dead(struct rill_unit *u, const struct rill_frame *f)
+void handoff_on_dead(struct rill_unit *u, uint32_t unit, uint32_t output_logger)
 {
     for (struct segment *g = u->waiting, *next; g != NULL; g = next) {
         bool now = false;
 
         next = g->next_waiting;
         for (uint8_t i = 0; i < g->chain_len; i++) {
-            if (g->chain[i].unit != f->next_unit || is_birth(&g->chain[i]))
+            if (g->chain[i].unit != unit || is_birth(&g->chain[i]))
                 continue;
-            g->chain[i].output_logger = f->count;
+            g->chain[i].output_logger = output_logger;
             now |= i == g->chain_at;
         }
         if (now && g == g->flow->segments && !g->flow->owning)

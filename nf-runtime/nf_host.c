@@ -119,7 +119,7 @@ struct rill_nf *rill_nf_create(const struct rill_nf_descriptor *descriptor,
     if (nf == NULL)
         goto no_memory;
     nf->descriptor = descriptor;
-    nf->state_bytes = sizeof(struct rill_alias);
+    nf->state_bytes = sizeof(struct rill_state_head);
     nf->private_memory = calloc(1, descriptor->instance_bytes > 0 ? descriptor->instance_bytes : 1);
     if (nf->private_memory == NULL)
         goto no_memory;

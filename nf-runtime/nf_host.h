@@ -2,8 +2,9 @@
  * that it is shown. The unit's core (unit.h) drives it; it knows nothing of flowlets, terms or
  * peers.
  *
- * A flow's state is one block of bytes of fixed size: struct rill_alias first, then the per-flow
- * tables' values in order of creation, each 8-byte aligned. All zeros is a flow that was just born.
+ * A flow's state is one block of bytes of fixed size: struct rill_state_head first, then the
+ * per-flow tables' values in order of creation, each 8-byte aligned. All zeros is a flow that was
+ * just born.
  */
 #ifndef RILL_NF_RUNTIME_NF_HOST_H
 #define RILL_NF_RUNTIME_NF_HOST_H
@@ -81,5 +82,9 @@ int64_t rill_pool_spec_index(const struct rill_pool_spec *spec,
 uint32_t rill_nf_pool_free(const struct rill_nf *nf, unsigned pool);
 int rill_nf_pool_give(struct rill_nf *nf, unsigned pool, const uint32_t *indexes, uint32_t n,
                       uint64_t lease);
+/* The i-th of these, counted from the one that was given last: takes do not move the others. False
+ * past the end. */
+bool rill_nf_pool_leased(const struct rill_nf *nf, unsigned pool, uint32_t i, uint32_t *index,
+                         uint64_t *lease);
 
 #endif

@@ -231,6 +231,20 @@ int rill_nf_pool_give(struct rill_nf *nf, unsigned pool_number, const uint32_t *
     return 0;
 }
 
+bool rill_nf_pool_leased(const struct rill_nf *nf, unsigned pool_number, uint32_t i,
+                         uint32_t *index, uint64_t *lease)
+{
+    const struct rill_pool *pool = &nf->pools[pool_number];
+    const struct rill_pool_leased *leased;
+
+    if (i >= pool->count)
+        return false;
+    leased = &pool->ring[(pool->head + pool->count - 1 - i) & (pool->ring_size - 1)];
+    *index = leased->index;
+    *lease = leased->lease;
+    return true;
+}
+
 /* One a packet: a flow has one alias, so a second endpoint could never be declared. */
 int rill_pool_take(struct rill_pool *pool, struct rill_pkt *pkt, struct rill_endpoint *endpoint)
 {

@@ -8,7 +8,7 @@ enum { GRANT_MAX = 4096 }; /* endpoints in one grant: the largest pool_block */
 static void request(struct rill_unit *u, unsigned pool)
 {
     struct pool_lease *lease = &u->pools[pool];
-    struct rte_mbuf *m = unit_message(u, RILL_FRAME_POOL_REQUEST, u->config.controller, 0);
+    struct rte_mbuf *m = unit_message(u, RILL_FRAME_POOL_REQUEST, unit_controller(u, 0), 0);
 
     rill_timer_arm(u->questions, &lease->timer, u->now_ns + u->config.retry_ns);
     if (!lease->outstanding) {

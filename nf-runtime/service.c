@@ -87,34 +87,49 @@ struct rte_mbuf *service_pop(struct rill_unit *u)
     return m;
 }
 
+/* A controller's share is another now; the sum of all is what is served. */
+static void take_share(struct rill_unit *u, uint32_t slot, uint32_t share, uint64_t number)
+{
+    struct service *s = &u->service;
+
+    s->share += share - s->slot[slot].share;
+    s->slot[slot].share = share;
+    s->slot[slot].number = number;
+    /* Without a share the last one's speed stays: what was late on its way here, or could not be
+     * moved yet, is still served, and nothing waits behind it for good. */
+    if (s->share != 0)
+        s->ns_per_byte_q24 = ns_per_byte(u, RTE_MIN(s->share, 1000u));
+    /* What stood still while there was no share starts now, not in the past. */
+    if (s->head_done_ns == UINT64_MAX && s->busy_until_ns < u->now_ns)
+        s->busy_until_ns = u->now_ns;
+    head_changed(s);
+}
+
 /* SHARE from the resource manager: numbered, so that a late one can not undo a newer one. A share
- * of nothing is taken when the queue is empty. */
+ * of nothing is taken when the queue is empty. A controller that took over has its predecessor's
+ * place. */
 void service_set_share(struct rill_unit *u, struct rte_mbuf *m)
 {
     const struct rill_frame *f = rill_frame(m);
+    uint32_t slot = rill_epoch_slot(f->epoch);
     struct service *s = &u->service;
     struct rte_mbuf *ack;
+    bool is_new = f->clock > s->slot[slot].number;
 
-    if (f->count > 1000 || f->next_unit != u->config.controller) {
+    if (f->count > 1000 || rill_role_kind(f->next_unit) != RILL_ROLE_CONTROLLER) {
         u->n.messages_malformed++;
+        return;
+    }
+    if (!rill_controllers_adopt(&u->controllers, f->epoch, f->next_unit)) {
+        u->n.messages_old_epoch++;
         return;
     }
     /* What is queued came in under the share that is taken away, and would stand still for ever.
      * The manager asks again until this is done, and leases the share to nobody before. */
-    if (f->count == 0 && s->packets > 0 && f->clock > s->share_number)
+    if (is_new && f->count == 0 && s->packets > 0)
         return;
-    if (f->clock > s->share_number) {
-        s->share_number = f->clock;
-        s->share = f->count;
-        /* Without a share the last one's speed stays: what was late on its way here, or could not
-         * be moved yet, is still served, and nothing waits behind it for good. */
-        if (f->count != 0)
-            s->ns_per_byte_q24 = ns_per_byte(u, f->count);
-        /* What stood still while there was no share starts now, not in the past. */
-        if (s->head_done_ns == UINT64_MAX && s->busy_until_ns < u->now_ns)
-            s->busy_until_ns = u->now_ns;
-        head_changed(s);
-    }
+    if (is_new)
+        take_share(u, slot, f->count, f->clock);
     ack = unit_message(u, RILL_FRAME_SHARE_ACK, f->src, 0);
     if (ack == NULL)
         return;

@@ -13,7 +13,7 @@ struct rte_mbuf *unit_message(struct rill_unit *u, enum rill_frame_type type, ui
         u->n.messages_no_mbuf++;
         return NULL;
     }
-    rill_frame(m)->epoch = u->epoch;
+    rill_frame(m)->epoch = rill_controllers_epoch(&u->controllers, flow);
     rill_frame(m)->vni = u->config.vni;
     rill_frame(m)->flow = flow;
     return m;
@@ -31,25 +31,37 @@ void unit_drop(struct rte_mbuf *m, uint64_t *counter)
     rte_pktmbuf_free(m);
 }
 
-/* Every role adopts the highest epoch that it sees ("adopt"). False: an older controller's frame.
- */
-bool unit_adopt_epoch(struct rill_unit *u, const struct rill_frame *f)
+/* Of that flow. */
+uint32_t unit_controller(const struct rill_unit *u, uint64_t flow)
 {
-    if (f->epoch > u->epoch)
-        u->epoch = f->epoch;
-    return f->epoch == u->epoch;
+    return rill_controllers_id(&u->controllers, flow);
 }
 
-static void drop_stale(struct rill_unit *u, struct rte_mbuf *m, uint64_t *packet_counter)
+/* Every role adopts the highest epoch that it sees of a slot ("adopt"). False: of one that is over.
+ */
+static bool adopt_epoch(struct rill_unit *u, const struct rill_frame *f)
 {
-    unit_drop(m, rill_frame_has_packet(m) ? packet_counter : &u->n.messages_unknown);
+    bool controller = rill_role_kind(f->src) == RILL_ROLE_CONTROLLER;
+
+    return rill_controllers_adopt(&u->controllers, f->epoch, controller ? f->src : 0);
+}
+
+static bool is_current(const struct rill_unit *u, const struct rill_frame *f)
+{
+    return f->epoch == u->controllers.slot[rill_epoch_slot(f->epoch)].epoch ||
+           RILL_MUTANT(old_epoch);
+}
+
+static void drop_stale(struct rte_mbuf *m, uint64_t *packet_counter, uint64_t *message_counter)
+{
+    unit_drop(m, rill_frame_has_packet(m) ? packet_counter : message_counter);
 }
 
 /* A frame whose turn in the queue has come. */
 static void serve(struct rill_unit *u, struct rte_mbuf *m)
 {
     struct rill_frame *f = rill_frame(m);
-    bool current = unit_adopt_epoch(u, f);
+    bool current = is_current(u, f); /* a newer controller may have come while it queued */
 
     if (f->type == RILL_FRAME_DATA || f->type == RILL_FRAME_FORWARDED) {
         if (current)
@@ -58,9 +70,11 @@ static void serve(struct rill_unit *u, struct rte_mbuf *m)
             unit_drop(m, &u->n.dropped_old_epoch);
         return;
     }
-    if (f->type == RILL_FRAME_FORGET)
+    if (!current && f->type != RILL_FRAME_PULL)
+        u->n.messages_old_epoch++;
+    else if (f->type == RILL_FRAME_FORGET)
         store_on_forget(u, f);
-    else if (current || f->type == RILL_FRAME_PULL)
+    else
         handoff_on_move(u, f);
     rte_pktmbuf_free(m);
 }
@@ -78,7 +92,6 @@ static void handle_message(struct rill_unit *u, struct rte_mbuf *m)
 {
     const struct rill_frame *f = rill_frame(m);
 
-    unit_adopt_epoch(u, f);
     switch (f->type) {
     case RILL_FRAME_FINAL:
         handoff_on_final(u, m);
@@ -102,13 +115,16 @@ static void handle_message(struct rill_unit *u, struct rte_mbuf *m)
         handoff_on_logger_state(u, m);
         break;
     case RILL_FRAME_DEAD:
-        handoff_on_dead(u, f);
+        handoff_on_dead(u, f->next_unit, f->count);
         break;
     case RILL_FRAME_POOL_GRANT:
         pool_on_grant(u, m);
         break;
     case RILL_FRAME_NEW_LOGGER:
         logger_on_new(u, f);
+        break;
+    case RILL_FRAME_INVENTORY:
+        inventory_of_unit(u, m);
         break;
     case RILL_FRAME_SHARE:
         service_set_share(u, m);
@@ -126,7 +142,12 @@ static void receive(struct rill_unit *u, struct rte_mbuf *m)
     const struct rill_frame *f = rill_frame(m);
 
     if (f->dst != u->config.id) {
-        drop_stale(u, m, &u->n.dropped_wrong_incarnation);
+        drop_stale(m, &u->n.dropped_wrong_incarnation, &u->n.messages_unknown);
+        return;
+    }
+    if (!adopt_epoch(u, f) && rill_role_kind(f->src) == RILL_ROLE_CONTROLLER &&
+        !RILL_MUTANT(old_epoch)) {
+        drop_stale(m, &u->n.dropped_old_epoch, &u->n.messages_old_epoch);
         return;
     }
     switch (f->type) {
@@ -229,6 +250,7 @@ struct rill_unit *rill_unit_create(const struct rill_unit_config *config, struct
     if (u == NULL)
         goto fail;
     u->config = *config;
+    rill_controllers_adopt(&u->controllers, config->epoch, config->controller);
     u->state_bytes = rill_nf_state_bytes(config->nf);
     u->pool_count = rill_nf_pool_count(config->nf);
     u->before = malloc(u->state_bytes);

@@ -22,7 +22,9 @@ struct rill_unit;
 struct rill_unit_config {
     uint32_t id;            /* role id: this incarnation's, never used again */
     uint32_t output_logger; /* role id */
-    uint32_t controller;    /* role id: whom to ask for endpoints and chains */
+    uint32_t controller;    /* role id: whom to ask for endpoints and chains, until another one
+                               takes its place */
+    uint16_t epoch;         /* of that one, lib/base/epoch.h; 0: as its first frame says */
     uint32_t vni;
     struct rill_nf *nf;       /* the caller's, outlives the unit */
     struct rte_mempool *pool; /* for messages; the caller's */
@@ -80,10 +82,12 @@ struct rill_unit_config {
     X(no_fulls_sent)                                                                               \
     X(pool_requests)                                                                               \
     X(pool_grants)                                                                                 \
+    X(inventory_parts) /* told to a controller that takes over */                                  \
     X(flows_forgotten)                                                                             \
-    X(messages_unknown) /* type or sender that makes no sense here */                              \
-    X(messages_no_mbuf) /* not sent: no buffer; the protocol repeats it */                         \
-    X(messages_no_room) /* the queue has no place; the protocol repeats it */                      \
+    X(messages_old_epoch) /* of a controller that was replaced */                                  \
+    X(messages_unknown)   /* type or sender that makes no sense here */                            \
+    X(messages_no_mbuf)   /* not sent: no buffer; the protocol repeats it */                       \
+    X(messages_no_room)   /* the queue has no place; the protocol repeats it */                    \
     X(messages_malformed)
 
 struct rill_unit_counters {

@@ -7,6 +7,7 @@
  *   commit.c     a step: the NF's work and the change for the output logger
  *   replicate.c  pushes of state in the gaps, and what comes of them
  *   logger.c     another output logger takes the place of one that died
+ *   inventory.c  what a controller that takes over wants to know
  */
 #ifndef RILL_NF_RUNTIME_UNIT_INTERNAL_H
 #define RILL_NF_RUNTIME_UNIT_INTERNAL_H
@@ -106,8 +107,11 @@ struct service {
     struct service_entry *ring;
     uint32_t mask, head, count;
     uint32_t packets; /* of `count`; messages ride along for order and cost nothing */
-    uint32_t share;   /* thousandths; 0: stands still, but for messages at the head */
-    uint64_t share_number;
+    uint32_t share;   /* thousandths, of all controllers; 0: nobody has leased anything */
+    struct {
+        uint64_t number; /* of the newest word about it */
+        uint32_t share;
+    } slot[RILL_SLOTS_MAX];   /* by controller */
     uint64_t ns_per_byte_q24; /* service time, fixed point */
     uint64_t busy_until_ns;
     uint64_t head_done_ns; /* when the head has been served; UINT64_MAX: never */
@@ -134,7 +138,7 @@ struct refill {
 
 struct rill_unit {
     struct rill_unit_config config;
-    uint16_t epoch;
+    struct rill_controllers controllers; /* the newest that were heard of */
     uint32_t state_bytes;
     struct service service;
     struct rill_flow_map flows;
@@ -163,7 +167,7 @@ struct rill_unit {
 struct rte_mbuf *unit_message(struct rill_unit *u, enum rill_frame_type type, uint32_t dst,
                               uint64_t flow);
 void unit_send(struct rill_unit *u, struct rte_mbuf *m);
-bool unit_adopt_epoch(struct rill_unit *u, const struct rill_frame *f);
+uint32_t unit_controller(const struct rill_unit *u, uint64_t flow);
 void unit_drop(struct rte_mbuf *m, uint64_t *counter);
 
 /* service.c */
@@ -203,7 +207,7 @@ void handoff_on_final(struct rill_unit *u, struct rte_mbuf *m);
 void handoff_on_chain(struct rill_unit *u, const struct rill_frame *f);
 void handoff_on_take(struct rill_unit *u, const struct rill_frame *f);
 void handoff_on_logger_state(struct rill_unit *u, struct rte_mbuf *m);
-void handoff_on_dead(struct rill_unit *u, const struct rill_frame *f);
+void handoff_on_dead(struct rill_unit *u, uint32_t unit, uint32_t output_logger);
 void handoff_start(struct rill_unit *u, struct flow *flow);
 void handoff_segment_due(struct rill_unit *u, struct segment *g);
 
@@ -225,6 +229,9 @@ bool replicate_held_by(const struct flow *flow, uint32_t unit);
 void logger_on_new(struct rill_unit *u, const struct rill_frame *f);
 void logger_tick(struct rill_unit *u);
 uint64_t logger_next_ns(const struct rill_unit *u);
+
+/* inventory.c */
+void inventory_of_unit(struct rill_unit *u, struct rte_mbuf *m);
 
 /* pool_lease.c */
 void pool_refill(struct rill_unit *u);

@@ -36,13 +36,15 @@ void apply_request_full(struct rill_ol *ol, struct entry *e)
 void apply_send_established(struct rill_ol *ol, struct entry *e)
 {
     struct rte_mbuf *m =
-        ol_message(ol, RILL_FRAME_ESTABLISHED, ol->config.controller, e->node.flow);
+        ol_message(ol, RILL_FRAME_ESTABLISHED, ol_controller(ol, e->node.flow), e->node.flow);
 
     ol_want_retry(ol, e);
     if (m == NULL)
         return;
     rill_frame(m)->term = e->term;
     rill_frame(m)->next_unit = e->node.unit;
+    if (((const struct rill_state_head *)(const void *)e->state)->tuple.family != 0)
+        rill_frame(m)->flags |= RILL_FLAG_TUPLE;
     ol->n.established_sent++;
     rill_outbox_put(ol->out, m);
 }

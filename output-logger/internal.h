@@ -4,6 +4,7 @@
  *   apply.c          changes and full states onto what is kept; gaps and their repair
  *   release.c        who may leave: once, and not before the flow's alias is known
  *   recovery.c       units that are dead: fenced, and their state given to who goes on
+ *   inventory.c      what a controller that takes over wants to know
  */
 #ifndef RILL_OUTPUT_LOGGER_INTERNAL_H
 #define RILL_OUTPUT_LOGGER_INTERNAL_H
@@ -47,7 +48,7 @@ enum { FENCED_MAX = 64 }; /* units that one logger served, and that died */
 
 struct rill_ol {
     struct rill_ol_config config;
-    uint16_t epoch;
+    struct rill_controllers controllers; /* the newest that were heard of */
     struct rill_flow_map entries;
     struct rill_slab slab;
     struct rill_timer_wheel *retries;
@@ -65,6 +66,7 @@ struct rte_mbuf *ol_message(struct rill_ol *ol, enum rill_frame_type type, uint3
                             uint64_t flow);
 void ol_drop(struct rte_mbuf *m, uint64_t *packet_counter);
 struct entry *ol_find(const struct rill_ol *ol, uint32_t unit, uint64_t flow);
+uint32_t ol_controller(const struct rill_ol *ol, uint64_t flow);
 void ol_want_retry(struct rill_ol *ol, struct entry *e);
 
 /* apply.c */
@@ -81,6 +83,11 @@ uint64_t apply_drop_held(struct rill_ol *ol, struct entry *e, uint64_t *packet_c
 bool recovery_refuses(struct rill_ol *ol, struct rte_mbuf *m);
 void recovery_on_fence(struct rill_ol *ol, const struct rill_frame *f);
 void recovery_on_pull(struct rill_ol *ol, const struct rill_frame *f);
+/* False: there is no room to remember it. */
+bool recovery_fence(struct rill_ol *ol, uint32_t unit);
+
+/* inventory.c */
+void inventory_of_logger(struct rill_ol *ol, struct rte_mbuf *m);
 
 /* release.c */
 void release_step(struct rill_ol *ol, struct entry *e, struct rte_mbuf *m);

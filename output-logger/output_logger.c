@@ -14,10 +14,16 @@ struct rte_mbuf *ol_message(struct rill_ol *ol, enum rill_frame_type type, uint3
         ol->n.messages_no_mbuf++;
         return NULL;
     }
-    rill_frame(m)->epoch = ol->epoch;
+    rill_frame(m)->epoch = rill_controllers_epoch(&ol->controllers, flow);
     rill_frame(m)->vni = ol->config.vni;
     rill_frame(m)->flow = flow;
     return m;
+}
+
+/* Of that flow. */
+uint32_t ol_controller(const struct rill_ol *ol, uint64_t flow)
+{
+    return rill_controllers_id(&ol->controllers, flow);
 }
 
 /* Frees a frame; if it carried a packet, counts why. */
@@ -60,7 +66,7 @@ static void keep_due(struct rill_ol *ol, struct entry *e)
     rill_timer_arm(ol->slow, &e->keep_timer, ol->now_ns + ol->config.keep_ns);
     if (e->alias_state == ALIAS_OPEN)
         return; /* the controller has not heard of it: its endpoint would be lost */
-    m = ol_message(ol, RILL_FRAME_NEED, ol->config.controller, e->node.flow);
+    m = ol_message(ol, RILL_FRAME_NEED, ol_controller(ol, e->node.flow), e->node.flow);
     if (m == NULL)
         return;
     rill_frame(m)->term = e->term;
@@ -118,6 +124,9 @@ static void handle_message(struct rill_ol *ol, struct rte_mbuf *m)
     case RILL_FRAME_LOGGER_PULL:
         recovery_on_pull(ol, f);
         break;
+    case RILL_FRAME_INVENTORY:
+        inventory_of_logger(ol, m);
+        break;
     case RILL_FRAME_FORGET:
         on_forget(ol, f);
         break;
@@ -129,11 +138,15 @@ static void handle_message(struct rill_ol *ol, struct rte_mbuf *m)
     rte_pktmbuf_free(m);
 }
 
-/* A newer controller may not know what the older one confirmed. */
-static void adopt_epoch(struct rill_ol *ol, const struct rill_frame *f)
+/* Every role adopts the highest epoch that it sees of a slot ("adopt"): a newer controller may not
+ * know what the older one confirmed, and the older one not what the newer one does. False: it is a
+ * controller's whose time is over. */
+static bool adopt_epoch(struct rill_ol *ol, const struct rill_frame *f)
 {
-    if (f->epoch > ol->epoch)
-        ol->epoch = f->epoch;
+    bool controller = rill_role_kind(f->src) == RILL_ROLE_CONTROLLER;
+
+    return rill_controllers_adopt(&ol->controllers, f->epoch, controller ? f->src : 0) ||
+           !controller || RILL_MUTANT(old_epoch);
 }
 
 static void receive(struct rill_ol *ol, struct rte_mbuf *m)
@@ -146,7 +159,11 @@ static void receive(struct rill_ol *ol, struct rte_mbuf *m)
     }
     if (ol->fenced_count > 0 && recovery_refuses(ol, m))
         return;
-    adopt_epoch(ol, f);
+    if (!adopt_epoch(ol, f)) {
+        ol->n.messages_old_epoch += !rill_frame_has_packet(m);
+        ol_drop(m, &ol->n.dropped_logger_old_epoch);
+        return;
+    }
     if (f->type == RILL_FRAME_CHANGE)
         apply_on_change(ol, m);
     else if (f->type == RILL_FRAME_PASS)
@@ -192,6 +209,7 @@ struct rill_ol *rill_ol_create(const struct rill_ol_config *config, struct rill_
     if (ol == NULL)
         goto fail;
     ol->config = *config;
+    rill_controllers_adopt(&ol->controllers, config->epoch, config->controller);
     ol->retries = rill_timer_wheel_create(1024, 250 * 1000);
     ol->slow = rill_timer_wheel_create(1024, 64 * 1000 * 1000);
     if (ol->retries == NULL || ol->slow == NULL ||

@@ -24,7 +24,8 @@ struct rill_ol;
 
 struct rill_ol_config {
     uint32_t id;         /* role id */
-    uint32_t controller; /* role id */
+    uint32_t controller; /* role id, until another one takes its place */
+    uint16_t epoch;      /* of that one, lib/base/epoch.h; 0: as its first frame says */
     uint32_t vni;
     uint32_t state_bytes;     /* of a flow of this deployment, rill_nf_state_bytes() */
     struct rte_mempool *pool; /* the caller's */
@@ -58,10 +59,13 @@ struct rill_ol_config {
     X(dropped_fenced)            /* from, or held for, a unit that is dead */                      \
     X(dropped_logger_unexpected) /* in a frame that is not for output loggers */                   \
     X(dropped_wrong_incarnation)                                                                   \
-    X(fences)              /* units */                                                             \
-    X(recoveries_answered) /* with the state */                                                    \
-    X(recoveries_by_tag)   /* the asker's replica was it */                                        \
-    X(recoveries_nothing)  /* nothing of that term here */                                         \
+    X(fences)                   /* units */                                                        \
+    X(recoveries_answered)      /* with the state */                                               \
+    X(recoveries_by_tag)        /* the asker's replica was it */                                   \
+    X(recoveries_nothing)       /* nothing of that term here */                                    \
+    X(inventory_parts)          /* told to a controller that takes over */                         \
+    X(dropped_logger_old_epoch) /* from a controller that was replaced */                          \
+    X(messages_old_epoch)                                                                          \
     X(messages_fenced)                                                                             \
     X(messages_unknown)                                                                            \
     X(messages_no_mbuf)                                                                            \

@@ -49,8 +49,7 @@ static void drop_held_of(struct rill_ol *ol, uint32_t unit)
     }
 }
 
-/* False: there is no room to remember it. */
-static bool fence(struct rill_ol *ol, uint32_t unit)
+bool recovery_fence(struct rill_ol *ol, uint32_t unit)
 {
     if (is_fenced(ol, unit))
         return true;
@@ -66,7 +65,7 @@ void recovery_on_fence(struct rill_ol *ol, const struct rill_frame *f)
 {
     struct rte_mbuf *m;
 
-    if (!fence(ol, f->next_unit))
+    if (!recovery_fence(ol, f->next_unit))
         return;
     m = ol_message(ol, RILL_FRAME_FENCE_ACK, f->src, 0);
     if (m == NULL)
@@ -113,7 +112,7 @@ void recovery_on_pull(struct rill_ol *ol, const struct rill_frame *f)
     struct entry *e = ol_find(ol, f->next_unit, f->flow);
     struct rte_mbuf *m;
 
-    if (!RILL_MUTANT(olfence) && !fence(ol, f->next_unit))
+    if (!RILL_MUTANT(olfence) && !recovery_fence(ol, f->next_unit))
         return;
     if (e != NULL) {
         e->last_ns = ol->now_ns;

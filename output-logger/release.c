@@ -34,7 +34,8 @@ static bool admit(struct entry *e, uint64_t step)
 
 void release_ask_alias(struct rill_ol *ol, struct entry *e)
 {
-    struct rte_mbuf *m = ol_message(ol, RILL_FRAME_ALIAS, ol->config.controller, e->node.flow);
+    struct rte_mbuf *m =
+        ol_message(ol, RILL_FRAME_ALIAS, ol_controller(ol, e->node.flow), e->node.flow);
 
     ol_want_retry(ol, e);
     if (m == NULL)
@@ -67,7 +68,8 @@ static void confirm(struct rill_ol *ol, struct entry *e)
  * ask. False if it does not say so. */
 bool release_alias_known(struct rill_ol *ol, struct entry *e, const struct rill_frame *f)
 {
-    if (!(f->flags & RILL_FLAG_ALIAS_KNOWN) || f->epoch != ol->epoch)
+    if (!(f->flags & RILL_FLAG_ALIAS_KNOWN) ||
+        f->epoch != rill_controllers_epoch(&ol->controllers, f->flow))
         return false;
     e->alias = *(const struct rill_alias *)e->state;
     if (e->alias_state != ALIAS_CONFIRMED)
@@ -139,7 +141,7 @@ void release_on_alias_ack(struct rill_ol *ol, struct rte_mbuf *m)
         ol->n.messages_malformed++;
         return;
     }
-    if (e == NULL || f->epoch != ol->epoch || memcmp(&alias, &e->alias, sizeof(alias)) != 0)
+    if (e == NULL || memcmp(&alias, &e->alias, sizeof(alias)) != 0)
         return;
     if (f->flags & RILL_FLAG_REFUSED) {
         if (e->alias_state == ALIAS_OPEN)

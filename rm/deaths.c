@@ -99,6 +99,51 @@ void rill_rm_deaths_recv(struct rill_rm_deaths *deaths, struct rte_mbuf *m,
         say(deaths, RILL_FRAME_RECOVERED_ACK, f->src, f->next_unit, 0, outbox);
 }
 
+void rill_rm_deaths_controller_replaced(struct rill_rm_deaths *deaths, uint32_t controller,
+                                        uint32_t by, uint64_t now_ns, struct rill_outbox *outbox)
+{
+    for (uint32_t i = 0; i < deaths->count; i++) {
+        struct rill_rm_death *death = &deaths->list[i];
+
+        for (uint32_t j = 0; j < death->count; j++) {
+            if (death->told[j].controller != controller)
+                continue;
+            death->told[j].controller = by;
+            death->told[j].heard = death->told[j].recovered;
+            send(deaths, death, now_ns, outbox);
+        }
+    }
+}
+
+static bool concerns(const struct rill_rm_death *death, uint32_t controller)
+{
+    for (uint32_t i = 0; i < death->count; i++)
+        if (death->told[i].controller == controller && !death->told[i].recovered)
+            return true;
+    return false;
+}
+
+uint32_t rill_rm_deaths_count(const struct rill_rm_deaths *deaths, uint32_t controller)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < deaths->count; i++)
+        n += concerns(&deaths->list[i], controller);
+    return n;
+}
+
+void rill_rm_deaths_at(const struct rill_rm_deaths *deaths, uint32_t controller, uint32_t i,
+                       uint32_t *unit, uint32_t *output_logger)
+{
+    for (uint32_t at = 0; at < deaths->count; at++) {
+        if (!concerns(&deaths->list[at], controller) || i-- > 0)
+            continue;
+        *unit = deaths->list[at].unit;
+        *output_logger = deaths->list[at].output_logger;
+        return;
+    }
+}
+
 static bool all_heard(const struct rill_rm_death *death)
 {
     for (uint32_t i = 0; i < death->count; i++)

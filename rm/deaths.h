@@ -47,6 +47,14 @@ void rill_rm_deaths_logger_lost(struct rill_rm_deaths *deaths, uint32_t unit, ui
 /* DEATH_ACK or RECOVERED; the latter is acknowledged, known or not. */
 void rill_rm_deaths_recv(struct rill_rm_deaths *deaths, struct rte_mbuf *m,
                          struct rill_outbox *outbox);
+/* Another controller has taken the place of one: it is told what that one had not recovered from.
+ */
+void rill_rm_deaths_controller_replaced(struct rill_rm_deaths *deaths, uint32_t controller,
+                                        uint32_t by, uint64_t now_ns, struct rill_outbox *outbox);
+/* Deaths that the controller has not recovered from: how many, and the i-th. */
+uint32_t rill_rm_deaths_count(const struct rill_rm_deaths *deaths, uint32_t controller);
+void rill_rm_deaths_at(const struct rill_rm_deaths *deaths, uint32_t controller, uint32_t i,
+                       uint32_t *unit, uint32_t *output_logger);
 void rill_rm_deaths_tick(struct rill_rm_deaths *deaths, uint64_t now_ns,
                          struct rill_outbox *outbox);
 uint64_t rill_rm_deaths_next_ns(const struct rill_rm_deaths *deaths);

@@ -290,7 +290,7 @@ static void activate_roles(struct rill_director *d, struct dir_deployment *dep)
 /* A foreign NF may be behind it; other roles size their memory by it. */
 static bool facts_make_sense(const Control__Facts *facts)
 {
-    if (facts->state_bytes < sizeof(struct rill_alias) || facts->state_bytes > RILL_BODY_MAX ||
+    if (facts->state_bytes < sizeof(struct rill_state_head) || facts->state_bytes > RILL_BODY_MAX ||
         facts->flow_scope > RILL_FLOW_OUTSIDE_HOST || facts->n_pools > POOLS_MAX)
         return false;
     for (size_t i = 0; i < facts->n_pools; i++) {

@@ -35,6 +35,7 @@ struct unit {
 
 struct controller {
     uint32_t id;
+    uint16_t epoch; /* 0: it did not say */
     uint32_t wanted;
     uint64_t number;    /* of the newest request */
     bool waits;         /* it has no answer yet */
@@ -292,6 +293,7 @@ static void send_share(struct rill_rm *rm, const struct unit *unit, struct share
         rm->counters.alloc_failures++;
         return;
     }
+    rill_frame(m)->epoch = rm->controllers[share->controller].epoch;
     rill_frame(m)->next_unit = rm->controllers[share->controller].id;
     rill_frame(m)->count = share->sent;
     rill_frame(m)->clock = share->number;
@@ -438,16 +440,61 @@ static void grant_if_ready(struct rill_rm *rm, uint32_t controller, uint64_t now
 
 /* Requests */
 
-static struct controller *find_or_add_controller(struct rill_rm *rm, uint32_t id)
+/* Its predecessor's leases are its own now; the units are told whose they are. */
+static void take_place(struct rill_rm *rm, uint32_t controller, const struct rill_frame *f,
+                       uint64_t now_ns, struct rill_outbox *outbox)
+{
+    struct controller *c = &rm->controllers[controller];
+
+    rill_rm_deaths_controller_replaced(&rm->deaths, c->id, f->src, now_ns, outbox);
+    c->id = f->src;
+    c->epoch = f->epoch;
+    c->number = 0;
+    c->waits = c->granted = false;
+    rm->counters.takeovers++;
+    for (uint32_t i = 0; i < rm->unit_count; i++) {
+        struct share *share = find_share(&rm->units[i], controller);
+
+        if (share == NULL)
+            continue;
+        share->granted = 0; /* this one has not been told of it */
+        share->acked = false;
+        share->number = ++rm->share_number;
+        send_share(rm, &rm->units[i], share, now_ns, outbox);
+    }
+}
+
+static struct controller *find_controller(struct rill_rm *rm, const struct rill_frame *f)
 {
     for (uint32_t i = 0; i < rm->controller_count; i++) {
-        if (rm->controllers[i].id == id)
+        const struct controller *c = &rm->controllers[i];
+
+        if (c->id == f->src || (c->epoch != 0 && f->epoch != 0 &&
+                                rill_epoch_slot(c->epoch) == rill_epoch_slot(f->epoch)))
             return &rm->controllers[i];
     }
-    if (rill_role_kind(id) != RILL_ROLE_CONTROLLER ||
-        rm->controller_count == RILL_RM_CONTROLLERS_MAX)
+    return NULL;
+}
+
+/* NULL: none, or one whose place was taken. */
+static struct controller *find_or_add_controller(struct rill_rm *rm, const struct rill_frame *f,
+                                                 uint64_t now_ns, struct rill_outbox *outbox)
+{
+    struct controller *c = find_controller(rm, f);
+
+    if (rill_role_kind(f->src) != RILL_ROLE_CONTROLLER)
         return NULL;
-    rm->controllers[rm->controller_count] = (struct controller){.id = id, .expire_ns = UINT64_MAX};
+    if (c != NULL) {
+        if (f->epoch < c->epoch)
+            return NULL;
+        if (c->id != f->src)
+            take_place(rm, (uint32_t)(c - rm->controllers), f, now_ns, outbox);
+        return c;
+    }
+    if (rm->controller_count == RILL_RM_CONTROLLERS_MAX)
+        return NULL;
+    rm->controllers[rm->controller_count] =
+        (struct controller){.id = f->src, .epoch = f->epoch, .expire_ns = UINT64_MAX};
     return &rm->controllers[rm->controller_count++];
 }
 
@@ -481,7 +528,7 @@ static void pack(struct rill_rm *rm, uint32_t controller, uint32_t wanted)
 static void take_request(struct rill_rm *rm, const struct rill_frame *f, uint64_t now_ns,
                          struct rill_outbox *outbox)
 {
-    struct controller *c = find_or_add_controller(rm, f->src);
+    struct controller *c = find_or_add_controller(rm, f, now_ns, outbox);
     uint32_t controller;
 
     if (c == NULL) {
@@ -509,6 +556,46 @@ static void take_request(struct rill_rm *rm, const struct rill_frame *f, uint64_
     pack(rm, controller, f->count);
     tell_units(rm, controller, now_ns, outbox);
     grant_if_ready(rm, controller, now_ns, outbox);
+}
+
+/* A controller that takes over asks who is there. */
+static void tell_members(struct rill_rm *rm, const struct rill_frame *f, uint64_t now_ns,
+                         struct rill_outbox *outbox)
+{
+    struct rte_mbuf *m;
+    struct rill_member member;
+    uint32_t dead;
+    bool ok = true;
+
+    if (find_or_add_controller(rm, f, now_ns, outbox) == NULL) {
+        rm->counters.requests_refused++;
+        return;
+    }
+    dead = rill_rm_deaths_count(&rm->deaths, f->src);
+    if ((rm->unit_count + dead) * sizeof(member) > RILL_BODY_MAX) {
+        rm->counters.members_too_many++;
+        return;
+    }
+    m = rill_frame_new(rm->config.pool, RILL_FRAME_MEMBERS, rm->config.id, f->src);
+    for (uint32_t i = 0; m != NULL && ok && i < rm->unit_count; i++) {
+        member = (struct rill_member){.unit = rm->units[i].id,
+                                      .output_logger = rm->units[i].output_logger};
+        ok = rill_body_append(m, rm->config.pool, &member, sizeof(member)) == 0;
+    }
+    for (uint32_t i = 0; m != NULL && ok && i < dead; i++) {
+        member = (struct rill_member){.dead = 1};
+        rill_rm_deaths_at(&rm->deaths, f->src, i, &member.unit, &member.output_logger);
+        ok = rill_body_append(m, rm->config.pool, &member, sizeof(member)) == 0;
+    }
+    if (m == NULL || !ok) { /* it asks again */
+        rm->counters.alloc_failures++;
+        rte_pktmbuf_free(m);
+        return;
+    }
+    rill_frame(m)->clock = f->clock;
+    rill_frame(m)->count = rm->unit_count + dead;
+    rm->counters.members_told++;
+    rill_outbox_put(outbox, m);
 }
 
 static void take_ack(struct rill_rm *rm, const struct rill_frame *f, uint64_t now_ns,
@@ -638,6 +725,8 @@ void rill_rm_recv(struct rill_rm *rm, struct rte_mbuf **frames, uint32_t n, uint
 
         if (f->dst == rm->config.id && f->type == RILL_FRAME_LEASE_REQUEST)
             take_request(rm, f, now_ns, outbox);
+        else if (f->dst == rm->config.id && f->type == RILL_FRAME_MEMBERS_REQUEST)
+            tell_members(rm, f, now_ns, outbox);
         else if (f->dst == rm->config.id && f->type == RILL_FRAME_SHARE_ACK)
             take_ack(rm, f, now_ns, outbox);
         else if (f->dst == rm->config.id &&

@@ -20,6 +20,12 @@
  * what is acknowledged and the rest follows with the next one, so that a unit that does not answer
  * can not cost a controller its other leases.
  *
+ * A controller's identity is its slot (lib/base/epoch.h): one of a later epoch takes the place of
+ * the one before, with all its leases, and is told its deaths anew; the earlier one is refused from
+ * then on. The units are told by SHARE. MEMBERS_REQUEST, answered with MEMBERS, says all units that
+ * live, and all that died and that this controller has not recovered from. (Frames of epoch 0 have
+ * no slot: the sender's id is the identity.)
+ *
  * Deaths: DEATH to the controllers, DEATH_ACK, RECOVERED, RECOVERED_ACK (deaths.h).
  *
  * So at all times, whatever is lost, doubled or reordered: what the controllers take as theirs of a
@@ -68,10 +74,13 @@ struct rill_rm_counters {
     uint64_t requests;          /* new numbers taken */
     uint64_t requests_repeated; /* the newest number again */
     uint64_t requests_stale;    /* an older number */
-    uint64_t requests_refused;  /* not from a controller, or too many controllers */
-    uint64_t grants;            /* sent, repeats included */
-    uint64_t grants_short;      /* of these, with less than was wanted */
-    uint64_t shares;            /* SHARE sent, resends not included */
+    uint64_t requests_refused;  /* not from a controller, one that was replaced, or too many */
+    uint64_t takeovers;         /* controllers that took another's place */
+    uint64_t members_told;
+    uint64_t members_too_many; /* to be told in one message: not told */
+    uint64_t grants;           /* sent, repeats included */
+    uint64_t grants_short;     /* of these, with less than was wanted */
+    uint64_t shares;           /* SHARE sent, resends not included */
     uint64_t shares_resent;
     uint64_t acks;           /* that fit the newest SHARE */
     uint64_t acks_stale;     /* any other from a unit that is known */

@@ -10,14 +10,23 @@
 
 #include <rill/endpoint.h>
 
+#include "lib/base/flow_tuple.h"
+
 enum { RILL_BODY_MAX = 61440 };
 
-/* A flow's alias, at the head of every flow's state. All zero: none. */
+/* A flow's alias. All zero: none. */
 struct rill_alias {
     struct rill_endpoint local;
     struct rill_endpoint remote; /* family 0: any remote */
     uint64_t lease;              /* of which `local` was taken, rill_lease_id(); 0: of no pool */
 };
+
+/* At the head of every flow's state: what a controller that takes over must find again. */
+struct rill_state_head {
+    struct rill_alias alias;
+    struct rill_flow_tuple tuple;
+};
+_Static_assert(sizeof(struct rill_state_head) % 8 == 0, "tables begin behind it, aligned");
 
 /* The identity of a lease of endpoints: who asked, and the number of the request. Never used again.
  */
@@ -25,6 +34,14 @@ static inline uint64_t rill_lease_id(uint32_t unit, uint64_t request_number)
 {
     return ((uint64_t)(unit & 0xffffff) << 40) | (request_number & UINT64_C(0xffffffffff));
 }
+
+/* One entry of MEMBERS. */
+struct rill_member {
+    uint32_t unit;          /* role id */
+    uint32_t output_logger; /* role id; 0: of a dead unit whose logger died as well */
+    uint32_t dead;          /* 1: and not recovered from */
+    uint32_t zero;
+};
 
 /* One entry of LEASE_GRANT. */
 struct rill_lease {

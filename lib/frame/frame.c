@@ -49,6 +49,10 @@ const char *rill_frame_type_name(uint8_t type)
         [RILL_FRAME_RECOVERED_ACK] = "recovered_ack",
         [RILL_FRAME_NEW_LOGGER] = "new_logger",
         [RILL_FRAME_NEW_LOGGER_ACK] = "new_logger_ack",
+        [RILL_FRAME_INVENTORY] = "inventory",
+        [RILL_FRAME_INVENTORY_PART] = "inventory_part",
+        [RILL_FRAME_MEMBERS_REQUEST] = "members_request",
+        [RILL_FRAME_MEMBERS] = "members",
     };
 
     return type < RILL_FRAME_TYPES && names[type] != NULL ? names[type] : "unknown";

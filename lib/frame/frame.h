@@ -20,6 +20,8 @@
 
 #include <rte_mbuf.h>
 
+#include "lib/base/epoch.h"
+#include "lib/base/flow_tuple.h"
 #include "lib/base/role.h"
 
 /* K: key fields `flow` (number). T: `term`. C: `clock`. S: `step`. W: `window`. N: `next_term` and
@@ -27,8 +29,10 @@
 enum rill_frame_type {
     RILL_FRAME_NONE = 0,
     /* with a packet */
-    RILL_FRAME_DATA = 1, /* controller to unit: K T C H I, targets; flags: how the flowlet began */
-    RILL_FRAME_FORWARDED = 2, /* former owner to owner: a late packet. K T (the owner's) C H I */
+    RILL_FRAME_DATA = 1,      /* controller to unit: K T C H I, targets, tuple if flag TUPLE is set;
+                                 flags:      how the flowlet began */
+    RILL_FRAME_FORWARDED = 2, /* former owner to owner: a late packet. K T (the owner's) C H I,
+                                 tuple as in DATA */
     RILL_FRAME_CHANGE = 3,   /* unit to output logger: K, tag, I, state bytes; may have no packet */
     RILL_FRAME_PASS = 4,     /* controller to output logger: release as it is. I */
     RILL_FRAME_INGRESS = 5,  /* client to controller: a packet that is due in. I */
@@ -55,7 +59,8 @@ enum rill_frame_type {
                                      if flag STATE is set; flag REFUSED: nothing of that term;
                                      neither: the asker's replica is it */
     /* with the controller */
-    RILL_FRAME_ESTABLISHED = 24,     /* output logger: K T next_unit = the unit */
+    RILL_FRAME_ESTABLISHED = 24,     /* output logger: K T next_unit = the unit; flag TUPLE: the
+                                        state has it */
     RILL_FRAME_ESTABLISHED_ACK = 25, /* K T next_unit */
     RILL_FRAME_ALIAS = 26,           /* output logger: K T next_unit; body: struct rill_alias */
     RILL_FRAME_ALIAS_ACK = 27,       /* K T next_unit; body: the alias; flag REFUSED */
@@ -70,6 +75,11 @@ enum rill_frame_type {
     RILL_FRAME_FENCE_ACK = 35,    /* next_unit */
     RILL_FRAME_DEAD = 36, /* controller to unit: next_unit is dead, output logger `count` has
                              its state */
+    /* a controller takes over: what is there? (lib/frame/inventory.h) */
+    RILL_FRAME_INVENTORY = 37, /* to units and output loggers: clock = which part; term = the number
+                                  of this list of the dead; body: struct rill_death[count] */
+    RILL_FRAME_INVENTORY_PART = 38, /* the answer: clock, term as asked; next_term = the part after
+                                       it; body: items */
     /* resource manager */
     RILL_FRAME_LEASE_REQUEST = 40, /* controller: `count` = thousandths of units wanted; clock = its
                                       number, echoed by the grant */
@@ -85,13 +95,18 @@ enum rill_frame_type {
     RILL_FRAME_RECOVERED_ACK = 47, /* next_unit */
     RILL_FRAME_NEW_LOGGER =
         48, /* RM to unit: your output logger is next_unit; clock = its number */
-    RILL_FRAME_NEW_LOGGER_ACK = 49, /* clock; count = 1: and it has all that I have */
+    RILL_FRAME_NEW_LOGGER_ACK = 49,  /* clock; count = 1: and it has all that I have */
+    RILL_FRAME_MEMBERS_REQUEST = 50, /* controller that takes over: clock = its number */
+    RILL_FRAME_MEMBERS = 51, /* clock; body: struct rill_member[count]: all units that live, and all
+                                that died and are not recovered from */
     RILL_FRAME_TYPES = 64
 };
 
 enum rill_frame_flags {
     RILL_FLAG_PACKET = 1 << 0, /* the data is a packet: DATA, FORWARDED, PASS; CHANGE often */
     RILL_FLAG_FULL = 1 << 1,   /* CHANGE: its state bytes are the whole state, apply to any base */
+    RILL_FLAG_TUPLE = 1 << 1,  /* DATA, FORWARDED: the flow's tuple is in the frame; ESTABLISHED: in
+                                  the state (shares its bit with FULL, which is CHANGE's) */
     RILL_FLAG_STATE = 1 << 2,  /* FINAL: the body holds the state */
     RILL_FLAG_ALIAS_KNOWN = 1 << 2, /* DATA, CHANGE: the controller of the frame's epoch knows this
                                        flow's alias (shares its bit with STATE, which is FINAL's) */
@@ -115,9 +130,10 @@ struct rill_chain_entry {
 #define RILL_LOGGER_LOST ((uint32_t)RILL_ROLE_OUTPUT_LOGGER << 24)
 
 enum {
-    RILL_CHAIN_MAX = 7,     /* entries: one handoff at a time, and deaths on top */
-    RILL_TARGETS_MAX = 7,   /* replica targets */
-    RILL_INLINE_STATE = 120 /* bytes of state that fit into one Geneve option */
+    RILL_CHAIN_MAX = 7,            /* entries: one handoff at a time, and deaths on top */
+    RILL_CHAIN_MAX_WITH_TUPLE = 5, /* beside a tuple there is no room for more */
+    RILL_TARGETS_MAX = 7,          /* replica targets */
+    RILL_INLINE_STATE = 136        /* bytes of state that fit into a frame's options */
 };
 
 struct rill_frame {
@@ -154,6 +170,7 @@ struct rill_frame {
     uint32_t targets[RILL_TARGETS_MAX];            /* role ids of the replica targets */
     struct rill_chain_entry chain[RILL_CHAIN_MAX]; /* newest first, down to the last established */
     uint8_t state[RILL_INLINE_STATE];
+    struct rill_flow_tuple tuple; /* void without flag TUPLE */
 };
 
 /* The private area of every mbuf that can be a frame. */
@@ -169,7 +186,7 @@ static inline bool rill_frame_has_packet(struct rte_mbuf *m)
     return (rill_frame(m)->flags & RILL_FLAG_PACKET) != 0;
 }
 
-/* Zeroes all but the inline state (which state_bytes = 0 makes void). */
+/* Zeroes all but the inline state (which state_bytes = 0 makes void) and the tuple. */
 static inline void rill_frame_reset(struct rill_frame *f)
 {
     memset(f, 0, offsetof(struct rill_frame, state));
@@ -192,12 +209,20 @@ static inline struct rte_mbuf *rill_frame_new(struct rte_mempool *pool, enum ril
     return m;
 }
 
+/* The tuple of a DATA or FORWARDED frame; NULL if it has none. */
+static inline const struct rill_flow_tuple *rill_frame_tuple(const struct rill_frame *f)
+{
+    return f->flags & RILL_FLAG_TUPLE ? &f->tuple : NULL;
+}
+
 /* Gives `to` the metadata of `from`; the state bytes only as far as state_bytes says. */
 static inline void rill_frame_copy_metadata(struct rill_frame *to, const struct rill_frame *from)
 {
     memcpy(to, from,
            offsetof(struct rill_frame, state) +
                RTE_MIN(from->state_bytes, (unsigned)RILL_INLINE_STATE));
+    if (from->flags & RILL_FLAG_TUPLE)
+        to->tuple = from->tuple;
     to->link = NULL;
 }
 

@@ -3,11 +3,13 @@
 #include <rte_byteorder.h>
 
 #include "lib/frame/body.h"
+#include "lib/frame/inventory.h"
 
 enum {
     CHAIN_ENTRY_BYTES = 16,
     TARGET_BYTES = 4,
     STATE_HEAD_BYTES = 4,
+    TUPLE_BYTES = 40,
 };
 
 /* What a type uses: a bit for each option, and what its data may be. */
@@ -16,16 +18,20 @@ enum {
 #define MAYBE_PACKET (1u << 30) /* the flag says */
 #define BODY (1u << 31)         /* may have a body */
 
+/* Options that are there only if another field says so. */
+#define SOMETIMES (USES(TUPLE) | USES(STATE_MORE))
+
 #define KEY (USES(FRAME) | USES(FLOW))
 #define TAG (USES(TERM) | USES(CLOCK) | USES(STEP))
 #define NEXT (USES(NEXT_TERM) | USES(NEXT_UNIT))
 #define ABOUT_UNIT (KEY | USES(TERM) | USES(NEXT_UNIT))
 
 static const uint32_t type_uses[RILL_FRAME_TYPES] = {
-    [RILL_FRAME_DATA] =
-        KEY | USES(TERM) | USES(CLOCK) | USES(CHAIN) | USES(INGRESS) | USES(TARGETS) | PACKET,
-    [RILL_FRAME_FORWARDED] = KEY | USES(TERM) | USES(CLOCK) | USES(CHAIN) | USES(INGRESS) | PACKET,
-    [RILL_FRAME_CHANGE] = KEY | TAG | USES(INGRESS) | USES(STATE) | MAYBE_PACKET,
+    [RILL_FRAME_DATA] = KEY | USES(TERM) | USES(CLOCK) | USES(CHAIN) | USES(INGRESS) |
+                        USES(TARGETS) | USES(TUPLE) | PACKET,
+    [RILL_FRAME_FORWARDED] =
+        KEY | USES(TERM) | USES(CLOCK) | USES(CHAIN) | USES(INGRESS) | USES(TUPLE) | PACKET,
+    [RILL_FRAME_CHANGE] = KEY | TAG | USES(INGRESS) | USES(STATE) | USES(STATE_MORE) | MAYBE_PACKET,
     [RILL_FRAME_PASS] = USES(FRAME) | USES(INGRESS) | PACKET,
     [RILL_FRAME_INGRESS] = USES(FRAME) | USES(INGRESS) | PACKET,
     [RILL_FRAME_RELEASED] = KEY | USES(INGRESS) | PACKET,
@@ -54,6 +60,8 @@ static const uint32_t type_uses[RILL_FRAME_TYPES] = {
     [RILL_FRAME_FENCE] = USES(FRAME) | USES(NEXT_UNIT),
     [RILL_FRAME_FENCE_ACK] = USES(FRAME) | USES(NEXT_UNIT),
     [RILL_FRAME_DEAD] = USES(FRAME) | USES(NEXT_UNIT) | USES(COUNT),
+    [RILL_FRAME_INVENTORY] = USES(FRAME) | USES(TERM) | USES(CLOCK) | USES(COUNT) | BODY,
+    [RILL_FRAME_INVENTORY_PART] = USES(FRAME) | USES(TERM) | USES(CLOCK) | USES(NEXT_TERM) | BODY,
     [RILL_FRAME_LEASE_REQUEST] = USES(FRAME) | USES(CLOCK) | USES(COUNT),
     [RILL_FRAME_LEASE_GRANT] = USES(FRAME) | USES(CLOCK) | USES(COUNT) | BODY,
     [RILL_FRAME_SHARE] = USES(FRAME) | USES(CLOCK) | USES(NEXT_UNIT) | USES(COUNT),
@@ -64,11 +72,13 @@ static const uint32_t type_uses[RILL_FRAME_TYPES] = {
     [RILL_FRAME_RECOVERED_ACK] = USES(FRAME) | USES(NEXT_UNIT),
     [RILL_FRAME_NEW_LOGGER] = USES(FRAME) | USES(CLOCK) | USES(NEXT_UNIT),
     [RILL_FRAME_NEW_LOGGER_ACK] = USES(FRAME) | USES(CLOCK) | USES(COUNT),
+    [RILL_FRAME_MEMBERS_REQUEST] = USES(FRAME) | USES(CLOCK),
+    [RILL_FRAME_MEMBERS] = USES(FRAME) | USES(CLOCK) | USES(COUNT) | BODY,
 };
 
 #define OPTIONS_MASK (((1u << RILL_OPTIONS) - 1) & ~1u)
 
-/* Bytes of an option's value; of the last three, at most. */
+/* Bytes of an option's value; of the last four, at most. */
 static const uint8_t width[RILL_OPTIONS] = {
     [RILL_OPTION_FRAME] = 16,
     [RILL_OPTION_FLOW] = 8,
@@ -81,11 +91,13 @@ static const uint8_t width[RILL_OPTIONS] = {
     [RILL_OPTION_INGRESS] = 24,
     [RILL_OPTION_POOL] = 4,
     [RILL_OPTION_COUNT] = 4,
+    [RILL_OPTION_TUPLE] = TUPLE_BYTES,
     [RILL_OPTION_CHAIN] = RILL_CHAIN_MAX * CHAIN_ENTRY_BYTES,
     [RILL_OPTION_TARGETS] = RILL_TARGETS_MAX * TARGET_BYTES,
-    [RILL_OPTION_STATE] = STATE_HEAD_BYTES + RILL_INLINE_STATE,
+    [RILL_OPTION_STATE] = STATE_HEAD_BYTES + RILL_GENEVE_STATE_FIRST,
+    [RILL_OPTION_STATE_MORE] = RILL_INLINE_STATE - RILL_GENEVE_STATE_FIRST,
 };
-_Static_assert(STATE_HEAD_BYTES + RILL_INLINE_STATE <= RILL_GENEVE_LENGTH_MASK * 4,
+_Static_assert(STATE_HEAD_BYTES + RILL_GENEVE_STATE_FIRST <= RILL_GENEVE_LENGTH_MASK * 4,
                "an option's value is at most 31 words");
 
 /* --- bytes ------------------------------------------------------------------------------------ */
@@ -137,9 +149,13 @@ static inline uint64_t get64(const uint8_t *from)
 /* A grant's count is that of its body's entries. */
 static bool count_fits_body(const struct rill_frame *f, uint32_t body_bytes)
 {
-    uint64_t entry_bytes = f->type == RILL_FRAME_POOL_GRANT    ? sizeof(uint32_t)
-                           : f->type == RILL_FRAME_LEASE_GRANT ? sizeof(struct rill_lease)
-                                                               : 0;
+    static const uint8_t bytes_of[RILL_FRAME_TYPES] = {
+        [RILL_FRAME_POOL_GRANT] = sizeof(uint32_t),
+        [RILL_FRAME_LEASE_GRANT] = sizeof(struct rill_lease),
+        [RILL_FRAME_INVENTORY] = sizeof(struct rill_death),
+        [RILL_FRAME_MEMBERS] = sizeof(struct rill_member),
+    };
+    uint64_t entry_bytes = bytes_of[f->type];
 
     return entry_bytes == 0 || f->count * entry_bytes == body_bytes;
 }
@@ -155,7 +171,9 @@ enum rill_geneve_result rill_geneve_check(const struct rill_frame *f, uint32_t d
         return RILL_GENEVE_VALUE;
     if (((uses & USES(CHAIN)) && f->chain_len > RILL_CHAIN_MAX) ||
         ((uses & USES(TARGETS)) && f->target_count > RILL_TARGETS_MAX) ||
-        ((uses & USES(STATE)) && f->state_bytes > RILL_INLINE_STATE))
+        ((uses & USES(STATE)) && f->state_bytes > RILL_INLINE_STATE) ||
+        ((uses & USES(TUPLE)) && (f->flags & RILL_FLAG_TUPLE) &&
+         f->chain_len > RILL_CHAIN_MAX_WITH_TUPLE))
         return RILL_GENEVE_VALUE;
     if (packet)
         return data_bytes <= f->wire_bytes ? RILL_GENEVE_OK : RILL_GENEVE_VALUE;
@@ -201,16 +219,32 @@ static uint8_t *write_targets(const struct rill_frame *f, uint8_t *to)
     return to;
 }
 
+/* With zeros up to a multiple of 4. */
+static uint8_t *write_bytes(const uint8_t *from, uint32_t bytes, uint8_t *to)
+{
+    memcpy(to, from, bytes);
+    to += bytes;
+    for (; bytes % 4 != 0; bytes++)
+        *to++ = 0;
+    return to;
+}
+
 static uint8_t *write_state(const struct rill_frame *f, uint8_t *to)
 {
     to = put16(to, f->state_offset);
     *to++ = f->state_bytes;
     *to++ = 0;
-    memcpy(to, f->state, f->state_bytes);
-    to += f->state_bytes;
-    for (uint32_t i = f->state_bytes; i % 4 != 0; i++)
-        *to++ = 0;
-    return to;
+    return write_bytes(f->state, RTE_MIN(f->state_bytes, (uint32_t)RILL_GENEVE_STATE_FIRST), to);
+}
+
+static uint8_t *write_tuple(const struct rill_flow_tuple *tuple, uint8_t *to)
+{
+    to = write_bytes(tuple->addr_a, sizeof(tuple->addr_a), to);
+    to = write_bytes(tuple->addr_b, sizeof(tuple->addr_b), to);
+    to = put16(put16(to, tuple->port_a), tuple->port_b);
+    *to++ = tuple->family;
+    *to++ = tuple->proto;
+    return put16(to, 0);
 }
 
 static uint8_t *write_value(const struct rill_frame *f, enum rill_geneve_option option, uint8_t *to)
@@ -244,17 +278,34 @@ static uint8_t *write_value(const struct rill_frame *f, enum rill_geneve_option 
         return put32(to, f->pool);
     case RILL_OPTION_COUNT:
         return put32(to, f->count);
+    case RILL_OPTION_TUPLE:
+        return write_tuple(&f->tuple, to);
+    case RILL_OPTION_STATE_MORE:
+        return write_bytes(f->state + RILL_GENEVE_STATE_FIRST,
+                           f->state_bytes - RILL_GENEVE_STATE_FIRST, to);
     case RILL_OPTIONS:
         break;
     }
     return to;
 }
 
+/* The options that this very frame has. */
+static uint32_t options_of(const struct rill_frame *f)
+{
+    uint32_t uses = type_uses[f->type] & OPTIONS_MASK;
+
+    if (!(f->flags & RILL_FLAG_TUPLE))
+        uses &= ~USES(TUPLE);
+    if (f->state_bytes <= RILL_GENEVE_STATE_FIRST)
+        uses &= ~USES(STATE_MORE);
+    return uses;
+}
+
 uint32_t rill_geneve_options_write(const struct rill_frame *f, uint8_t *to)
 {
     uint8_t *start = to;
 
-    for (uint32_t left = type_uses[f->type] & OPTIONS_MASK; left != 0; left &= left - 1) {
+    for (uint32_t left = options_of(f); left != 0; left &= left - 1) {
         enum rill_geneve_option option = (enum rill_geneve_option)__builtin_ctz(left);
         uint8_t *value = to + RILL_GENEVE_OPTION_HEADER;
         uint8_t *end = write_value(f, option, value);
@@ -278,6 +329,8 @@ static bool width_fits(enum rill_geneve_option option, uint32_t bytes)
         return bytes <= width[option];
     case RILL_OPTION_STATE:
         return bytes <= width[option] && bytes >= STATE_HEAD_BYTES;
+    case RILL_OPTION_STATE_MORE:
+        return bytes <= width[option] && bytes > 0;
     default:
         return bytes == width[option];
     }
@@ -324,12 +377,38 @@ static void read_targets(struct rill_frame *f, const uint8_t *from, uint32_t byt
 
 static enum rill_geneve_result read_state(struct rill_frame *f, const uint8_t *from, uint32_t bytes)
 {
+    uint32_t here = RTE_MIN(from[2], (uint32_t)RILL_GENEVE_STATE_FIRST);
+
     f->state_offset = get16(from);
     f->state_bytes = from[2];
-    if (RTE_ALIGN_CEIL(f->state_bytes + (uint32_t)STATE_HEAD_BYTES, 4) != bytes)
+    if (f->state_bytes > RILL_INLINE_STATE ||
+        RTE_ALIGN_CEIL(here + (uint32_t)STATE_HEAD_BYTES, 4) != bytes)
         return RILL_GENEVE_VALUE;
-    memcpy(f->state, from + STATE_HEAD_BYTES, f->state_bytes);
+    memcpy(f->state, from + STATE_HEAD_BYTES, here);
     return RILL_GENEVE_OK;
+}
+
+/* STATE comes before it, and says how many bytes there are. */
+static enum rill_geneve_result read_state_more(struct rill_frame *f, const uint8_t *from,
+                                               uint32_t bytes)
+{
+    uint32_t here = f->state_bytes - (uint32_t)RILL_GENEVE_STATE_FIRST;
+
+    if (f->state_bytes <= RILL_GENEVE_STATE_FIRST || RTE_ALIGN_CEIL(here, 4) != bytes)
+        return RILL_GENEVE_VALUE;
+    memcpy(f->state + RILL_GENEVE_STATE_FIRST, from, here);
+    return RILL_GENEVE_OK;
+}
+
+static void read_tuple(struct rill_flow_tuple *tuple, const uint8_t *from)
+{
+    memset(tuple, 0, sizeof(*tuple));
+    memcpy(tuple->addr_a, from, sizeof(tuple->addr_a));
+    memcpy(tuple->addr_b, from + 16, sizeof(tuple->addr_b));
+    tuple->port_a = get16(from + 32);
+    tuple->port_b = get16(from + 34);
+    tuple->family = from[36];
+    tuple->proto = from[37];
 }
 
 static enum rill_geneve_result read_value(struct rill_frame *f, enum rill_geneve_option option,
@@ -377,6 +456,11 @@ static enum rill_geneve_result read_value(struct rill_frame *f, enum rill_geneve
     case RILL_OPTION_COUNT:
         f->count = get32(from);
         break;
+    case RILL_OPTION_TUPLE:
+        read_tuple(&f->tuple, from);
+        break;
+    case RILL_OPTION_STATE_MORE:
+        return read_state_more(f, from, bytes);
     case RILL_OPTIONS:
         break;
     }
@@ -427,5 +511,8 @@ enum rill_geneve_result rill_geneve_options_read(const uint8_t *from, uint32_t b
         return RILL_GENEVE_TYPE;
     if (seen & ~uses)
         return RILL_GENEVE_OPTION;
-    return seen == uses ? RILL_GENEVE_OK : RILL_GENEVE_MISSING;
+    uses = options_of(f);
+    if (uses & ~seen)
+        return RILL_GENEVE_MISSING;
+    return seen == uses ? RILL_GENEVE_OK : RILL_GENEVE_VALUE;
 }

@@ -11,6 +11,7 @@ enum {
     RILL_GENEVE_OPTION_HEADER = 4,  /* class, type, length */
     RILL_GENEVE_CRITICAL = 1 << 7,  /* in an option's type: who does not know it must drop */
     RILL_GENEVE_LENGTH_MASK = 0x1f, /* in words, without the option's header */
+    RILL_GENEVE_STATE_FIRST = 120,  /* bytes of state in the option STATE */
 };
 
 /* One option per group of fields. The type on the wire is this number with the critical bit. */
@@ -29,6 +30,8 @@ enum rill_geneve_option {
     RILL_OPTION_STATE,   /* state_offset, state_bytes, the bytes, zeros up to a word */
     RILL_OPTION_POOL,
     RILL_OPTION_COUNT,
+    RILL_OPTION_TUPLE,      /* only with flag TUPLE */
+    RILL_OPTION_STATE_MORE, /* the state's bytes from RILL_GENEVE_STATE_FIRST on, if there are */
     RILL_OPTIONS
 };
 

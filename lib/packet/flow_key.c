@@ -92,3 +92,24 @@ void rill_alias_keys_of(const struct rill_view *view, uint32_t vni, struct rill_
     rill_alias_key(local, NULL, vni, any);
     rill_alias_key(local, peer, vni, remote);
 }
+
+void rill_flow_key_pack(const struct rill_flow_key *key, struct rill_flow_tuple *tuple)
+{
+    *tuple = (struct rill_flow_tuple){
+        .port_a = key->port_a, .port_b = key->port_b, .family = key->family, .proto = key->proto};
+    memcpy(tuple->addr_a, key->addr_a, sizeof(tuple->addr_a));
+    memcpy(tuple->addr_b, key->addr_b, sizeof(tuple->addr_b));
+}
+
+void rill_flow_key_unpack(const struct rill_flow_tuple *tuple, enum rill_key_kind kind,
+                          uint32_t vni, struct rill_flow_key *key)
+{
+    *key = (struct rill_flow_key){.port_a = tuple->port_a,
+                                  .port_b = tuple->port_b,
+                                  .vni = vni,
+                                  .kind = (uint8_t)kind,
+                                  .family = tuple->family,
+                                  .proto = tuple->proto};
+    memcpy(key->addr_a, tuple->addr_a, sizeof(key->addr_a));
+    memcpy(key->addr_b, tuple->addr_b, sizeof(key->addr_b));
+}

@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 
+#include "lib/base/flow_tuple.h"
 #include "lib/base/role.h"
 #include "lib/packet/parse.h"
 
@@ -41,6 +42,11 @@ _Static_assert(sizeof(struct rill_flow_key) == 48,
  * 0: the caller puts those of the first fragment into the view before. */
 void rill_flow_key(const struct rill_view *view, enum rill_side side, enum rill_key_kind kind,
                    uint32_t vni, struct rill_flow_key *key);
+
+/* What a flow is known by without what its deployment knows; and its key again. */
+void rill_flow_key_pack(const struct rill_flow_key *key, struct rill_flow_tuple *tuple);
+void rill_flow_key_unpack(const struct rill_flow_tuple *tuple, enum rill_key_kind kind,
+                          uint32_t vni, struct rill_flow_key *key);
 
 /* The key of an alias; remote NULL for any. */
 void rill_alias_key(const struct rill_endpoint *local, const struct rill_endpoint *remote,

@@ -365,14 +365,14 @@ static void append_state(struct rte_mbuf *m, uint32_t bytes)
     uint8_t tables[256];
 
     append_alias(m);
-    draw_bytes(tables, bytes - (uint32_t)sizeof(struct rill_alias));
-    expect_bytes("rill.state.data", tables, bytes - (uint32_t)sizeof(struct rill_alias));
-    append(m, tables, bytes - (uint32_t)sizeof(struct rill_alias));
+    draw_bytes(tables, bytes - (uint32_t)sizeof(struct rill_state_head));
+    expect_bytes("rill.state.data", tables, bytes - (uint32_t)sizeof(struct rill_state_head));
+    append(m, tables, bytes - (uint32_t)sizeof(struct rill_state_head));
 }
 
 static void append_replicas(struct rte_mbuf *m)
 {
-    uint32_t state_bytes = (uint32_t)sizeof(struct rill_alias) + 8 * rill_rng_below(&rng, 4);
+    uint32_t state_bytes = (uint32_t)sizeof(struct rill_state_head) + 8 * rill_rng_below(&rng, 4);
 
     for (uint32_t left = rill_rng_below(&rng, 4); left > 0; left--) {
         struct rill_replica_entry entry = {.state_bytes = state_bytes};
@@ -442,7 +442,7 @@ static void append_data(struct rte_mbuf *m, const struct type_info *info)
         break;
     case 's':
         if (f->type == RILL_FRAME_FULL || (f->flags & RILL_FLAG_STATE))
-            append_state(m, (uint32_t)sizeof(struct rill_alias) + rill_rng_below(&rng, 200));
+            append_state(m, (uint32_t)sizeof(struct rill_state_head) + rill_rng_below(&rng, 200));
         break;
     default:
         if (f->flags & RILL_FLAG_PACKET)

@@ -22,7 +22,8 @@ struct sim_check {
     FILE *trace;
     struct rill_cluster *cluster;
     struct packet packets[PACKETS_MAX];
-    struct rill_endpoint public[64];          /* by workload flow */
+    struct rill_endpoint public[64];          /* by workload flow, of the last that left ... */
+    uint64_t public_flow[64];                 /* ... and its number */
     bool suspect[RILL_CLUSTER_UNITS_MAX + 1]; /* by number: died, or taken for dead */
     struct sim_history history;
     struct rill_flow_map terms;
@@ -93,7 +94,7 @@ void sim_check_sent(struct sim_check *k, uint64_t packet, uint32_t flow, bool mu
 
 static const struct sim_chain *chain_in(const uint8_t *state)
 {
-    return (const struct sim_chain *)(state + sizeof(struct rill_alias));
+    return (const struct sim_chain *)(state + sizeof(struct rill_state_head));
 }
 
 /* I1: at most one owner in a term. */
@@ -115,6 +116,11 @@ static void check_owner(struct sim_check *k, const struct rill_unit_step *s)
     if (term->flow == s->flow && term->term == s->term && term->owner != s->unit)
         sim_check_fail(k, "I1", "flow %" PRIx64 " term %" PRIx64 " has two owners, units %u and %u",
                        s->flow, s->term, rill_role_number(term->owner), rill_role_number(s->unit));
+}
+
+void sim_check_time(struct sim_check *k, uint64_t now_ns)
+{
+    k->now_ns = now_ns;
 }
 
 void sim_check_note(struct sim_check *k, const char *format, ...)
@@ -194,6 +200,7 @@ void sim_check_step(void *arg, const struct rill_unit_step *s)
         sim_check_fail(k, "I1", "packet %" PRIu64 " processed twice, now by unit %u", s->ingress_id,
                        rill_role_number(s->unit));
     p->processed = true;
+    flow->step_ns = k->now_ns;
     if (!s->forwarded)
         p->must_come_out = false; /* the NF's word */
     check_base(k, flow, base,
@@ -234,6 +241,56 @@ static void check_path(struct sim_check *k, const struct rill_frame *f, struct s
                        rill_role_number(flow->top->unit));
 }
 
+/* The controller is there, knows all flows, and this is one. */
+static bool knows(const struct rill_controller *controller, uint64_t flow)
+{
+    return controller != NULL && !rill_controller_taking_over(controller) &&
+           rill_controller_flow_alive(controller, flow);
+}
+
+/* A flow that was idle for nearly as long as it takes to end may end a little early; what a unit
+ * did after it was asked says nothing of how long the flow was idle then. */
+static bool is_fresh(const struct sim_check *k, const struct sim_flow *flow, uint64_t began_ns)
+{
+    return flow->step_ns < began_ns && k->now_ns - flow->step_ns < k->plan->fresh_ns;
+}
+
+void sim_check_must_survive(struct sim_check *k, uint32_t controller)
+{
+    const struct rill_controller *old = rill_cluster_controller_at(k->cluster, controller);
+
+    for (uint32_t i = 0; i <= k->history.flows.mask; i++)
+        for (struct rill_map_node *node = k->history.flows.buckets[i]; node; node = node->next) {
+            struct sim_flow *flow = (struct sim_flow *)node;
+
+            flow->must_survive |= flow->top != flow->root && knows(old, node->flow);
+        }
+}
+
+void sim_check_survived(struct sim_check *k, uint64_t began_ns)
+{
+    struct rill_controller *now = rill_cluster_controller(k->cluster);
+
+    for (uint32_t i = 0; i <= k->history.flows.mask; i++)
+        for (struct rill_map_node *node = k->history.flows.buckets[i]; node; node = node->next) {
+            struct sim_flow *flow = (struct sim_flow *)node;
+
+            if (flow->must_survive && is_fresh(k, flow, began_ns) && !knows(now, node->flow))
+                sim_check_fail(k, "I2",
+                               "flow %" PRIx64 ", whose packets are out, is not known any more "
+                               "after the takeover",
+                               node->flow);
+            flow->must_survive = false;
+        }
+    for (uint32_t i = 0; i < k->plan->flows; i++)
+        if (k->public[i].family != 0 && knows(now, k->public_flow[i]) &&
+            rill_controller_alias_flow(now, &k->public[i], NULL) != k->public_flow[i])
+            sim_check_fail(k, "ALIAS",
+                           "port %u of flow %" PRIx64 ", whose packets are out, is not known any "
+                           "more after the takeover",
+                           k->public[i].port, k->public_flow[i]);
+}
+
 /* I6, and replies can't overtake: the controller knows the flow's public endpoint by now. */
 static void check_alias(struct sim_check *k, const struct rill_frame *f)
 {
@@ -245,9 +302,12 @@ static void check_alias(struct sim_check *k, const struct rill_frame *f)
 
     if (ol == NULL || !rill_ol_flow_info(ol, f->src, f->flow, &info))
         return;
+    k->public_flow[k->packets[f->ingress_id].flow] = f->flow;
     public = &chain_in(info.state)->public;
-    if (public->family == 0 ||
-        !rill_controller_flow_alive(rill_cluster_controller(k->cluster), f->flow))
+    if (public->family == 0)
+        return;
+    k->public[k->packets[f->ingress_id].flow] = *public;
+    if (!knows(rill_cluster_controller(k->cluster), f->flow))
         return;
     flow = rill_controller_alias_flow(rill_cluster_controller(k->cluster), public, NULL);
     if (flow != f->flow)
@@ -255,7 +315,6 @@ static void check_alias(struct sim_check *k, const struct rill_frame *f)
                        "packet %" PRIu64 " of flow %" PRIx64 " is out with port %u, which is %s",
                        f->ingress_id, f->flow, public->port,
                        flow == 0 ? "not known to the controller" : "another flow's");
-    k->public[k->packets[f->ingress_id].flow] = *public;
 }
 
 void sim_check_released(struct sim_check *k, struct rte_mbuf *m, uint64_t now_ns)

@@ -21,6 +21,12 @@ void sim_history_fini(struct sim_history *h)
     rill_slab_fini(&h->node_slab);
 }
 
+/* Numbers that only differ in their epoch are different flows, too. */
+static uint32_t mixed(uint64_t flow)
+{
+    return (uint32_t)((flow * 0x9e3779b97f4a7c15u) >> 32);
+}
+
 static struct sim_node *new_node(struct sim_history *h, uint64_t flow, uint64_t hash)
 {
     struct sim_node *node = rill_slab_get(&h->node_slab);
@@ -30,7 +36,7 @@ static struct sim_node *new_node(struct sim_history *h, uint64_t flow, uint64_t 
     node->flow = flow;
     node->hash = hash;
     node->map.flow = hash;
-    node->map.unit = (uint32_t)flow;
+    node->map.unit = mixed(flow);
     rill_flow_map_insert(&h->nodes, &node->map);
     return node;
 }
@@ -52,7 +58,7 @@ struct sim_flow *sim_history_flow(struct sim_history *h, uint64_t number)
 
 struct sim_node *sim_history_find(const struct sim_history *h, uint64_t flow, uint64_t hash)
 {
-    struct sim_node *node = (struct sim_node *)rill_flow_map_find(&h->nodes, hash, (uint32_t)flow);
+    struct sim_node *node = (struct sim_node *)rill_flow_map_find(&h->nodes, hash, mixed(flow));
 
     return node != NULL && node->flow == flow ? node : NULL;
 }

@@ -27,6 +27,8 @@ struct sim_node {
 struct sim_flow { /* one life of a flow */
     struct rill_map_node map;
     struct sim_node *root;
+    bool must_survive;    /* the takeover at hand */
+    uint64_t step_ns;     /* when the last step was */
     struct sim_node *top; /* the highest step that was released; the root: none */
 };
 

@@ -20,6 +20,14 @@ static double pick(struct rill_rng *rng, const double *of, uint32_t n)
 #define PICK(rng, ...)                                                                             \
     pick(rng, (const double[]){__VA_ARGS__}, sizeof((const double[]){__VA_ARGS__}) / sizeof(double))
 
+/* In milliseconds. */
+static void set_flow_idle(struct sim_plan *plan, uint32_t frame_life, double idle)
+{
+    set(plan, "frame_life_ms=%u", frame_life);
+    set(plan, "flow_idle_s=%g", idle / 1000);
+    plan->fresh_ns = (uint64_t)((idle - frame_life) * 1e6);
+}
+
 static void draw_faults(struct sim_plan *plan, struct rill_rng *rng)
 {
     plan->faults.seed = rill_rng_u64(rng);
@@ -124,10 +132,9 @@ static void long_reordering(struct sim_plan *plan, struct rill_rng *rng)
     plan->faults.reorder = PICK(rng, 0.1, 0.5);
     plan->faults.reorder_ns = 20000000;
     set(plan, "unit_queue_packets=64");
-    set(plan, "frame_life_ms=80");
     set(plan, "state_keep_ms=80");
     set(plan, "pool_quarantine_ms=200");
-    set(plan, "flow_idle_s=%g", PICK(rng, 0.1, 0.2));
+    set_flow_idle(plan, 80, PICK(rng, 100, 200));
 }
 
 /* One or two flows that move all the time, over a bad network, from unit to dying unit: the corners
@@ -160,6 +167,24 @@ static void draw_deaths(struct sim_plan *plan, struct rill_rng *rng)
     plan->chase = PICK(rng, 0, 0, 1);
     if (rill_rng_below(rng, 8) == 0)
         storm(plan, rng);
+}
+
+/* Drawn from a seed of its own: the rest of the plan is as it would be without. A pair that is lost
+ * and the controller at once are more than is promised: nobody knows then what went to that pair.
+ */
+static void draw_failovers(struct sim_plan *plan)
+{
+    struct rill_rng rng;
+
+    if (plan->pair_faults > 0)
+        return;
+    rill_rng_seed(&rng, plan->seed ^ 0xfa110e);
+    plan->failovers = (uint32_t)PICK(&rng, 0, 0, 0, 1, 1, 2, 4);
+    if (rill_rng_below(&rng, 8) != 0)
+        return;
+    storm(plan, &rng);
+    plan->unit_faults /= 2;
+    plan->failovers = (uint32_t)PICK(&rng, 2, 4, 8);
 }
 
 /* Half of the seeds have none, the others up to three. */
@@ -203,13 +228,13 @@ void sim_plan_draw(struct sim_plan *plan, uint64_t seed)
     set(plan, "pool_block=%g", PICK(&rng, 1, 4, 64));
     /* The longest a frame can be under way here: delay, jitter and reordering are below 4 ms, a
      * unit's queue below 20 ms. */
-    set(plan, "frame_life_ms=25");
     set(plan, "state_keep_ms=%g", PICK(&rng, 25, 50));
-    set(plan, "flow_idle_s=%g", PICK(&rng, 0.06, 0.1));
+    set_flow_idle(plan, 25, PICK(&rng, 60, 100));
     set(plan, "pool_quarantine_ms=%g", PICK(&rng, 60, 150));
     set(plan, "epoch_ms=5");
     set(plan, "idle_unit_ms=%g", PICK(&rng, 20, 1000));
     draw_troubles(plan, &rng);
     draw_deaths(plan, &rng);
+    draw_failovers(plan);
     plan->span_us = plan->packets * plan->gap_ns / 1000 + 1;
 }

@@ -24,6 +24,7 @@ struct run {
     struct rill_cluster *cluster;
     struct sim_check *check;
     struct sim_faults faults;
+    struct sim_failover failover;
     struct sim_result *result;
     uint64_t now_ns;
     uint64_t packet; /* number of the last one sent */
@@ -139,7 +140,7 @@ static void send_packet(struct run *r, uint32_t flow, bool probe)
     f->ingress_ns = r->now_ns;
     f->ingress_id = r->packet;
     sim_check_sent(r->check, r->packet, flow, probe && !r->plan.tight);
-    rill_cluster_ingress(r->cluster, &m, 1, r->now_ns);
+    rill_cluster_ingress_at(r->cluster, sim_failover_ingress(&r->failover), &m, 1, r->now_ns);
 }
 
 /* --- events ---------------------------------------------------------------------------------- */
@@ -157,9 +158,12 @@ static void run_until(struct run *r, uint64_t until_ns)
         while (rill_cluster_step(r->cluster, r->now_ns))
             if (stopped(r))
                 return;
+        sim_check_time(r->check, r->now_ns);
         sim_faults_turn(&r->faults, r->now_ns);
+        sim_failover_turn(&r->failover, r->now_ns);
         next_ns = rill_cluster_next_ns(r->cluster);
         next_ns = RTE_MIN(next_ns, sim_faults_next_ns(&r->faults));
+        next_ns = RTE_MIN(next_ns, sim_failover_next_ns(&r->failover));
         if (next_ns > until_ns)
             break;
         if (next_ns > r->now_ns)
@@ -252,6 +256,7 @@ static void converge(struct run *r)
     quiet.loss = quiet.duplicate = quiet.reorder = 0;
     quiet.jitter_ns = 0;
     rill_fabric_sim_faults(r->fabric, &quiet);
+    sim_failover_stop(&r->failover);
     /* Flows that lived through the faults must go on: after a rest in which questions are answered,
      * but shorter than flow_idle. */
     run_until(r, r->now_ns + 40 * MS);
@@ -314,6 +319,7 @@ static int set_up(struct run *r, FILE *trace, struct rill_error *err)
         return -1;
     sim_check_attach(r->check, r->cluster);
     sim_faults_init(&r->faults, &r->plan, r->cluster, r->check, 20 * MS);
+    sim_failover_init(&r->failover, &r->plan, r->cluster, r->check, 20 * MS);
     return 0;
 }
 

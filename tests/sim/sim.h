@@ -4,6 +4,7 @@
  *   chain_nf.c  an NF whose state shows any mistake: a hash chain over every packet it processed
  *   plan.c      what a seed stands for: faults, settings, workload (swarm: runs differ in kind)
  *   faults.c    roles that die, and what takes their place
+ *   failover.c  controllers that die, and who takes their place
  *   check.c     the truth, and the invariants against it
  *   sim.c       the run: events in order, faults stop, then everything must come out and be given
  *               back
@@ -47,6 +48,8 @@ struct sim_plan {
     uint32_t nf_drops;           /* the NF drops packets whose number is a multiple; 0: none */
     uint32_t unit_flows_max, output_logger_flows_max;
     uint32_t unit_faults, logger_faults, pair_faults;
+    uint32_t failovers; /* of controllers */
+    uint64_t fresh_ns;  /* flow_idle less frame_life */
     double chase;   /* share of the new output loggers whose unit dies as soon as they are filled */
     double zombies; /* share of these that are taken for dead but go on */
     bool tight;     /* bounds so low that packets are dropped although there are no faults */
@@ -91,12 +94,42 @@ void sim_check_fail(struct sim_check *check, const char *invariant, const char *
 /* The first violation, NULL if there was none. */
 const char *sim_check_violation(const struct sim_check *check);
 
+/* For the trace. */
+void sim_check_time(struct sim_check *check, uint64_t now_ns);
 void sim_check_note(struct sim_check *check, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* From now on the unit is dead, or (zombie) taken for dead: what it did that never left may be
  * lost.
  */
 void sim_check_suspect(struct sim_check *check, uint32_t unit, bool zombie);
+
+/* Flows that live at that controller, and of which packets have left, must not be forgotten ... */
+void sim_check_must_survive(struct sim_check *check, uint32_t controller);
+/* ... by the present one, which has taken over since then. */
+void sim_check_survived(struct sim_check *check, uint64_t began_ns);
+
+/* --- failover.c */
+enum { SIM_FAILOVERS_MAX = 8 };
+struct sim_failover {
+    const struct sim_plan *plan;
+    struct rill_cluster *cluster;
+    struct sim_check *check;
+    struct rill_rng rng;
+    uint64_t at_ns[SIM_FAILOVERS_MAX]; /* to come */
+    uint32_t count;
+    uint32_t old;                    /* index of the one that failed last */
+    uint64_t take_over_ns, crash_ns; /* of the failure at hand; UINT64_MAX: has happened */
+    bool taking_over;
+    uint64_t began_ns;
+};
+void sim_failover_init(struct sim_failover *failover, const struct sim_plan *plan,
+                       struct rill_cluster *cluster, struct sim_check *check, uint64_t now_ns);
+uint64_t sim_failover_next_ns(const struct sim_failover *failover);
+void sim_failover_turn(struct sim_failover *failover, uint64_t now_ns);
+/* No more of them from now on. */
+void sim_failover_stop(struct sim_failover *failover);
+/* Index of the controller that the next packet comes in at. */
+uint32_t sim_failover_ingress(struct sim_failover *failover);
 
 /* --- faults.c */
 enum { SIM_FAULTS_MAX = 64 };

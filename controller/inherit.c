@@ -1,0 +1,232 @@
+/* What units and output loggers told of the flows of a controller that is gone, put together: of
+ * each flow who had it in which term, down to the last that is established; what it is known by;
+ * and which alias a controller had confirmed. */
+#include <errno.h>
+
+#include "controller/internal.h"
+#include "lib/frame/inventory.h"
+
+struct found {
+    struct rill_map_node node;       /* by flow number */
+    struct rill_inventory_item item; /* all that was claimed */
+    bool confirmed;                  /* its alias */
+    bool has_head;
+    uint64_t term, step; /* of the version that the alias is of */
+    uint64_t idle_ns;    /* the least that was told */
+};
+
+int inherit_init(struct rill_controller *c, struct rill_error *err)
+{
+    if (rill_flow_map_init(&c->takeover.found, c->config.flows_max) != 0 ||
+        rill_slab_init(&c->takeover.slab, sizeof(struct found), c->config.flows_max) != 0)
+        return rill_error_set(err, -ENOMEM, "no memory to take over %u flows: lower flows_max",
+                              c->config.flows_max);
+    return 0;
+}
+
+void inherit_fini(struct rill_controller *c)
+{
+    rill_flow_map_fini(&c->takeover.found);
+    rill_slab_fini(&c->takeover.slab);
+}
+
+/* --- what is told ----------------------------------------------------------------------------- */
+
+/* Leased to a unit, and not given out there. */
+static void take_endpoint(struct rill_controller *c, uint32_t unit,
+                          const struct rill_inventory_endpoint *e)
+{
+    if (e->pool >= c->config.pool_count ||
+        rill_port_pool_hand_over(c->pools[e->pool], e->index, c->config.id, unit) != RILL_PORT_OK)
+        return; /* told before */
+    c->lease[e->pool][e->index] = e->lease;
+}
+
+/* The alias that a controller has confirmed; while none is known, that of the newest version. */
+static void take_head(struct found *found, const struct rill_inventory_item *item)
+{
+    bool confirmed = item->flow.flags & RILL_INVENTORY_CONFIRMED;
+    bool newer = item->flow.term != found->term ? item->flow.term > found->term
+                                                : item->flow.step > found->step;
+
+    if (found->item.head.tuple.family == 0)
+        found->item.head.tuple = item->head.tuple;
+    if (item->head.alias.local.family == 0 || (found->confirmed && !confirmed) ||
+        (found->has_head && found->confirmed == confirmed && !newer))
+        return;
+    found->item.head.alias = item->head.alias;
+    found->has_head = true;
+    found->confirmed = confirmed;
+    found->term = item->flow.term;
+    found->step = item->flow.step;
+}
+
+/* Units know it themselves; of one that is dead its output logger does. Of one that lives the
+ * logger does not: it may just have been filled. */
+static bool knows_idle(const struct rill_controller *c, uint32_t role,
+                       const struct rill_inventory_item *item)
+{
+    return rill_role_kind(role) == RILL_ROLE_UNIT ||
+           (item->flow.claims > 0 && recovery_logger_of(c, item->claims[0].unit) != 0);
+}
+
+static void take_flow(struct rill_controller *c, uint32_t role,
+                      const struct rill_inventory_item *item)
+{
+    struct found *found =
+        (struct found *)rill_flow_map_find(&c->takeover.found, item->flow.flow, 0);
+
+    if (found == NULL) {
+        found = rill_slab_get(&c->takeover.slab);
+        if (found == NULL) {
+            c->n.flows_not_inherited++;
+            return;
+        }
+        found->node.flow = item->flow.flow;
+        found->idle_ns = UINT64_MAX;
+        rill_flow_map_insert(&c->takeover.found, &found->node);
+    }
+    for (uint8_t i = 0; i < item->flow.claims; i++)
+        rill_inventory_claim(&found->item, item->claims[i].term, item->claims[i].unit,
+                             item->claims[i].established);
+    if (item->flow.flags & RILL_INVENTORY_HEAD)
+        take_head(found, item);
+    if (knows_idle(c, role, item))
+        found->idle_ns = RTE_MIN(found->idle_ns, item->flow.idle_ns);
+}
+
+bool inherit_take(struct rill_controller *c, uint32_t role, const struct rte_mbuf *m)
+{
+    struct rill_inventory_item item;
+    uint32_t at = 0;
+
+    while (rill_inventory_next(m, &at, &item)) {
+        if (item.kind == RILL_INVENTORY_ENDPOINT)
+            take_endpoint(c, role, &item.endpoint);
+        else
+            take_flow(c, role, &item);
+    }
+    return at == rte_pktmbuf_pkt_len(m);
+}
+
+/* --- flows ------------------------------------------------------------------------------------ */
+
+static int by_term_downwards(const void *a, const void *b)
+{
+    uint64_t x = ((const struct rill_inventory_claim *)a)->term;
+    uint64_t y = ((const struct rill_inventory_claim *)b)->term;
+
+    return x < y ? 1 : x > y ? -1 : 0;
+}
+
+/* Newest first, down to the last that is established. A unit that is neither alive nor waits to be
+ * recovered from had nothing that was still wanted: what is below it is old. False: it was the last
+ * owner, so the flow had ended. */
+static bool put_chain(const struct rill_controller *c, struct flow *flow,
+                      struct rill_inventory_item *item)
+{
+    qsort(item->claims, item->flow.claims, sizeof(item->claims[0]), by_term_downwards);
+    flow->chain_len = 0;
+    for (uint8_t i = 0; i < item->flow.claims && flow->chain_len < RILL_CHAIN_MAX; i++) {
+        const struct rill_inventory_claim *claim = &item->claims[i];
+
+        if (claim->term != RILL_BIRTH_TERM && !takeover_knows(c, claim->unit))
+            break;
+        flow->chain[flow->chain_len++] =
+            (struct rill_chain_entry){.term = claim->term, .unit = claim->unit};
+        if (claim->established)
+            break;
+    }
+    if (flow->chain_len == 0)
+        return false;
+    flow->term = flow->chain[0].term;
+    flow->owner = flow->chain[0].unit;
+    flow->reopen = true;
+    return true;
+}
+
+/* What had ended is not begun again, whoever still keeps something of it: who had the newest may
+ * have forgotten it before others forgot what is older. It was idle for flow_idle, then, wherever
+ * it is known; less what packets may have been under way. Or its endpoint was leased to somebody
+ * else since. */
+static bool has_ended(const struct rill_controller *c, const struct found *found)
+{
+    const struct rill_alias *alias = &found->item.head.alias;
+    uint32_t pool, index;
+
+    if (!RILL_MUTANT(ended) && (found->idle_ns >= c->config.flow_idle_ns ||
+                                found->idle_ns + c->config.frame_life_ns >= c->config.flow_idle_ns))
+        return true;
+    return found->has_head && endpoints_find(c, &alias->local, &pool, &index) &&
+           c->lease[pool][index] != 0 && c->lease[pool][index] != alias->lease;
+}
+
+/* Of two with the same key the later one lives; the other one had ended. */
+static struct flow *begin(struct rill_controller *c, const struct found *found)
+{
+    struct rill_flow_key key;
+    struct flow *other;
+
+    rill_flow_key_unpack(&found->item.head.tuple, c->config.flow_kind, c->config.vni, &key);
+    other = flows_by_key(c, &key);
+    if (other != NULL && other->node.flow > found->node.flow)
+        return NULL;
+    if (other != NULL)
+        flows_end(c, other);
+    return flows_inherit(c, &key, found->node.flow);
+}
+
+/* The last owner that is known is dead, so nobody says whom it may have passed the flow on to; and
+ * there is a unit that is dead with its output logger, so nobody says what that one had. */
+static bool may_be_lost(const struct rill_controller *c, const struct flow *flow)
+{
+    for (uint32_t i = 0; i < c->recovery.count; i++)
+        if (c->recovery.deaths[i].output_logger == RILL_LOGGER_LOST)
+            return recovery_logger_of(c, flow->owner) != 0;
+    return false;
+}
+
+static void inherit(struct rill_controller *c, struct found *found)
+{
+    struct flow *flow;
+
+    /* Not known by anything: nothing of it was ever processed. */
+    if (found->item.head.tuple.family == 0 || found->item.flow.claims == 0 || has_ended(c, found))
+        return;
+    flow = begin(c, found);
+    if (flow == NULL) {
+        c->n.flows_not_inherited++;
+        return;
+    }
+    if (!put_chain(c, flow, &found->item)) {
+        c->n.flows_not_inherited++;
+        flows_end(c, flow);
+        return;
+    }
+    if (may_be_lost(c, flow)) {
+        c->n.flows_lost++;
+        flows_end(c, flow);
+        return;
+    }
+    if (found->has_head && !RILL_MUTANT(aliasepoch))
+        endpoints_inherit(c, flow, &found->item.head.alias, found->confirmed);
+    c->n.flows_inherited++;
+}
+
+/* Confirmed aliases first: of two flows with one endpoint that one has it. */
+static void inherit_some(struct rill_controller *c, bool confirmed)
+{
+    for (uint32_t i = 0; i <= c->takeover.found.mask; i++)
+        for (struct rill_map_node *node = c->takeover.found.buckets[i]; node != NULL;
+             node = node->next)
+            if (((struct found *)node)->confirmed == confirmed)
+                inherit(c, (struct found *)node);
+}
+
+void inherit_all(struct rill_controller *c)
+{
+    inherit_some(c, true);
+    inherit_some(c, false);
+    inherit_fini(c);
+    endpoints_free_the_rest(c);
+}

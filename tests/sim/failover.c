@@ -1,0 +1,106 @@
+/* Controllers that die, or are taken for dead and go on for a while, and who takes their place. */
+#include "tests/sim/sim.h"
+
+#define US UINT64_C(1000)
+
+static uint64_t after(struct sim_failover *f, uint64_t now_ns, uint64_t low_us, uint64_t high_us)
+{
+    return now_ns + (low_us + rill_rng_below(&f->rng, (uint32_t)(high_us - low_us))) * US;
+}
+
+void sim_failover_init(struct sim_failover *f, const struct sim_plan *plan,
+                       struct rill_cluster *cluster, struct sim_check *check, uint64_t now_ns)
+{
+    *f = (struct sim_failover){.plan = plan,
+                               .cluster = cluster,
+                               .check = check,
+                               .take_over_ns = UINT64_MAX,
+                               .crash_ns = UINT64_MAX};
+    rill_rng_seed(&f->rng, plan->seed ^ 0xfa110);
+    f->count = RTE_MIN(plan->failovers, (uint32_t)SIM_FAILOVERS_MAX);
+    for (uint32_t i = 0; i < f->count; i++)
+        f->at_ns[i] = after(f, now_ns, 0, plan->span_us);
+}
+
+uint64_t sim_failover_next_ns(const struct sim_failover *f)
+{
+    uint64_t next_ns = RTE_MIN(f->take_over_ns, f->crash_ns);
+
+    for (uint32_t i = 0; i < f->count; i++)
+        next_ns = RTE_MIN(next_ns, f->at_ns[i]);
+    /* Whether a takeover is done is looked at after every step that could end it. */
+    return next_ns;
+}
+
+static void fail(struct sim_failover *f, uint64_t now_ns)
+{
+    bool zombie = rill_rng_double(&f->rng) < f->plan->zombies;
+
+    if (f->taking_over || f->take_over_ns != UINT64_MAX || f->crash_ns != UINT64_MAX)
+        return; /* one at a time */
+    f->old = rill_cluster_controller_count(f->cluster) - 1;
+    sim_check_note(f->check, "controller %u %s", f->old + 1,
+                   zombie ? "is taken for dead, and goes on" : "dies");
+    sim_check_must_survive(f->check, f->old);
+    if (zombie) {
+        f->take_over_ns = now_ns;
+        f->crash_ns = after(f, now_ns, 50, 20000);
+    } else {
+        rill_cluster_controller_crash(f->cluster, f->old);
+        f->take_over_ns = after(f, now_ns, 10, 5000);
+    }
+}
+
+static void take_over(struct sim_failover *f, uint64_t now_ns)
+{
+    struct rill_error err;
+
+    f->began_ns = now_ns;
+    f->take_over_ns = UINT64_MAX;
+    if (rill_cluster_take_over(f->cluster, &err) != 0)
+        sim_check_fail(f->check, "SIM", "%s", err.text);
+    else
+        f->taking_over = true;
+}
+
+static void crash(struct sim_failover *f)
+{
+    f->crash_ns = UINT64_MAX;
+    if (f->taking_over)
+        sim_check_must_survive(f->check, f->old);
+    rill_cluster_controller_crash(f->cluster, f->old);
+}
+
+void sim_failover_turn(struct sim_failover *f, uint64_t now_ns)
+{
+    if (f->taking_over && !rill_controller_taking_over(rill_cluster_controller(f->cluster))) {
+        f->taking_over = false;
+        sim_check_note(f->check, "controller %u has taken over",
+                       rill_cluster_controller_count(f->cluster));
+        if (f->crash_ns != UINT64_MAX)
+            sim_check_must_survive(f->check, f->old);
+        sim_check_survived(f->check, f->began_ns);
+    }
+    for (uint32_t i = 0; i < f->count; i++) {
+        if (f->at_ns[i] > now_ns)
+            continue;
+        f->at_ns[i--] = f->at_ns[--f->count];
+        fail(f, now_ns);
+    }
+    if (f->take_over_ns <= now_ns)
+        take_over(f, now_ns);
+    if (f->crash_ns <= now_ns)
+        crash(f);
+}
+
+void sim_failover_stop(struct sim_failover *f)
+{
+    f->count = 0;
+}
+
+uint32_t sim_failover_ingress(struct sim_failover *f)
+{
+    uint32_t newest = rill_cluster_controller_count(f->cluster) - 1;
+
+    return f->crash_ns != UINT64_MAX && rill_rng_below(&f->rng, 2) == 0 ? f->old : newest;
+}
