@@ -40,13 +40,20 @@
     X(skip, "a question is judged by the term that is awaited")                                    \
     X(lost, "who waits for a state that is lost waits for good")
 
+/* The same of the control plane, which only a cluster has: rill-sim --world cluster. */
+#define RILL_MUTANT_CLUSTER_LIST(X) X(death_untold, "controllers are not told that a unit is dead")
+
 #ifdef RILL_MUTANTS
 enum rill_mutant {
     RILL_MUTANT_none,
 #define X(name, what) RILL_MUTANT_##name,
     RILL_MUTANT_LIST(X)
 #undef X
-        RILL_MUTANT_COUNT
+        RILL_MUTANT_COUNT,
+#define X(name, what) RILL_MUTANT_##name,
+    RILL_MUTANT_CLUSTER_LIST(X)
+#undef X
+        RILL_MUTANT_END
 };
 extern enum rill_mutant rill_mutant;
 #define RILL_MUTANT(name) (rill_mutant == RILL_MUTANT_##name)

@@ -1,0 +1,245 @@
+/* What goes wrong: at moments that the seed draws, and (ambushes) at control messages, just before
+ * or after they arrive, so that every step of a conversation is struck now and then. */
+#include "tests/sim/world.h"
+
+enum fault {
+    KILL_PROGRAM,
+    HANG_PROGRAM,
+    NAP_PROGRAM,
+    KILL_AGENT,
+    KILL_RM,
+    BREAK_LINE,
+    MACHINE_OFF,
+    NO_STARTS,
+    SLOW_STARTS,
+    FAULTS
+};
+
+static const uint32_t weights[FAULTS] = {8, 3, 2, 2, 1, 5, 1, 1, 1};
+
+/* --- what comes back -------------------------------------------------------------------------- */
+
+static void on_agent_back(struct world *w, const struct world_event *event)
+{
+    world_agent_start(w, event->data);
+}
+
+static void on_rm_back(struct world *w, const struct world_event *event)
+{
+    (void)event;
+    world_rm_start(w);
+}
+
+static void on_machine_back(struct world *w, const struct world_event *event)
+{
+    world_machine_on(w, event->data);
+}
+
+static void on_starts_back(struct world *w, const struct world_event *event)
+{
+    struct world_machine *m = event->data;
+
+    (void)w;
+    m->fails_to_start = m->dies_at_once = 0;
+    m->slow_start_ns = 0;
+}
+
+static uint64_t later_ns(struct world *w, uint64_t most_ms)
+{
+    return w->now_ns + 1 + world_draw(w, most_ms * WORLD_MS);
+}
+
+/* --- strikes ---------------------------------------------------------------------------------- */
+
+static struct world_machine *any_machine(struct world *w)
+{
+    return &w->machines[world_draw(w, w->plan.machines - 1)];
+}
+
+static struct world_program *any_program(struct world *w)
+{
+    uint32_t alive = 0, chosen;
+
+    for (uint32_t i = 0; i < w->program_count; i++)
+        alive += w->programs[i]->alive;
+    if (alive == 0)
+        return NULL;
+    chosen = (uint32_t)world_draw(w, alive - 1);
+    for (uint32_t i = 0; i < w->program_count; i++)
+        if (w->programs[i]->alive && chosen-- == 0)
+            return w->programs[i];
+    return NULL;
+}
+
+static void kill_agent(struct world *w, struct world_machine *m)
+{
+    world_agent_crash(w, m);
+    world_at(w, later_ns(w, 300), on_agent_back, m, 0, 0);
+}
+
+static void kill_rm(struct world *w)
+{
+    world_rm_crash(w);
+    world_at(w, later_ns(w, 300), on_rm_back, NULL, 0, 0);
+}
+
+static void break_any(struct world *w)
+{
+    uint32_t open = 0, chosen;
+
+    for (uint32_t i = 0; i < w->line_count; i++)
+        open += w->lines[i]->connection != NULL;
+    if (open == 0)
+        return;
+    chosen = (uint32_t)world_draw(w, open - 1);
+    for (uint32_t i = 0; i < w->line_count; i++) {
+        if (w->lines[i]->connection == NULL || chosen-- != 0)
+            continue;
+        world_note(w, "connection %u breaks", w->lines[i]->connection->number);
+        world_break(w, w->lines[i]->connection);
+        return;
+    }
+}
+
+static void starts_go_wrong(struct world *w, struct world_machine *m, bool slow)
+{
+    world_note(w, "%s: containers %s", m->name, slow ? "start slowly" : "do not start");
+    if (slow)
+        m->slow_start_ns = world_draw(w, 400 * WORLD_MS);
+    else if (world_chance(w, 0.5))
+        m->fails_to_start = world_chance(w, 0.5) ? 1 : 0.5;
+    else
+        m->dies_at_once = world_chance(w, 0.5) ? 1 : 0.5;
+    world_at(w, later_ns(w, 300), on_starts_back, m, 0, 0);
+}
+
+static void hang(struct world *w, struct world_program *p, bool for_good)
+{
+    if (p != NULL && !world_program_stands_still(p))
+        world_program_stand_still(p, for_good ? UINT64_MAX : later_ns(w, 400));
+}
+
+static enum fault draw_fault(struct world *w)
+{
+    uint32_t sum = 0;
+    uint64_t chosen;
+    int fault = 0;
+
+    for (int i = 0; i < FAULTS; i++)
+        sum += weights[i];
+    chosen = world_draw(w, sum - 1);
+    while (chosen >= weights[fault])
+        chosen -= weights[fault++];
+    return (enum fault)fault;
+}
+
+static void strike(struct world *w, enum fault fault)
+{
+    struct world_program *p = any_program(w);
+    struct world_machine *m = any_machine(w);
+
+    switch (fault) {
+    case KILL_PROGRAM:
+        if (p != NULL)
+            world_program_end(p, 11);
+        break;
+    case HANG_PROGRAM:
+    case NAP_PROGRAM:
+        hang(w, p, fault == HANG_PROGRAM);
+        break;
+    case KILL_AGENT:
+        kill_agent(w, m);
+        break;
+    case KILL_RM:
+        kill_rm(w);
+        break;
+    case BREAK_LINE:
+        break_any(w);
+        break;
+    case MACHINE_OFF:
+        world_machine_off(w, m);
+        world_at(w, later_ns(w, 500), on_machine_back, m, 0, 0);
+        break;
+    case NO_STARTS:
+    case SLOW_STARTS:
+        starts_go_wrong(w, m, fault == SLOW_STARTS);
+        break;
+    case FAULTS:
+        break;
+    }
+}
+
+static void on_fault(struct world *w, const struct world_event *event)
+{
+    (void)event;
+    if (!w->calm)
+        strike(w, draw_fault(w));
+}
+
+/* --- ambushes --------------------------------------------------------------------------------- */
+
+static void set_ambush(struct world *w)
+{
+    w->ambush_at = UINT64_MAX;
+    if (w->ambushes > 0)
+        w->ambush_at = w->control_messages + 1 + world_draw(w, world_draw(w, 1) ? 400 : 100);
+}
+
+/* Whom the message is for, or from, or the connection itself. */
+static void strike_at(struct world *w, struct world_connection *c, const Control__Message *m)
+{
+    uint32_t id = world_chance(w, 0.5) ? m->to : m->from;
+    struct world_program *p = world_program(w, id, true);
+
+    if (world_chance(w, 0.4))
+        world_break(w, c);
+    else if (p != NULL && world_chance(w, 0.7))
+        world_program_end(p, 11);
+    else if (p != NULL)
+        hang(w, p, world_chance(w, 0.5));
+    else if (rill_role_kind(id) == RILL_ROLE_AGENT || c->line->kind == WORLD_LINE_PROGRAM)
+        kill_agent(w, c->line->kind == WORLD_LINE_AGENT ? c->line->owner
+                      : c->line->kind == WORLD_LINE_PROGRAM
+                          ? ((struct world_program *)c->line->owner)->machine
+                          : any_machine(w));
+    else if (world_chance(w, 0.3))
+        kill_rm(w);
+}
+
+void world_faults_message(struct world *w, struct world_connection *c, enum world_end end,
+                          const Control__Message *message)
+{
+    (void)end;
+    if (w->calm || w->control_messages < w->ambush_at)
+        return;
+    world_note(w, "ambush at %s", rill_control_name(message));
+    w->ambushes--;
+    strike_at(w, c, message);
+    set_ambush(w);
+}
+
+/* --- from and to ------------------------------------------------------------------------------ */
+
+void world_faults_plan(struct world *w)
+{
+    const struct world_plan *plan = &w->plan;
+
+    for (uint32_t i = 0; i < plan->faults; i++)
+        world_at(w, plan->faults_ns + world_draw(w, plan->faults_until - plan->faults_ns), on_fault,
+                 NULL, 0, 0);
+    w->ambushes = plan->ambushes;
+    set_ambush(w);
+}
+
+void world_faults_stop(struct world *w)
+{
+    w->calm = true;
+    world_note(w, "nothing goes wrong any more");
+    for (uint32_t i = 0; i < w->plan.machines; i++) {
+        struct world_event back = {.data = &w->machines[i]};
+
+        on_starts_back(w, &back);
+        world_machine_on(w, &w->machines[i]);
+    }
+    world_rm_start(w);
+}
