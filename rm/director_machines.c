@@ -170,6 +170,10 @@ static struct dir_machine *machine_for(struct rill_director *d, uint32_t peer,
         dir_answer_error(d, &asker, "a machine's name has 1 to %d bytes", DIR_MACHINE_NAME_MAX);
         return NULL;
     }
+    /* The same agent over another connection: the news of the end of the one before is late. */
+    if (machine != NULL && machine->peer != 0 && machine->peer != peer &&
+        message->from == machine->agent)
+        dir_machine_down(d, machine);
     if (machine != NULL && machine->peer != 0 && machine->peer != peer) {
         dir_answer_error(d, &asker, "machine %s has an agent already", name);
         return NULL;
@@ -187,6 +191,17 @@ static struct dir_machine *machine_for(struct rill_director *d, uint32_t peer,
     return machine;
 }
 
+/* Before us another may have given the same id away at several machines. */
+static bool is_being_stopped(const struct rill_director *d, const struct dir_machine *machine,
+                             uint32_t id)
+{
+    for (uint32_t i = 0; i < d->request_count; i++)
+        if (d->requests[i].kind == DIR_STOP && d->requests[i].about == id &&
+            d->requests[i].who == machine->agent)
+            return true;
+    return false;
+}
+
 static void stop_unknown(struct rill_director *d, const struct dir_machine *machine, uint32_t id)
 {
     Control__Message m = rill_control_message(d->config.id, machine->agent, 0);
@@ -194,7 +209,7 @@ static void stop_unknown(struct rill_director *d, const struct dir_machine *mach
 
     stop.role = id;
     RILL_CONTROL_SET(&m, STOP, stop, &stop);
-    if (dir_find_request_about(d, DIR_STOP, id) == NULL)
+    if (!is_being_stopped(d, machine, id))
         dir_ask(d, &m, DIR_STOP, id, dir_timeout_of(d, DIR_STOP), NULL);
 }
 

@@ -165,6 +165,8 @@ void world_machine_on(struct world *w, struct world_machine *machine);
 void world_machine_off(struct world *w, struct world_machine *machine);
 void world_agent_start(struct world *w, struct world_machine *machine);
 void world_agent_crash(struct world *w, struct world_machine *machine);
+void world_agent_told(struct world *w, struct world_machine *machine,
+                      const Control__Message *message);
 void world_agent_turn(struct world *w, struct world_machine *machine); /* ends it if it is over */
 /* The program ended; the keeper hears of it soon. */
 void world_machine_ended(struct world *w, struct world_program *program, int32_t wait_status);
@@ -368,6 +370,7 @@ struct world {
     uint64_t control_messages;
     uint64_t ambush_at; /* the next strikes at that message; UINT64_MAX: none */
     uint32_t ambushes;  /* left */
+    uint64_t ended_ns;  /* when the latest program ended */
     bool calm;          /* nothing goes wrong any more */
     bool ending;
 };

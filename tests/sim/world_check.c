@@ -3,6 +3,8 @@
 
 #include "tests/sim/world.h"
 
+#define NEWS_NS (100 * WORLD_MS) /* a death is known everywhere */
+
 static const Control__Status *status_of(const struct world *w)
 {
     return w->clients[0].status == NULL ? NULL : w->clients[0].status->status;
@@ -54,12 +56,22 @@ static const char *missing_of(struct world *w, const Control__Deployment *there,
     return NULL;
 }
 
+static bool anything_stands_still(const struct world *w)
+{
+    for (uint32_t i = 0; i < w->program_count; i++)
+        if (w->programs[i]->alive && world_program_stands_still(w->programs[i]))
+            return true;
+    return false;
+}
+
 const char *world_what_is_missing(struct world *w)
 {
     const Control__Status *status = status_of(w);
 
-    if (status == NULL)
-        return "the operator has no status";
+    if (anything_stands_still(w))
+        return "a program stands still";
+    if (status == NULL || w->clients[0].status_ns < w->ended_ns + NEWS_NS)
+        return "the operator has no status of after the last death";
     if (status->n_machines != w->plan.machines)
         return "a machine has not joined";
     for (size_t i = 0; i < status->n_machines; i++)

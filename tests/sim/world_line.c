@@ -79,7 +79,7 @@ static void tell_message(struct world *w, struct world_connection *c, enum world
     else if (c->line->kind == WORLD_LINE_PROGRAM)
         world_program_message(c->line->owner, m);
     else if (c->line->kind == WORLD_LINE_AGENT)
-        rill_agent_rm_message(((struct world_machine *)c->line->owner)->agent, m);
+        world_agent_told(w, c->line->owner, m);
     else
         world_client_message(c->line->owner, m);
 }

@@ -4,7 +4,7 @@
 
 #include "tests/sim/world.h"
 
-enum { LOOK_MS = 20, GRACE_MS = 50 };
+enum { LOOK_MS = 20, GRACE_MS = 50, JOIN_AGAIN_MS = 100 };
 
 /* --- events of the keeper --------------------------------------------------------------------- */
 
@@ -356,6 +356,22 @@ void world_agent_start(struct world *w, struct world_machine *m)
     adopt(m);
     world_machine_watch(w, m);
     m->line = world_line_open(w, WORLD_LINE_AGENT, m);
+}
+
+static void on_join_again(struct world *w, const struct world_event *event)
+{
+    struct world_machine *m = event->data;
+
+    (void)w;
+    if (m->agent != NULL && m->life == event->a && rill_agent_refused(m->agent))
+        rill_agent_rm_up(m->agent);
+}
+
+void world_agent_told(struct world *w, struct world_machine *m, const Control__Message *message)
+{
+    rill_agent_rm_message(m->agent, message);
+    if (rill_agent_refused(m->agent))
+        world_at(w, w->now_ns + JOIN_AGAIN_MS * WORLD_MS, on_join_again, m, m->life, 0);
 }
 
 static void end(struct world *w, struct world_machine *m, bool flush)

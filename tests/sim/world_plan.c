@@ -47,7 +47,7 @@ static void draw_settings(struct world_plan *plan, struct rill_rng *rng)
     set(plan, "pool_quarantine_ms", "60");
     set(plan, "pool_block", "16");
     set(plan, "epoch_ms", "20");
-    set(plan, "lease_ms", "%g", PICK(rng, 50, 200));
+    set(plan, "lease_ms", "%g", PICK(rng, 100, 300));
 }
 
 void world_plan_draw(struct world_plan *plan, uint64_t seed)
