@@ -370,7 +370,7 @@ struct world {
     uint64_t control_messages;
     uint64_t ambush_at; /* the next strikes at that message; UINT64_MAX: none */
     uint32_t ambushes;  /* left */
-    uint64_t ended_ns;  /* when the latest program ended */
+    uint64_t news_ns;   /* when the latest program or connection ended */
     bool calm;          /* nothing goes wrong any more */
     bool ending;
 };

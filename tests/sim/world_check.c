@@ -64,13 +64,25 @@ static bool anything_stands_still(const struct world *w)
     return false;
 }
 
+/* The one who listens has not heard yet that a connection is gone. */
+static bool any_news_is_late(const struct world *w)
+{
+    for (uint32_t i = 0; i < w->connection_count; i++)
+        if (w->connections[i]->open[WORLD_LISTENER] &&
+            w->connections[i]->cut_ns[WORLD_LISTENER] != UINT64_MAX)
+            return true;
+    return false;
+}
+
 const char *world_what_is_missing(struct world *w)
 {
     const Control__Status *status = status_of(w);
 
+    if (any_news_is_late(w))
+        return "the end of a connection was not heard of";
     if (anything_stands_still(w))
         return "a program stands still";
-    if (status == NULL || w->clients[0].status_ns < w->ended_ns + NEWS_NS)
+    if (status == NULL || w->clients[0].status_ns < w->news_ns + NEWS_NS)
         return "the operator has no status of after the last death";
     if (status->n_machines != w->plan.machines)
         return "a machine has not joined";

@@ -246,6 +246,7 @@ static void on_down(struct world *w, const struct world_event *event)
         return;
     }
     c->open[end] = false;
+    w->news_ns = w->now_ns;
     if (end == WORLD_DIALLER)
         c->line->connection = NULL;
     if (!lives)

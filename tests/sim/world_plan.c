@@ -70,8 +70,8 @@ void world_plan_draw(struct world_plan *plan, uint64_t seed)
     plan->boot_ns = (uint64_t)PICK(&rng, 1, 50, 200) * WORLD_MS;
     plan->faults_ns = (uint64_t)PICK(&rng, 0, 300, 600) * WORLD_MS;
     plan->faults_until = plan->faults_ns + (uint64_t)PICK(&rng, 500, 1500) * WORLD_MS;
-    plan->faults = (uint32_t)PICK(&rng, 0, 1, 2, 4, 8);
-    plan->ambushes = (uint32_t)PICK(&rng, 0, 0, 1, 2, 4);
+    plan->faults = (uint32_t)PICK(&rng, 0, 1, 2, 4, 8, 16);
+    plan->ambushes = (uint32_t)PICK(&rng, 0, 0, 1, 2, 4, 10);
     plan->slow_down = PICK(&rng, 0, 0.3);
     plan->undeploys = PICK(&rng, 0, 0, 0.03);
     plan->flows = (uint32_t)PICK(&rng, 1, 4, 12);

@@ -72,7 +72,7 @@ void world_program_end(struct world_program *p, int32_t wait_status)
         return;
     world_note(p->w, "%s: %08x ends (%d)", p->machine->name, p->id, wait_status);
     p->alive = p->active = false;
-    p->w->ended_ns = p->w->now_ns;
+    p->w->news_ns = p->w->now_ns;
     if (p->line != NULL)
         world_line_close(p->w, p->line, p->ending);
     leave_domain(p);
