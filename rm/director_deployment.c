@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/mutant.h"
 #include "lib/frame/body.h"
 #include "nf-runtime/include/rill/nf.h"
 #include "rm/director_internal.h"
@@ -87,7 +88,8 @@ static void finish(struct rill_director *d, struct dir_deployment *dep)
         return;
     if (dep->has_folder)
         d->config.remove_folder(d->config.arg, dep->folder);
-    dir_answer_done(d, &dep->undeploy);
+    if (!RILL_MUTANT(undeploy_mute))
+        dir_answer_done(d, &dep->undeploy);
     dir_free_deployment(dep);
 }
 
@@ -392,7 +394,8 @@ static void rebuild(struct rill_director *d, struct dir_deployment *dep, uint32_
     dep->lost_controller = controller;
 
     stop_all_roles(d, dep);
-    dep->epoch++;
+    if (!RILL_MUTANT(epoch_again))
+        dep->epoch++;
     dep->state = DIR_DEPLOYING;
     rill_rm_destroy(dep->leases);
     dep->leases = NULL;
@@ -430,7 +433,7 @@ static void lose_unit(struct rill_director *d, struct dir_deployment *dep, struc
     logger_lives = dir_unit_died(d, dep, pair);
     *pair = (struct dir_pair){0};
     stop_if_there(d, lost.unit);
-    if (logger_lives)
+    if (logger_lives && !RILL_MUTANT(logger_early))
         dep->mourned[dep->mourned_count++] =
             (struct dir_mourned){.unit = lost.unit, .output_logger = lost.output_logger};
     else
@@ -484,7 +487,8 @@ static void bury(struct rill_director *d, struct dir_deployment *dep)
         for (uint32_t i = 0; i < dep->mourned_count; i++) {
             if (dep->mourned[i].unit != over.unit)
                 continue;
-            stop_if_there(d, dep->mourned[i].output_logger);
+            if (!RILL_MUTANT(logger_stays))
+                stop_if_there(d, dep->mourned[i].output_logger);
             remove_mourned(dep, i);
             break;
         }

@@ -1,6 +1,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "lib/base/mutant.h"
 #include "rm/director_internal.h"
 #include "rm/placement.h"
 
@@ -72,7 +73,7 @@ void dir_machine_failed(struct rill_director *d, uint32_t agent)
 
 static bool is_kept_warm(const struct dir_role *role)
 {
-    return role->id != 0 && role->vni == 0 && !role->host_network &&
+    return role->id != 0 && (role->vni == 0 || RILL_MUTANT(taken_twice)) && !role->host_network &&
            (role->state == DIR_WARM || role->state == DIR_STARTING);
 }
 
@@ -218,7 +219,8 @@ static void skip_id(struct rill_director *d, uint32_t id)
 {
     uint32_t kind = rill_role_kind(id);
 
-    if (kind < DIR_KINDS && rill_role_number(id) >= d->next_number[kind])
+    if (!RILL_MUTANT(number_again) && kind < DIR_KINDS &&
+        rill_role_number(id) >= d->next_number[kind])
         d->next_number[kind] = rill_role_number(id) + 1;
 }
 
@@ -252,9 +254,11 @@ static void compare_roles(struct rill_director *d, const struct dir_machine *mac
         const struct dir_role *role = dir_role(d, join->running[i]);
 
         skip_id(d, join->running[i]);
-        if (role == NULL || role->agent != machine->agent)
+        if (!RILL_MUTANT(unknown_stays) && (role == NULL || role->agent != machine->agent))
             stop_unknown(d, machine, join->running[i]);
     }
+    if (RILL_MUTANT(missing_stays))
+        return;
     lose_missing(d, machine, join, true);
     lose_missing(d, machine, join, false);
 }

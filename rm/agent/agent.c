@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "lib/base/mutant.h"
 #include "lib/base/role.h"
 #include "rm/agent/agent_internal.h"
 
@@ -92,6 +93,8 @@ static void tell_exited(struct rill_agent *a, const struct rill_keeper_event *ev
     Control__Message m = rill_control_message(a->id, 0, 0);
     Control__Exited exited = CONTROL__EXITED__INIT;
 
+    if (RILL_MUTANT(exit_untold))
+        return;
     exited.role = event->role;
     exited.wait_status = event->wait_status;
     exited.stalled = event->stalled;
@@ -128,7 +131,7 @@ static void join(struct rill_agent *a)
     body.memory_bytes = a->config.memory_bytes;
     body.hugepages = a->config.hugepages;
     body.running = running;
-    body.n_running = a->count;
+    body.n_running = RILL_MUTANT(list_short) && a->count > 0 ? a->count - 1 : a->count;
     RILL_CONTROL_SET(&m, JOIN, join, &body);
     a->joined = true;
     send_up(a, &m);
@@ -177,7 +180,7 @@ static void on_error(struct rill_agent *a, const Control__Message *message)
     if (message->number != JOIN_NUMBER || !a->joined || a->welcome)
         return;
     a->joined = false;
-    a->refused = true;
+    a->refused = !RILL_MUTANT(join_once);
 }
 
 bool rill_agent_refused(const struct rill_agent *agent)

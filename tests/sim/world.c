@@ -8,7 +8,9 @@
 #include "lib/base/eal.h"
 
 enum { POOL_MBUFS = 8191, TURNS_AT_ONCE = 100000, PROBES = 30 };
-#define SERVED_WITHIN_NS (35000 * WORLD_MS) /* after the faults: the longest pause between starts, and 5 s */
+#define SERVED_WITHIN_NS                                                                           \
+    (35000 * WORLD_MS) /* after the faults: the longest pause between starts, and 5 s */
+#define ENDED_WITHIN_NS (2000 * WORLD_MS)
 #define LOOK_NS (20 * WORLD_MS)
 
 /* --- what everybody uses ---------------------------------------------------------------------- */
@@ -214,6 +216,21 @@ static void probe(struct world *w)
     balance(w);
 }
 
+/* No packets come any more: what was kept for flows is given back. */
+static void await_rest(struct world *w)
+{
+    uint64_t until_ns = w->now_ns + ENDED_WITHIN_NS;
+    const char *kept = "";
+
+    while (!stopped(w) && kept != NULL && w->now_ns < until_ns) {
+        run_until(w, w->now_ns + LOOK_NS);
+        kept = world_what_is_kept(w);
+    }
+    if (kept != NULL)
+        world_fail(w, "I4", "%.3g s after the last packet %s", ENDED_WITHIN_NS / 1e9, kept);
+    balance(w);
+}
+
 static void check_calm(struct world *w)
 {
     if (stopped(w))
@@ -268,6 +285,7 @@ static void run(struct world *w)
     run_until(w, w->now_ns + 40 * WORLD_MS);
     check_calm(w);
     probe(w);
+    await_rest(w);
     check_calm(w);
     go_down(w);
 }

@@ -339,6 +339,8 @@ void world_faults_stop(struct world *w);
 /* As the operator's newest status has it: all that is wanted is there, and works. NULL, or what is
  * missing. */
 const char *world_what_is_missing(struct world *w);
+/* The same of flows and endpoints that should have ended and come back. */
+const char *world_what_is_kept(const struct world *w);
 void world_check_truth(struct world *w);
 void world_check_leases(struct world *w);
 void world_check_units(struct world *w);

@@ -115,10 +115,30 @@ static void check_listed(struct world *w, const Control__Status *status, const C
                    p->active ? "" : "not ");
 }
 
+/* Dead units' output loggers are gone by now: each deployment has what it asked for, and no more.
+ */
+static void check_counts(struct world *w, const Control__Status *status,
+                         const Control__Deployment *there)
+{
+    uint32_t count[RILL_ROLE_CLIENT + 1] = {0};
+
+    for (size_t i = 0; i < status->n_roles; i++)
+        if (status->roles[i]->deployment == there->vni)
+            count[rill_role_kind(status->roles[i]->role)]++;
+    if (count[RILL_ROLE_UNIT] != there->units || count[RILL_ROLE_OUTPUT_LOGGER] != there->units ||
+        count[RILL_ROLE_CONTROLLER] != 1)
+        world_fail(w, "STATUS",
+                   "deployment %s has %u units, %u output loggers and %u controllers for %u units",
+                   there->name, count[RILL_ROLE_UNIT], count[RILL_ROLE_OUTPUT_LOGGER],
+                   count[RILL_ROLE_CONTROLLER], there->units);
+}
+
 void world_check_truth(struct world *w)
 {
     const Control__Status *status = status_of(w);
 
+    for (size_t i = 0; i < status->n_deployments; i++)
+        check_counts(w, status, status->deployments[i]);
     for (size_t i = 0; i < status->n_roles; i++)
         check_listed(w, status, status->roles[i]);
     for (uint32_t i = 0; i < w->program_count; i++) {
@@ -167,6 +187,46 @@ void world_check_units(struct world *w)
     for (uint32_t i = 0; i < w->program_count; i++)
         if (w->programs[i]->alive && w->programs[i]->core.controller != NULL)
             check_units(w, w->programs[i]);
+}
+
+/* --- packets ---------------------------------------------------------------------------------- */
+
+static uint32_t endpoints_of(const struct world *w, const struct world_domain *domain)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < w->program_count; i++) {
+        const struct world_core *core = &w->programs[i]->core;
+
+        if (w->programs[i]->domain != domain)
+            continue;
+        if (core->nf != NULL)
+            n += rill_nf_pool_free(core->nf, 0);
+        if (core->controller != NULL)
+            n += rill_controller_pool_free(core->controller, 0, w->now_ns);
+    }
+    return n;
+}
+
+static bool keeps_something(const struct world_program *p)
+{
+    return world_core_held(&p->core) > 0 ||
+           (p->core.unit != NULL && rill_unit_flows(p->core.unit) > 0);
+}
+
+/* All flows have ended. */
+const char *world_what_is_kept(const struct world *w)
+{
+    for (uint32_t i = 0; i < w->program_count; i++) {
+        const struct world_program *p = w->programs[i];
+
+        if (p->active && keeps_something(p))
+            return "a role keeps flows or packets";
+        if (p->active && p->core.controller != NULL &&
+            endpoints_of(w, p->domain) != w->plan.check.pool_ports)
+            return "endpoints have not come back";
+    }
+    return NULL;
 }
 
 /* --- the end ---------------------------------------------------------------------------------- */

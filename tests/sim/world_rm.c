@@ -1,18 +1,34 @@
 /* The resource manager's process: what rm/main.c does around the director. */
 #include "tests/sim/world.h"
 
+/* From here on the others may go on without it. */
+static void on_stop(struct world *w, uint32_t role)
+{
+    const struct world_program *p = world_program(w, role, true);
+
+    if (p != NULL && p->core.unit != NULL)
+        sim_check_suspect(p->domain->check, p->id, true);
+}
+
+static void on_start(struct world *w, uint32_t role, const struct world_machine *machine)
+{
+    const struct world_program *p = world_program(w, role, true);
+
+    if (p != NULL && p->machine == machine)
+        world_fail(w, "ID", "%08x is to be started at %s, where one of that id runs", role,
+                   machine->name);
+}
+
 static void on_send(void *arg, uint32_t peer, const Control__Message *message)
 {
     struct world *w = arg;
+    struct world_connection *c = world_connection_at(w, peer, WORLD_LISTENER);
 
-    /* From here on the others may go on without it. */
-    if (message->body_case == CONTROL__MESSAGE__BODY_STOP) {
-        const struct world_program *p = world_program(w, message->stop->role, true);
-
-        if (p != NULL && p->core.unit != NULL)
-            sim_check_suspect(p->domain->check, p->id, true);
-    }
-    world_send(w, world_connection_at(w, peer, WORLD_LISTENER), WORLD_LISTENER, message);
+    if (message->body_case == CONTROL__MESSAGE__BODY_STOP)
+        on_stop(w, message->stop->role);
+    if (message->body_case == CONTROL__MESSAGE__BODY_START && c != NULL)
+        on_start(w, message->start->role, c->line->owner);
+    world_send(w, c, WORLD_LISTENER, message);
 }
 
 static int on_make_folder(void *arg, const char *name, struct rill_error *err)
