@@ -1,7 +1,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "lib/base/mutant.h"
 #include "rm/director_internal.h"
 
 struct dir_client *dir_client(struct rill_director *d, uint32_t id)
@@ -75,8 +74,7 @@ void dir_client_down(struct rill_director *d, uint32_t peer)
         forget_asker(&dep->deploy, peer);
         forget_asker(&dep->undeploy, peer);
         forget_asker(&dep->attach, peer);
-        if (!RILL_MUTANT(client_stays) && client != NULL && dep->vni != 0 &&
-            dep->client == client->id)
+        if (client != NULL && dep->vni != 0 && dep->client == client->id)
             dep->client = 0; /* Peers without it follow */
     }
     if (client == NULL)

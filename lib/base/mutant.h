@@ -57,7 +57,6 @@
     X(logger_stays, "a dead unit's logger is never stopped")                                       \
     X(logger_same, "a unit is not told of its new logger")                                         \
     X(join_once, "an agent that is refused stays away")                                            \
-    X(client_stays, "a client that is gone stays attached")                                        \
     X(undeploy_mute, "who undeploys is not answered")
 
 #ifdef RILL_MUTANTS

@@ -326,6 +326,7 @@ static void tear_down(struct world *w)
     for (uint32_t i = 0; i < w->line_count; i++)
         free(w->lines[i]);
     world_lines_forget(w);
+    world_news_forget(w);
     rill_control_free(w->clients[0].status);
     free(w->connections);
     free(w->lines);

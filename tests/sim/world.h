@@ -61,7 +61,9 @@ struct world_plan {
     uint64_t faults_ns, faults_until; /* from, to */
     uint32_t faults;                  /* how many strike at a moment of time ... */
     uint32_t ambushes;                /* ... and how many at a control message */
-    double slow_down;                 /* of the breaks: one end hears of it late */
+    double chase;     /* of the units that get a new logger: die while they fill it */
+    double fails;     /* a look of the operator: it lets a role fail */
+    double slow_down; /* of the breaks: one end hears of it late */
     uint32_t flows, burst;
     uint64_t gap_ns;
     uint32_t packets; /* before the faults stop; of one deployment */
@@ -130,8 +132,8 @@ bool world_send(struct world *w, struct world_connection *c, enum world_end from
 struct world_rm {
     struct rill_director *director; /* NULL: the process is gone */
     uint32_t life;                  /* which one it is */
-    uint64_t started_ns;
-    bool ended; /* as it was told */
+    uint64_t still_until;           /* it stands still */
+    bool ended;                     /* as it was told */
 };
 void world_rm_start(struct world *w);
 void world_rm_crash(struct world *w);
@@ -151,6 +153,7 @@ struct world_machine {
     bool off;                 /* no power */
     struct rill_agent *agent; /* NULL: the process is gone */
     uint32_t life;            /* which one it is */
+    uint64_t still_until;     /* it stands still */
     bool ended;               /* as it was told: everything stopped */
     struct world_line *line;
     struct world_start starts[256];
@@ -165,6 +168,8 @@ void world_machine_on(struct world *w, struct world_machine *machine);
 void world_machine_off(struct world *w, struct world_machine *machine);
 void world_agent_start(struct world *w, struct world_machine *machine);
 void world_agent_crash(struct world *w, struct world_machine *machine);
+/* Frees what the keepers say still. */
+void world_news_forget(struct world *w);
 void world_agent_told(struct world *w, struct world_machine *machine,
                       const Control__Message *message);
 void world_agent_turn(struct world *w, struct world_machine *machine); /* ends it if it is over */
@@ -211,6 +216,7 @@ struct world_program {
     struct world_core core;
     struct world_links links;
     uint32_t client;
+    uint32_t logger; /* a unit's output logger */
     const uint64_t *arrival_ns;
     uint64_t due_ns;
     struct rill_outbox out;

@@ -58,6 +58,11 @@ static const char *missing_of(struct world *w, const Control__Deployment *there,
 
 static bool anything_stands_still(const struct world *w)
 {
+    for (uint32_t i = 0; i < w->plan.machines; i++)
+        if (w->machines[i].still_until + NEWS_NS > w->now_ns)
+            return true;
+    if (w->rm.still_until + NEWS_NS > w->now_ns)
+        return true;
     for (uint32_t i = 0; i < w->program_count; i++)
         if (w->programs[i]->alive && world_program_stands_still(w->programs[i]))
             return true;

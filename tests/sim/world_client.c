@@ -124,6 +124,23 @@ static void shut_down(struct world_client *c)
     ask(c, &m);
 }
 
+/* As `rill fail` does. True if it asked for it. */
+static bool let_fail(struct world_client *c)
+{
+    const Control__Status *status = c->status->status;
+    Control__Message m = CONTROL__MESSAGE__INIT;
+    Control__Fail body = CONTROL__FAIL__INIT;
+
+    if (c->w->calm || status->n_roles == 0 || !world_chance(c->w, c->w->plan.fails))
+        return false;
+    body.role = status->roles[world_draw(c->w, status->n_roles - 1)]->role;
+    body.hang = world_chance(c->w, 0.3);
+    RILL_CONTROL_SET(&m, FAIL, fail, &body);
+    world_note(c->w, "the operator lets %08x fail", body.role);
+    ask(c, &m);
+    return true;
+}
+
 static void change_mind(struct world_client *c, struct world_wish *wish)
 {
     struct world *w = c->w;
@@ -158,12 +175,13 @@ static bool see_to(struct world_client *c, struct world_wish *wish)
 
 static void operate(struct world_client *c)
 {
-    bool any = false;
+    bool any;
 
     if (c->status == NULL || c->status_ns + LOOK_NS < c->w->now_ns) {
         ask_status(c);
         return;
     }
+    any = let_fail(c);
     for (uint32_t i = 0; !any && i < c->w->plan.deployments; i++)
         any = see_to(c, &c->wishes[i]);
     if (any) { /* the status is old now */

@@ -12,10 +12,13 @@ enum fault {
     MACHINE_OFF,
     NO_STARTS,
     SLOW_STARTS,
+    KILL_PAIR,
+    NAP_AGENT,
+    NAP_RM,
     FAULTS
 };
 
-static const uint32_t weights[FAULTS] = {8, 3, 2, 2, 1, 5, 1, 1, 1};
+static const uint32_t weights[FAULTS] = {8, 3, 2, 2, 1, 5, 1, 1, 1, 4, 1, 1};
 
 /* --- what comes back -------------------------------------------------------------------------- */
 
@@ -119,6 +122,28 @@ static void hang(struct world *w, struct world_program *p, bool for_good)
         world_program_stand_still(p, for_good ? UINT64_MAX : later_ns(w, 400));
 }
 
+static void on_kill(struct world *w, const struct world_event *event)
+{
+    (void)w;
+    world_program_end(event->data, 11);
+}
+
+/* A unit and its output logger, the one soon after the other. */
+static void kill_pair(struct world *w, struct world_program *p)
+{
+    struct world_program *unit = p, *logger;
+
+    for (uint32_t i = 0; i < w->program_count; i++)
+        if (w->programs[i]->active && w->programs[i]->core.unit != NULL &&
+            w->programs[i]->id % 5 >= p->id % 5)
+            unit = w->programs[i];
+    logger = world_program(w, unit->logger, true);
+    if (logger == NULL)
+        return;
+    world_at(w, w->now_ns + world_draw(w, 40 * WORLD_MS), on_kill, unit, 0, 0);
+    world_at(w, w->now_ns + world_draw(w, 40 * WORLD_MS), on_kill, logger, 0, 0);
+}
+
 static enum fault draw_fault(struct world *w)
 {
     uint32_t sum = 0;
@@ -163,6 +188,18 @@ static void strike(struct world *w, enum fault fault)
     case NO_STARTS:
     case SLOW_STARTS:
         starts_go_wrong(w, m, fault == SLOW_STARTS);
+        break;
+    case KILL_PAIR:
+        if (p != NULL)
+            kill_pair(w, p);
+        break;
+    case NAP_AGENT:
+        world_note(w, "%s: the agent stands still", m->name);
+        m->still_until = later_ns(w, 400);
+        break;
+    case NAP_RM:
+        world_note(w, "the resource manager stands still");
+        w->rm.still_until = later_ns(w, 400);
         break;
     case FAULTS:
         break;
@@ -209,7 +246,9 @@ static void strike_at(struct world *w, struct world_connection *c, const Control
 void world_faults_message(struct world *w, struct world_connection *c, enum world_end end,
                           const Control__Message *message)
 {
-    (void)end;
+    if (!w->calm && end == WORLD_DIALLER && c->line->kind == WORLD_LINE_PROGRAM &&
+        message->body_case == CONTROL__MESSAGE__BODY_NEW_LOGGER && world_chance(w, w->plan.chase))
+        world_at(w, w->now_ns + world_draw(w, WORLD_MS / 2), on_kill, c->line->owner, 0, 0);
     if (w->calm || w->control_messages < w->ambush_at)
         return;
     world_note(w, "ambush at %s", rill_control_name(message));

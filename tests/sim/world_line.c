@@ -88,11 +88,16 @@ static void tell_message(struct world *w, struct world_connection *c, enum world
 static uint64_t wakes_ns(const struct world *w, const struct world_connection *c,
                          enum world_end end)
 {
-    const struct world_program *program = c->line->owner;
+    const struct world_machine *listener = listener_of(c->line);
+    uint64_t still_until = 0;
 
-    if (end == WORLD_LISTENER || c->line->kind != WORLD_LINE_PROGRAM)
-        return w->now_ns;
-    return RTE_MAX(program->still_until, w->now_ns);
+    if (end == WORLD_LISTENER)
+        still_until = listener == NULL ? w->rm.still_until : listener->still_until;
+    else if (c->line->kind == WORLD_LINE_PROGRAM)
+        still_until = ((const struct world_program *)c->line->owner)->still_until;
+    else if (c->line->kind == WORLD_LINE_AGENT)
+        still_until = ((const struct world_machine *)c->line->owner)->still_until;
+    return RTE_MAX(still_until, w->now_ns);
 }
 
 /* --- messages --------------------------------------------------------------------------------- */

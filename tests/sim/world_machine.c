@@ -1,5 +1,6 @@
 /* A machine: what rm/agent/main.c does around the agent's core, and a keeper as rm/agent/keeper.h
  * has it, whose containers are not there. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "tests/sim/world.h"
@@ -8,10 +9,42 @@ enum { LOOK_MS = 20, GRACE_MS = 50, JOIN_AGAIN_MS = 100 };
 
 /* --- events of the keeper --------------------------------------------------------------------- */
 
+struct news {
+    struct rill_keeper_event event;
+    uint32_t life;
+};
+
+static void on_news(struct world *w, const struct world_event *happened)
+{
+    struct world_machine *m = (struct world_machine *)(uintptr_t)happened->a;
+    struct news *news = happened->data;
+
+    (void)w;
+    if (m->agent != NULL && m->life == news->life)
+        rill_agent_keeper_event(m->agent, &news->event);
+    free(news);
+}
+
+/* The agent may stand still: the two are two processes. */
 static void tell(struct world_machine *m, const struct rill_keeper_event *event)
 {
-    if (m->agent != NULL)
+    struct world *w = m->w;
+    struct news *news;
+
+    if (m->agent != NULL && m->still_until <= w->now_ns) {
         rill_agent_keeper_event(m->agent, event);
+        return;
+    }
+    news = world_alloc(sizeof(*news));
+    *news = (struct news){.event = *event, .life = m->life};
+    world_at(w, m->still_until, on_news, news, (uintptr_t)m, 0);
+}
+
+void world_news_forget(struct world *w)
+{
+    for (uint32_t i = 0; i < w->event_count; i++)
+        if (w->events[i].happen == on_news)
+            free(w->events[i].data);
 }
 
 static bool is_of(const struct world_machine *m, const struct world_program *p)
@@ -351,6 +384,7 @@ void world_agent_start(struct world *w, struct world_machine *m)
     m->agent = rill_agent_create(&config, &err);
     if (m->agent == NULL)
         abort();
+    m->still_until = 0;
     m->starting = m->looking = m->stopping_all = false;
     m->start_count = 0;
     adopt(m);

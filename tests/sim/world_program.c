@@ -252,6 +252,7 @@ static void activate(struct world_program *p, const Control__Message *asked)
         return;
     }
     p->active = true;
+    p->logger = asked->activate->output_logger;
     p->due_ns = world_core_next_ns(p);
     if (p->core.unit != NULL)
         activated.facts = world_core_facts(&p->core);
@@ -293,6 +294,8 @@ static void on_lease(struct world_program *p, const Control__Message *m)
 
     if (!p->active)
         return;
+    if (m->body_case == CONTROL__MESSAGE__BODY_NEW_LOGGER)
+        p->logger = m->new_logger->output_logger;
     frame = rill_lease_to_frame(m, p->id, p->w->pool);
     if (frame == NULL)
         return;

@@ -1,6 +1,8 @@
 /* The resource manager's process: what rm/main.c does around the director. */
 #include "tests/sim/world.h"
 
+#define CATCH_UP_NS (10 * WORLD_MS)
+
 /* From here on the others may go on without it. */
 static void on_stop(struct world *w, uint32_t role)
 {
@@ -83,7 +85,7 @@ void world_rm_start(struct world *w)
     if (w->rm.director != NULL)
         return;
     w->rm.life++;
-    w->rm.started_ns = w->now_ns;
+    w->rm.still_until = 0;
     w->rm.director = rill_director_create(&config, w->now_ns, &err);
     if (w->rm.director == NULL)
         world_fail(w, "WORLD", "%s", err.text);
@@ -109,7 +111,7 @@ void world_rm_turn(struct world *w)
 {
     if (w->rm.director == NULL)
         return;
-    if (rill_director_next_ns(w->rm.director) <= w->now_ns)
+    if (world_rm_next_ns(w) <= w->now_ns)
         rill_director_tick(w->rm.director, w->now_ns);
     if (!rill_director_over(w->rm.director))
         return;
@@ -118,7 +120,11 @@ void world_rm_turn(struct world *w)
     end(w, true);
 }
 
+/* After it stood still it reads first what came meanwhile, then calls somebody late: rm/main.c. */
 uint64_t world_rm_next_ns(const struct world *w)
 {
-    return w->rm.director == NULL ? UINT64_MAX : rill_director_next_ns(w->rm.director);
+    if (w->rm.director == NULL)
+        return UINT64_MAX;
+    return RTE_MAX(rill_director_next_ns(w->rm.director),
+                   w->rm.still_until == 0 ? 0 : w->rm.still_until + CATCH_UP_NS);
 }
