@@ -61,9 +61,8 @@ struct world_plan {
     uint64_t faults_ns, faults_until; /* from, to */
     uint32_t faults;                  /* how many strike at a moment of time ... */
     uint32_t ambushes;                /* ... and how many at a control message */
-    double chase;     /* of the units that get a new logger: die while they fill it */
-    double fails;     /* a look of the operator: it lets a role fail */
-    double slow_down; /* of the breaks: one end hears of it late */
+    double fails;                     /* a look of the operator: it lets a role fail */
+    double slow_down;                 /* of the breaks: one end hears of it late */
     uint32_t flows, burst;
     uint64_t gap_ns;
     uint32_t packets; /* before the faults stop; of one deployment */
@@ -217,6 +216,7 @@ struct world_program {
     struct world_links links;
     uint32_t client;
     uint32_t logger; /* a unit's output logger */
+    bool chased;     /* it dies when it is about to fill the next one, or while it does */
     const uint64_t *arrival_ns;
     uint64_t due_ns;
     struct rill_outbox out;
@@ -340,6 +340,13 @@ void world_faults_message(struct world *w, struct world_connection *c, enum worl
 /* Nothing goes wrong any more, and what was away comes back. */
 void world_faults_stop(struct world *w);
 
+enum { WORLD_AMBUSHES_MAX = 16 };
+struct world_ambush { /* the fault strikes at a control message of that kind */
+    Control__Message__BodyCase at;
+    uint32_t after; /* so many others */
+    bool over;
+};
+
 /* --- world_check.c ---------------------------------------------------------------------------- */
 
 /* As the operator's newest status has it: all that is wanted is there, and works. NULL, or what is
@@ -376,10 +383,9 @@ struct world {
     struct world_line **lines;
     uint32_t line_count, line_room;
     uint64_t control_messages;
-    uint64_t ambush_at; /* the next strikes at that message; UINT64_MAX: none */
-    uint32_t ambushes;  /* left */
-    uint64_t news_ns;   /* when the latest program or connection ended */
-    bool calm;          /* nothing goes wrong any more */
+    struct world_ambush ambushes[WORLD_AMBUSHES_MAX]; /* plan.ambushes of them */
+    uint64_t news_ns; /* when the latest program or connection ended */
+    bool calm;        /* nothing goes wrong any more */
     bool ending;
 };
 

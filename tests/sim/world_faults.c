@@ -18,7 +18,7 @@ enum fault {
     FAULTS
 };
 
-static const uint32_t weights[FAULTS] = {8, 3, 2, 2, 1, 5, 1, 1, 1, 4, 1, 1};
+static const uint32_t weights[FAULTS] = {8, 3, 2, 2, 1, 5, 1, 1, 1, 8, 1, 1};
 
 /* --- what comes back -------------------------------------------------------------------------- */
 
@@ -124,8 +124,8 @@ static void hang(struct world *w, struct world_program *p, bool for_good)
 
 static void on_kill(struct world *w, const struct world_event *event)
 {
-    (void)w;
-    world_program_end(event->data, 11);
+    if (!w->calm)
+        world_program_end(event->data, 11);
 }
 
 /* A unit and its output logger, the one soon after the other. */
@@ -140,8 +140,20 @@ static void kill_pair(struct world *w, struct world_program *p)
     logger = world_program(w, unit->logger, true);
     if (logger == NULL)
         return;
-    world_at(w, w->now_ns + world_draw(w, 40 * WORLD_MS), on_kill, unit, 0, 0);
+    unit->chased = world_chance(w, 0.6);
+    if (!unit->chased)
+        world_at(w, w->now_ns + world_draw(w, 40 * WORLD_MS), on_kill, unit, 0, 0);
     world_at(w, w->now_ns + world_draw(w, 40 * WORLD_MS), on_kill, logger, 0, 0);
+}
+
+/* A unit that has just been told, or is about to be told, of its new output logger. */
+static void chase(struct world *w, struct world_program *unit)
+{
+    unit->chased = false;
+    if (world_chance(w, 0.5))
+        world_program_end(unit, 11);
+    else
+        world_at(w, w->now_ns + world_draw(w, WORLD_MS / 2), on_kill, unit, 0, 0);
 }
 
 static enum fault draw_fault(struct world *w)
@@ -215,11 +227,26 @@ static void on_fault(struct world *w, const struct world_event *event)
 
 /* --- ambushes --------------------------------------------------------------------------------- */
 
+/* Kinds of messages alike, though there are many of some and few of others. */
 static void set_ambush(struct world *w)
 {
-    w->ambush_at = UINT64_MAX;
-    if (w->ambushes > 0)
-        w->ambush_at = w->control_messages + 1 + world_draw(w, world_draw(w, 1) ? 400 : 100);
+    static const Control__Message__BodyCase kinds[] = {
+        CONTROL__MESSAGE__BODY_DONE,          CONTROL__MESSAGE__BODY_ERROR,
+        CONTROL__MESSAGE__BODY_JOIN,          CONTROL__MESSAGE__BODY_WELCOME,
+        CONTROL__MESSAGE__BODY_START,         CONTROL__MESSAGE__BODY_STARTED,
+        CONTROL__MESSAGE__BODY_STOP,          CONTROL__MESSAGE__BODY_EXITED,
+        CONTROL__MESSAGE__BODY_ACTIVATE,      CONTROL__MESSAGE__BODY_ACTIVATED,
+        CONTROL__MESSAGE__BODY_PEERS,         CONTROL__MESSAGE__BODY_LEASE_REQUEST,
+        CONTROL__MESSAGE__BODY_LEASE_GRANT,   CONTROL__MESSAGE__BODY_SHARE,
+        CONTROL__MESSAGE__BODY_SHARE_ACK,     CONTROL__MESSAGE__BODY_DEATH,
+        CONTROL__MESSAGE__BODY_DEATH_ACK,     CONTROL__MESSAGE__BODY_RECOVERED,
+        CONTROL__MESSAGE__BODY_RECOVERED_ACK, CONTROL__MESSAGE__BODY_NEW_LOGGER,
+        CONTROL__MESSAGE__BODY_NEW_LOGGER_ACK};
+
+    for (uint32_t i = 0; i < w->plan.ambushes; i++)
+        w->ambushes[i] =
+            (struct world_ambush){.at = kinds[world_draw(w, RTE_DIM(kinds) - 1)],
+                                  .after = (uint32_t)world_draw(w, world_chance(w, 0.5) ? 2 : 20)};
 }
 
 /* Whom the message is for, or from, or the connection itself. */
@@ -247,14 +274,19 @@ void world_faults_message(struct world *w, struct world_connection *c, enum worl
                           const Control__Message *message)
 {
     if (!w->calm && end == WORLD_DIALLER && c->line->kind == WORLD_LINE_PROGRAM &&
-        message->body_case == CONTROL__MESSAGE__BODY_NEW_LOGGER && world_chance(w, w->plan.chase))
-        world_at(w, w->now_ns + world_draw(w, WORLD_MS / 2), on_kill, c->line->owner, 0, 0);
-    if (w->calm || w->control_messages < w->ambush_at)
-        return;
-    world_note(w, "ambush at %s", rill_control_name(message));
-    w->ambushes--;
-    strike_at(w, c, message);
-    set_ambush(w);
+        message->body_case == CONTROL__MESSAGE__BODY_NEW_LOGGER &&
+        ((struct world_program *)c->line->owner)->chased)
+        chase(w, c->line->owner);
+    for (uint32_t i = 0; !w->calm && i < w->plan.ambushes; i++) {
+        struct world_ambush *ambush = &w->ambushes[i];
+
+        if (w->now_ns < w->plan.faults_ns || ambush->at != message->body_case || ambush->over ||
+            ambush->after-- > 0)
+            continue;
+        ambush->over = true;
+        world_note(w, "ambush at %s", rill_control_name(message));
+        strike_at(w, c, message);
+    }
 }
 
 /* --- from and to ------------------------------------------------------------------------------ */
@@ -266,7 +298,6 @@ void world_faults_plan(struct world *w)
     for (uint32_t i = 0; i < plan->faults; i++)
         world_at(w, plan->faults_ns + world_draw(w, plan->faults_until - plan->faults_ns), on_fault,
                  NULL, 0, 0);
-    w->ambushes = plan->ambushes;
     set_ambush(w);
 }
 

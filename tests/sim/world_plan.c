@@ -72,7 +72,6 @@ void world_plan_draw(struct world_plan *plan, uint64_t seed)
     plan->faults_until = plan->faults_ns + (uint64_t)PICK(&rng, 500, 1500) * WORLD_MS;
     plan->faults = (uint32_t)PICK(&rng, 0, 1, 2, 4, 8, 16);
     plan->ambushes = (uint32_t)PICK(&rng, 0, 0, 1, 2, 4, 10);
-    plan->chase = PICK(&rng, 0, 0, 0.5);
     plan->fails = PICK(&rng, 0, 0, 0.05);
     plan->slow_down = PICK(&rng, 0, 0.3);
     plan->undeploys = PICK(&rng, 0, 0, 0.03);
