@@ -21,6 +21,7 @@ enum { EXIT_BAD_USE = 2, MUTANT_SEEDS = 1500 };
 struct choice {
     uint64_t first, last;
     bool trace, mutants, hashes, shorten, cluster;
+    int (*run)(uint64_t seed, FILE *trace, struct sim_result *result);
 };
 
 struct totals {
@@ -73,7 +74,7 @@ static struct totals run_seeds(const struct choice *c, bool stop_at_first, bool 
     for (uint64_t seed = c->first; seed <= c->last; seed++) {
         struct sim_result result;
 
-        if ((c->cluster ? sim_world_run : sim_run)(seed, c->trace ? stdout : NULL, &result) != 0)
+        if (c->run(seed, c->trace ? stdout : NULL, &result) != 0)
             exit(EXIT_BAD_USE);
         add(&totals, &result);
         if (result.violation[0] != '\0' && !quiet)
@@ -143,10 +144,18 @@ static int parse_seeds(const char *text, struct choice *c)
 
 static int choose_world(const char *name, struct choice *c)
 {
-    c->cluster = strcmp(name, "cluster") == 0;
-    if (c->cluster)
+#ifdef RILL_HAS_CLUSTER
+    if (strcmp(name, "cluster") == 0) {
+        c->cluster = true;
+        c->run = sim_world_run;
         return 0;
-    fprintf(stderr, "rill-sim: --world wants cluster\n");
+    }
+#endif
+    (void)c;
+    fprintf(stderr,
+            "rill-sim: --world %s: there is no such world; one is 'cluster', where the cluster "
+            "form is built\n",
+            name);
     return EXIT_BAD_USE;
 }
 
@@ -224,7 +233,7 @@ static void keep_memory(void)
 
 int main(int argc, char **argv)
 {
-    struct choice c = {.first = 1, .last = 200};
+    struct choice c = {.first = 1, .last = 200, .run = sim_run};
     struct totals totals;
     int rc = parse(argc, argv, &c);
 

@@ -296,7 +296,9 @@ static void count(struct world *w)
 {
     for (uint32_t i = 0; i < w->domain_count; i++)
         w->result->frames += w->domains[i]->fabric->counters.sent;
-    w->result->steps = w->control_messages;
+    for (uint32_t i = 0; i < w->program_count; i++)
+        world_core_count(&w->programs[i]->core, w->result);
+    world_note(w, "%" PRIu64 " control messages", w->control_messages);
     w->result->virtual_ns = w->now_ns;
 }
 

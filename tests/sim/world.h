@@ -148,7 +148,7 @@ struct world_start { /* that waits for the keeper */
 
 struct world_machine {
     struct world *w;
-    char name[8];
+    char name[16];
     bool off;                 /* no power */
     struct rill_agent *agent; /* NULL: the process is gone */
     uint32_t life;            /* which one it is */
@@ -247,6 +247,7 @@ void world_core_tick(struct world_program *p);
 uint64_t world_core_next_ns(const struct world_program *p);
 uint64_t world_core_drops(const struct world_core *core);
 uint64_t world_core_held(const struct world_core *core);
+void world_core_count(const struct world_core *core, struct sim_result *result);
 void world_core_destroy(struct world_core *core);
 
 /* --- world_domain.c --------------------------------------------------------------------------- */

@@ -232,6 +232,14 @@ uint64_t world_core_held(const struct world_core *core)
     return core->ol == NULL ? 0 : rill_ol_packets_held(core->ol);
 }
 
+void world_core_count(const struct world_core *core, struct sim_result *result)
+{
+    if (core->unit != NULL)
+        result->steps += rill_unit_counters(core->unit)->packets_processed;
+    if (core->controller != NULL)
+        result->moves += rill_controller_counters(core->controller)->flowlets_moved;
+}
+
 void world_core_destroy(struct world_core *core)
 {
     rill_controller_destroy(core->controller);

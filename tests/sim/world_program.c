@@ -59,6 +59,7 @@ static void leave_domain(struct world_program *p)
         return;
     if (p->core.unit != NULL)
         sim_check_suspect(domain->check, p->id, false);
+    world_core_count(&p->core, p->w->result);
     domain->dropped += world_core_drops(&p->core);
     domain->died += world_core_held(&p->core);
     domain->fabric->ops->detach(domain->fabric, p->id);
