@@ -35,7 +35,9 @@ static void draw_settings(struct world_plan *plan, struct rill_rng *rng)
     set(plan, "flows_max", "256");
     set(plan, "seed", "%u", rill_rng_below(rng, 1u << 30));
     set(plan, "flowlet_timeout_us", "%g", PICK(rng, 50, 500));
-    set(plan, "flowlet_bytes", "%g", PICK(rng, 100, 300, 2000));
+    set(plan, "flowlet_bytes", "%g", PICK(rng, 100, 100, 300, 2000));
+    set(plan, "unit_backlog_us", "%g", PICK(rng, 0, 0, 30));
+    set(plan, "unit_capacity_mbps", "%g", PICK(rng, 20, 1000));
     set(plan, "placement", "%s", rill_rng_below(rng, 3) ? "spread" : "pack");
     set(plan, "units_min", "%u", rill_rng_below(rng, 4) ? plan->units : 1);
     set(plan, "state", "%s", rill_rng_below(rng, 4) ? "proactive" : "reactive");
@@ -59,7 +61,7 @@ void world_plan_draw(struct world_plan *plan, uint64_t seed)
     plan->machines = (uint32_t)PICK(&rng, 1, 1, 2, 3);
     plan->fabric_crosses_machines = plan->machines > 1 && rill_rng_below(&rng, 3) > 0;
     plan->deployments = (uint32_t)PICK(&rng, 1, 1, 2);
-    plan->units = (uint32_t)PICK(&rng, 1, 2, 3);
+    plan->units = (uint32_t)PICK(&rng, 1, 2, 3, 4);
     plan->warm = (uint32_t)PICK(&rng, 0, 1, 1, 2);
     plan->deaths_max = (uint32_t)PICK(&rng, 64, 64, 64, 64, 3);
     plan->start_timeout_ns = 1000 * WORLD_MS;
