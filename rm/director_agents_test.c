@@ -105,6 +105,25 @@ static void peers_are_told_again(void **state)
     world_free(w);
 }
 
+static void activate_is_told_again(void **state)
+{
+    struct world *w = world_small(1);
+    uint32_t unit = world_find(w, RILL_ROLE_UNIT, 0, "warm", 0);
+
+    (void)state;
+    world_rule(w, (struct world_rule){.body = CONTROL__MESSAGE__BODY_ACTIVATE,
+                                      .role = unit,
+                                      .fate = WORLD_SILENT,
+                                      .times = 1}); /* its answer is lost with the connection */
+    world_deploy(w, 0, "web", 1);
+    assert_null(w->clients[0].last);
+    world_agent_down(w, 0);
+    world_agent_joins(w, 0);
+    world_expect(w, 0, CONTROL__MESSAGE__BODY_DEPLOYED);
+    assert_int_equal(world_role(w, unit)->activations, 2);
+    world_free(w);
+}
+
 /* An answer may be lost with the connection; the time for it begins anew with the next. */
 static void time_stands_still_without_the_agent(void **state)
 {
@@ -230,6 +249,7 @@ int main(void)
         cmocka_unit_test(a_machine_that_lost_all_counts_once),
         cmocka_unit_test(what_was_asked_for_meanwhile_is_asked_again),
         cmocka_unit_test(peers_are_told_again),
+        cmocka_unit_test(activate_is_told_again),
         cmocka_unit_test(time_stands_still_without_the_agent),
         cmocka_unit_test(a_stranger_with_an_id_of_ours),
         cmocka_unit_test(unknown_containers_are_stopped),

@@ -248,10 +248,11 @@ static void fill_activate(const struct rill_director *d, const struct dir_deploy
     }
 }
 
-static void activate(struct rill_director *d, const struct dir_deployment *dep,
-                     struct dir_role *role)
+/* number 0: the first time. */
+static void tell_activate(struct rill_director *d, const struct dir_deployment *dep,
+                          const struct dir_role *role, uint64_t number)
 {
-    Control__Message m = rill_control_message(d->config.id, role->id, 0);
+    Control__Message m = rill_control_message(d->config.id, role->id, number);
     Control__Activate body = CONTROL__ACTIVATE__INIT;
     char folder[DIR_LINE_BYTES];
 
@@ -259,8 +260,26 @@ static void activate(struct rill_director *d, const struct dir_deployment *dep,
     body.links_folder = folder;
     fill_activate(d, dep, role, &body);
     RILL_CONTROL_SET(&m, ACTIVATE, activate, &body);
+    if (number != 0)
+        dir_send(d, &m);
+    else
+        dir_ask(d, &m, DIR_ACTIVATE, role->id, dir_timeout_of(d, DIR_ACTIVATE), NULL);
+}
+
+static void activate(struct rill_director *d, const struct dir_deployment *dep,
+                     struct dir_role *role)
+{
     role->state = DIR_ACTIVATING;
-    dir_ask(d, &m, DIR_ACTIVATE, role->id, dir_timeout_of(d, DIR_ACTIVATE), NULL);
+    tell_activate(d, dep, role, 0);
+}
+
+void dir_repeat_activate(struct rill_director *d, const struct dir_role *role)
+{
+    const struct dir_deployment *dep = dir_deployment(d, role->vni);
+    const struct dir_request *asked = dir_find_request_about(d, DIR_ACTIVATE, role->id);
+
+    if (role->state == DIR_ACTIVATING && dep != NULL && asked != NULL)
+        tell_activate(d, dep, role, asked->number);
 }
 
 static void activate_if_warm(struct rill_director *d, const struct dir_deployment *dep, uint32_t id)

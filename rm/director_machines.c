@@ -294,6 +294,7 @@ static void resume(struct rill_director *d, const struct dir_machine *machine)
         if (role->id == 0 || role->agent != machine->agent)
             continue;
         role->join_until_ns = d->now_ns + d->config.start_timeout_ns;
+        dir_repeat_activate(d, role);
         dir_repeat_peers(d, role);
     }
 }

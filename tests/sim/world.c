@@ -206,7 +206,8 @@ static void probe(struct world *w)
 {
     for (uint32_t i = 0; i < PROBES && !stopped(w); i++) {
         for (uint32_t j = 0; j < w->plan.deployments; j++)
-            world_client_probe(&w->clients[1 + j]);
+            if (!world_is_live(w, j))
+                world_client_probe(&w->clients[1 + j]);
         run_until(w, w->now_ns + WORLD_MS);
     }
     run_until(w, w->now_ns + 400 * WORLD_MS);
@@ -237,6 +238,7 @@ static void check_calm(struct world *w)
         return;
     world_check_truth(w);
     world_check_units(w);
+    world_check_deaths(w);
 }
 
 static void go_down(struct world *w)
@@ -276,7 +278,8 @@ static void run(struct world *w)
         world_machine_on(w, &w->machines[i]);
     }
     for (uint32_t i = 0; i <= w->plan.deployments; i++)
-        world_client_start(w, i);
+        if (i == 0 || !world_is_live(w, i - 1))
+            world_client_start(w, i);
     world_faults_plan(w);
     go_wrong(w);
     world_faults_stop(w);

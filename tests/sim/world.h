@@ -52,6 +52,8 @@ struct world_plan {
     uint64_t seed;
     uint32_t machines, deployments, units, warm;
     bool fabric_crosses_machines;
+    bool live;   /* the last deployment has interfaces of its machine, and no replayer */
+    bool gentle; /* connections break and agents die, and nothing else goes wrong */
     uint32_t deaths_max;
     uint64_t start_timeout_ns, links_timeout_ns;
     uint64_t stall_ms;
@@ -211,6 +213,7 @@ struct world_program {
     struct rill_stall stall;
     struct world_line *line; /* NULL: it does not dial yet */
     bool active, ending;
+    uint64_t activated_by; /* number of the Activate */
     struct world_domain *domain;
     struct world_core core;
     struct world_links links;
@@ -326,6 +329,7 @@ struct world_client {
     bool playing;
 };
 void world_client_start(struct world *w, uint32_t index);
+bool world_is_live(const struct world *w, uint32_t deployment);
 void world_client_up(struct world_client *c);
 void world_client_down(struct world_client *c);
 void world_client_message(struct world_client *c, const Control__Message *message);
@@ -357,6 +361,7 @@ const char *world_what_is_missing(struct world *w);
 const char *world_what_is_kept(const struct world *w);
 void world_check_truth(struct world *w);
 void world_check_leases(struct world *w);
+void world_check_deaths(struct world *w);
 void world_check_units(struct world *w);
 void world_check_nothing_left(struct world *w);
 

@@ -49,6 +49,8 @@ static const char *missing_of(struct world *w, const Control__Deployment *there,
         return "a deployment's controller is not there";
     if (rill_controller_units(controller->core.controller) == 0)
         return "a deployment's controller has no unit";
+    if (world_is_live(w, i))
+        return NULL;
     if (!w->clients[1 + i].attached)
         return "a client is not attached";
     if (w->clients[1 + i].controller != there->controller)
@@ -192,6 +194,15 @@ void world_check_units(struct world *w)
     for (uint32_t i = 0; i < w->program_count; i++)
         if (w->programs[i]->alive && w->programs[i]->core.controller != NULL)
             check_units(w, w->programs[i]);
+}
+
+/* Whose machine only could not be reached for a while was not taken for dead. */
+void world_check_deaths(struct world *w)
+{
+    uint64_t deaths = rill_director_counters(w->rm.director)->deaths;
+
+    if (w->plan.gentle && deaths > 0)
+        world_fail(w, "DEATHS", "%" PRIu64 " roles were taken for dead, and none had died", deaths);
 }
 
 /* --- packets ---------------------------------------------------------------------------------- */

@@ -62,6 +62,11 @@ static const Control__Deployment *seen(const struct world_client *c, const char 
     return NULL;
 }
 
+bool world_is_live(const struct world *w, uint32_t deployment)
+{
+    return w->plan.live && deployment + 1 == w->plan.deployments;
+}
+
 static void deploy(struct world_client *c, const struct world_wish *wish)
 {
     const struct world_plan *plan = &c->w->plan;
@@ -89,6 +94,10 @@ static void deploy(struct world_client *c, const struct world_wish *wish)
     body.n_config = 1;
     body.config = config;
     body.units = plan->units;
+    if (world_is_live(c->w, (uint32_t)(wish - c->wishes))) {
+        body.inside_interface = (char *)(uintptr_t) "eth0";
+        body.outside_interface = (char *)(uintptr_t) "eth1";
+    }
     RILL_CONTROL_SET(&m, DEPLOY, deploy, &body);
     world_note(c->w, "the operator deploys %s", wish->name);
     ask(c, &m);

@@ -18,8 +18,6 @@ enum fault {
     FAULTS
 };
 
-static const uint32_t weights[FAULTS] = {8, 3, 2, 2, 1, 5, 1, 1, 1, 8, 1, 1};
-
 /* --- what comes back -------------------------------------------------------------------------- */
 
 static void on_agent_back(struct world *w, const struct world_event *event)
@@ -158,6 +156,9 @@ static void chase(struct world *w, struct world_program *unit)
 
 static enum fault draw_fault(struct world *w)
 {
+    static const uint32_t all[FAULTS] = {8, 3, 2, 2, 1, 5, 1, 1, 1, 8, 1, 1};
+    static const uint32_t gentle[FAULTS] = {[KILL_AGENT] = 1, [BREAK_LINE] = 2, [NAP_RM] = 1};
+    const uint32_t *weights = w->plan.gentle ? gentle : all;
     uint32_t sum = 0;
     uint64_t chosen;
     int fault = 0;
@@ -255,7 +256,7 @@ static void strike_at(struct world *w, struct world_connection *c, const Control
     uint32_t id = world_chance(w, 0.5) ? m->to : m->from;
     struct world_program *p = world_program(w, id, true);
 
-    if (world_chance(w, 0.4))
+    if (w->plan.gentle || world_chance(w, 0.4))
         world_break(w, c);
     else if (p != NULL && world_chance(w, 0.7))
         world_program_end(p, 11);

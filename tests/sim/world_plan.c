@@ -61,6 +61,8 @@ void world_plan_draw(struct world_plan *plan, uint64_t seed)
     plan->machines = (uint32_t)PICK(&rng, 1, 1, 2, 3);
     plan->fabric_crosses_machines = plan->machines > 1 && rill_rng_below(&rng, 3) > 0;
     plan->deployments = (uint32_t)PICK(&rng, 1, 1, 2);
+    plan->live = plan->deployments > 1 && rill_rng_below(&rng, 3) == 0;
+    plan->gentle = rill_rng_below(&rng, 5) == 0;
     plan->units = (uint32_t)PICK(&rng, 1, 2, 3, 4);
     plan->warm = (uint32_t)PICK(&rng, 0, 1, 1, 2);
     plan->deaths_max = (uint32_t)PICK(&rng, 64, 64, 64, 64, 3);
@@ -81,6 +83,8 @@ void world_plan_draw(struct world_plan *plan, uint64_t seed)
     plan->burst = (uint32_t)PICK(&rng, 1, 4, 10);
     plan->gap_ns = (uint64_t)PICK(&rng, 1, 4) * WORLD_MS;
     plan->packets = 600;
+    if (plan->gentle)
+        plan->fails = 0;
     plan->check.pool_ports = 200;
     draw_network(plan, &rng);
     draw_settings(plan, &rng);

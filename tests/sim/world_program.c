@@ -232,14 +232,28 @@ static int enter_domain(struct world_program *p, const Control__Activate *how,
     return rc;
 }
 
-static void activate(struct world_program *p, const Control__Message *asked)
+static void answer_activated(struct world_program *p, const Control__Message *asked)
 {
     Control__Message m = CONTROL__MESSAGE__INIT;
     Control__Activated activated = CONTROL__ACTIVATED__INIT;
+
+    if (p->core.unit != NULL)
+        activated.facts = world_core_facts(&p->core);
+    activated.activation_ns = WORLD_MS;
+    RILL_CONTROL_SET(&m, ACTIVATED, activated, &activated);
+    answer(p, asked->from, asked->number, &m);
+}
+
+static void activate(struct world_program *p, const Control__Message *asked)
+{
     struct rill_error err = {""};
     int rc;
 
-    if (p->active || p->domain != NULL) {
+    if (p->active && asked->number == p->activated_by) {
+        answer_activated(p, asked);
+        return;
+    }
+    if (p->domain != NULL) {
         answer_error(p, asked, "activated already: a role is activated once in its life");
         return;
     }
@@ -253,13 +267,10 @@ static void activate(struct world_program *p, const Control__Message *asked)
         return;
     }
     p->active = true;
+    p->activated_by = asked->number;
     p->logger = asked->activate->output_logger;
     p->due_ns = world_core_next_ns(p);
-    if (p->core.unit != NULL)
-        activated.facts = world_core_facts(&p->core);
-    activated.activation_ns = WORLD_MS;
-    RILL_CONTROL_SET(&m, ACTIVATED, activated, &activated);
-    answer(p, asked->from, asked->number, &m);
+    answer_activated(p, asked);
 }
 
 static void look_at_links(struct world *w, const struct world_event *event)
