@@ -278,7 +278,8 @@ void dir_repeat_activate(struct rill_director *d, const struct dir_role *role)
     const struct dir_deployment *dep = dir_deployment(d, role->vni);
     const struct dir_request *asked = dir_find_request_about(d, DIR_ACTIVATE, role->id);
 
-    if (role->state == DIR_ACTIVATING && dep != NULL && asked != NULL)
+    if (!RILL_MUTANT(activate_once) && role->state == DIR_ACTIVATING && dep != NULL &&
+        asked != NULL)
         tell_activate(d, dep, role, asked->number);
 }
 

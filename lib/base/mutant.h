@@ -57,6 +57,8 @@
     X(logger_stays, "a dead unit's logger is never stopped")                                       \
     X(logger_same, "a unit is not told of its new logger")                                         \
     X(join_once, "an agent that is refused stays away")                                            \
+    X(activate_once, "an Activate that was lost with a connection is not told again")              \
+    X(peers_once, "Peers that were lost with a connection are not told again")                     \
     X(undeploy_mute, "who undeploys is not answered")
 
 #ifdef RILL_MUTANTS
