@@ -9,6 +9,7 @@
  *               back
  *   shorten.c   the shortest prefix of a run that still fails
  *   main.c      rill-sim
+ *   world.h     --world cluster: the same with machines, agents and the resource manager
  */
 #ifndef RILL_TESTS_SIM_SIM_H
 #define RILL_TESTS_SIM_SIM_H

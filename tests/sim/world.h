@@ -143,11 +143,6 @@ uint64_t world_rm_next_ns(const struct world *w);
 
 /* --- world_machine.c -------------------------------------------------------------------------- */
 
-struct world_start { /* that waits for the keeper */
-    uint32_t role;
-    bool host_network;
-};
-
 struct world_machine {
     struct world *w;
     char name[16];
@@ -157,7 +152,7 @@ struct world_machine {
     uint64_t still_until;     /* it stands still */
     bool ended;               /* as it was told: everything stopped */
     struct world_line *line;
-    struct world_start starts[256];
+    uint32_t starts[256]; /* roles that wait for it */
     uint32_t start_count;
     bool starting, looking, stopping_all;
     uint32_t starting_role;

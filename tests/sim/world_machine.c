@@ -164,18 +164,18 @@ static void on_started(struct world *w, const struct world_event *event)
 
 static void start_next(struct world_machine *m)
 {
-    struct world_start start = m->starts[0];
+    uint32_t role = m->starts[0];
     struct world *w = m->w;
 
     end_stop_all(m);
     if (m->starting || m->start_count == 0 || m->agent == NULL)
         return;
     m->start_count--;
-    memmove(&m->starts[0], &m->starts[1], m->start_count * sizeof(start));
+    memmove(&m->starts[0], &m->starts[1], m->start_count * sizeof(role));
     m->starting = true;
-    m->starting_role = start.role;
+    m->starting_role = role;
     world_at(w, w->now_ns + 1 + m->slow_start_ns + world_draw(w, w->plan.start_ns), on_started, m,
-             m->life, start.role);
+             m->life, role);
 }
 
 /* --- what the agent asks of the keeper -------------------------------------------------------- */
@@ -184,18 +184,20 @@ static void run(void *arg, uint32_t role, bool host_network)
 {
     struct world_machine *m = arg;
 
+    if (host_network && (rill_role_kind(role) == RILL_ROLE_UNIT || !m->w->plan.live))
+        world_fail(m->w, "NETWORK", "%08x is to have the host's network", role);
     if (m->start_count == RTE_DIM(m->starts)) {
         failed(m, role, "too many wait");
         return;
     }
-    m->starts[m->start_count++] = (struct world_start){.role = role, .host_network = host_network};
+    m->starts[m->start_count++] = role;
     start_next(m);
 }
 
 static bool drop_start(struct world_machine *m, uint32_t role)
 {
     for (uint32_t i = 0; i < m->start_count; i++) {
-        if (m->starts[i].role != role)
+        if (m->starts[i] != role)
             continue;
         m->start_count--;
         memmove(&m->starts[i], &m->starts[i + 1], (m->start_count - i) * sizeof(m->starts[0]));
