@@ -105,6 +105,25 @@ static void peers_are_told_again(void **state)
     world_free(w);
 }
 
+static void activate_is_told_again(void **state)
+{
+    struct world *w = world_small(1);
+    uint32_t unit = world_find(w, RILL_ROLE_UNIT, 0, "warm", 0);
+
+    (void)state;
+    world_rule(w, (struct world_rule){.body = CONTROL__MESSAGE__BODY_ACTIVATE,
+                                      .role = unit,
+                                      .fate = WORLD_SILENT,
+                                      .times = 1}); /* its answer is lost with the connection */
+    world_deploy(w, 0, "web", 1);
+    assert_null(w->clients[0].last);
+    world_agent_down(w, 0);
+    world_agent_joins(w, 0);
+    world_expect(w, 0, CONTROL__MESSAGE__BODY_DEPLOYED);
+    assert_int_equal(world_role(w, unit)->activations, 2);
+    world_free(w);
+}
+
 /* An answer may be lost with the connection; the time for it begins anew with the next. */
 static void time_stands_still_without_the_agent(void **state)
 {
@@ -182,14 +201,55 @@ static void one_agent_a_machine(void **state)
     world_free(w);
 }
 
+/* The news that the connection of before is gone comes later. */
+static void an_agent_may_come_over_another_connection(void **state)
+{
+    struct world *w = world_with_web(1, 2);
+    uint32_t before = w->agents[0].peer, agent = w->agents[0].id, starts = w->starts;
+
+    (void)state;
+    world_agent_joins(w, 0);
+    assert_int_equal(w->agents[0].id, agent);
+    world_peer_down(w, before);
+    assert_true(world_status(w, 0)->machines[0]->connected);
+    assert_int_equal(w->starts, starts);
+    assert_int_equal(rill_director_counters(w->d)->deaths, 0);
+    world_undeploy(w, 0, "web");
+    world_expect(w, 0, CONTROL__MESSAGE__BODY_DONE);
+    world_free(w);
+}
+
+/* A resource manager that is gone had given an id away, and so had another before it. */
+static void nobodys_containers_of_one_id_are_stopped_at_each_machine(void **state)
+{
+    struct world *w = world_new(0, true);
+    uint32_t id = rill_role_id(RILL_ROLE_UNIT, 77);
+
+    (void)state;
+    for (uint32_t i = 0; i < 2; i++)
+        w->roles[w->role_count++] = (struct world_role){.id = id, .agent = i, .running = true};
+    world_rule(w, (struct world_rule){.body = CONTROL__MESSAGE__BODY_STOP,
+                                      .role = id,
+                                      .fate = WORLD_SILENT,
+                                      .times = 1}); /* it takes its time */
+    world_agent_joins(w, 0);
+    assert_true(w->roles[0].running);
+    world_agent_joins(w, 1);
+    assert_false(w->roles[1].running);
+    world_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_agent_may_come_over_another_connection),
+        cmocka_unit_test(nobodys_containers_of_one_id_are_stopped_at_each_machine),
         cmocka_unit_test(an_agent_that_comes_back_finds_all_as_it_was),
         cmocka_unit_test(what_died_meanwhile_is_noticed),
         cmocka_unit_test(a_machine_that_lost_all_counts_once),
         cmocka_unit_test(what_was_asked_for_meanwhile_is_asked_again),
         cmocka_unit_test(peers_are_told_again),
+        cmocka_unit_test(activate_is_told_again),
         cmocka_unit_test(time_stands_still_without_the_agent),
         cmocka_unit_test(a_stranger_with_an_id_of_ours),
         cmocka_unit_test(unknown_containers_are_stopped),

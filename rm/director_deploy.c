@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/mutant.h"
 #include "lib/config/settings.h"
 #include "rm/director_internal.h"
 #include "rm/rm_settings.h"
@@ -129,7 +130,7 @@ static int make_folder(struct rill_director *d, struct dir_deployment *dep, stru
 {
     int rc;
 
-    rill_folder_name(d->config.seed, d->folders++, dep->folder);
+    rill_folder_name(d->config.seed, RILL_MUTANT(folder_again) ? 0 : d->folders++, dep->folder);
     rc = d->config.make_folder(d->config.arg, dep->folder, err);
     dep->has_folder = rc == 0;
     return rc;

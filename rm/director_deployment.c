@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/mutant.h"
 #include "lib/frame/body.h"
 #include "nf-runtime/include/rill/nf.h"
 #include "rm/director_internal.h"
@@ -87,7 +88,8 @@ static void finish(struct rill_director *d, struct dir_deployment *dep)
         return;
     if (dep->has_folder)
         d->config.remove_folder(d->config.arg, dep->folder);
-    dir_answer_done(d, &dep->undeploy);
+    if (!RILL_MUTANT(undeploy_mute))
+        dir_answer_done(d, &dep->undeploy);
     dir_free_deployment(dep);
 }
 
@@ -246,10 +248,11 @@ static void fill_activate(const struct rill_director *d, const struct dir_deploy
     }
 }
 
-static void activate(struct rill_director *d, const struct dir_deployment *dep,
-                     struct dir_role *role)
+/* number 0: the first time. */
+static void tell_activate(struct rill_director *d, const struct dir_deployment *dep,
+                          const struct dir_role *role, uint64_t number)
 {
-    Control__Message m = rill_control_message(d->config.id, role->id, 0);
+    Control__Message m = rill_control_message(d->config.id, role->id, number);
     Control__Activate body = CONTROL__ACTIVATE__INIT;
     char folder[DIR_LINE_BYTES];
 
@@ -257,8 +260,27 @@ static void activate(struct rill_director *d, const struct dir_deployment *dep,
     body.links_folder = folder;
     fill_activate(d, dep, role, &body);
     RILL_CONTROL_SET(&m, ACTIVATE, activate, &body);
+    if (number != 0)
+        dir_send(d, &m);
+    else
+        dir_ask(d, &m, DIR_ACTIVATE, role->id, dir_timeout_of(d, DIR_ACTIVATE), NULL);
+}
+
+static void activate(struct rill_director *d, const struct dir_deployment *dep,
+                     struct dir_role *role)
+{
     role->state = DIR_ACTIVATING;
-    dir_ask(d, &m, DIR_ACTIVATE, role->id, dir_timeout_of(d, DIR_ACTIVATE), NULL);
+    tell_activate(d, dep, role, 0);
+}
+
+void dir_repeat_activate(struct rill_director *d, const struct dir_role *role)
+{
+    const struct dir_deployment *dep = dir_deployment(d, role->vni);
+    const struct dir_request *asked = dir_find_request_about(d, DIR_ACTIVATE, role->id);
+
+    if (!RILL_MUTANT(activate_once) && role->state == DIR_ACTIVATING && dep != NULL &&
+        asked != NULL)
+        tell_activate(d, dep, role, asked->number);
 }
 
 static void activate_if_warm(struct rill_director *d, const struct dir_deployment *dep, uint32_t id)
@@ -392,7 +414,8 @@ static void rebuild(struct rill_director *d, struct dir_deployment *dep, uint32_
     dep->lost_controller = controller;
 
     stop_all_roles(d, dep);
-    dep->epoch++;
+    if (!RILL_MUTANT(epoch_again))
+        dep->epoch++;
     dep->state = DIR_DEPLOYING;
     rill_rm_destroy(dep->leases);
     dep->leases = NULL;
@@ -430,7 +453,7 @@ static void lose_unit(struct rill_director *d, struct dir_deployment *dep, struc
     logger_lives = dir_unit_died(d, dep, pair);
     *pair = (struct dir_pair){0};
     stop_if_there(d, lost.unit);
-    if (logger_lives)
+    if (logger_lives && !RILL_MUTANT(logger_early))
         dep->mourned[dep->mourned_count++] =
             (struct dir_mourned){.unit = lost.unit, .output_logger = lost.output_logger};
     else
@@ -484,7 +507,8 @@ static void bury(struct rill_director *d, struct dir_deployment *dep)
         for (uint32_t i = 0; i < dep->mourned_count; i++) {
             if (dep->mourned[i].unit != over.unit)
                 continue;
-            stop_if_there(d, dep->mourned[i].output_logger);
+            if (!RILL_MUTANT(logger_stays))
+                stop_if_there(d, dep->mourned[i].output_logger);
             remove_mourned(dep, i);
             break;
         }

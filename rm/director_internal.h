@@ -268,6 +268,8 @@ bool dir_is_live(const struct dir_deployment *dep);
 /* It has, or wants, roles. */
 bool dir_is_up(const struct dir_deployment *dep);
 void dir_settle_deployment(struct rill_director *d, struct dir_deployment *dep);
+/* Once more, under the same number, if it is not answered yet. */
+void dir_repeat_activate(struct rill_director *d, const struct dir_role *role);
 void dir_on_activated(struct rill_director *d, struct dir_role *role,
                       const Control__Activated *activated);
 /* A role of it died, or failed: `line` says which, and how. */

@@ -1,5 +1,6 @@
 #include <errno.h>
 
+#include "lib/base/mutant.h"
 #include "lib/config/settings.h"
 #include "lib/control/lease.h"
 #include "rm/director_internal.h"
@@ -58,10 +59,17 @@ bool dir_unit_died(struct rill_director *d, struct dir_deployment *dep, struct d
 {
     /* One that is not filled yet would answer "nothing" for flows that were there. */
     bool logger_lives = !pair->logger_is_new && pair->output_logger != 0 &&
-                        rill_rm_logger_filled(dep->leases, pair->unit) &&
+                        (RILL_MUTANT(unfilled) || rill_rm_logger_filled(dep->leases, pair->unit)) &&
                         dep->mourned_count < DIR_MOURNED_MAX;
 
     pair->leasable = false;
+    if (RILL_MUTANT(lease_dead))
+        return logger_lives;
+    if (RILL_MUTANT(death_untold)) {
+        rill_rm_remove_unit(dep->leases, pair->unit, d->now_ns, &d->outbox);
+        flush(d);
+        return logger_lives;
+    }
     if (rill_rm_unit_died(dep->leases, pair->unit, d->now_ns, &d->outbox) != 0)
         logger_lives = false;
     else if (!logger_lives)
@@ -73,6 +81,8 @@ bool dir_unit_died(struct rill_director *d, struct dir_deployment *dep, struct d
 void dir_replace_logger(struct rill_director *d, struct dir_deployment *dep, struct dir_pair *pair)
 {
     pair->logger_is_new = false;
+    if (RILL_MUTANT(logger_same))
+        return;
     rill_rm_replace_logger(dep->leases, pair->unit, pair->output_logger, d->now_ns, &d->outbox);
     flush(d);
 }

@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "lib/base/mutant.h"
 #include "rm/director_internal.h"
 
 bool dir_has_id(const struct dir_ids *set, uint32_t id)
@@ -236,7 +237,7 @@ void dir_repeat_peers(struct rill_director *d, const struct dir_role *role)
     Control__Message m = rill_control_message(d->config.id, role->id, 0);
     Control__Peers body = CONTROL__PEERS__INIT;
 
-    if (asked == NULL || asked->due_ns == UINT64_MAX)
+    if (RILL_MUTANT(peers_once) || asked == NULL || asked->due_ns == UINT64_MAX)
         return;
     m.number = asked->number;
     fill_peers(&body, &links);

@@ -1,6 +1,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "lib/base/mutant.h"
 #include "rm/director_internal.h"
 #include "rm/placement.h"
 
@@ -72,7 +73,7 @@ void dir_machine_failed(struct rill_director *d, uint32_t agent)
 
 static bool is_kept_warm(const struct dir_role *role)
 {
-    return role->id != 0 && role->vni == 0 && !role->host_network &&
+    return role->id != 0 && (role->vni == 0 || RILL_MUTANT(taken_twice)) && !role->host_network &&
            (role->state == DIR_WARM || role->state == DIR_STARTING);
 }
 
@@ -170,6 +171,10 @@ static struct dir_machine *machine_for(struct rill_director *d, uint32_t peer,
         dir_answer_error(d, &asker, "a machine's name has 1 to %d bytes", DIR_MACHINE_NAME_MAX);
         return NULL;
     }
+    /* The same agent over another connection: the news of the end of the one before is late. */
+    if (machine != NULL && machine->peer != 0 && machine->peer != peer &&
+        message->from == machine->agent)
+        dir_machine_down(d, machine);
     if (machine != NULL && machine->peer != 0 && machine->peer != peer) {
         dir_answer_error(d, &asker, "machine %s has an agent already", name);
         return NULL;
@@ -187,6 +192,17 @@ static struct dir_machine *machine_for(struct rill_director *d, uint32_t peer,
     return machine;
 }
 
+/* Before us another may have given the same id away at several machines. */
+static bool is_being_stopped(const struct rill_director *d, const struct dir_machine *machine,
+                             uint32_t id)
+{
+    for (uint32_t i = 0; i < d->request_count; i++)
+        if (d->requests[i].kind == DIR_STOP && d->requests[i].about == id &&
+            d->requests[i].who == machine->agent)
+            return true;
+    return false;
+}
+
 static void stop_unknown(struct rill_director *d, const struct dir_machine *machine, uint32_t id)
 {
     Control__Message m = rill_control_message(d->config.id, machine->agent, 0);
@@ -194,7 +210,7 @@ static void stop_unknown(struct rill_director *d, const struct dir_machine *mach
 
     stop.role = id;
     RILL_CONTROL_SET(&m, STOP, stop, &stop);
-    if (dir_find_request_about(d, DIR_STOP, id) == NULL)
+    if (!is_being_stopped(d, machine, id))
         dir_ask(d, &m, DIR_STOP, id, dir_timeout_of(d, DIR_STOP), NULL);
 }
 
@@ -203,7 +219,8 @@ static void skip_id(struct rill_director *d, uint32_t id)
 {
     uint32_t kind = rill_role_kind(id);
 
-    if (kind < DIR_KINDS && rill_role_number(id) >= d->next_number[kind])
+    if (!RILL_MUTANT(number_again) && kind < DIR_KINDS &&
+        rill_role_number(id) >= d->next_number[kind])
         d->next_number[kind] = rill_role_number(id) + 1;
 }
 
@@ -237,9 +254,11 @@ static void compare_roles(struct rill_director *d, const struct dir_machine *mac
         const struct dir_role *role = dir_role(d, join->running[i]);
 
         skip_id(d, join->running[i]);
-        if (role == NULL || role->agent != machine->agent)
+        if (!RILL_MUTANT(unknown_stays) && (role == NULL || role->agent != machine->agent))
             stop_unknown(d, machine, join->running[i]);
     }
+    if (RILL_MUTANT(missing_stays))
+        return;
     lose_missing(d, machine, join, true);
     lose_missing(d, machine, join, false);
 }
@@ -275,6 +294,7 @@ static void resume(struct rill_director *d, const struct dir_machine *machine)
         if (role->id == 0 || role->agent != machine->agent)
             continue;
         role->join_until_ns = d->now_ns + d->config.start_timeout_ns;
+        dir_repeat_activate(d, role);
         dir_repeat_peers(d, role);
     }
 }

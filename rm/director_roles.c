@@ -244,6 +244,7 @@ void dir_on_join(struct rill_director *d, struct dir_role *role, const Control__
         role->state = DIR_WARM;
         role->ready_ns = join->ready_ns;
     } else {
-        dir_repeat_peers(d, role); /* it may have missed them */
+        dir_repeat_activate(d, role); /* it may have missed them */
+        dir_repeat_peers(d, role);
     }
 }

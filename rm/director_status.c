@@ -97,6 +97,13 @@ static void add_failures(struct rill_director *d, struct report *report)
     report->body.failures = report->failures;
 }
 
+/* Its unit may be leased, and has an output logger that has all that it has. */
+static bool is_whole(const struct dir_deployment *dep, const struct dir_pair *pair)
+{
+    return pair->leasable && pair->output_logger != 0 && !pair->logger_is_new &&
+           rill_rm_logger_filled(dep->leases, pair->unit);
+}
+
 /* Nothing is being started or stopped, and nothing is wanted that is not there. */
 static bool is_settled(const struct rill_director *d)
 {
@@ -111,7 +118,7 @@ static bool is_settled(const struct rill_director *d)
         if (dep->state != DIR_RUNNING)
             return false;
         for (uint32_t j = 0; j < dep->spec->units; j++)
-            if (!dep->pairs[j].leasable)
+            if (!is_whole(dep, &dep->pairs[j]))
                 return false;
     }
     return dir_pools_are_full(d);

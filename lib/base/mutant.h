@@ -48,13 +48,38 @@
     X(epochterm, "terms of a controller that takes over go on where they were")                    \
     X(lost, "who waits for a state that is lost waits for good")
 
+/* The same of the control plane, which only a cluster has: rill-sim --world cluster. */
+#define RILL_MUTANT_CLUSTER_LIST(X)                                                                \
+    X(death_untold, "controllers are not told that a unit is dead")                                \
+    X(exit_untold, "an agent does not tell that a container ended")                                \
+    X(missing_stays, "what a machine lost while nobody looked is taken to be there")               \
+    X(unknown_stays, "containers that nobody knows are left alone")                                \
+    X(list_short, "an agent forgets a container that it adopted")                                  \
+    X(number_again, "a new resource manager gives away ids that are in use")                       \
+    X(folder_again, "two deployments have one folder of links")                                    \
+    X(epoch_again, "a deployment that begins anew has the epoch of before")                        \
+    X(taken_twice, "a warm role is taken for two")                                                 \
+    X(lease_dead, "a dead unit is leased as before")                                               \
+    X(unfilled, "a logger that is not filled is asked for a dead unit's state")                    \
+    X(logger_early, "a dead unit's logger goes before its flows are elsewhere")                    \
+    X(logger_stays, "a dead unit's logger is never stopped")                                       \
+    X(logger_same, "a unit is not told of its new logger")                                         \
+    X(join_once, "an agent that is refused stays away")                                            \
+    X(activate_once, "an Activate that was lost with a connection is not told again")              \
+    X(peers_once, "Peers that were lost with a connection are not told again")                     \
+    X(undeploy_mute, "who undeploys is not answered")
+
 #ifdef RILL_MUTANTS
 enum rill_mutant {
     RILL_MUTANT_none,
 #define X(name, what) RILL_MUTANT_##name,
     RILL_MUTANT_LIST(X)
 #undef X
-        RILL_MUTANT_COUNT
+        RILL_MUTANT_COUNT,
+#define X(name, what) RILL_MUTANT_##name,
+    RILL_MUTANT_CLUSTER_LIST(X)
+#undef X
+        RILL_MUTANT_END
 };
 extern enum rill_mutant rill_mutant;
 #define RILL_MUTANT(name) (rill_mutant == RILL_MUTANT_##name)

@@ -32,39 +32,50 @@ static int make_fabric(struct role_process *p, const Control__Activate *how, str
     return p->fabric == NULL ? -EIO : p->fabric->ops->attach(p->fabric, p->host.role, err);
 }
 
-static void answer(struct role_process *p, const struct role_asker *asker, Control__Facts *facts,
-                   uint64_t start_ns)
+static void answer(struct role_process *p, const struct role_asker *asker)
 {
     Control__Message m = CONTROL__MESSAGE__INIT;
     Control__Activated activated = CONTROL__ACTIVATED__INIT;
 
     if (p->ops->kind == RILL_ROLE_UNIT)
-        activated.facts = facts;
-    activated.activation_ns = rill_daemon_now_ns() - start_ns;
+        activated.facts = &p->facts;
+    activated.activation_ns = p->activation_ns;
     RILL_CONTROL_SET(&m, ACTIVATED, activated, &activated);
     role_answer(p, asker, &m);
+}
+
+/* The answer may have been lost with a connection. */
+static void asked_again(struct role_process *p, const struct role_asker *asker)
+{
+    if (asker->number != 0 && asker->number == p->activated_by.number &&
+        asker->from == p->activated_by.from)
+        answer(p, asker);
+    else
+        role_answer_error(p, asker, "activated already: a role is activated once in its life");
 }
 
 void role_activate(struct role_process *p, const struct role_asker *asker,
                    const Control__Activate *how)
 {
     uint64_t start_ns = rill_daemon_now_ns();
-    Control__Facts facts = CONTROL__FACTS__INIT;
     struct rill_error err = {""};
     int rc;
 
     if (p->active) {
-        role_answer_error(p, asker, "activated already: a role is activated once in its life");
+        asked_again(p, asker);
         return;
     }
+    control__facts__init(&p->facts);
     rc = make_settings(p, how, &err);
     if (rc == 0)
         rc = make_fabric(p, how, &err);
     if (rc == 0)
-        rc = p->ops->activate(p->ops->arg, &p->host, how, &facts, &err);
+        rc = p->ops->activate(p->ops->arg, &p->host, how, &p->facts, &err);
     if (rc == 0) {
         p->active = true;
-        answer(p, asker, &facts, start_ns);
+        p->activated_by = *asker;
+        p->activation_ns = rill_daemon_now_ns() - start_ns;
+        answer(p, asker);
         return;
     }
     role_answer_error(p, asker, err.text);

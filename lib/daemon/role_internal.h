@@ -59,6 +59,9 @@ struct role_process {
     uint64_t messages_unknown;  /* control messages that are not for a role like this */
     uint64_t next_control_ns;
     bool active;
+    struct role_asker activated_by;
+    Control__Facts facts; /* a unit's: what the answer says */
+    uint64_t activation_ns;
     bool ended;
     int exit_code;
 };

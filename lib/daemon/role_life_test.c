@@ -94,6 +94,8 @@ static void links_that_can_not_be(void **state)
     how.facts = &some;
     some.state_bytes = 64;
     assert_activated(activate(logger, &how));
+    logger->number--; /* the same once more, as if the answer was lost */
+    assert_activated(activate(logger, &how));
     refused(activate(logger, &how), "activated already");
     PEERS(logger, 0, LOGGER);
     await_answer(logger);

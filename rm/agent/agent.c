@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "lib/base/mutant.h"
 #include "lib/base/role.h"
 #include "rm/agent/agent_internal.h"
 
@@ -92,6 +93,8 @@ static void tell_exited(struct rill_agent *a, const struct rill_keeper_event *ev
     Control__Message m = rill_control_message(a->id, 0, 0);
     Control__Exited exited = CONTROL__EXITED__INIT;
 
+    if (RILL_MUTANT(exit_untold))
+        return;
     exited.role = event->role;
     exited.wait_status = event->wait_status;
     exited.stalled = event->stalled;
@@ -128,7 +131,7 @@ static void join(struct rill_agent *a)
     body.memory_bytes = a->config.memory_bytes;
     body.hugepages = a->config.hugepages;
     body.running = running;
-    body.n_running = a->count;
+    body.n_running = RILL_MUTANT(list_short) && a->count > 0 ? a->count - 1 : a->count;
     RILL_CONTROL_SET(&m, JOIN, join, &body);
     a->joined = true;
     send_up(a, &m);
@@ -144,20 +147,45 @@ void rill_agent_pass_up(struct rill_agent *a, const Control__Message *message)
     send_up(a, message);
 }
 
-/* Then once more what the RM may not have heard. */
+void rill_agent_pass_join(struct rill_agent *a, const struct rill_agent_program *program)
+{
+    if (a->welcome && program->join != NULL)
+        rill_agent_pass_up(a, program->join);
+}
+
 static void join_all(struct rill_agent *a)
 {
-    if (!a->rm_is_up || !a->keeper_is_ready || a->stopping_all)
-        return;
-    join(a);
+    a->refused = false;
+    if (a->rm_is_up && a->keeper_is_ready && !a->stopping_all && !a->welcome)
+        join(a);
+}
+
+/* Now once more what the RM may not have heard. */
+static void on_welcome(struct rill_agent *a, const Control__Message *message)
+{
+    a->id = message->welcome->role;
+    a->welcome = true;
     for (uint32_t i = 0; i < a->count; i++) {
         const struct rill_agent_program *program = &a->programs[i];
 
         if (program->token != 0 && !program->welcomed)
             answer_started(a, program);
-        if (program->join != NULL)
-            rill_agent_pass_up(a, program->join);
+        rill_agent_pass_join(a, program);
     }
+}
+
+/* Another agent has this machine's name, or the news that its connection is gone is late. */
+static void on_error(struct rill_agent *a, const Control__Message *message)
+{
+    if (message->number != JOIN_NUMBER || !a->joined || a->welcome)
+        return;
+    a->joined = false;
+    a->refused = !RILL_MUTANT(join_once);
+}
+
+bool rill_agent_refused(const struct rill_agent *agent)
+{
+    return agent->refused;
 }
 
 void rill_agent_rm_up(struct rill_agent *agent)
@@ -170,7 +198,7 @@ void rill_agent_rm_up(struct rill_agent *agent)
  * answered under an old number. */
 void rill_agent_rm_down(struct rill_agent *agent)
 {
-    agent->rm_is_up = agent->joined = false;
+    agent->rm_is_up = agent->joined = agent->welcome = agent->refused = false;
     agent->stop_all_number = 0;
     for (uint32_t i = 0; i < agent->count; i++) {
         agent->programs[i].rm_was_away = true;
@@ -240,9 +268,8 @@ static void on_unexpected(struct rill_agent *a, const Control__Message *message)
     char text[128];
 
     a->n.unexpected++;
-    if (message->body_case == CONTROL__MESSAGE__BODY_ERROR ||
-        message->body_case == CONTROL__MESSAGE__BODY_DONE)
-        return; /* answers; they get none */
+    if (message->body_case == CONTROL__MESSAGE__BODY_DONE)
+        return; /* an answer; it gets none */
     snprintf(text, sizeof(text), "a node agent does not know what to do with %s",
              rill_control_name(message));
     answer_error(a, message->from, message->number, text);
@@ -274,7 +301,10 @@ void rill_agent_rm_message(struct rill_agent *agent, const Control__Message *mes
     }
     switch (message->body_case) {
     case CONTROL__MESSAGE__BODY_WELCOME:
-        agent->id = message->welcome->role;
+        on_welcome(agent, message);
+        break;
+    case CONTROL__MESSAGE__BODY_ERROR:
+        on_error(agent, message);
         break;
     case CONTROL__MESSAGE__BODY_START:
         on_start(agent, message);

@@ -46,8 +46,12 @@ struct rill_agent *rill_agent_create(const struct rill_agent_config *config,
                                      struct rill_error *err);
 void rill_agent_destroy(struct rill_agent *agent); /* NULL is fine */
 
-/* The connection to the RM came up: the agent joins. (Also after READY, if it is up already.) */
+/* The connection to the RM came up: the agent joins. (Also after READY, if it is up already; and
+ * again after it was refused.) */
 void rill_agent_rm_up(struct rill_agent *agent);
+/* The RM takes another for this machine's agent: say rill_agent_rm_up() once more in a while, as it
+ * may only not have heard yet that the connection of before, or the agent of before, is gone. */
+bool rill_agent_refused(const struct rill_agent *agent);
 void rill_agent_rm_down(struct rill_agent *agent);
 void rill_agent_rm_message(struct rill_agent *agent, const Control__Message *message);
 void rill_agent_program_down(struct rill_agent *agent, uint32_t peer);

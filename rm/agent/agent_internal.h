@@ -30,7 +30,9 @@ struct rill_agent {
     struct rill_agent_config config;
     uint32_t id; /* the agent's; 0: not welcome yet */
     bool rm_is_up, keeper_is_ready, stopping_all, over;
-    bool joined; /* on this connection to the RM; before, it knows no program of this machine */
+    /* on this connection to the RM: it was told what runs here; and has taken us */
+    bool joined, welcome;
+    bool refused;
     uint64_t stop_all_number;
     uint32_t stop_all_asker;
     struct rill_agent_program *programs;
@@ -43,6 +45,9 @@ struct rill_agent {
 /* agent.c */
 struct rill_agent_program *rill_agent_find(struct rill_agent *a, uint32_t role);
 void rill_agent_pass_up(struct rill_agent *a, const Control__Message *message);
+
+/* A program's Join: once the RM has taken us, as what it refuses of a program ends that. */
+void rill_agent_pass_join(struct rill_agent *a, const struct rill_agent_program *program);
 
 /* agent_programs.c: who is who. The program's start was told: the Joins that came before it. */
 void rill_agent_judge_early(struct rill_agent *a, const struct rill_agent_program *program);

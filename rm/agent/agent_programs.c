@@ -42,8 +42,7 @@ static void let_in(struct rill_agent *a, struct rill_agent_program *program, uin
     program->peer = peer;
     rill_control_free(program->join);
     program->join = copy(message);
-    if (a->joined)
-        rill_agent_pass_up(a, message);
+    rill_agent_pass_join(a, program);
 }
 
 static void drop_early(struct rill_agent *a, uint32_t peer)

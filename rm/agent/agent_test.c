@@ -524,6 +524,8 @@ static void a_start_that_ended_meanwhile_is_answered(void **state)
     assert_silent();
     rill_agent_rm_up(agent);
     assert_joins(1);
+    assert_silent();
+    welcomes(agent_id);
     assert_int_equal(next_to_rm(CONTROL__MESSAGE__BODY_STARTED)->number, 3);
     assert_int_equal(next_to_rm(CONTROL__MESSAGE__BODY_JOIN)->join->role, unit);
     assert_silent();
@@ -558,9 +560,47 @@ static void an_old_stop_is_not_answered_to_a_new_rm(void **state)
     rill_agent_rm_down(agent);
     rill_agent_rm_up(agent);
     assert_joins(1);
+    welcomes(agent_id);
     next_to_rm(CONTROL__MESSAGE__BODY_STARTED);
     exits(unit, 0, false, "");
     next_to_rm(CONTROL__MESSAGE__BODY_EXITED);
+    assert_silent();
+}
+
+static void refuses_join(void)
+{
+    Control__Message m = rill_control_message(rm_id, 0, 1);
+    Control__Error body = CONTROL__ERROR__INIT;
+
+    body.text = (char *)"machine m has an agent already";
+    RILL_CONTROL_SET(&m, ERROR, error, &body);
+    rill_agent_rm_message(agent, &m);
+}
+
+/* The RM may not have heard yet that the connection of before is gone. Its programs must not hear
+ * of it: they would end. */
+static void an_agent_that_is_refused_joins_again(void **state)
+{
+    (void)state;
+    start_program(unit);
+    says_join(PROGRAM, unit, unit, TOKEN);
+    next_to_rm(CONTROL__MESSAGE__BODY_JOIN);
+    rill_agent_rm_down(agent);
+    rill_agent_rm_up(agent);
+    assert_joins(1);
+    assert_false(rill_agent_refused(agent));
+    refuses_join();
+    assert_true(rill_agent_refused(agent));
+    says_join(PROGRAM, unit, unit, TOKEN);
+    assert_silent();
+    rill_agent_rm_up(agent);
+    assert_false(rill_agent_refused(agent));
+    assert_joins(1);
+    assert_silent();
+    welcomes(agent_id);
+    next_to_rm(CONTROL__MESSAGE__BODY_STARTED);
+    assert_int_equal(next_to_rm(CONTROL__MESSAGE__BODY_JOIN)->from, unit);
+    rill_agent_rm_up(agent); /* it is welcome: nothing more to say */
     assert_silent();
 }
 
@@ -796,6 +836,7 @@ int main(void)
         JOINED(a_start_that_ended_meanwhile_is_answered),
         JOINED(a_start_that_fails_after_a_rejoin_is_an_end),
         JOINED(an_old_stop_is_not_answered_to_a_new_rm),
+        JOINED(an_agent_that_is_refused_joins_again),
         JOINED(a_program_with_its_token_is_let_in),
         JOINED(nobody_else_is),
         JOINED(a_join_of_another_kind_is_refused),

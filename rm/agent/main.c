@@ -20,6 +20,7 @@ enum {
     URL_BYTES = 256,
     MACHINE_BYTES = 65,
     FLUSH_MS = 500,
+    JOIN_AGAIN_MS = 500,
     EXIT_KEEPER_GONE = 2,
     MB_BYTES = 1 << 20,
 };
@@ -28,6 +29,7 @@ struct daemon {
     uv_loop_t loop;
     uv_signal_t signals[2];
     uv_poll_t keeper_poll;
+    uv_timer_t join_again;
     struct rill_keeper *keeper;
     struct rill_agent *agent;
     struct rill_link *rm, *programs;
@@ -243,6 +245,14 @@ static void on_rm_down(void *arg, uint32_t peer)
     rill_agent_rm_down(d->agent);
 }
 
+static void on_join_again(uv_timer_t *timer)
+{
+    struct daemon *d = timer->data;
+
+    if (rill_agent_refused(d->agent))
+        rill_agent_rm_up(d->agent);
+}
+
 static void on_rm_message(void *arg, uint32_t peer, const Control__Message *message)
 {
     struct daemon *d = arg;
@@ -252,6 +262,8 @@ static void on_rm_message(void *arg, uint32_t peer, const Control__Message *mess
         (message->to == 0 || rill_role_kind(message->to) == RILL_ROLE_AGENT))
         rill_daemon_say("the resource manager says: %s", message->error->text);
     rill_agent_rm_message(d->agent, message);
+    if (rill_agent_refused(d->agent))
+        uv_timer_start(&d->join_again, on_join_again, JOIN_AGAIN_MS, 0);
     end_if_over(d);
 }
 
@@ -320,6 +332,8 @@ static void open_loop(struct daemon *d)
     static const int numbers[] = {SIGTERM, SIGINT};
 
     uv_loop_init(&d->loop);
+    uv_timer_init(&d->loop, &d->join_again);
+    d->join_again.data = d;
     uv_poll_init(&d->loop, &d->keeper_poll, rill_keeper_fd(d->keeper));
     d->keeper_poll.data = d;
     uv_poll_start(&d->keeper_poll, UV_READABLE, on_keeper);
@@ -336,6 +350,7 @@ static void close_all(struct daemon *d)
     rill_link_close(d->programs);
     for (int i = 0; i < 2; i++)
         uv_close((uv_handle_t *)&d->signals[i], NULL);
+    uv_close((uv_handle_t *)&d->join_again, NULL);
     uv_close((uv_handle_t *)&d->keeper_poll, NULL);
     uv_run(&d->loop, UV_RUN_DEFAULT);
     uv_loop_close(&d->loop);

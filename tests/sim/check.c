@@ -20,11 +20,13 @@ struct term {
 struct sim_check {
     const struct sim_plan *plan;
     FILE *trace;
-    struct rill_cluster *cluster;
+    struct rill_cluster *cluster; /* NULL: whom to look at is said before each release */
+    struct rill_ol *releasing;
+    struct rill_controller *controller; /* NULL: it is dead */
     struct packet packets[PACKETS_MAX];
-    struct rill_endpoint public[64];          /* by workload flow, of the last that left ... */
-    uint64_t public_flow[64];                 /* ... and its number */
-    bool suspect[RILL_CLUSTER_UNITS_MAX + 1]; /* by number: died, or taken for dead */
+    struct rill_endpoint public[64]; /* by workload flow, of the last that left ... */
+    uint64_t public_flow[64];        /* ... and its number */
+    bool suspect[SIM_UNIT_NUMBERS];  /* by number: died, or taken for dead */
     struct sim_history history;
     struct rill_flow_map terms;
     struct rill_slab term_slab;
@@ -63,6 +65,22 @@ void sim_check_attach(struct sim_check *k, struct rill_cluster *cluster)
     k->cluster = cluster;
     for (uint32_t i = 0; i < rill_cluster_unit_count(cluster); i++)
         rill_unit_set_step_hook(rill_cluster_unit(cluster, i), sim_check_step, k);
+}
+
+void sim_check_look_at(struct sim_check *k, struct rill_ol *releasing,
+                       struct rill_controller *controller)
+{
+    k->releasing = releasing;
+    k->controller = controller;
+}
+
+static void look_at_cluster(struct sim_check *k)
+{
+    if (k->cluster != NULL)
+        sim_check_look_at(k,
+                          rill_cluster_output_logger(
+                              k->cluster, rill_role_number(rill_cluster_releasing(k->cluster))),
+                          rill_cluster_controller(k->cluster));
 }
 
 void sim_check_fail(struct sim_check *k, const char *invariant, const char *format, ...)
@@ -213,8 +231,7 @@ void sim_check_step(void *arg, const struct rill_unit_step *s)
 static void check_kept(struct sim_check *k, const struct rill_frame *f, const struct sim_node *node)
 {
     struct rill_ol_flow_info info;
-    struct rill_ol *ol = rill_cluster_output_logger(
-        k->cluster, rill_role_number(rill_cluster_releasing(k->cluster)));
+    struct rill_ol *ol = k->releasing;
     const struct sim_node *kept = NULL;
 
     if (ol != NULL && rill_ol_flow_info(ol, f->src, f->flow, &info))
@@ -294,8 +311,7 @@ void sim_check_survived(struct sim_check *k, uint64_t began_ns)
 /* I6, and replies can't overtake: the controller knows the flow's public endpoint by now. */
 static void check_alias(struct sim_check *k, const struct rill_frame *f)
 {
-    struct rill_ol *ol = rill_cluster_output_logger(
-        k->cluster, rill_role_number(rill_cluster_releasing(k->cluster)));
+    struct rill_ol *ol = k->releasing;
     struct rill_ol_flow_info info;
     const struct rill_endpoint *public;
     uint64_t flow;
@@ -307,9 +323,9 @@ static void check_alias(struct sim_check *k, const struct rill_frame *f)
     if (public->family == 0)
         return;
     k->public[k->packets[f->ingress_id].flow] = *public;
-    if (!knows(rill_cluster_controller(k->cluster), f->flow))
+    if (!knows(k->controller, f->flow))
         return;
-    flow = rill_controller_alias_flow(rill_cluster_controller(k->cluster), public, NULL);
+    flow = rill_controller_alias_flow(k->controller, public, NULL);
     if (flow != f->flow)
         sim_check_fail(k, flow == 0 ? "ALIAS" : "I6",
                        "packet %" PRIu64 " of flow %" PRIx64 " is out with port %u, which is %s",
@@ -344,6 +360,7 @@ void sim_check_released(struct sim_check *k, struct rte_mbuf *m, uint64_t now_ns
                        f->ingress_id);
         return;
     }
+    look_at_cluster(k);
     check_path(k, f, node);
     check_kept(k, f, node);
     check_alias(k, f);

@@ -4,6 +4,8 @@
  *     rill-sim --seed N --shorten [--mutant NAME]
  *     rill-sim --seeds A..B [--hashes] [--mutant NAME]
  *     rill-sim --mutants [--seeds A..B]
+ *
+ * With --world cluster the same of a cluster of machines (world.h), but for --shorten.
  */
 #include <getopt.h>
 #include <inttypes.h>
@@ -18,7 +20,8 @@ enum { EXIT_BAD_USE = 2, MUTANT_SEEDS = 1500 };
 
 struct choice {
     uint64_t first, last;
-    bool trace, mutants, hashes, shorten;
+    bool trace, mutants, hashes, shorten, cluster;
+    int (*run)(uint64_t seed, FILE *trace, struct sim_result *result);
 };
 
 struct totals {
@@ -31,6 +34,10 @@ static const struct {
 } mutant_table[] = {{"none", ""},
 #define X(name, what) {#name, what},
                     RILL_MUTANT_LIST(X)
+#undef X
+                        {"", ""},
+#define X(name, what) {#name, what},
+                    RILL_MUTANT_CLUSTER_LIST(X)
 #undef X
 };
 
@@ -67,7 +74,7 @@ static struct totals run_seeds(const struct choice *c, bool stop_at_first, bool 
     for (uint64_t seed = c->first; seed <= c->last; seed++) {
         struct sim_result result;
 
-        if (sim_run(seed, c->trace ? stdout : NULL, &result) != 0)
+        if (c->run(seed, c->trace ? stdout : NULL, &result) != 0)
             exit(EXIT_BAD_USE);
         add(&totals, &result);
         if (result.violation[0] != '\0' && !quiet)
@@ -91,9 +98,10 @@ static void print_totals(const struct totals *t)
 
 static int run_mutants(struct choice *c)
 {
-    unsigned found = 0;
+    unsigned first = c->cluster ? RILL_MUTANT_COUNT + 1 : 1;
+    unsigned end = c->cluster ? RILL_MUTANT_END : RILL_MUTANT_COUNT, found = 0;
 
-    for (unsigned i = 1; i < RILL_MUTANT_COUNT; i++) {
+    for (unsigned i = first; i < end; i++) {
         struct totals t;
 
         rill_mutant = (enum rill_mutant)i;
@@ -103,13 +111,13 @@ static int run_mutants(struct choice *c)
                t.failed > 0 ? "found    " : "NOT FOUND", t.ran, mutant_table[i].what);
         fflush(stdout);
     }
-    printf("mutants found: %u/%u\n", found, RILL_MUTANT_COUNT - 1);
-    return found == RILL_MUTANT_COUNT - 1 ? 0 : 1;
+    printf("mutants found: %u/%u\n", found, end - first);
+    return found == end - first ? 0 : 1;
 }
 
 static int choose_mutant(const char *name)
 {
-    for (unsigned i = 1; i < RILL_MUTANT_COUNT; i++) {
+    for (unsigned i = 1; i < RILL_MUTANT_END; i++) {
         if (strcmp(mutant_table[i].name, name) == 0) {
             rill_mutant = (enum rill_mutant)i;
             return 0;
@@ -134,13 +142,34 @@ static int parse_seeds(const char *text, struct choice *c)
     return EXIT_BAD_USE;
 }
 
+static int choose_world(const char *name, struct choice *c)
+{
+#ifdef RILL_HAS_CLUSTER
+    if (strcmp(name, "cluster") == 0) {
+        c->cluster = true;
+        c->run = sim_world_run;
+        return 0;
+    }
+#endif
+    (void)c;
+    fprintf(stderr,
+            "rill-sim: --world %s: there is no such world; one is 'cluster', where the cluster "
+            "form is built\n",
+            name);
+    return EXIT_BAD_USE;
+}
+
 static int parse(int argc, char **argv, struct choice *c)
 {
-    static const struct option options[] = {
-        {"seed", required_argument, NULL, 's'}, {"seeds", required_argument, NULL, 'r'},
-        {"mutants", no_argument, NULL, 'M'},    {"mutant", required_argument, NULL, 'm'},
-        {"trace", no_argument, NULL, 't'},      {"hashes", no_argument, NULL, 'h'},
-        {"shorten", no_argument, NULL, 'S'},    {0}};
+    static const struct option options[] = {{"seed", required_argument, NULL, 's'},
+                                            {"seeds", required_argument, NULL, 'r'},
+                                            {"mutants", no_argument, NULL, 'M'},
+                                            {"mutant", required_argument, NULL, 'm'},
+                                            {"trace", no_argument, NULL, 't'},
+                                            {"hashes", no_argument, NULL, 'h'},
+                                            {"shorten", no_argument, NULL, 'S'},
+                                            {"world", required_argument, NULL, 'w'},
+                                            {0}};
     int option, rc = 0;
 
     while (rc == 0 && (option = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -163,6 +192,9 @@ static int parse(int argc, char **argv, struct choice *c)
         case 'S':
             c->shorten = true;
             break;
+        case 'w':
+            rc = choose_world(optarg, c);
+            break;
         case 'h':
             c->hashes = true;
             break;
@@ -177,6 +209,10 @@ static int shorten(const struct choice *c)
 {
     int rc;
 
+    if (c->cluster) {
+        fprintf(stderr, "rill-sim: --shorten is not for --world cluster\n");
+        return EXIT_BAD_USE;
+    }
     if (c->first != c->last) {
         fprintf(stderr, "rill-sim: --shorten wants one seed: --seed N\n");
         return EXIT_BAD_USE;
@@ -197,7 +233,7 @@ static void keep_memory(void)
 
 int main(int argc, char **argv)
 {
-    struct choice c = {.first = 1, .last = 200};
+    struct choice c = {.first = 1, .last = 200, .run = sim_run};
     struct totals totals;
     int rc = parse(argc, argv, &c);
 

@@ -10,6 +10,7 @@
  *               back
  *   shorten.c   the shortest prefix of a run that still fails
  *   main.c      rill-sim
+ *   world.h     --world cluster: the same with machines, agents and the resource manager
  */
 #ifndef RILL_TESTS_SIM_SIM_H
 #define RILL_TESTS_SIM_SIM_H
@@ -73,10 +74,15 @@ enum { SIM_HEADERS_BYTES = 14 + 20 + 8, SIM_PACKET_BYTES = SIM_HEADERS_BYTES + 2
 uint64_t sim_chain_next(uint64_t hash, uint64_t packet);
 
 /* --- check.c */
+enum { SIM_UNIT_NUMBERS = 4096 }; /* units have lower ones */
 struct sim_check;
 struct sim_check *sim_check_create(const struct sim_plan *plan, FILE *trace);
 void sim_check_destroy(struct sim_check *check);
 void sim_check_attach(struct sim_check *check, struct rill_cluster *cluster);
+/* Without a cluster: the output logger that is about to release, and the controller, NULL if dead.
+ */
+void sim_check_look_at(struct sim_check *check, struct rill_ol *releasing,
+                       struct rill_controller *controller);
 void sim_check_sent(struct sim_check *check, uint64_t packet, uint32_t flow, bool must_come_out);
 void sim_check_released(struct sim_check *check, struct rte_mbuf *m, uint64_t now_ns);
 void sim_check_step(void *check, const struct rill_unit_step *step);
@@ -177,6 +183,9 @@ struct sim_result {
 int sim_run(uint64_t seed, FILE *trace, struct sim_result *result);
 /* The same run with no more than so many packets before the faults stop. */
 int sim_run_prefix(uint64_t seed, uint32_t packets, FILE *trace, struct sim_result *result);
+
+/* --- world.c: the same of a cluster of machines, world.h */
+int sim_world_run(uint64_t seed, FILE *trace, struct sim_result *result);
 
 /* --- shorten.c */
 /* Prints the flow in question of the shortest run of the seed that fails. 1 if it fails, 0 if not,
