@@ -108,6 +108,7 @@ int rill_lease_from_frame(struct rte_mbuf *frame,
         share.number = f->clock;
         share.controller = f->next_unit;
         share.share = f->count;
+        share.epoch = f->epoch;
         RILL_CONTROL_SET(&m, SHARE, share, &share);
         break;
     case RILL_FRAME_SHARE_ACK:
@@ -177,7 +178,7 @@ static struct small small_of(const Control__Message *m)
                               m->lease_request->want, m->lease_request->epoch};
     case CONTROL__MESSAGE__BODY_SHARE:
         return (struct small){RILL_FRAME_SHARE, m->share->number, m->share->controller,
-                              m->share->share, 0};
+                              m->share->share, m->share->epoch};
     case CONTROL__MESSAGE__BODY_SHARE_ACK:
         return (struct small){RILL_FRAME_SHARE_ACK, m->share_ack->number, m->share_ack->controller,
                               m->share_ack->share, 0};
