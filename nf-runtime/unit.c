@@ -166,6 +166,7 @@ static void finish(struct rill_unit *u)
         receive_own(u);
         serve_all(u);
     } while (u->self.count > 0);
+    spare_trim(u);
     replicate_flush(u);
     pool_refill(u);
 }
@@ -266,6 +267,11 @@ uint64_t rill_unit_packets_held(const struct rill_unit *u)
 uint32_t rill_unit_flows(const struct rill_unit *u)
 {
     return u->flows.count;
+}
+
+uint32_t rill_unit_replicas(const struct rill_unit *u)
+{
+    return u->spare.count;
 }
 
 bool rill_unit_flow_info(const struct rill_unit *u, uint64_t number,
