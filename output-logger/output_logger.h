@@ -18,6 +18,7 @@
 #define RILL_OUTPUT_LOGGER_OUTPUT_LOGGER_H
 
 #include "lib/base/error.h"
+#include "lib/base/resend.h"
 #include "lib/frame/outbox.h"
 
 struct rill_ol;
@@ -29,7 +30,8 @@ struct rill_ol_config {
     uint32_t state_bytes;     /* of a flow of this deployment, rill_nf_state_bytes() */
     struct rte_mempool *pool; /* the caller's */
     uint64_t retry_ns;        /* between two askings */
-    uint64_t keep_ns;         /* ask to forget a flow after so long without it */
+    struct rill_resend resend;
+    uint64_t keep_ns; /* ask to forget a flow after so long without it */
     uint32_t flows_max;
     uint32_t held_packets; /* bound on what is kept back, in all */
 };
@@ -45,6 +47,7 @@ struct rill_ol_config {
     X(packets_held_for_alias)                                                                      \
     X(fulls_requested)                                                                             \
     X(fulls_taken)                                                                                 \
+    X(resends_slowed) /* questions that had resend_attempts without an answer */                   \
     X(syncs_in)                                                                                    \
     X(aliases_asked)                                                                               \
     X(established_sent)                                                                            \
