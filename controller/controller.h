@@ -65,6 +65,7 @@ struct rill_controller_config {
     uint32_t units_max;
     uint32_t units_min; /* leased from the start, never given back; at least 1 */
     uint64_t epoch_ns, lease_ns, idle_unit_ns, retry_ns, pool_quarantine_ns;
+    struct rill_resend resend;
     uint64_t seed;
 };
 
@@ -85,6 +86,7 @@ struct rill_controller_config {
     X(alias_conflicts)                                                                             \
     X(clock_clamped) /* calls whose time ran backwards */                                          \
     X(established)                                                                                 \
+    X(resends_slowed) /* questions that had resend_attempts without an answer */                   \
     X(where_answered)                                                                              \
     X(deaths)        /* of units */                                                                \
     X(flows_rehomed) /* their owner died: given to another unit without a packet */                \
