@@ -18,6 +18,7 @@
 #include <rill/endpoint.h>
 
 #include "lib/base/error.h"
+#include "lib/base/table_use.h"
 #include "lib/config/settings.h"
 #include "lib/frame/outbox.h"
 #include "lib/packet/flow_key.h"
@@ -140,6 +141,7 @@ const struct rill_controller_counters *rill_controller_counters(const struct ril
 
 /* Fragments that wait for their first. */
 uint64_t rill_controller_packets_held(const struct rill_controller *c);
+struct rill_table_use rill_controller_tables(const struct rill_controller *c);
 
 /* For simulators. */
 bool rill_controller_flow_alive(const struct rill_controller *c, uint64_t flow);

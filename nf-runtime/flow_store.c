@@ -82,10 +82,13 @@ void store_remove(struct rill_unit *u, struct flow *flow)
 /* The flow may have been idle for long: ask the controller whether it is still needed here. */
 void store_keep_due(struct rill_unit *u, struct flow *flow)
 {
+    uint64_t idle_at_ns = flow->last_ns + u->config.keep_ns;
     struct rte_mbuf *m;
 
     if (flow->last_ns + (RILL_MUTANT(grace) ? 0 : u->config.keep_ns) > u->now_ns) {
-        rill_timer_arm(u->slow, &flow->keep_timer, flow->last_ns + u->config.keep_ns);
+        /* Not at once: timers of one tick are sorted in one by one. */
+        idle_at_ns = RTE_MAX(idle_at_ns, u->now_ns + u->config.keep_ns / 4);
+        rill_timer_arm(u->slow, &flow->keep_timer, idle_at_ns);
         return;
     }
     rill_timer_arm(u->slow, &flow->keep_timer, u->now_ns + u->config.keep_ns);

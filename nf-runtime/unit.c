@@ -274,6 +274,13 @@ uint32_t rill_unit_replicas(const struct rill_unit *u)
     return u->spare.count;
 }
 
+struct rill_table_use rill_unit_tables(const struct rill_unit *u)
+{
+    return (struct rill_table_use){.entries = u->flow_slab.used + u->segment_slab.used,
+                                   .bytes = rill_slab_taken_bytes(&u->flow_slab) +
+                                            rill_slab_taken_bytes(&u->segment_slab)};
+}
+
 bool rill_unit_flow_info(const struct rill_unit *u, uint64_t number,
                          struct rill_unit_flow_info *info)
 {

@@ -15,6 +15,7 @@
 
 #include "lib/base/error.h"
 #include "lib/base/resend.h"
+#include "lib/base/table_use.h"
 #include "lib/frame/outbox.h"
 #include "nf-runtime/nf_host.h"
 
@@ -116,6 +117,7 @@ uint64_t rill_unit_packets_held(const struct rill_unit *unit);
 uint32_t rill_unit_flows(const struct rill_unit *unit);
 /* Of these, those that are replicas and nothing else. */
 uint32_t rill_unit_replicas(const struct rill_unit *unit);
+struct rill_table_use rill_unit_tables(const struct rill_unit *unit);
 
 /* For simulators: what the unit knows of a flow. False if nothing. */
 struct rill_unit_flow_info {

@@ -76,10 +76,13 @@ static void retry_due(struct rill_ol *ol, struct entry *e)
 
 static void keep_due(struct rill_ol *ol, struct entry *e)
 {
+    uint64_t idle_at_ns = e->last_ns + ol->config.keep_ns;
     struct rte_mbuf *m;
 
-    if (e->last_ns + ol->config.keep_ns > ol->now_ns) {
-        rill_timer_arm(ol->slow, &e->keep_timer, e->last_ns + ol->config.keep_ns);
+    if (idle_at_ns > ol->now_ns) {
+        /* Not at once: timers of one tick are sorted in one by one. */
+        idle_at_ns = RTE_MAX(idle_at_ns, ol->now_ns + ol->config.keep_ns / 4);
+        rill_timer_arm(ol->slow, &e->keep_timer, idle_at_ns);
         return;
     }
     rill_timer_arm(ol->slow, &e->keep_timer, ol->now_ns + ol->config.keep_ns);
@@ -258,6 +261,12 @@ const struct rill_ol_counters *rill_ol_counters(const struct rill_ol *ol)
 uint64_t rill_ol_packets_held(const struct rill_ol *ol)
 {
     return ol->held;
+}
+
+struct rill_table_use rill_ol_tables(const struct rill_ol *ol)
+{
+    return (struct rill_table_use){.entries = ol->slab.used,
+                                   .bytes = rill_slab_taken_bytes(&ol->slab)};
 }
 
 bool rill_ol_flow_info(const struct rill_ol *ol, uint32_t unit, uint64_t flow,

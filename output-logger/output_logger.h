@@ -19,6 +19,7 @@
 
 #include "lib/base/error.h"
 #include "lib/base/resend.h"
+#include "lib/base/table_use.h"
 #include "lib/frame/outbox.h"
 
 struct rill_ol;
@@ -86,6 +87,7 @@ uint64_t rill_ol_next_ns(struct rill_ol *ol);
 
 const struct rill_ol_counters *rill_ol_counters(const struct rill_ol *ol);
 uint64_t rill_ol_packets_held(const struct rill_ol *ol);
+struct rill_table_use rill_ol_tables(const struct rill_ol *ol);
 
 /* For simulators: what is kept for a flow of a unit. False if nothing. */
 struct rill_ol_flow_info {
