@@ -35,6 +35,8 @@ const struct rill_option rill_cluster_schema[] = {
     U64("stall_ms", "ms", 0, 600000, "1000",
         "A role whose loop stands still for so long is killed; 0: never."),
     U64("grace_ms", "ms", 0, 5000, "500", "Between asking a container to stop and killing it."),
+    U64("log_lines_per_s", "lines", 1, 1000000, "100",
+        "Log lines of the resource manager and of the agent; those beyond are only counted."),
     TEXT("listen", "", "Where agents of other machines reach this one: tcp://ADDRESS:PORT."),
     TEXT("machine", "", "This machine's name in the cluster; empty: its host name."),
     {.name = NULL},

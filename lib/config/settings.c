@@ -80,6 +80,8 @@ const struct rill_option rill_settings_schema[] = {
     U64("lease_ms", "ms", 100, 3600000, "1000",
         "How long a lease of a unit's capacity runs unless it is renewed."),
     U64("epoch_ms", "ms", 1, 10000, "100", "Between two lease requests of a controller."),
+    U64("log_lines_per_s", "lines", 1, 1000000, "100",
+        "Log lines of a program of the deployment; those beyond are counted, not written."),
     ENUM("unhandled", "nf|pass|drop", "nf",
          "Packets that the NF does not handle: as the NF says, pass by, or drop."),
     U64("seed", "", 0, TWO_POW_64, "1",

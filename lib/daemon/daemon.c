@@ -1,6 +1,7 @@
 #include "lib/daemon/daemon.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,9 +9,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/base/log_limit.h"
+
 enum { LINE_MAX_BYTES = 1000, REFUSED = 2 };
 
 static const char *program_name; /* what lines begin with */
+static struct rill_log_limit log_limit;
 
 /* --- lines on stderr -------------------------------------------------------------------------- */
 
@@ -22,7 +26,7 @@ void rill_daemon_clean(char *text)
 }
 
 /* One write, so that lines of several processes into one file do not mix. */
-static void say(const char *format, va_list args)
+static void write_line(const char *format, va_list args)
 {
     const char *name = program_name != NULL ? program_name : program_invocation_short_name;
     char line[LINE_MAX_BYTES + 2];
@@ -40,13 +44,51 @@ static void say(const char *format, va_list args)
     (void)written; /* where else could that be said? */
 }
 
-void rill_daemon_say(const char *format, ...)
+__attribute__((format(printf, 1, 2))) static void write_text(const char *format, ...)
 {
     va_list args;
 
     va_start(args, format);
-    say(format, args);
+    write_line(format, args);
     va_end(args);
+}
+
+static bool may_write(uint64_t now_ns)
+{
+    uint64_t unsaid = 0;
+
+    if (!rill_log_limit_take(&log_limit, now_ns, &unsaid))
+        return false;
+    if (unsaid > 0)
+        write_text("%" PRIu64 " lines were not written: more than log_lines_per_s", unsaid);
+    return true;
+}
+
+void rill_daemon_say(const char *format, ...)
+{
+    va_list args;
+
+    if (!may_write(rill_daemon_now_ns()))
+        return;
+    va_start(args, format);
+    write_line(format, args);
+    va_end(args);
+}
+
+void rill_daemon_log_limit(uint64_t lines_per_s)
+{
+    log_limit.lines_per_s = lines_per_s;
+}
+
+void rill_daemon_log_look(uint64_t now_ns)
+{
+    if (log_limit.unsaid > 0 && rill_log_limit_has_room(&log_limit, now_ns))
+        may_write(now_ns);
+}
+
+uint64_t rill_daemon_log_suppressed(void)
+{
+    return log_limit.suppressed;
 }
 
 void rill_daemon_refuse(const char *format, ...)
@@ -54,7 +96,7 @@ void rill_daemon_refuse(const char *format, ...)
     va_list args;
 
     va_start(args, format);
-    say(format, args);
+    write_line(format, args);
     va_end(args);
     exit(REFUSED);
 }

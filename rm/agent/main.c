@@ -37,7 +37,7 @@ struct daemon {
 
 struct texts {
     const char *cluster, *base, *programs, *uid, *rm, *machine, *memory_mb, *memory_limit_mb, *cpus;
-    const char *poll, *stall_ms, *grace_ms, *remove_all;
+    const char *poll, *stall_ms, *grace_ms, *log_lines, *remove_all;
 };
 
 /* --- the keeper ------------------------------------------------------------------------------- */
@@ -362,6 +362,7 @@ static void read_options(struct texts *t, int argc, char **argv)
         {"--poll", "HOW", "of the programs: yield, busy or sleep", false, &t->poll},
         {"--stall-ms", "N", "a loop that stands still for so long is killed; 0: never", false,
          &t->stall_ms},
+        {"--log-lines-per-s", "N", "lines on stderr, at most", false, &t->log_lines},
         {"--grace-ms", "N", "between SIGTERM and SIGKILL", false, &t->grace_ms},
         {"--remove-all", "yes", "removes the cluster from this machine, and ends", false,
          &t->remove_all},
@@ -394,12 +395,14 @@ int main(int argc, char **argv)
                       .memory_limit_mb = "0",
                       .poll = "yield",
                       .stall_ms = "1000",
-                      .grace_ms = "500"};
+                      .grace_ms = "500",
+                      .log_lines = "100"};
 
     read_options(&t, argc, argv);
     if (t.remove_all != NULL)
         return remove_all(&t);
     signal(SIGPIPE, SIG_IGN);
+    rill_daemon_log_limit(rill_daemon_number("--log-lines-per-s", t.log_lines, 1, 1000000));
     create_keeper(&d, &t);
     create_agent(&d, &t);
     await_keeper(&d);
