@@ -37,6 +37,8 @@ const struct rill_option rill_cluster_schema[] = {
     U64("grace_ms", "ms", 0, 5000, "500", "Between asking a container to stop and killing it."),
     U64("log_lines_per_s", "lines", 1, 1000000, "100",
         "Log lines of the resource manager and of the agent; those beyond are only counted."),
+    U64("log_mb", "MB", 1, 1000000, "16",
+        "Size of a role's log, the part before included; what is older goes."),
     TEXT("listen", "", "Where agents of other machines reach this one: tcp://ADDRESS:PORT."),
     TEXT("machine", "", "This machine's name in the cluster; empty: its host name."),
     {.name = NULL},

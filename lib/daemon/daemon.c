@@ -2,19 +2,23 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "lib/base/log_limit.h"
+#include "lib/daemon/log_file.h"
 
 enum { LINE_MAX_BYTES = 1000, REFUSED = 2 };
 
 static const char *program_name; /* what lines begin with */
 static struct rill_log_limit log_limit;
+static uint64_t log_file_bytes;
 
 /* --- lines on stderr -------------------------------------------------------------------------- */
 
@@ -53,12 +57,29 @@ __attribute__((format(printf, 1, 2))) static void write_text(const char *format,
     va_end(args);
 }
 
+static void bound_file(void)
+{
+    char path[PATH_MAX];
+    struct stat info;
+    ssize_t bytes;
+
+    if (log_file_bytes == 0 || fstat(STDERR_FILENO, &info) != 0 || !S_ISREG(info.st_mode) ||
+        info.st_size <= (off_t)(log_file_bytes / 2))
+        return;
+    bytes = readlink("/proc/self/fd/2", path, sizeof(path) - 1);
+    if (bytes <= 0)
+        return;
+    path[bytes] = '\0';
+    rill_log_file_bound(path, log_file_bytes);
+}
+
 static bool may_write(uint64_t now_ns)
 {
     uint64_t unsaid = 0;
 
     if (!rill_log_limit_take(&log_limit, now_ns, &unsaid))
         return false;
+    bound_file();
     if (unsaid > 0)
         write_text("%" PRIu64 " lines were not written: more than log_lines_per_s", unsaid);
     return true;
@@ -84,6 +105,11 @@ void rill_daemon_log_look(uint64_t now_ns)
 {
     if (log_limit.unsaid > 0 && rill_log_limit_has_room(&log_limit, now_ns))
         may_write(now_ns);
+}
+
+void rill_daemon_log_file(uint64_t max_bytes)
+{
+    log_file_bytes = max_bytes;
 }
 
 uint64_t rill_daemon_log_suppressed(void)

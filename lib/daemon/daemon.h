@@ -33,6 +33,9 @@ __attribute__((format(printf, 1, 2))) void rill_daemon_say(const char *format, .
 /* At most so many of them a second (100 until this is called); the line that comes after some that
  * were not said says how many. */
 void rill_daemon_log_limit(uint64_t lines_per_s);
+/* And the file that stderr is, if it is one, has no more than so many bytes, the one before it
+ * included (log_file.h). 0, as at first: any. */
+void rill_daemon_log_file(uint64_t max_bytes);
 /* In between, so that it is said also where nothing else is. Costs a load where nothing is unsaid.
  */
 void rill_daemon_log_look(uint64_t now_ns);
