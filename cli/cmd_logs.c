@@ -81,6 +81,20 @@ static void print(FILE *in)
     free(line);
 }
 
+/* What was moved aside when the log was full (lib/daemon/log_file.h). */
+static void print_older(const char *path)
+{
+    char older[RILL_PLACE_PATH_BYTES + 82];
+    FILE *in;
+
+    snprintf(older, sizeof(older), "%s.1", path);
+    in = fopen(older, "re");
+    if (in == NULL)
+        return;
+    print(in);
+    fclose(in);
+}
+
 /* "unit-3", and "unit:3" too: that is how commands name roles. */
 static void file_name(const char *role, char *buf, size_t bytes)
 {
@@ -113,6 +127,7 @@ static int logs(struct request *request, struct rill_error *err)
     if (in == NULL)
         return rill_error_set(err, -ENOENT, "no log of '%.60s'; there are logs of %s",
                               request->role, names);
+    print_older(path);
     print(in);
     fclose(in);
     return 0;

@@ -57,6 +57,8 @@ static void rm_arguments(struct arguments *a, const struct rill_config *settings
 {
     add_number(a, "--uid", settings, "uid"); /* who owns the folders of links */
     add_number(a, "--warm", settings, "warm");
+    add_number(a, "--log-lines-per-s", settings, "log_lines_per_s");
+    add_number(a, "--log-mb", settings, "log_mb");
     add_text(a, "--listen", settings, "listen");
 }
 
@@ -74,6 +76,8 @@ static void agent_arguments(struct arguments *a, const struct rill_place *place,
     add(a, "--poll", polls[rill_config_enum(settings, "poll")]);
     add_number(a, "--stall-ms", settings, "stall_ms");
     add_number(a, "--grace-ms", settings, "grace_ms");
+    add_number(a, "--log-lines-per-s", settings, "log_lines_per_s");
+    add_number(a, "--log-mb", settings, "log_mb");
 }
 
 /* --- starting -------------------------------------------------------------------------------- */

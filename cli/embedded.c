@@ -6,6 +6,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "lib/base/log_limit.h"
+
 #define SECOND_NS UINT64_C(1000000000)
 #define WARM_UP_MAX_NS SECOND_NS  /* for the first lease */
 #define STUCK_NS (10 * SECOND_NS) /* nothing came out for so long: nothing will */
@@ -20,6 +22,39 @@ enum { BURST = 32, ROUNDS_MAX = 1000000, RING_FRAMES = 4096 };
 static void on_released(void *arg, struct rte_mbuf *m, uint64_t now_ns)
 {
     rill_player_released(&((struct run *)arg)->player, m, now_ns);
+}
+
+static struct rill_log_limit log_limit;
+
+static void say_unsaid(uint64_t lines)
+{
+    fprintf(stderr, "rill replay: %" PRIu64 " lines were not written: more than log_lines_per_s\n",
+            lines);
+}
+
+static void say(const char *nf, const char *line)
+{
+    uint64_t unsaid = 0;
+
+    if (!rill_log_limit_take(&log_limit, rill_player_clock_ns(), &unsaid))
+        return;
+    if (unsaid > 0)
+        say_unsaid(unsaid);
+    fprintf(stderr, "rill replay: NF '%s': %s\n", nf, line);
+}
+
+static void begin_log(const struct rill_config *settings)
+{
+    log_limit =
+        (struct rill_log_limit){.lines_per_s = rill_config_u64(settings, "log_lines_per_s")};
+    rill_nf_log_to(say);
+}
+
+static void end_log(void)
+{
+    rill_nf_log_to(NULL);
+    if (log_limit.unsaid > 0)
+        say_unsaid(log_limit.unsaid);
 }
 
 static struct rill_fabric *create_fabric(const struct run *r, struct rill_error *err)
@@ -46,6 +81,7 @@ static int create_cluster(struct run *r, struct rill_error *err)
                                          .released = on_released,
                                          .arg = r};
 
+    begin_log(r->input.settings);
     r->fabric = create_fabric(r, err);
     if (r->fabric == NULL)
         return -ENOMEM;
@@ -237,5 +273,6 @@ int rill_embedded_replay(const struct rill_replay_options *options, struct rill_
     if (rc == 0)
         rc = rill_player_close_output(&r.player, err);
     clean_up(&r);
+    end_log();
     return rc;
 }

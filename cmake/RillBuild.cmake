@@ -6,6 +6,7 @@
 #   rill_proto(NAME FILE)                     a static library of protobuf-c's code for FILE.proto, here
 #   rill_library(NAME SOURCES ... DEPS ...)   a static library of the project
 #   rill_test(NAME SOURCES ... DEPS ...)      a cmocka program, built and registered with ctest
+#   rill_tsan(TEST ...)                       tests that are for ThreadSanitizer as well
 #   rill_nf(NAME SOURCES ...)                 a network function's shared object, in build/<preset>/nfs
 
 set(CMAKE_C_STANDARD 11)
@@ -99,6 +100,19 @@ function(rill_test name)
                         RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   add_test(NAME ${name} COMMAND ${name} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
   set_tests_properties(${name} PROPERTIES TIMEOUT ${A_TIMEOUT_S})
+endfunction()
+
+# These tests have threads, or a peer in another process that has. In a build with ThreadSanitizer they
+# are what the target `tsan_tests` builds, and `ctest -L tsan` runs.
+if(RILL_SANITIZE MATCHES "thread")
+  add_custom_target(tsan_tests)
+endif()
+function(rill_tsan)
+  if(RILL_SANITIZE MATCHES "thread")
+    set_property(TEST ${ARGN} APPEND PROPERTY LABELS tsan)
+    set_property(TEST ${ARGN} APPEND PROPERTY
+                 ENVIRONMENT "TSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/tests/tsan.supp")
+  endif()
 endfunction()
 
 function(rill_nf name)

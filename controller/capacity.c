@@ -27,7 +27,8 @@ static void send_request(struct rill_controller *c)
     struct capacity *cap = &c->capacity;
     struct rte_mbuf *m = ctl_message(c, RILL_FRAME_LEASE_REQUEST, c->config.rm, 0);
 
-    cap->resend_ns = c->now_ns + c->config.retry_ns;
+    /* Not slower than new questions are: the leases would run out meanwhile. */
+    cap->resend_ns = c->now_ns + RTE_MIN(ctl_resend_ns(c, &cap->tries), c->config.epoch_ns);
     if (m == NULL)
         return;
     rill_frame(m)->count = cap->want;
@@ -75,6 +76,7 @@ static void ask(struct rill_controller *c)
 
     decide(c);
     cap->number++;
+    cap->tries = 0;
     cap->outstanding = true;
     cap->asked_ns = c->now_ns;
     cap->epoch_ns = c->now_ns + c->config.epoch_ns;
@@ -130,8 +132,10 @@ static void set_unit(struct rill_controller *c, const struct rill_lease *lease)
         c->n.messages_malformed++;
         return;
     }
-    if (!rill_wam_is_active(c->wam, lease->unit))
+    if (!rill_wam_is_active(c->wam, lease->unit)) {
         rill_wam_set_active(c->wam, lease->unit, true, c->now_ns);
+        recovery_unit_came(c);
+    }
     cap->units[cap->count++] = (struct leased_unit){
         .unit = lease->unit, .output_logger = lease->output_logger, .share = lease->share};
     cap->leased += lease->share;

@@ -18,6 +18,7 @@
 #include <rill/endpoint.h>
 
 #include "lib/base/error.h"
+#include "lib/base/table_use.h"
 #include "lib/config/settings.h"
 #include "lib/frame/outbox.h"
 #include "lib/packet/flow_key.h"
@@ -67,6 +68,7 @@ struct rill_controller_config {
     uint32_t units_max;
     uint32_t units_min; /* leased from the start, never given back; at least 1 */
     uint64_t epoch_ns, lease_ns, idle_unit_ns, retry_ns, pool_quarantine_ns;
+    struct rill_resend resend;
     uint64_t seed;
 };
 
@@ -87,6 +89,7 @@ struct rill_controller_config {
     X(alias_conflicts)                                                                             \
     X(clock_clamped) /* calls whose time ran backwards */                                          \
     X(established)                                                                                 \
+    X(resends_slowed) /* questions that had resend_attempts without an answer */                   \
     X(where_answered)                                                                              \
     X(deaths)        /* of units */                                                                \
     X(flows_rehomed) /* their owner died: given to another unit without a packet */                \
@@ -148,6 +151,7 @@ const struct rill_controller_counters *rill_controller_counters(const struct ril
 
 /* Fragments that wait for their first. */
 uint64_t rill_controller_packets_held(const struct rill_controller *c);
+struct rill_table_use rill_controller_tables(const struct rill_controller *c);
 
 /* For simulators. */
 bool rill_controller_flow_alive(const struct rill_controller *c, uint64_t flow);

@@ -58,6 +58,7 @@ struct rill_controller_config rill_controller_settings(const struct rill_config 
         .lease_ns = rill_setting_ms(s, "lease_ms"),
         .idle_unit_ns = rill_setting_ms(s, "idle_unit_ms"),
         .retry_ns = rill_setting_us(s, "retry_us"),
+        .resend = rill_setting_resend(s),
         .pool_quarantine_ns = rill_setting_ms(s, "pool_quarantine_ms"),
         .seed = rill_config_u64(s, "seed")};
 

@@ -170,3 +170,11 @@ uint32_t flows_choose_unit(struct rill_controller *c, struct flow *flow)
     }
     return unit;
 }
+
+struct rill_table_use rill_controller_tables(const struct rill_controller *c)
+{
+    return (struct rill_table_use){.entries = c->slab.used,
+                                   .keys = (uint64_t)rte_hash_count(c->by_key) +
+                                           (uint64_t)rte_hash_count(c->by_alias),
+                                   .bytes = rill_slab_taken_bytes(&c->slab)};
+}

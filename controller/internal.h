@@ -64,7 +64,8 @@ struct capacity {
     uint32_t leased; /* thousandths, in all */
     uint32_t want;
     bool outstanding;
-    bool grow; /* a flowlet fitted nowhere, or all are nearly full */
+    uint32_t tries; /* of the question that is out */
+    bool grow;      /* a flowlet fitted nowhere, or all are nearly full */
     uint64_t number, asked_ns, resend_ns, expires_ns, epoch_ns;
 };
 
@@ -88,6 +89,7 @@ struct recovery {
     uint32_t bucket; /* of by_number: where the pass is */
     uint64_t oldest; /* lowest flow number that it met */
     uint64_t pass_ns, remind_ns;
+    uint32_t passes, reminders; /* since something was new */
 };
 
 struct asked { /* a role that must answer */
@@ -106,6 +108,7 @@ struct takeover {
     uint64_t request; /* of the list of members */
     uint64_t round;
     uint64_t resend_ns;
+    uint32_t tries; /* since the last answer */
     struct rill_flow_map found;
     struct rill_slab slab;
 };
@@ -137,6 +140,14 @@ struct rill_controller {
 /* controller.c */
 struct rte_mbuf *ctl_message(struct rill_controller *c, enum rill_frame_type type, uint32_t dst,
                              uint64_t flow);
+
+/* The pause after something was said for the *tries-th time, counted here. */
+static inline uint64_t ctl_resend_ns(struct rill_controller *c, uint32_t *tries)
+{
+    ++*tries;
+    return rill_resend_pause_ns(&c->config.resend, c->config.retry_ns, *tries,
+                                &c->n.resends_slowed);
+}
 
 /* flows.c */
 int flows_init(struct rill_controller *c, struct rill_error *err);
@@ -198,6 +209,7 @@ void recovery_on_death(struct rill_controller *c, const struct rill_frame *f);
 void recovery_on_fence_ack(struct rill_controller *c, const struct rill_frame *f);
 void recovery_on_recovered_ack(struct rill_controller *c, const struct rill_frame *f);
 void recovery_tick(struct rill_controller *c);
+void recovery_unit_came(struct rill_controller *c);
 uint64_t recovery_next_ns(const struct rill_controller *c);
 /* The unit is dead, and that logger has its state; 0: lost. True if that is news. */
 bool recovery_note(struct rill_controller *c, uint32_t unit, uint32_t output_logger);

@@ -54,13 +54,17 @@ static void send_take(struct rill_controller *c, const struct flow *flow)
     rill_outbox_put(c->out, m);
 }
 
-/* Repeats what was not acknowledged. */
-static void remind(struct rill_controller *c, struct death *death)
+/* Repeats what was not acknowledged. False: nothing. */
+static bool remind(struct rill_controller *c, const struct death *death)
 {
-    if (!death->fenced && !death->told) /* then the logger is no more */
+    bool fence = !death->fenced && !death->told; /* once told the logger is no more */
+    bool over = death->over && !death->told;
+
+    if (fence)
         say(c, RILL_FRAME_FENCE, death->output_logger, death);
-    if (death->over && !death->told)
+    if (over)
         say(c, RILL_FRAME_RECOVERED, c->config.rm, death);
+    return fence || over;
 }
 
 /* --- a death ---------------------------------------------------------------------------------- */
@@ -91,6 +95,27 @@ static uint32_t keep_endpoints(struct rill_controller *c, const struct death *de
     return n;
 }
 
+/* Something new has to be heard: it does not wait for what was said often enough. */
+static void remind_soon(struct rill_controller *c)
+{
+    uint64_t due_ns;
+
+    c->recovery.reminders = 0;
+    due_ns = c->now_ns + ctl_resend_ns(c, &c->recovery.reminders);
+    if (c->recovery.remind_ns <= c->now_ns || due_ns < c->recovery.remind_ns)
+        c->recovery.remind_ns = due_ns;
+}
+
+/* Flows that had nowhere to go may have now. */
+void recovery_unit_came(struct rill_controller *c)
+{
+    if (c->recovery.count == 0)
+        return;
+    c->recovery.passes = 0;
+    if (!c->recovery.passing)
+        c->recovery.pass_ns = c->now_ns;
+}
+
 static struct death *note(struct rill_controller *c, uint32_t unit, uint32_t output_logger)
 {
     struct death *death = &c->recovery.deaths[c->recovery.count++];
@@ -99,7 +124,8 @@ static struct death *note(struct rill_controller *c, uint32_t unit, uint32_t out
     c->n.deaths++;
     capacity_unit_died(c, death->unit);
     death->endpoints_back = keep_endpoints(c, death) == 0;
-    c->recovery.remind_ns = c->now_ns + c->config.retry_ns;
+    remind_soon(c);
+    c->recovery.passes = 0;
     begin_pass(c);
     return death;
 }
@@ -208,13 +234,20 @@ static void visit(struct rill_controller *c, struct flow *flow)
         send_take(c, flow);
 }
 
-/* When only endpoints have to come back, which may take as long as a flow lives, passes can wait:
- * endpoints rest for longer anyhow. */
-static uint64_t pass_pause_ns(const struct rill_controller *c)
+static bool all_over(const struct rill_controller *c)
 {
     for (uint32_t i = 0; i < c->recovery.count; i++)
         if (!c->recovery.deaths[i].over)
-            return c->config.retry_ns;
+            return false;
+    return true;
+}
+
+/* When only endpoints have to come back, which may take as long as a flow lives, passes can wait:
+ * endpoints rest for longer anyhow. */
+static uint64_t pass_pause_ns(struct rill_controller *c)
+{
+    if (!all_over(c))
+        return ctl_resend_ns(c, &c->recovery.passes);
     return RTE_MAX(c->config.retry_ns, c->config.pool_quarantine_ns);
 }
 
@@ -226,6 +259,7 @@ static void end_pass(struct rill_controller *c)
 
         if (!death->met && !death->over) {
             death->over = true;
+            remind_soon(c);
             say(c, RILL_FRAME_RECOVERED, c->config.rm, death);
         }
         if (death->endpoints_back ||
@@ -235,7 +269,7 @@ static void end_pass(struct rill_controller *c)
             rill_port_pool_release_dead(c->pools[p], death->unit, c->now_ns);
         death->endpoints_back = true;
     }
-    if (pass_pause_ns(c) != c->config.retry_ns)
+    if (all_over(c))
         endpoints_deaths_over(c);
     c->recovery.pass_ns = c->now_ns + pass_pause_ns(c);
 }
@@ -266,14 +300,22 @@ static void forget(struct rill_controller *c)
     }
 }
 
+static void remind_all(struct rill_controller *c)
+{
+    bool any = false;
+
+    for (uint32_t i = 0; i < c->recovery.count; i++)
+        any |= remind(c, &c->recovery.deaths[i]);
+    c->recovery.remind_ns =
+        c->now_ns + (any ? ctl_resend_ns(c, &c->recovery.reminders) : c->config.retry_ns);
+}
+
 void recovery_tick(struct rill_controller *c)
 {
     if (c->recovery.count == 0)
         return;
     if (c->now_ns >= c->recovery.remind_ns) {
-        for (uint32_t i = 0; i < c->recovery.count; i++)
-            remind(c, &c->recovery.deaths[i]);
-        c->recovery.remind_ns = c->now_ns + c->config.retry_ns;
+        remind_all(c);
         forget(c);
     }
     if (c->now_ns < c->recovery.pass_ns)

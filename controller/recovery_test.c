@@ -25,6 +25,7 @@ enum { POOL_PORT = 1000, POOL_SIZE = 10, UNITS_MAX = 16, US = 1000 };
 
 static const uint8_t public_addr[1][16] = {{198, 51, 100, 1}};
 
+static struct rill_resend resend;
 static struct rill_controller *c;
 static struct rill_outbox out;
 static uint64_t now_ns, ingress_id;
@@ -132,6 +133,7 @@ static void create(uint32_t units)
         .lease_ns = LEASE_NS,
         .idle_unit_ns = 100000 * CORE_MS,
         .retry_ns = RETRY_NS,
+        .resend = resend,
         .pool_quarantine_ns = QUARANTINE_NS,
         .seed = 1,
     };
@@ -151,6 +153,7 @@ static int setup(void **state)
 {
     (void)state;
     in_use = core_in_use();
+    resend = (struct rill_resend){0}; /* as often as at first */
     create(3);
     return 0;
 }
@@ -285,6 +288,32 @@ static void the_fence_is_repeated_until_acknowledged(void **state)
     core_clear(&out);
     pass_time(4 * RETRY_NS);
     assert_int_equal(core_count(&out, RILL_FRAME_FENCE, 0), 0);
+}
+
+static uint32_t said_within(enum rill_frame_type type, uint64_t ns)
+{
+    uint32_t said;
+
+    core_clear(&out);
+    pass_time(ns);
+    said = core_count(&out, type, 0);
+    core_clear(&out);
+    return said;
+}
+
+/* An output logger that does not answer is told rarely; and leases are asked for all the same. */
+static void the_fence_is_repeated_more_and_more_rarely(void **state)
+{
+    (void)state;
+    resend = (struct rill_resend){.attempts = 3, .slow_ns = 500 * RETRY_NS};
+    create(3);
+    die(unit(1));
+    assert_int_equal(said_within(RILL_FRAME_FENCE, 100 * RETRY_NS), 2);
+    assert_true(n()->resends_slowed >= 1);
+    assert_int_equal(said_within(RILL_FRAME_FENCE, 2000 * RETRY_NS), 4);
+    assert_true(said_within(RILL_FRAME_LEASE_REQUEST, 10 * EPOCH_NS) >= 9);
+    die(unit(2)); /* news */
+    assert_true(said_within(RILL_FRAME_FENCE, 4 * RETRY_NS) >= 2);
 }
 
 static void a_death_that_makes_no_sense_is_malformed(void **state)
@@ -983,6 +1012,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(a_death_is_acknowledged_each_time_and_told_once),
         T(the_fence_is_repeated_until_acknowledged),
+        T(the_fence_is_repeated_more_and_more_rarely),
         T(a_death_that_makes_no_sense_is_malformed),
         T(only_so_many_deaths_are_under_way),
         T(a_dead_units_flow_goes_to_another),

@@ -92,6 +92,7 @@ bool takeover_knows(const struct rill_controller *c, uint32_t unit)
 static void begin_anew(struct rill_controller *c, struct asked *a)
 {
     a->done = false;
+    c->takeover.tries = 0;
     a->part = 0;
     a->round = ++c->takeover.round;
     c->takeover.confirmed = false;
@@ -211,6 +212,7 @@ void takeover_on_part(struct rill_controller *c, const struct rte_mbuf *m)
     }
     a->part = f->next_term;
     a->done = a->part == RILL_INVENTORY_END;
+    c->takeover.tries = 0;
     if (!a->done)
         ask(c, a);
     else
@@ -225,7 +227,7 @@ void takeover_tick(struct rill_controller *c)
 
     if (!t->active || c->now_ns < t->resend_ns)
         return;
-    t->resend_ns = c->now_ns + c->config.retry_ns;
+    t->resend_ns = c->now_ns + ctl_resend_ns(c, &t->tries);
     ask_for_members(c);
     for (uint32_t i = 0; i < t->count; i++)
         if (!t->asked[i].done)

@@ -15,6 +15,7 @@ int store_init(struct rill_unit *u)
         rill_slab_init(&u->flow_slab, head + 2 * (size_t)u->state_bytes, u->config.flows_max) ||
         rill_slab_init(&u->segment_slab, sizeof(struct segment), u->config.flows_max))
         return -1;
+    spare_init(u);
     u->gaps = rill_timer_wheel_create(4096, 16 * 1000);
     u->questions = rill_timer_wheel_create(1024, 250 * 1000);
     u->slow = rill_timer_wheel_create(1024, 64 * 1000 * 1000);
@@ -54,24 +55,40 @@ struct flow *store_get(struct rill_unit *u, uint64_t number)
 
     if (flow == NULL) {
         flow = rill_slab_get(&u->flow_slab);
+        if (flow == NULL && spare_evict(u)) /* a copy never keeps a flow out */
+            flow = rill_slab_get(&u->flow_slab);
         if (flow == NULL)
             return NULL;
         flow->node.flow = number;
         flow->state = (uint8_t *)flow + RTE_ALIGN_CEIL(sizeof(struct flow), 8);
         rill_flow_map_insert(&u->flows, &flow->node);
         rill_timer_arm(u->slow, &flow->keep_timer, u->now_ns + u->config.keep_ns);
+        spare_update(u, flow);
     }
     flow->last_ns = u->now_ns;
     return flow;
 }
 
+/* Nothing of it waits. */
+void store_remove(struct rill_unit *u, struct flow *flow)
+{
+    rill_timer_stop(u->gaps, &flow->push_timer);
+    rill_timer_stop(u->slow, &flow->keep_timer);
+    spare_leave(u, flow);
+    rill_flow_map_remove(&u->flows, &flow->node);
+    rill_slab_put(&u->flow_slab, flow);
+}
+
 /* The flow may have been idle for long: ask the controller whether it is still needed here. */
 void store_keep_due(struct rill_unit *u, struct flow *flow)
 {
+    uint64_t idle_at_ns = flow->last_ns + u->config.keep_ns;
     struct rte_mbuf *m;
 
     if (flow->last_ns + (RILL_MUTANT(grace) ? 0 : u->config.keep_ns) > u->now_ns) {
-        rill_timer_arm(u->slow, &flow->keep_timer, flow->last_ns + u->config.keep_ns);
+        /* Not at once: timers of one tick are sorted in one by one. */
+        idle_at_ns = RTE_MAX(idle_at_ns, u->now_ns + u->config.keep_ns / 4);
+        rill_timer_arm(u->slow, &flow->keep_timer, idle_at_ns);
         return;
     }
     rill_timer_arm(u->slow, &flow->keep_timer, u->now_ns + u->config.keep_ns);
@@ -101,10 +118,7 @@ void store_on_forget(struct rill_unit *u, const struct rill_frame *f)
     }
     while (flow->segments != NULL)
         store_drop_segment(u, flow->segments, &u->n.dropped_forgotten);
-    rill_timer_stop(u->gaps, &flow->push_timer);
-    rill_timer_stop(u->slow, &flow->keep_timer);
-    rill_flow_map_remove(&u->flows, &flow->node);
-    rill_slab_put(&u->flow_slab, flow);
+    store_remove(u, flow);
     u->n.flows_forgotten++;
 }
 
@@ -174,6 +188,7 @@ struct segment *store_segment(struct rill_unit *u, struct flow *flow, uint64_t t
     g->next = *at;
     *at = g;
     link_waiting(u, g);
+    spare_update(u, flow);
     rill_timer_arm(u->questions, &g->timer, u->now_ns + u->config.pull_timeout_ns);
     return g;
 }
@@ -191,6 +206,7 @@ void store_drop_segment(struct rill_unit *u, struct segment *g, uint64_t *packet
     u->stashed -= g->stashed;
     *packet_counter += g->stashed;
     stash_free(g);
+    spare_update(u, g->flow);
     rill_slab_put(&u->segment_slab, g);
 }
 

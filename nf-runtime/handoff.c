@@ -2,8 +2,6 @@
  * names in quotes are those of the protocol's model. */
 #include "nf-runtime/unit_internal.h"
 
-enum { PULL_BACKOFF_MAX = 3 }; /* doublings */
-
 static void take(struct rill_unit *u, struct flow *flow, uint64_t term, const struct tag *tag,
                  const struct rill_chain_entry *chain, uint8_t chain_len);
 static void ask(struct rill_unit *u, struct segment *g);
@@ -172,6 +170,7 @@ static void take(struct rill_unit *u, struct flow *flow, uint64_t term, const st
     flow->logged_at = 0; /* of this term it has nothing, even if it knows the very version */
     flow->passed_unit = 0;
     flow->passed_term = 0;
+    spare_update(u, flow);
     if (own.chain_len > 0) {
         chain = own.chain;
         chain_len = own.chain_len;
@@ -306,18 +305,26 @@ static void ask(struct rill_unit *u, struct segment *g)
         send_pull(u, g, e);
 }
 
+/* It is another that is asked now. */
+static void ask_next(struct rill_unit *u, struct segment *g)
+{
+    g->tries = 0;
+    rill_timer_arm(u->questions, &g->timer, u->now_ns + u->config.pull_timeout_ns);
+    ask(u, g);
+}
+
 void handoff_segment_due(struct rill_unit *u, struct segment *g)
 {
     struct flow *flow = g->flow;
     uint64_t term = g->term;
-    uint32_t doublings;
 
     ask(u, g);
     g = find_segment(flow, term);
     if (g == NULL)
         return;
-    doublings = g->tries < PULL_BACKOFF_MAX ? g->tries : PULL_BACKOFF_MAX;
-    rill_timer_arm(u->questions, &g->timer, u->now_ns + (u->config.pull_timeout_ns << doublings));
+    rill_timer_arm(u->questions, &g->timer,
+                   u->now_ns + rill_resend_pause_ns(&u->config.resend, u->config.pull_timeout_ns,
+                                                    g->tries + 1, &u->n.resends_slowed));
 }
 
 static void forward(struct rill_unit *u, const struct flow *flow, struct rte_mbuf *m)
@@ -417,8 +424,8 @@ static void moved_ahead(struct rill_unit *u, struct flow *flow, const struct ril
         implied(u, flow);
     else if (g->chain_len > 0 && is_birth(&g->chain[0]) && g == flow->segments)
         fresh(u, flow, f->term);
-    else if (g->tries == 0 && pull)
-        ask(u, g);
+    else if (pull && (g->tries == 0 || g->tries + 1 >= u->config.resend.attempts))
+        ask(u, g); /* who asks us is not to wait for our slow pauses besides its own */
 }
 
 /* MOVE and PULL: the term f->term, which we had, have or shall have, goes on to f->next_term. A
@@ -565,7 +572,7 @@ void handoff_on_logger_state(struct rill_unit *u, struct rte_mbuf *m)
         return; /* to an earlier question */
     if (f->flags & RILL_FLAG_REFUSED) {
         g->chain_at++;
-        ask(u, g);
+        ask_next(u, g);
     } else if (f->flags & RILL_FLAG_STATE) {
         if (rte_pktmbuf_pkt_len(m) != u->state_bytes ||
             rill_body_read(m, 0, flow->state, u->state_bytes) != 0) {
@@ -594,6 +601,6 @@ void handoff_on_dead(struct rill_unit *u, uint32_t unit, uint32_t output_logger)
             now |= i == g->chain_at;
         }
         if (now && g == g->flow->segments && !g->flow->owning)
-            ask(u, g); /* begins nothing: the entry is that of a unit */
+            ask_next(u, g); /* begins nothing: the entry is that of a unit */
     }
 }

@@ -20,6 +20,7 @@ __attribute__((used)) static const rill_api_function api[] = {
 #define F(name) (rill_api_function)(void *)(name)
     F(rill_nf_private),
     F(rill_nf_error),
+    F(rill_log),
     F(rill_counter),
     F(rill_count),
     F(rill_table_create),

@@ -62,7 +62,7 @@ void logger_tick(struct rill_unit *u)
     u->refill.active = u->refill.missing;
     u->refill.bucket = 0;
     u->refill.missing = false;
-    u->refill.next_ns = u->now_ns + u->config.retry_ns;
+    u->refill.next_ns = u->now_ns + unit_resend_ns(u, u->config.retry_ns, &u->refill.passes);
     if (!u->refill.active)
         say_filled(u);
 }

@@ -88,12 +88,18 @@ static void fill_facts(struct runtime *r, Control__Facts *facts)
         add_pool(r, i);
 }
 
+static void say(const char *nf, const char *line)
+{
+    rill_daemon_say("NF '%s': %s", nf, line);
+}
+
 static int activate(void *arg, const struct rill_role_host *host, const Control__Activate *how,
                     Control__Facts *facts, struct rill_error *err)
 {
     struct runtime *r = arg;
     int rc = rill_nf_load_bytes(how->nf, how->image.data, how->image.len, &r->image, err);
 
+    rill_nf_log_to(say);
     if (rc == 0)
         rc = configure(r, how, err);
     if (rc != 0)

@@ -6,6 +6,11 @@
 
 #include "nf-runtime/nf_impl.h"
 
+enum { LOG_LINE_BYTES = 501 };
+
+/* The process's, like its stderr. */
+static void (*log_sink)(const char *nf, const char *line);
+
 enum {
     HANDLES_KNOWN = (1 << 10) - 1,
     FLAGS_KNOWN = RILL_NF_INSIDE_OPENS | RILL_NF_INVERTS,
@@ -198,6 +203,27 @@ void rill_nf_bug(const struct rill_nf *nf, const char *format, ...)
     va_end(args);
     fputc('\n', stderr);
     abort();
+}
+
+void rill_nf_log_to(void (*log)(const char *nf, const char *line))
+{
+    log_sink = log;
+}
+
+void rill_log(struct rill_nf *nf, const char *format, ...)
+{
+    char line[LOG_LINE_BYTES];
+    va_list args;
+
+    if (log_sink == NULL)
+        return;
+    va_start(args, format);
+    vsnprintf(line, sizeof(line), format, args);
+    va_end(args);
+    for (char *c = line; *c != '\0'; c++)
+        if ((unsigned char)*c < ' ' || *c == 0x7f)
+            *c = '?';
+    log_sink(nf->descriptor->name, line);
 }
 
 int rill_counter(struct rill_nf *nf, const char *name)

@@ -54,6 +54,9 @@ uint32_t rill_nf_state_bytes(const struct rill_nf *nf); /* a multiple of 8; fixe
  * that names the table if one did. */
 enum rill_verdict rill_nf_process(struct rill_nf *nf, struct rill_pkt *pkt);
 
+/* Where lines of rill_log() go, from all NFs of the process; NULL, as at first: nowhere. */
+void rill_nf_log_to(void (*log)(const char *nf, const char *line));
+
 /* Counters: name and value of the i-th, false past the end. */
 bool rill_nf_counter(const struct rill_nf *nf, unsigned i, const char **name, uint64_t *value);
 

@@ -221,6 +221,41 @@ static void test_counters(void **unused)
     rill_nf_destroy(nf);
 }
 
+static char logged[600];
+
+static void take_line(const char *nf, const char *line)
+{
+    snprintf(logged, sizeof(logged), "%s: %s", nf, line);
+}
+
+static int log_in_init(struct rill_nf *nf, const struct rill_config *config)
+{
+    (void)config;
+    rill_log(nf, "a %s\nof %d", "line", 2);
+    return 0;
+}
+
+static void test_log(void **unused)
+{
+    struct rill_nf_descriptor d;
+    char large[1000];
+    struct rill_nf *nf;
+
+    (void)unused;
+    rill_nf_log_to(take_line);
+    nf = make(&d, log_in_init, forward);
+    assert_non_null(strstr(logged, ": a line?of 2"));
+    memset(large, 'x', sizeof(large) - 1);
+    large[sizeof(large) - 1] = '\0';
+    rill_log(nf, "%s", large);
+    assert_int_equal(strlen(strchr(logged, ' ') + 1), 500);
+    rill_nf_log_to(NULL);
+    logged[0] = '\0';
+    rill_log(nf, "to nobody");
+    assert_string_equal(logged, "");
+    rill_nf_destroy(nf);
+}
+
 /* --- tables ------------------------------------------------------------------------------------
  */
 
@@ -678,6 +713,7 @@ int main(void)
         cmocka_unit_test(test_init_failures),
         cmocka_unit_test(test_fini),
         cmocka_unit_test(test_counters),
+        cmocka_unit_test(test_log),
         cmocka_unit_test(test_tables),
         cmocka_unit_test(test_table_limits),
         cmocka_unit_test(test_bad_puts),

@@ -10,7 +10,8 @@ static void request(struct rill_unit *u, unsigned pool)
     struct pool_lease *lease = &u->pools[pool];
     struct rte_mbuf *m = unit_message(u, RILL_FRAME_POOL_REQUEST, unit_controller(u, 0), 0);
 
-    rill_timer_arm(u->questions, &lease->timer, u->now_ns + u->config.retry_ns);
+    rill_timer_arm(u->questions, &lease->timer,
+                   u->now_ns + unit_resend_ns(u, u->config.retry_ns, &lease->tries));
     if (!lease->outstanding) {
         lease->number++;
         lease->outstanding = true;
@@ -67,6 +68,8 @@ void pool_on_grant(struct rill_unit *u, struct rte_mbuf *m)
     lease->outstanding = false;
     u->n.pool_grants++;
     /* A dry pool is asked again only after a while; the armed timer says so. */
-    if (f->count > 0)
-        rill_timer_stop(u->questions, &lease->timer);
+    if (f->count == 0)
+        return;
+    rill_timer_stop(u->questions, &lease->timer);
+    lease->tries = 0;
 }

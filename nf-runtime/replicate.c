@@ -3,8 +3,6 @@
  * notices a lost tail ("sync"). Entries for one peer share a frame. */
 #include "nf-runtime/unit_internal.h"
 
-enum { SYNC_BACKOFF_MAX = 6 }; /* doublings */
-
 void replicate_after_step(struct rill_unit *u, struct flow *flow)
 {
     if (!rill_timer_armed(&flow->push_timer))
@@ -115,9 +113,7 @@ void replicate_due(struct rill_unit *u, struct flow *flow)
     if (flow_is_synced(u, flow) || RILL_MUTANT(sync))
         return;
     replicate_sync(u, flow);
-    retry_ns = RTE_MAX(u->config.retry_ns, half_ns) << flow->sync_tries;
-    if (flow->sync_tries < SYNC_BACKOFF_MAX)
-        flow->sync_tries++;
+    retry_ns = unit_resend_ns(u, RTE_MAX(u->config.retry_ns, half_ns), &flow->sync_tries);
     rill_timer_arm(u->gaps, &flow->push_timer, u->now_ns + retry_ns);
 }
 
@@ -142,18 +138,22 @@ static void take_entry(struct rill_unit *u, const struct rill_replica_entry *ent
                        struct rte_mbuf *m, uint32_t offset)
 {
     struct tag tag = {entry->term, entry->step, entry->clock, entry->window};
-    struct flow *flow = store_get(u, entry->flow);
+    struct flow *flow = store_find(u, entry->flow);
 
+    if (flow == NULL && spare_room(u))
+        flow = store_get(u, entry->flow);
     if (flow == NULL) {
         u->n.replicas_refused++;
         return;
     }
+    flow->last_ns = u->now_ns;
     if (tag.term < flow->granted || (flow->has_replica && !tag_newer(&tag, &flow->replica)))
         return;
     if (rill_body_read(m, offset, flow_replica_state(u, flow), u->state_bytes) != 0)
         return;
     flow->replica = tag;
     flow->has_replica = true;
+    spare_touch(u, flow);
     u->n.replicas_taken++;
     handoff_start(u, flow);
 }

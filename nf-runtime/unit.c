@@ -187,6 +187,7 @@ static void finish(struct rill_unit *u)
         receive_own(u);
         serve_all(u);
     } while (u->self.count > 0);
+    spare_trim(u);
     replicate_flush(u);
     pool_refill(u);
 }
@@ -288,6 +289,18 @@ uint64_t rill_unit_packets_held(const struct rill_unit *u)
 uint32_t rill_unit_flows(const struct rill_unit *u)
 {
     return u->flows.count;
+}
+
+uint32_t rill_unit_replicas(const struct rill_unit *u)
+{
+    return u->spare.count;
+}
+
+struct rill_table_use rill_unit_tables(const struct rill_unit *u)
+{
+    return (struct rill_table_use){.entries = u->flow_slab.used + u->segment_slab.used,
+                                   .bytes = rill_slab_taken_bytes(&u->flow_slab) +
+                                            rill_slab_taken_bytes(&u->segment_slab)};
 }
 
 bool rill_unit_flow_info(const struct rill_unit *u, uint64_t number,

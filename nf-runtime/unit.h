@@ -14,6 +14,8 @@
 #define RILL_NF_RUNTIME_UNIT_H
 
 #include "lib/base/error.h"
+#include "lib/base/resend.h"
+#include "lib/base/table_use.h"
 #include "lib/frame/outbox.h"
 #include "nf-runtime/nf_host.h"
 
@@ -30,12 +32,14 @@ struct rill_unit_config {
     struct rte_mempool *pool; /* for messages; the caller's */
     uint64_t capacity_bps;    /* of the whole unit */
     uint64_t flowlet_timeout_ns;
-    uint64_t pull_timeout_ns; /* wait for FINAL before asking with PULL; doubles up to 8 times */
+    uint64_t pull_timeout_ns; /* wait for FINAL before asking with PULL */
     uint64_t retry_ns;        /* resend of other questions */
+    struct rill_resend resend;
     uint64_t keep_ns; /* ask to forget a flow after so long without it; more than a frame's life */
     uint32_t queue_packets;
     uint32_t stash_packets_per_flow, stash_packets_per_unit;
     uint32_t flows_max;
+    uint32_t replica_kb; /* for flows of which we hold a replica and nothing else */
     uint32_t pool_block; /* endpoints asked for at a time */
     bool proactive;      /* replicate in gaps; else FINAL only */
 };
@@ -76,7 +80,9 @@ struct rill_unit_config {
     X(state_pushes)           /* entries times targets */                                          \
     X(replica_frames)                                                                              \
     X(replicas_taken)                                                                              \
-    X(replicas_refused) /* no room for the flow */                                                 \
+    X(replicas_refused) /* no room, and no other replica that could give way */                    \
+    X(replicas_evicted) /* the oldest, for a newer one or for a flow of our own */                 \
+    X(resends_slowed)   /* questions that had resend_attempts without an answer */                 \
     X(syncs_sent)                                                                                  \
     X(fulls_sent)                                                                                  \
     X(no_fulls_sent)                                                                               \
@@ -113,6 +119,9 @@ const struct rill_unit_counters *rill_unit_counters(const struct rill_unit *unit
 /* Packets queued for service or held for state. */
 uint64_t rill_unit_packets_held(const struct rill_unit *unit);
 uint32_t rill_unit_flows(const struct rill_unit *unit);
+/* Of these, those that are replicas and nothing else. */
+uint32_t rill_unit_replicas(const struct rill_unit *unit);
+struct rill_table_use rill_unit_tables(const struct rill_unit *unit);
 
 /* For simulators: what the unit knows of a flow. False if nothing. */
 struct rill_unit_flow_info {

@@ -3,6 +3,7 @@
  *   unit.c       frames in, timers, and who handles what
  *   service.c    the queue: capacity
  *   flow_store.c entries for flows, their memory, when they are forgotten
+ *   spare.c      of these, those that may go when memory is short: mere replicas
  *   handoff.c    who owns a flow, and how it changes: MOVE, PULL, FINAL, chains
  *   commit.c     a step: the NF's work and the change for the output logger
  *   replicate.c  pushes of state in the gaps, and what comes of them
@@ -79,13 +80,15 @@ struct flow {
     uint8_t target_count;
     uint8_t pushed_count;
     uint8_t chain_len;
-    uint8_t sync_tries;       /* of this tag */
+    uint16_t sync_tries;      /* of this tag */
     struct segment *segments; /* lowest term first */
     uint8_t *state;           /* state_bytes; then as much for the replica */
     uint32_t targets[RILL_TARGETS_MAX];
     /* cold */
     struct rill_timer push_timer; /* wheel `gaps` */
     struct rill_timer keep_timer; /* wheel `slow` */
+    struct flow *older, *newer;   /* in `spare` */
+    bool is_spare;
     struct tag replica;
     struct tag pushed;  /* the state last pushed, and to whom */
     struct tag synced;  /* what the output logger is known to hold ... */
@@ -120,6 +123,7 @@ struct service {
 struct pool_lease {
     uint64_t number; /* of the last request; a grant with another is stale */
     bool outstanding;
+    uint16_t tries;
     struct rill_timer timer; /* wheel `questions` */
 };
 
@@ -128,12 +132,19 @@ struct replica_batch {
     struct rte_mbuf *m;
 };
 
+/* Flows that may go: of which we hold a replica at most. By when that came. */
+struct spare {
+    struct flow *oldest, *newest;
+    uint32_t count, max;
+};
+
 struct refill {
     bool active, missing;
     uint32_t bucket; /* of flows: where the pass is */
     uint32_t rm;     /* who said so */
     uint64_t number; /* of the newest assignment; 0: the first logger */
     uint64_t next_ns;
+    uint16_t passes;
 };
 
 struct rill_unit {
@@ -143,6 +154,7 @@ struct rill_unit {
     struct service service;
     struct rill_flow_map flows;
     struct rill_slab flow_slab, segment_slab;
+    struct spare spare;
     struct rill_timer_wheel *gaps;      /* T / 2 */
     struct rill_timer_wheel *questions; /* milliseconds */
     struct rill_timer_wheel *slow;      /* seconds */
@@ -182,12 +194,22 @@ int store_init(struct rill_unit *u);
 void store_fini(struct rill_unit *u);
 struct flow *store_find(const struct rill_unit *u, uint64_t number);
 struct flow *store_get(struct rill_unit *u, uint64_t number); /* made if need be; NULL: no room */
+void store_remove(struct rill_unit *u, struct flow *flow);
 void store_keep_due(struct rill_unit *u, struct flow *flow);
 void store_on_forget(struct rill_unit *u, const struct rill_frame *f);
 struct segment *store_segment(struct rill_unit *u, struct flow *flow, uint64_t term,
                               const struct rill_chain_entry *chain, uint8_t chain_len);
 void store_drop_segment(struct rill_unit *u, struct segment *g, uint64_t *packet_counter);
 void stash_put(struct rill_unit *u, struct segment *g, struct rte_mbuf *m);
+
+/* spare.c */
+void spare_init(struct rill_unit *u);
+void spare_leave(struct rill_unit *u, struct flow *flow);
+void spare_update(struct rill_unit *u, struct flow *flow); /* after what the flow is has changed */
+void spare_touch(struct rill_unit *u, struct flow *flow);  /* its replica is the newest now */
+bool spare_evict(struct rill_unit *u);                     /* false: there is none */
+bool spare_room(struct rill_unit *u); /* for one more replica, made if need be */
+void spare_trim(struct rill_unit *u);
 
 static inline uint8_t *flow_replica_state(const struct rill_unit *u, const struct flow *flow)
 {
@@ -210,6 +232,14 @@ void handoff_on_logger_state(struct rill_unit *u, struct rte_mbuf *m);
 void handoff_on_dead(struct rill_unit *u, uint32_t unit, uint32_t output_logger);
 void handoff_start(struct rill_unit *u, struct flow *flow);
 void handoff_segment_due(struct rill_unit *u, struct segment *g);
+
+/* The pause after a question was asked for the *tries-th time, counted here. */
+static inline uint64_t unit_resend_ns(struct rill_unit *u, uint64_t first_ns, uint16_t *tries)
+{
+    if (*tries < UINT16_MAX)
+        ++*tries;
+    return rill_resend_pause_ns(&u->config.resend, first_ns, *tries, &u->n.resends_slowed);
+}
 
 /* commit.c */
 void commit_process(struct rill_unit *u, struct flow *flow, struct rte_mbuf *m);

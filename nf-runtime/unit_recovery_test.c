@@ -20,6 +20,7 @@ enum { FLOW = 100, TERM = 50, BYTES = 1000, STEPS_MAX = 64, CHAIN_PLACES = RILL_
 #define T_NS (10 * CORE_MS)
 #define PULL_NS (4 * CORE_MS)
 #define RETRY_NS (6 * CORE_MS)
+#define SLOW_NS (1000 * CORE_MS)
 #define KEEP_NS (1000 * CORE_MS)
 
 /* Another unit, and the output logger of that unit. */
@@ -113,11 +114,13 @@ static int setup(void **state)
                                       .flowlet_timeout_ns = T_NS,
                                       .pull_timeout_ns = PULL_NS,
                                       .retry_ns = RETRY_NS,
+                                      .resend = {.attempts = 100, .slow_ns = SLOW_NS},
                                       .keep_ns = KEEP_NS,
                                       .queue_packets = 16,
                                       .stash_packets_per_flow = 8,
                                       .stash_packets_per_unit = 12,
                                       .flows_max = 8,
+                                      .replica_kb = 1024,
                                       .pool_block = 8,
                                       .proactive = true};
     struct rill_error err = {.text = ""};
@@ -1070,12 +1073,12 @@ static void a_full_that_is_lost_is_repeated(void **state)
     (void)state;
     own_flow(3);
     give(new_logger(1, NEW_OL));
-    pass_time(10 * RETRY_NS);
+    pass_time(8 * RETRY_NS); /* pauses double */
     assert_true(core_count(&out, RILL_FRAME_FULL, NEW_OL) >= 3);
     expect_word_to_rm(1, 0);
     assert_int_equal(core_count(&out, RILL_FRAME_NEW_LOGGER_ACK, 0), 0);
     acknowledge(NEW_OL, TERM, 3);
-    pass_time(2 * RETRY_NS);
+    pass_time(8 * RETRY_NS);
     expect_word_to_rm(1, 1);
 }
 

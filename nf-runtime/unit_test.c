@@ -19,6 +19,7 @@ enum { FLOW = 100, TERM = 5, BYTES = 1000, STEPS_MAX = 256, BLOCK = 8 };
 #define T_NS (10 * CORE_MS)
 #define PULL_NS (4 * CORE_MS)
 #define RETRY_NS (6 * CORE_MS)
+#define SLOW_NS (1000 * CORE_MS)
 #define KEEP_NS (1000 * CORE_MS)
 #define NO_COST_BPS UINT64_C(8000000000000000) /* service takes no time */
 #define MS_A_PACKET_BPS UINT64_C(8000000)      /* BYTES take 1 ms */
@@ -145,11 +146,13 @@ static struct rill_unit_config usual(void)
                                      .flowlet_timeout_ns = T_NS,
                                      .pull_timeout_ns = PULL_NS,
                                      .retry_ns = RETRY_NS,
+                                     .resend = {.attempts = 100, .slow_ns = SLOW_NS},
                                      .keep_ns = KEEP_NS,
                                      .queue_packets = 16,
                                      .stash_packets_per_flow = 8,
                                      .stash_packets_per_unit = 12,
                                      .flows_max = 64,
+                                     .replica_kb = 1024,
                                      .pool_block = BLOCK,
                                      .proactive = true};
 }
@@ -849,6 +852,64 @@ static void without_final_the_chain_is_asked(void **state)
     assert_int_equal(core_expect(&out, RILL_FRAME_WHERE, CONTROLLER).term, TERM + 1);
 }
 
+static struct rill_unit_config slow_after_three(void)
+{
+    struct rill_unit_config config = usual();
+
+    config.resend = (struct rill_resend){.attempts = 3, .slow_ns = SLOW_NS};
+    return config;
+}
+
+/* In steps of the shortest pause, so that nothing that is due waits for another. */
+static uint32_t asked_within(enum rill_frame_type type, uint64_t ns)
+{
+    uint32_t asked;
+
+    core_clear(&out);
+    for (uint64_t end_ns = now_ns + ns; now_ns < end_ns;)
+        pass_time(CORE_MS);
+    asked = core_count(&out, type, 0);
+    core_clear(&out);
+    return asked;
+}
+
+/* Nobody answers: it is asked rarely, but for ever, and what is held stays. */
+static void a_question_without_an_answer_is_asked_more_and_more_rarely(void **state)
+{
+    (void)state;
+    create(slow_after_three(), init_small);
+    give(moved_in(FLOW + 12));
+    assert_int_equal(asked_within(RILL_FRAME_PULL, 20 * PULL_NS), 2);
+    assert_int_equal(n()->resends_slowed, 1);
+    assert_in_range(asked_within(RILL_FRAME_PULL, 10 * SLOW_NS), 9, 10);
+    assert_int_equal(n()->resends_slowed, 1);
+    assert_int_equal(rill_unit_packets_held(unit), 1);
+    give(final_from_peer(12, FLOW + 11, true));
+    assert_int_equal(counted(FLOW), 13);
+}
+
+/* The next owner's question goes on at once: pauses do not add up along the chain. */
+static void who_is_asked_itself_asks_at_once(void **state)
+{
+    (void)state;
+    create(slow_after_three(), init_small);
+    give(moved_in(FLOW + 12));
+    asked_within(RILL_FRAME_PULL, 20 * PULL_NS);
+    give(handoff(RILL_FRAME_PULL, TERM + 1, TERM + 2, THIRD));
+    core_expect(&out, RILL_FRAME_PULL, PEER);
+}
+
+static void the_logger_and_the_controller_are_asked_rarely_too(void **state)
+{
+    (void)state;
+    create(slow_after_three(), init_pool);
+    give(own(FLOW));
+    assert_in_range(asked_within(RILL_FRAME_POOL_REQUEST, 20 * RETRY_NS), 1, 2);
+    assert_int_equal(n()->resends_slowed, 2); /* for endpoints, and SYNC */
+    assert_in_range(asked_within(RILL_FRAME_SYNC, 10 * SLOW_NS), 9, 10);
+    assert_in_range(asked_within(RILL_FRAME_POOL_REQUEST, 10 * SLOW_NS), 9, 10);
+}
+
 static void a_term_that_was_passed_over_drops_its_packets(void **state)
 {
     struct rte_mbuf *m = about_flow(RILL_FRAME_CHAIN, CONTROLLER, FLOW);
@@ -939,6 +1000,130 @@ static void a_replica_frame_that_is_cut_is_malformed(void **state)
     give(m);
     assert_int_equal(n()->messages_malformed, 2);
     assert_int_equal(n()->replicas_taken, 0);
+}
+
+/* A replica of another flow, of a version that its first packet would go on from. */
+static void give_replica_of(uint64_t flow)
+{
+    struct rte_mbuf *m = replica(12, flow + 11, UINT64_MAX);
+    struct rill_replica_entry e;
+
+    assert_int_equal(rill_body_read(m, 0, &e, sizeof(e)), 0);
+    e.flow = flow;
+    memcpy(rte_pktmbuf_mtod(m, void *), &e, sizeof(e));
+    give(m);
+}
+
+static void replicas_take_no_more_memory_than_they_may(void **state)
+{
+    struct rill_unit_config config = usual();
+    uint32_t room;
+
+    (void)state;
+    config.replica_kb = 4;
+    create(config, init_small);
+    for (uint64_t flow = 1; flow <= 60; flow++)
+        give_replica_of(flow * 1000);
+    room = rill_unit_replicas(unit);
+    assert_in_range(room, 4, 12); /* an entry takes some 500 bytes */
+    assert_int_equal(rill_unit_flows(unit), room);
+    assert_int_equal(n()->replicas_evicted, 60 - room);
+    assert_int_equal(n()->replicas_refused, 0);
+}
+
+/* The one that was refreshed is not the oldest any more. */
+static void the_replica_that_goes_is_the_one_that_changed_least_recently(void **state)
+{
+    struct rill_unit_config config = usual();
+    struct rill_unit_flow_info info;
+
+    (void)state;
+    config.flows_max = 2;
+    create(config, init_small);
+    give_replica_of(1000);
+    give_replica_of(2000);
+    give(replica(12, FLOW + 11, UINT64_MAX)); /* 1000 goes */
+    assert_false(rill_unit_flow_info(unit, 1000, &info));
+    give(replica(13, FLOW + 12, UINT64_MAX));
+    give_replica_of(3000); /* 2000 goes */
+    give(replica(14, FLOW + 13, UINT64_MAX));
+    give_replica_of(4000); /* 3000 goes, though it came after FLOW */
+    assert_false(rill_unit_flow_info(unit, 3000, &info));
+    assert_true(rill_unit_flow_info(unit, FLOW, &info));
+    assert_int_equal(n()->replicas_evicted, 3);
+}
+
+static void without_memory_for_replicas_none_is_taken(void **state)
+{
+    struct rill_unit_config config = usual();
+
+    (void)state;
+    config.replica_kb = 0;
+    create(config, init_small);
+    give(replica(12, FLOW + 11, UINT64_MAX));
+    assert_int_equal(n()->replicas_refused, 1);
+    assert_int_equal(rill_unit_flows(unit), 0);
+    give(own(FLOW)); /* it is for replicas alone */
+    assert_int_equal(changes(), 1);
+}
+
+static void a_replica_gives_way_to_a_flow_of_our_own(void **state)
+{
+    struct rill_unit_config config = usual();
+
+    (void)state;
+    config.flows_max = 2;
+    create(config, init_small);
+    give_replica_of(1000);
+    give_replica_of(2000);
+    give(own(FLOW));
+    give(data(FLOW + 1000, TERM, FLOW + 1000, birth));
+    assert_int_equal(changes(), 2);
+    assert_int_equal(n()->replicas_evicted, 2);
+    assert_int_equal(n()->dropped_unit_flows_full, 0);
+}
+
+/* Owned, passed on and pinned, or waited for: none of these is a mere replica. */
+static void nothing_but_a_replica_gives_way(void **state)
+{
+    struct rill_unit_config config = usual();
+    struct rill_unit_flow_info info;
+
+    (void)state;
+    config.flows_max = 3;
+    create(config, init_small);
+    give(own(FLOW));
+    give(handoff(RILL_FRAME_MOVE, TERM, TERM + 1, PEER));              /* pinned */
+    give(data(FLOW + 1000, TERM, FLOW + 1000, birth));                 /* owned */
+    give_replica_of(FLOW + 2000);                                      /* a replica ... */
+    give(data(FLOW + 2000, TERM + 1, FLOW + 2020, entry(TERM, PEER))); /* ... of one that waits */
+    assert_int_equal(rill_unit_replicas(unit), 0);
+    give_replica_of(5000);
+    give(data(6000, TERM, 6000, birth));
+    assert_int_equal(n()->replicas_refused, 1);
+    assert_int_equal(n()->dropped_unit_flows_full, 1);
+    assert_int_equal(n()->replicas_evicted, 0);
+    for (uint64_t flow = FLOW; flow <= FLOW + 2000; flow += 1000)
+        assert_true(rill_unit_flow_info(unit, flow, &info));
+    assert_int_equal(rill_unit_packets_held(unit), 1);
+}
+
+/* FINAL leaves the state out for a replica that is gone: it is asked for. */
+static void who_finds_its_replica_gone_asks(void **state)
+{
+    struct rill_unit_config config = usual();
+
+    (void)state;
+    config.flows_max = 1;
+    create(config, init_small);
+    give(replica(12, FLOW + 11, UINT64_MAX));
+    give_replica_of(1000); /* FLOW goes */
+    give(moved_in(FLOW + 12));
+    assert_int_equal(changes(), 0);
+    give(final_from_peer(12, FLOW + 11, false));
+    assert_int_equal(core_expect(&out, RILL_FRAME_PULL, PEER).flow, FLOW);
+    give(final_from_peer(12, FLOW + 11, true));
+    assert_int_equal(counted(FLOW), 13);
 }
 
 static void the_stash_is_bounded_for_a_flow_and_for_the_unit(void **state)
@@ -1342,6 +1527,9 @@ int main(void)
         T(final_without_state_is_pulled_if_the_replica_is_another),
         T(a_final_of_the_wrong_size_is_malformed),
         T(without_final_the_chain_is_asked),
+        T(a_question_without_an_answer_is_asked_more_and_more_rarely),
+        T(who_is_asked_itself_asks_at_once),
+        T(the_logger_and_the_controller_are_asked_rarely_too),
         T(a_term_that_was_passed_over_drops_its_packets),
         T(a_dense_replica_one_clock_below_is_gone_on_from_at_once),
         T(a_replica_that_comes_after_the_packet_serves_too),
@@ -1350,6 +1538,12 @@ int main(void)
         T(a_forwarded_packet_does_not_say_where_a_term_begins),
         T(an_older_replica_does_not_replace_a_newer_one),
         T(a_replica_frame_that_is_cut_is_malformed),
+        T(replicas_take_no_more_memory_than_they_may),
+        T(the_replica_that_goes_is_the_one_that_changed_least_recently),
+        T(without_memory_for_replicas_none_is_taken),
+        T(a_replica_gives_way_to_a_flow_of_our_own),
+        T(nothing_but_a_replica_gives_way),
+        T(who_finds_its_replica_gone_asks),
         T(the_stash_is_bounded_for_a_flow_and_for_the_unit),
         T(the_logger_gets_the_full_state_when_it_asks),
         T(the_logger_is_told_that_a_flow_is_not_known),

@@ -56,6 +56,7 @@ static void reached_term(struct rill_ol *ol, struct entry *e, uint64_t term)
         return;
     e->term = term;
     e->established = false;
+    ol_ask_soon(ol, e);
     apply_send_established(ol, e);
 }
 
@@ -69,6 +70,7 @@ static void set_alias(struct rill_ol *ol, struct entry *e)
         return;
     e->alias = *alias;
     e->alias_state = ALIAS_OPEN;
+    ol_ask_soon(ol, e);
     release_ask_alias(ol, e);
 }
 
@@ -94,8 +96,10 @@ static void hold(struct rill_ol *ol, struct entry *e, struct rte_mbuf *m)
     *at = m;
     ol->held += packet;
     ol->n.changes_held++;
-    if (first)
-        apply_request_full(ol, e);
+    if (!first)
+        return;
+    ol_ask_soon(ol, e);
+    apply_request_full(ol, e);
 }
 
 static void apply(struct rill_ol *ol, struct entry *e, struct rte_mbuf *m)

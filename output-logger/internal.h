@@ -36,6 +36,7 @@ struct entry {
     struct rte_mbuf *held; /* changes whose step before is missing, by step, through link */
     struct rte_mbuf *waiting, **waiting_tail; /* packets that wait for the alias */
     struct rill_timer retry_timer;
+    uint32_t tries; /* since something was first asked */
     struct rill_timer keep_timer;
     bool has_state;
     bool established;    /* the controller knows that we hold `term` */
@@ -67,6 +68,7 @@ struct rte_mbuf *ol_message(struct rill_ol *ol, enum rill_frame_type type, uint3
 void ol_drop(struct rte_mbuf *m, uint64_t *packet_counter);
 struct entry *ol_find(const struct rill_ol *ol, uint32_t unit, uint64_t flow);
 uint32_t ol_controller(const struct rill_ol *ol, uint64_t flow);
+void ol_ask_soon(struct rill_ol *ol, struct entry *e);
 void ol_want_retry(struct rill_ol *ol, struct entry *e);
 
 /* apply.c */

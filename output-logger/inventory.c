@@ -17,7 +17,9 @@ static bool fence_the_dead(struct rill_ol *ol, const struct rte_mbuf *m)
     return true;
 }
 
-static bool tell_flow(struct rill_ol *ol, struct rte_mbuf *m, const struct entry *e)
+/* What is open is asked of the controller that takes over, and not at the pace of questions that
+ * the one before it did not answer. */
+static bool tell_flow(struct rill_ol *ol, struct rte_mbuf *m, struct entry *e)
 {
     struct rill_inventory_item item = {.kind = RILL_INVENTORY_FLOW,
                                        .flow = {.kind = RILL_INVENTORY_FLOW,
@@ -29,6 +31,10 @@ static bool tell_flow(struct rill_ol *ol, struct rte_mbuf *m, const struct entry
 
     if (!e->has_state)
         return true;
+    if (!e->established || e->alias_state == ALIAS_OPEN) {
+        rill_timer_stop(ol->retries, &e->retry_timer);
+        ol_want_retry(ol, e);
+    }
     if (e->alias_state == ALIAS_CONFIRMED && !RILL_MUTANT(aliasepoch))
         item.flow.flags |= RILL_INVENTORY_CONFIRMED;
     memcpy(&item.head, e->state, sizeof(item.head));
@@ -43,10 +49,10 @@ static uint64_t tell_flows(struct rill_ol *ol, struct rte_mbuf *m, uint64_t buck
     for (; bucket <= ol->entries.mask; bucket++) {
         if (rte_pktmbuf_pkt_len(m) >= RILL_INVENTORY_PART_BYTES)
             return bucket;
-        for (const struct rill_map_node *node = ol->entries.buckets[bucket]; node != NULL && *ok;
+        for (struct rill_map_node *node = ol->entries.buckets[bucket]; node != NULL && *ok;
              node = node->next)
             if (rill_number_slot(node->flow) == slot)
-                *ok = tell_flow(ol, m, (const struct entry *)node);
+                *ok = tell_flow(ol, m, (struct entry *)node);
     }
     return RILL_INVENTORY_END;
 }

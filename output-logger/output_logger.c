@@ -38,15 +38,40 @@ struct entry *ol_find(const struct rill_ol *ol, uint32_t unit, uint64_t flow)
     return (struct entry *)rill_flow_map_find(&ol->entries, flow, unit);
 }
 
+static void ask_again_later(struct rill_ol *ol, struct entry *e)
+{
+    uint64_t pause_ns;
+
+    e->tries++;
+    pause_ns = rill_resend_pause_ns(&ol->config.resend, ol->config.retry_ns, e->tries,
+                                    &ol->n.resends_slowed);
+    rill_timer_arm(ol->retries, &e->retry_timer, ol->now_ns + pause_ns);
+}
+
+/* A question was asked, perhaps one that was asked before. */
 void ol_want_retry(struct rill_ol *ol, struct entry *e)
 {
-    if (!rill_timer_armed(&e->retry_timer))
-        rill_timer_arm(ol->retries, &e->retry_timer, ol->now_ns + ol->config.retry_ns);
+    if (rill_timer_armed(&e->retry_timer))
+        return;
+    e->tries = 0;
+    ask_again_later(ol, e);
+}
+
+/* A new one: it does not wait for the slow pauses of those that are open already. */
+void ol_ask_soon(struct rill_ol *ol, struct entry *e)
+{
+    if (rill_timer_armed(&e->retry_timer) &&
+        e->retry_timer.due_ns <= ol->now_ns + ol->config.retry_ns)
+        return;
+    rill_timer_stop(ol->retries, &e->retry_timer);
+    ol_want_retry(ol, e);
 }
 
 /* Something was asked and may have been lost: ask again whatever is still open. */
 static void retry_due(struct rill_ol *ol, struct entry *e)
 {
+    if (e->held != NULL || e->want_step != 0 || !e->established || e->alias_state == ALIAS_OPEN)
+        ask_again_later(ol, e);
     if (e->held != NULL || e->want_step != 0)
         apply_request_full(ol, e);
     if (!e->established)
@@ -57,10 +82,13 @@ static void retry_due(struct rill_ol *ol, struct entry *e)
 
 static void keep_due(struct rill_ol *ol, struct entry *e)
 {
+    uint64_t idle_at_ns = e->last_ns + ol->config.keep_ns;
     struct rte_mbuf *m;
 
-    if (e->last_ns + ol->config.keep_ns > ol->now_ns) {
-        rill_timer_arm(ol->slow, &e->keep_timer, e->last_ns + ol->config.keep_ns);
+    if (idle_at_ns > ol->now_ns) {
+        /* Not at once: timers of one tick are sorted in one by one. */
+        idle_at_ns = RTE_MAX(idle_at_ns, ol->now_ns + ol->config.keep_ns / 4);
+        rill_timer_arm(ol->slow, &e->keep_timer, idle_at_ns);
         return;
     }
     rill_timer_arm(ol->slow, &e->keep_timer, ol->now_ns + ol->config.keep_ns);
@@ -251,6 +279,12 @@ const struct rill_ol_counters *rill_ol_counters(const struct rill_ol *ol)
 uint64_t rill_ol_packets_held(const struct rill_ol *ol)
 {
     return ol->held;
+}
+
+struct rill_table_use rill_ol_tables(const struct rill_ol *ol)
+{
+    return (struct rill_table_use){.entries = ol->slab.used,
+                                   .bytes = rill_slab_taken_bytes(&ol->slab)};
 }
 
 bool rill_ol_flow_info(const struct rill_ol *ol, uint32_t unit, uint64_t flow,

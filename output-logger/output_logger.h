@@ -18,6 +18,8 @@
 #define RILL_OUTPUT_LOGGER_OUTPUT_LOGGER_H
 
 #include "lib/base/error.h"
+#include "lib/base/resend.h"
+#include "lib/base/table_use.h"
 #include "lib/frame/outbox.h"
 
 struct rill_ol;
@@ -30,7 +32,8 @@ struct rill_ol_config {
     uint32_t state_bytes;     /* of a flow of this deployment, rill_nf_state_bytes() */
     struct rte_mempool *pool; /* the caller's */
     uint64_t retry_ns;        /* between two askings */
-    uint64_t keep_ns;         /* ask to forget a flow after so long without it */
+    struct rill_resend resend;
+    uint64_t keep_ns; /* ask to forget a flow after so long without it */
     uint32_t flows_max;
     uint32_t held_packets; /* bound on what is kept back, in all */
 };
@@ -46,6 +49,7 @@ struct rill_ol_config {
     X(packets_held_for_alias)                                                                      \
     X(fulls_requested)                                                                             \
     X(fulls_taken)                                                                                 \
+    X(resends_slowed) /* questions that had resend_attempts without an answer */                   \
     X(syncs_in)                                                                                    \
     X(aliases_asked)                                                                               \
     X(established_sent)                                                                            \
@@ -87,6 +91,7 @@ uint64_t rill_ol_next_ns(struct rill_ol *ol);
 
 const struct rill_ol_counters *rill_ol_counters(const struct rill_ol *ol);
 uint64_t rill_ol_packets_held(const struct rill_ol *ol);
+struct rill_table_use rill_ol_tables(const struct rill_ol *ol);
 
 /* For simulators: what is kept for a flow of a unit. False if nothing. */
 struct rill_ol_flow_info {

@@ -22,6 +22,7 @@ enum {
 #define RETRY_NS (2 * CORE_MS)
 #define KEEP_NS (1000 * CORE_MS)
 
+static struct rill_resend resend;
 static struct rill_ol *ol;
 static struct rill_outbox out;
 static uint64_t now_ns;
@@ -38,6 +39,7 @@ static void create(uint32_t flows_max, uint32_t held_packets)
                                     .state_bytes = STATE,
                                     .pool = core_pool,
                                     .retry_ns = RETRY_NS,
+                                    .resend = resend,
                                     .keep_ns = KEEP_NS,
                                     .flows_max = flows_max,
                                     .held_packets = held_packets};
@@ -52,6 +54,7 @@ static int setup(void **state)
     (void)state;
     in_use = core_in_use();
     now_ns = CORE_MS;
+    resend = (struct rill_resend){0}; /* as often as at first */
     create(64, 16);
     return 0;
 }
@@ -296,6 +299,36 @@ static void the_state_is_asked_for_again_until_it_comes(void **state)
     pass_time(RETRY_NS);
     pass_time(RETRY_NS);
     assert_int_equal(core_count(&out, RILL_FRAME_REQUEST_FULL, 0), 0);
+}
+
+static uint32_t asked_within(enum rill_frame_type type, uint64_t ns)
+{
+    uint32_t asked;
+
+    core_clear(&out);
+    for (uint64_t end_ns = now_ns + ns; now_ns < end_ns;)
+        pass_time(RETRY_NS / 2);
+    asked = core_count(&out, type, 0);
+    core_clear(&out);
+    return asked;
+}
+
+/* The unit is gone, say. A new question does not wait for the pauses of an old one. */
+static void questions_without_an_answer_get_rare_but_not_new_ones(void **state)
+{
+    (void)state;
+    rill_ol_destroy(ol);
+    resend = (struct rill_resend){.attempts = 3, .slow_ns = 500 * RETRY_NS};
+    create(64, 16);
+    give(first_step(1));
+    give(about_flow(RILL_FRAME_ESTABLISHED_ACK, CONTROLLER, TERM));
+    give(step(3));
+    assert_int_equal(asked_within(RILL_FRAME_REQUEST_FULL, 100 * RETRY_NS), 2);
+    assert_int_equal(n()->resends_slowed, 1);
+    assert_int_equal(asked_within(RILL_FRAME_REQUEST_FULL, 2000 * RETRY_NS), 4);
+    give(with_whole_state(change(UNIT, FLOW, TERM + 1, 4), NULL));
+    core_expect(&out, RILL_FRAME_ESTABLISHED, CONTROLLER);
+    assert_int_equal(asked_within(RILL_FRAME_ESTABLISHED, 4 * RETRY_NS), 2);
 }
 
 static void the_step_that_was_missing_closes_the_gap(void **state)
@@ -784,6 +817,7 @@ int main(void)
         T(entries_of_two_units_are_apart),
         T(behind_a_gap_a_packet_is_kept_back_and_the_state_asked_for),
         T(the_state_is_asked_for_again_until_it_comes),
+        T(questions_without_an_answer_get_rare_but_not_new_ones),
         T(the_step_that_was_missing_closes_the_gap),
         T(a_full_state_closes_the_gap),
         T(a_covered_step_is_released_once_without_applying_it),

@@ -106,6 +106,7 @@ void release_step(struct rill_ol *ol, struct entry *e, struct rte_mbuf *m)
     e->waiting_tail = &f->link;
     if (e->alias_state == ALIAS_REFUSED) { /* the other flow may have ended since */
         e->alias_state = ALIAS_OPEN;
+        ol_ask_soon(ol, e);
         release_ask_alias(ol, e);
     }
 }

@@ -27,7 +27,9 @@ static void say(struct rill_rm_deaths *deaths, enum rill_frame_type type, uint32
 static void send(struct rill_rm_deaths *deaths, struct rill_rm_death *death, uint64_t now_ns,
                  struct rill_outbox *outbox)
 {
-    death->sent_ns = now_ns;
+    death->tries++;
+    death->resend_at_ns = now_ns + rill_resend_pause_ns(&deaths->resend, deaths->resend_ns,
+                                                        death->tries, &deaths->slowed);
     for (uint32_t i = 0; i < death->count; i++)
         if (!death->told[i].heard)
             say(deaths, RILL_FRAME_DEATH, death->told[i].controller, death->unit,
@@ -62,6 +64,7 @@ void rill_rm_deaths_logger_lost(struct rill_rm_deaths *deaths, uint32_t unit, ui
         if (death->unit != unit)
             continue;
         death->output_logger = 0;
+        death->tries = 0;
         for (uint32_t j = 0; j < death->count; j++)
             death->told[j].heard = false;
         send(deaths, death, now_ns, outbox);
@@ -155,7 +158,7 @@ static bool all_heard(const struct rill_rm_death *death)
 void rill_rm_deaths_tick(struct rill_rm_deaths *deaths, uint64_t now_ns, struct rill_outbox *outbox)
 {
     for (uint32_t i = 0; i < deaths->count; i++)
-        if (!all_heard(&deaths->list[i]) && now_ns >= deaths->list[i].sent_ns + deaths->resend_ns)
+        if (!all_heard(&deaths->list[i]) && now_ns >= deaths->list[i].resend_at_ns)
             send(deaths, &deaths->list[i], now_ns, outbox);
 }
 
@@ -165,7 +168,7 @@ uint64_t rill_rm_deaths_next_ns(const struct rill_rm_deaths *deaths)
 
     for (uint32_t i = 0; i < deaths->count; i++)
         if (!all_heard(&deaths->list[i]))
-            next_ns = RTE_MIN(next_ns, deaths->list[i].sent_ns + deaths->resend_ns);
+            next_ns = RTE_MIN(next_ns, deaths->list[i].resend_at_ns);
     return next_ns;
 }
 

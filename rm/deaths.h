@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "lib/base/resend.h"
 #include "lib/frame/outbox.h"
 
 struct rte_mempool;
@@ -19,7 +20,8 @@ enum { RILL_RM_DEATHS_MAX = 256 }; /* under way at a time */
 
 struct rill_rm_death {
     uint32_t unit, output_logger;
-    uint64_t sent_ns;
+    uint64_t resend_at_ns;
+    uint32_t tries; /* since it was last news */
     uint32_t count; /* controllers */
     struct rill_rm_told {
         uint32_t controller;
@@ -30,8 +32,10 @@ struct rill_rm_death {
 struct rill_rm_deaths {
     struct rill_rm_death list[RILL_RM_DEATHS_MAX]; /* oldest first */
     uint32_t count;
-    uint32_t rm; /* role id */
-    uint64_t resend_ns;
+    uint32_t rm;        /* role id */
+    uint64_t resend_ns; /* the first pause */
+    struct rill_resend resend;
+    uint64_t slowed; /* deaths that were told resend.attempts times */
     struct rte_mempool *pool;
 };
 

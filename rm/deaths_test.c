@@ -203,6 +203,25 @@ static void every_controller_is_told_until_it_has_heard(void **state)
     assert_int_equal(out.count, 0);
 }
 
+/* That its output logger is gone as well is news, and said often again. */
+static void a_controller_that_does_not_answer_is_told_rarely(void **state)
+{
+    (void)state;
+    deaths.resend = (struct rill_resend){.attempts = 2, .slow_ns = 100 * RESEND_NS};
+    die(1, 1);
+    expect_death(1, 1);
+    pass_time(RESEND_NS);
+    expect_death(1, 1);
+    assert_int_equal(deaths.slowed, 1);
+    pass_time(100 * RESEND_NS - 1);
+    assert_int_equal(out.count, 0);
+    pass_time(1);
+    expect_death(1, 1);
+    rill_rm_deaths_logger_lost(&deaths, unit(1), now_ns, &out);
+    clear();
+    assert_int_equal(rill_rm_deaths_next_ns(&deaths), now_ns + RESEND_NS);
+}
+
 /* The logger dies, too: that is said until it was heard; an answer to the word before is not that.
  */
 static void a_lost_logger_is_said_until_it_is_heard(void **state)
@@ -611,6 +630,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         D(every_controller_is_told_until_it_has_heard),
+        D(a_controller_that_does_not_answer_is_told_rarely),
         D(a_lost_logger_is_said_until_it_is_heard),
         D(it_is_over_when_all_have_recovered),
         D(recovered_is_acknowledged_known_or_not),

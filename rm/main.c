@@ -92,6 +92,7 @@ static void on_timer(uv_timer_t *timer)
         return;
     }
     rm->caught_up = false;
+    rill_daemon_log_look(now_ns);
     rill_director_tick(rm->director, now_ns);
     schedule(rm);
 }
@@ -273,7 +274,7 @@ int main(int argc, char **argv)
 {
     static struct rm rm;
     const char *cluster = NULL, *base = NULL, *uid = NULL, *listen = NULL;
-    const char *warm = "1", *memory = "128";
+    const char *warm = "1", *memory = "128", *log_lines = "100", *log_mb = "16";
     const struct rill_daemon_option options[] = {
         {"--cluster", "NAME", "the cluster's name", true, &cluster},
         {"--base", "FOLDER", "the cluster's folder; listens at FOLDER/rm.sock", true, &base},
@@ -282,11 +283,15 @@ int main(int argc, char **argv)
          &listen},
         {"--warm", "N", "units and output loggers that are kept warm", false, &warm},
         {"--memory-mb", "N", "memory that DPDK may take", false, &memory},
+        {"--log-mb", "N", "size of its log file and of the one before, together", false, &log_mb},
+        {"--log-lines-per-s", "N", "lines on stderr, at most", false, &log_lines},
         {NULL, NULL, NULL, false, NULL}};
     uint32_t warm_count, memory_mb;
 
     rill_daemon_options("rill-rm", options, argc, argv);
     rm.uid = (uint32_t)rill_daemon_number("--uid", uid, 1, UINT32_MAX - 1);
+    rill_daemon_log_limit(rill_daemon_number("--log-lines-per-s", log_lines, 1, 1000000));
+    rill_daemon_log_file(rill_daemon_number("--log-mb", log_mb, 1, 1000000) << 20);
     warm_count = (uint32_t)rill_daemon_number("--warm", warm, 0, WARM_MAX);
     memory_mb = (uint32_t)rill_daemon_number("--memory-mb", memory, MEMORY_MB_MIN, 65536);
     if (snprintf(rm.links, sizeof(rm.links), "%s/links", base) >= (int)sizeof(rm.links) - 16)

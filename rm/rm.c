@@ -20,13 +20,15 @@ struct share {
         held_max; /* bounds of what the unit has been told; equal once acknowledged */
     bool acked;
     uint64_t number; /* of the newest SHARE */
-    uint64_t sent_ns;
+    uint32_t tries;
+    uint64_t resend_at_ns;
 };
 
 struct unit {
     uint32_t id, output_logger;
-    uint64_t logger_number, logger_sent_ns; /* of the newest word about it */
-    bool logger_filled;                     /* it holds all that the unit has */
+    uint64_t logger_number, logger_resend_at_ns; /* of the newest word about it */
+    uint32_t logger_tries;
+    bool logger_filled; /* it holds all that the unit has */
     uint64_t capacity_bps;
     uint32_t share_max;
     uint32_t share_count, share_room;
@@ -77,6 +79,7 @@ struct rill_rm *rill_rm_create(const struct rill_rm_config *config, struct rill_
         rm->next_ns = UINT64_MAX;
         rm->deaths.rm = config->id;
         rm->deaths.resend_ns = config->resend_ns;
+        rm->deaths.resend = config->resend;
         rm->deaths.pool = config->pool;
         rm->controllers = calloc(RILL_RM_CONTROLLERS_MAX, sizeof(rm->controllers[0]));
         rm->leases = calloc(RILL_RM_LEASES_MAX, sizeof(rm->leases[0]));
@@ -199,6 +202,14 @@ int rill_rm_add_unit(struct rill_rm *rm, uint32_t unit, uint32_t output_logger,
     return 0;
 }
 
+/* When what is said for the *tries-th time, counted here, is said again. */
+static uint64_t resend_at_ns(struct rill_rm *rm, uint32_t *tries, uint64_t now_ns)
+{
+    ++*tries;
+    return now_ns + rill_resend_pause_ns(&rm->config.resend, rm->config.resend_ns, *tries,
+                                         &rm->counters.resends_slowed);
+}
+
 /* Output loggers */
 
 static void send_new_logger(struct rill_rm *rm, struct unit *unit, uint64_t now_ns,
@@ -207,7 +218,7 @@ static void send_new_logger(struct rill_rm *rm, struct unit *unit, uint64_t now_
     struct rte_mbuf *m =
         rill_frame_new(rm->config.pool, RILL_FRAME_NEW_LOGGER, rm->config.id, unit->id);
 
-    unit->logger_sent_ns = now_ns;
+    unit->logger_resend_at_ns = resend_at_ns(rm, &unit->logger_tries, now_ns);
     if (m == NULL) {
         rm->counters.alloc_failures++;
         return;
@@ -226,6 +237,7 @@ int rill_rm_replace_logger(struct rill_rm *rm, uint32_t unit, uint32_t output_lo
         return -ENOENT;
     found->output_logger = output_logger;
     found->logger_number++;
+    found->logger_tries = 0;
     found->logger_filled = false;
     send_new_logger(rm, found, now_ns, outbox);
     find_next(rm);
@@ -249,9 +261,9 @@ static void take_logger_ack(struct rill_rm *rm, const struct rill_frame *f)
         unit->logger_filled = true;
 }
 
-static bool logger_word_due(const struct rill_rm *rm, const struct unit *unit, uint64_t now_ns)
+static bool logger_word_due(const struct unit *unit, uint64_t now_ns)
 {
-    return !unit->logger_filled && now_ns >= unit->logger_sent_ns + rm->config.resend_ns;
+    return !unit->logger_filled && now_ns >= unit->logger_resend_at_ns;
 }
 
 /* Shares */
@@ -288,7 +300,7 @@ static void send_share(struct rill_rm *rm, const struct unit *unit, struct share
 {
     struct rte_mbuf *m = rill_frame_new(rm->config.pool, RILL_FRAME_SHARE, rm->config.id, unit->id);
 
-    share->sent_ns = now_ns;
+    share->resend_at_ns = resend_at_ns(rm, &share->tries, now_ns);
     if (m == NULL) {
         rm->counters.alloc_failures++;
         return;
@@ -315,6 +327,7 @@ static void tell_unit(struct rill_rm *rm, const struct unit *unit, struct share 
     share->held_max = max_u32(share->held_max, goal);
     share->acked = false;
     share->number = ++rm->share_number;
+    share->tries = 0;
     rm->counters.shares++;
     send_share(rm, unit, share, now_ns, outbox);
 }
@@ -671,12 +684,12 @@ static void find_next(struct rill_rm *rm)
         rm->next_ns = RTE_MIN(rm->next_ns, next_of_controller(rm, &rm->controllers[i]));
     for (uint32_t i = 0; i < rm->unit_count; i++) {
         if (!rm->units[i].logger_filled)
-            rm->next_ns = RTE_MIN(rm->next_ns, rm->units[i].logger_sent_ns + rm->config.resend_ns);
+            rm->next_ns = RTE_MIN(rm->next_ns, rm->units[i].logger_resend_at_ns);
         for (uint32_t j = 0; j < rm->units[i].share_count; j++) {
             const struct share *share = &rm->units[i].shares[j];
 
             if (!share->acked)
-                rm->next_ns = RTE_MIN(rm->next_ns, share->sent_ns + rm->config.resend_ns);
+                rm->next_ns = RTE_MIN(rm->next_ns, share->resend_at_ns);
         }
     }
 }
@@ -687,7 +700,7 @@ static void resend_shares(struct rill_rm *rm, uint64_t now_ns, struct rill_outbo
         for (uint32_t j = 0; j < rm->units[i].share_count; j++) {
             struct share *share = &rm->units[i].shares[j];
 
-            if (share->acked || now_ns < share->sent_ns + rm->config.resend_ns)
+            if (share->acked || now_ns < share->resend_at_ns)
                 continue;
             rm->counters.shares_resent++;
             send_share(rm, &rm->units[i], share, now_ns, outbox);
@@ -706,9 +719,11 @@ void rill_rm_tick(struct rill_rm *rm, uint64_t now_ns, struct rill_outbox *outbo
     }
     resend_shares(rm, now_ns, outbox);
     for (uint32_t i = 0; i < rm->unit_count; i++)
-        if (logger_word_due(rm, &rm->units[i], now_ns))
+        if (logger_word_due(&rm->units[i], now_ns))
             send_new_logger(rm, &rm->units[i], now_ns, outbox);
     rill_rm_deaths_tick(&rm->deaths, now_ns, outbox);
+    rm->counters.resends_slowed += rm->deaths.slowed;
+    rm->deaths.slowed = 0;
     find_next(rm);
 }
 

@@ -48,6 +48,7 @@
 #include <stdint.h>
 
 #include "lib/base/error.h"
+#include "lib/base/resend.h"
 #include "lib/frame/body.h"
 #include "lib/frame/frame.h"
 #include "lib/frame/outbox.h"
@@ -62,11 +63,12 @@ enum {
 };
 
 struct rill_rm_config {
-    uint32_t id;              /* the RM's role id */
-    uint64_t epoch_ns;        /* a grant waits so long for units, at most */
-    uint64_t lease_ns;        /* > epoch_ns */
-    uint64_t margin_ns;       /* for clocks that run at different speed */
-    uint64_t resend_ns;       /* SHARE, until acknowledged; > 0 */
+    uint32_t id;        /* the RM's role id */
+    uint64_t epoch_ns;  /* a grant waits so long for units, at most */
+    uint64_t lease_ns;  /* > epoch_ns */
+    uint64_t margin_ns; /* for clocks that run at different speed */
+    uint64_t resend_ns; /* first pause before what is not acknowledged is said again; > 0 */
+    struct rill_resend resend;
     struct rte_mempool *pool; /* of frames; outlives the RM */
 };
 
@@ -82,6 +84,7 @@ struct rill_rm_counters {
     uint64_t grants_short;     /* of these, with less than was wanted */
     uint64_t shares;           /* SHARE sent, resends not included */
     uint64_t shares_resent;
+    uint64_t resends_slowed; /* what was said resend_attempts times and not acknowledged */
     uint64_t acks;           /* that fit the newest SHARE */
     uint64_t acks_stale;     /* any other from a unit that is known */
     uint64_t leases_expired; /* controllers that lost all their leases for not asking */

@@ -12,6 +12,7 @@ int rill_rm_config_from(const struct rill_config *settings, struct rill_rm_confi
     config->lease_ns = rill_setting_ms(settings, "lease_ms");
     config->margin_ns = config->lease_ns / 10;
     config->resend_ns = rill_setting_us(settings, "retry_us");
+    config->resend = rill_setting_resend(settings);
     if (config->lease_ns > config->epoch_ns)
         return 0;
     return rill_error_set(err, -EINVAL,

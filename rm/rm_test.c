@@ -75,6 +75,8 @@ static void bench_add(struct bench *b, uint32_t number, uint32_t share_max)
                      0);
 }
 
+static struct rill_resend resend; /* zero: as often as at first */
+
 static struct bench bench_with(uint32_t units)
 {
     const struct rill_rm_config config = {
@@ -83,6 +85,7 @@ static struct bench bench_with(uint32_t units)
         .lease_ns = (uint64_t)LEASE_MS * MS,
         .margin_ns = (uint64_t)MARGIN_MS * MS,
         .resend_ns = (uint64_t)RESEND_MS * MS,
+        .resend = resend,
         .pool = pool,
     };
     struct rill_error err;
@@ -242,6 +245,25 @@ static void shares_are_resent_until_acknowledged(void **state)
     expect_nothing(&b);
     assert_int_equal(rill_rm_counters(b.rm)->shares, 1);
     assert_int_equal(rill_rm_counters(b.rm)->shares_resent, 5);
+    bench_end(&b);
+}
+
+/* A unit that does not answer. */
+static void shares_are_resent_more_and_more_rarely(void **state)
+{
+    struct bench b;
+
+    (void)state;
+    resend = (struct rill_resend){.attempts = 3, .slow_ns = (uint64_t)EPOCH_MS * MS * 10};
+    b = bench_with(1);
+    resend = (struct rill_resend){0};
+    ask(&b, 1, 1, 300);
+    for (uint64_t now_ms = 1; now_ms < EPOCH_MS; now_ms++)
+        tick(&b, now_ms);
+    assert_int_equal(rill_rm_counters(b.rm)->shares_resent, 2);
+    assert_int_equal(rill_rm_counters(b.rm)->resends_slowed, 1);
+    rill_rm_tick(b.rm, (uint64_t)EPOCH_MS * MS * 20, &b.outbox);
+    assert_in_range(rill_rm_counters(b.rm)->shares_resent, 3, 4);
     bench_end(&b);
 }
 
@@ -493,6 +515,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(growth_waits_for_the_units),
         cmocka_unit_test(shares_are_resent_until_acknowledged),
+        cmocka_unit_test(shares_are_resent_more_and_more_rarely),
         cmocka_unit_test(shrinking_tells_the_controller_first),
         cmocka_unit_test(repeated_and_old_requests),
         cmocka_unit_test(leases_expire_without_a_request),

@@ -66,6 +66,11 @@ static inline void *rill_slab_get(struct rill_slab *slab)
     return object;
 }
 
+static inline uint64_t rill_slab_taken_bytes(const struct rill_slab *slab)
+{
+    return slab->bytes * (uint64_t)slab->made;
+}
+
 static inline void rill_slab_put(struct rill_slab *slab, void *object)
 {
     *(void **)object = slab->free;

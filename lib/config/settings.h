@@ -4,6 +4,8 @@
 
 #include <rill/schema.h>
 
+#include "lib/base/resend.h"
+
 extern const struct rill_option rill_settings_schema[];
 
 enum rill_allocation_mode { RILL_MODE_FLOWLET, RILL_MODE_FLOW };
@@ -21,6 +23,12 @@ static inline uint64_t rill_setting_us(const struct rill_config *settings, const
 static inline uint64_t rill_setting_ms(const struct rill_config *settings, const char *name)
 {
     return rill_config_u64(settings, name) * UINT64_C(1000000);
+}
+
+static inline struct rill_resend rill_setting_resend(const struct rill_config *settings)
+{
+    return (struct rill_resend){.attempts = (uint32_t)rill_config_u64(settings, "resend_attempts"),
+                                .slow_ns = rill_setting_ms(settings, "resend_slow_ms")};
 }
 
 /* How long a copy of a flow's state is kept that nobody uses: longer than any frame lives. */

@@ -1,16 +1,24 @@
 #include "lib/daemon/daemon.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "lib/base/log_limit.h"
+#include "lib/daemon/log_file.h"
 
 enum { LINE_MAX_BYTES = 1000, REFUSED = 2 };
 
 static const char *program_name; /* what lines begin with */
+static struct rill_log_limit log_limit;
+static uint64_t log_file_bytes;
 
 /* --- lines on stderr -------------------------------------------------------------------------- */
 
@@ -22,7 +30,7 @@ void rill_daemon_clean(char *text)
 }
 
 /* One write, so that lines of several processes into one file do not mix. */
-static void say(const char *format, va_list args)
+static void write_line(const char *format, va_list args)
 {
     const char *name = program_name != NULL ? program_name : program_invocation_short_name;
     char line[LINE_MAX_BYTES + 2];
@@ -40,13 +48,73 @@ static void say(const char *format, va_list args)
     (void)written; /* where else could that be said? */
 }
 
-void rill_daemon_say(const char *format, ...)
+__attribute__((format(printf, 1, 2))) static void write_text(const char *format, ...)
 {
     va_list args;
 
     va_start(args, format);
-    say(format, args);
+    write_line(format, args);
     va_end(args);
+}
+
+static void bound_file(void)
+{
+    char path[PATH_MAX];
+    struct stat info;
+    ssize_t bytes;
+
+    if (log_file_bytes == 0 || fstat(STDERR_FILENO, &info) != 0 || !S_ISREG(info.st_mode) ||
+        info.st_size <= (off_t)(log_file_bytes / 2))
+        return;
+    bytes = readlink("/proc/self/fd/2", path, sizeof(path) - 1);
+    if (bytes <= 0)
+        return;
+    path[bytes] = '\0';
+    rill_log_file_bound(path, log_file_bytes);
+}
+
+static bool may_write(uint64_t now_ns)
+{
+    uint64_t unsaid = 0;
+
+    if (!rill_log_limit_take(&log_limit, now_ns, &unsaid))
+        return false;
+    bound_file();
+    if (unsaid > 0)
+        write_text("%" PRIu64 " lines were not written: more than log_lines_per_s", unsaid);
+    return true;
+}
+
+void rill_daemon_say(const char *format, ...)
+{
+    va_list args;
+
+    if (!may_write(rill_daemon_now_ns()))
+        return;
+    va_start(args, format);
+    write_line(format, args);
+    va_end(args);
+}
+
+void rill_daemon_log_limit(uint64_t lines_per_s)
+{
+    log_limit.lines_per_s = lines_per_s;
+}
+
+void rill_daemon_log_look(uint64_t now_ns)
+{
+    if (log_limit.unsaid > 0 && rill_log_limit_has_room(&log_limit, now_ns))
+        may_write(now_ns);
+}
+
+void rill_daemon_log_file(uint64_t max_bytes)
+{
+    log_file_bytes = max_bytes;
+}
+
+uint64_t rill_daemon_log_suppressed(void)
+{
+    return log_limit.suppressed;
 }
 
 void rill_daemon_refuse(const char *format, ...)
@@ -54,7 +122,7 @@ void rill_daemon_refuse(const char *format, ...)
     va_list args;
 
     va_start(args, format);
-    say(format, args);
+    write_line(format, args);
     va_end(args);
     exit(REFUSED);
 }

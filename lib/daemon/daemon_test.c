@@ -183,6 +183,38 @@ static void lines_are_cut_and_cleaned(void **state)
     assert_non_null(strstr(end, ": the end?\n"));
 }
 
+static void say_often(void *arg)
+{
+    (void)arg;
+    rill_daemon_log_limit(5);
+    for (int i = 0; i < 50; i++)
+        rill_daemon_say("again");
+    assert_true(rill_daemon_log_suppressed() >= 40);
+    /* As a loop does: a time when there is room again. */
+    rill_daemon_log_look(rill_daemon_now_ns() + UINT64_C(1000000000));
+    rill_daemon_log_look(rill_daemon_now_ns() + UINT64_C(1000000000));
+    rill_daemon_refuse("the end");
+}
+
+static uint32_t lines_with(const char *text, const char *what)
+{
+    uint32_t n = 0;
+
+    for (const char *at = text; (at = strstr(at, what)) != NULL; at++)
+        n++;
+    return n;
+}
+
+static void lines_are_bounded_and_the_others_counted(void **state)
+{
+    struct outcome got = run(say_often, NULL);
+
+    (void)state;
+    assert_in_range(lines_with(got.text, ": again"), 5, 10);
+    assert_int_equal(lines_with(got.text, "lines were not written"), 1);
+    assert_int_equal(lines_with(got.text, ": the end"), 1);
+}
+
 static void the_clock_goes_on(void **state)
 {
     uint64_t before = rill_daemon_now_ns();
@@ -195,9 +227,13 @@ static void the_clock_goes_on(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(options_are_read),           cmocka_unit_test(bad_options_are_refused),
-        cmocka_unit_test(help_and_version_are_shown), cmocka_unit_test(numbers_are_judged),
-        cmocka_unit_test(polls_are_judged),           cmocka_unit_test(lines_are_cut_and_cleaned),
+        cmocka_unit_test(options_are_read),
+        cmocka_unit_test(bad_options_are_refused),
+        cmocka_unit_test(help_and_version_are_shown),
+        cmocka_unit_test(numbers_are_judged),
+        cmocka_unit_test(polls_are_judged),
+        cmocka_unit_test(lines_are_cut_and_cleaned),
+        cmocka_unit_test(lines_are_bounded_and_the_others_counted),
         cmocka_unit_test(the_clock_goes_on),
     };
 

@@ -19,6 +19,8 @@ static int make_settings(struct role_process *p, const Control__Activate *how,
         rc = rill_config_set(p->settings, how->settings[i]->name, how->settings[i]->text, source,
                              err);
     p->host.settings = p->settings;
+    if (rc == 0)
+        rill_daemon_log_limit(rill_config_u64(p->settings, "log_lines_per_s"));
     return rc;
 }
 

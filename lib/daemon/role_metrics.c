@@ -143,6 +143,7 @@ static void add_process(struct role_process *p, struct rill_role_metrics *metric
     const struct rill_link_counters *n = rill_link_counters(p->link);
 
     rill_role_metrics_add(metrics, "process", "dropped_no_buffer", p->dropped_no_buffer);
+    rill_role_metrics_add(metrics, "process", "log_lines_suppressed", rill_daemon_log_suppressed());
     rill_role_metrics_add(metrics, "control", "sent", n->sent);
     rill_role_metrics_add(metrics, "control", "received", n->received);
     rill_role_metrics_add(metrics, "control", "messages_not_sent", n->dropped);

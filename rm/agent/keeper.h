@@ -18,7 +18,8 @@
  *     links/          folders of the deployments' links, unguessable names; at /run/links inside
  *     roles/<id>/     turns (lib/daemon/turns.h; at /run/turns inside) and token; <id> has 8 hex
  *                     digits
- *     logs/           <kind>-<number>.log (lib/base/role_name.h), what the program wrote
+ *     logs/           <kind>-<number>.log (lib/base/role_name.h), what the program wrote, and
+ *                     <kind>-<number>.log.1, what it wrote before, if it was much
  */
 #ifndef RILL_RM_AGENT_KEEPER_H
 #define RILL_RM_AGENT_KEEPER_H
@@ -40,6 +41,7 @@ struct rill_keeper_config {
     uint64_t memory_limit_bytes; /* cgroup, of a container; 0: none */
     const char *cpus;            /* cpuset; NULL: all */
     const char *poll;            /* "yield", "busy", "sleep": passed on */
+    uint64_t log_bytes; /* of a program's log and the one before; looked at once a second. 0: any */
     uint32_t stall_ms; /* a program whose turns stand still for so long is killed; 0: never. Counted
                         * in the keeper's own looks, so that a machine that stood still is not taken
                         * for a program that did; and a program that gets little of a processor has

@@ -61,6 +61,8 @@ int rill_keeper_program_remove(const struct rill_keeper_config *config,
 /* What a look at a program sees; of what can't be read it sees what it saw before. */
 void rill_keeper_program_see(const struct rill_keeper_program *program,
                              struct rill_stall_seen *seen);
+/* Its log has no more than config->log_bytes. */
+void rill_keeper_bound_log(const struct rill_keeper_config *config, uint32_t role);
 /* The last line that it wrote, if any; in printable ASCII. */
 void rill_keeper_last_line(const struct rill_keeper_config *config, uint32_t role, char *line,
                            size_t size);

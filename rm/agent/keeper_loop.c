@@ -17,7 +17,7 @@
 
 #define NS_PER_MS UINT64_C(1000000)
 
-enum { LOOK_MS = 20, ALLOC_FIRST = 16, WAIT_MS_MAX = 60000 };
+enum { LOOK_MS = 20, LOOK_AT_LOGS_MS = 1000, ALLOC_FIRST = 16, WAIT_MS_MAX = 60000 };
 
 struct start {
     uint32_t role;
@@ -34,6 +34,7 @@ struct keeper {
     uint32_t count, room, polls_room;
     struct start *starts; /* asked for; from starts_begin on */
     uint32_t starts_begin, starts_end, starts_room;
+    uint64_t look_at_logs_ns;
     uint64_t look_ns; /* the next look at the turns */
     bool stopping_all;
     struct rill_error left; /* while stopping all: what could not be removed, first */
@@ -259,6 +260,7 @@ static bool remove_one(struct keeper *k)
         if (k->left.text[0] == '\0')
             k->left = err;
     }
+    rill_keeper_bound_log(k->config, k->programs[i].role); /* nobody looks any more */
     k->programs[i] = k->programs[--k->count];
     return true;
 }
@@ -311,6 +313,15 @@ static void look(struct keeper *k, uint64_t now)
     }
 }
 
+static void look_at_logs(struct keeper *k, uint64_t now)
+{
+    if (k->config->log_bytes == 0 || now < k->look_at_logs_ns)
+        return;
+    k->look_at_logs_ns = now + LOOK_AT_LOGS_MS * NS_PER_MS;
+    for (uint32_t i = 0; i < k->count; i++)
+        rill_keeper_bound_log(k->config, k->programs[i].role);
+}
+
 /* ---- the loop ---- */
 
 static bool has_work(const struct keeper *k)
@@ -330,6 +341,8 @@ static int timeout_ms(const struct keeper *k, uint64_t now)
         return 0;
     if (k->config->stall_ms != 0 && k->count > 0)
         due = k->look_ns;
+    if (k->config->log_bytes != 0 && k->count > 0 && k->look_at_logs_ns < due)
+        due = k->look_at_logs_ns;
     for (uint32_t i = 0; i < k->count; i++)
         if (k->programs[i].kill_ns != 0 && k->programs[i].kill_ns < due)
             due = k->programs[i].kill_ns;
@@ -362,6 +375,7 @@ static void turn(struct keeper *k)
     now = now_ns();
     kill_due(k, now);
     look(k, now);
+    look_at_logs(k, now);
     if (remove_one(k))
         return;
     if (k->stopping_all && k->count == 0)

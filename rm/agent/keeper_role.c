@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "lib/base/role_name.h"
+#include "lib/daemon/log_file.h"
 #include "lib/daemon/turns.h"
 #include "rm/agent/remove_tree.h"
 
@@ -172,6 +173,14 @@ static int open_log(const struct rill_keeper_config *config, uint32_t role, stru
     return fd >= 0
                ? fd
                : rill_error_set(err, -errno, "cannot open the log %s: %s", path, strerror(errno));
+}
+
+void rill_keeper_bound_log(const struct rill_keeper_config *config, uint32_t role)
+{
+    char path[RILL_KEEPER_PATH_BYTES];
+
+    if (config->log_bytes != 0 && log_path(config, role, path, NULL) == 0)
+        rill_log_file_bound(path, config->log_bytes);
 }
 
 /* ---- start ---- */

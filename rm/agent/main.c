@@ -39,7 +39,7 @@ struct daemon {
 
 struct texts {
     const char *cluster, *base, *programs, *uid, *rm, *machine, *memory_mb, *memory_limit_mb, *cpus;
-    const char *poll, *stall_ms, *grace_ms, *remove_all;
+    const char *poll, *stall_ms, *grace_ms, *log_lines, *log_mb, *remove_all;
 };
 
 /* --- the keeper ------------------------------------------------------------------------------- */
@@ -96,6 +96,7 @@ static void create_keeper(struct daemon *d, const struct texts *t)
             rill_daemon_number("--memory-limit-mb", t->memory_limit_mb, 0, 1 << 20) * MB_BYTES,
         .cpus = t->cpus,
         .poll = t->poll,
+        .log_bytes = rill_daemon_number("--log-mb", t->log_mb, 1, 1000000) * MB_BYTES,
         .stall_ms = (uint32_t)rill_daemon_number("--stall-ms", t->stall_ms, 0, 600000),
         .grace_ms = (uint32_t)rill_daemon_number("--grace-ms", t->grace_ms, 0, 60000),
     };
@@ -377,6 +378,8 @@ static void read_options(struct texts *t, int argc, char **argv)
         {"--poll", "HOW", "of the programs: yield, busy or sleep", false, &t->poll},
         {"--stall-ms", "N", "a loop that stands still for so long is killed; 0: never", false,
          &t->stall_ms},
+        {"--log-mb", "N", "size of a log file and of the one before, together", false, &t->log_mb},
+        {"--log-lines-per-s", "N", "lines on stderr, at most", false, &t->log_lines},
         {"--grace-ms", "N", "between SIGTERM and SIGKILL", false, &t->grace_ms},
         {"--remove-all", "yes", "removes the cluster from this machine, and ends", false,
          &t->remove_all},
@@ -409,12 +412,16 @@ int main(int argc, char **argv)
                       .memory_limit_mb = "0",
                       .poll = "yield",
                       .stall_ms = "1000",
-                      .grace_ms = "500"};
+                      .grace_ms = "500",
+                      .log_lines = "100",
+                      .log_mb = "16"};
 
     read_options(&t, argc, argv);
     if (t.remove_all != NULL)
         return remove_all(&t);
     signal(SIGPIPE, SIG_IGN);
+    rill_daemon_log_limit(rill_daemon_number("--log-lines-per-s", t.log_lines, 1, 1000000));
+    rill_daemon_log_file(rill_daemon_number("--log-mb", t.log_mb, 1, 1000000) << 20);
     create_keeper(&d, &t);
     create_agent(&d, &t);
     await_keeper(&d);

@@ -187,6 +187,16 @@ static void draw_failovers(struct sim_plan *plan)
     plan->failovers = (uint32_t)PICK(&rng, 2, 4, 8);
 }
 
+/* Memory for a few replicas, or for none; questions that are asked slowly soon, but often enough to
+ * be answered before flows end. */
+static void draw_bounds(struct sim_plan *plan, struct rill_rng *rng)
+{
+    if (rill_rng_below(rng, 4) == 0)
+        set(plan, "replica_kb_per_unit=%g", PICK(rng, 0, 1, 2, 8));
+    set(plan, "resend_attempts=%g", PICK(rng, 1, 3, 16, 16, 16, 16));
+    set(plan, "resend_slow_ms=%g", PICK(rng, 1, 4, 10, 10, 10, 10));
+}
+
 /* Half of the seeds have none, the others up to three. */
 static void draw_troubles(struct sim_plan *plan, struct rill_rng *rng)
 {
@@ -235,6 +245,7 @@ void sim_plan_draw(struct sim_plan *plan, uint64_t seed)
     set(plan, "idle_unit_ms=%g", PICK(&rng, 20, 1000));
     draw_troubles(plan, &rng);
     draw_deaths(plan, &rng);
+    draw_bounds(plan, &rng);
     draw_failovers(plan);
     plan->span_us = plan->packets * plan->gap_ns / 1000 + 1;
 }

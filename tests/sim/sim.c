@@ -266,7 +266,7 @@ static void converge(struct run *r)
     run_until(r, r->now_ns + 300 * MS);
     sim_check_all_out(r->check);
     sim_check_balance(r->check, r->fabric);
-    run_to_the_end(r, (r->plan.tight ? 10000 : 1000) * MS);
+    run_to_the_end(r, (r->plan.tight ? 30000 : 1000) * MS);
     sim_check_over(r->check, r->now_ns);
 }
 

@@ -112,6 +112,11 @@ void *rill_nf_private(struct rill_nf *nf);
 int rill_nf_error(struct rill_nf *nf, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* A line for whoever runs the NF: a replay writes it to stderr, in a cluster `rill logs unit-N` has
+ * it. Cut at 500 bytes, control characters replaced; no more than log_lines_per_s a second are
+ * written, and of the others how many they were. For what happens for each packet, count. */
+void rill_log(struct rill_nf *nf, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 /* A named counter of the NF, only in init. Returns its index, for rill_count(); -1 if there are
  * already 32. `name` must outlive the instance. */
 int rill_counter(struct rill_nf *nf, const char *name);
