@@ -275,6 +275,7 @@ static void begin(struct rill_controller *c, uint64_t now_ns, struct rill_outbox
         c->newest_ns = now_ns;
     c->now_ns = c->newest_ns;
     c->out = out;
+    capacity_expire(c);
 }
 
 void rill_controller_ingress(struct rill_controller *c, struct rte_mbuf **packets, uint32_t n,

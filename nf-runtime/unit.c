@@ -268,6 +268,11 @@ uint32_t rill_unit_flows(const struct rill_unit *u)
     return u->flows.count;
 }
 
+uint32_t rill_unit_share(const struct rill_unit *u)
+{
+    return u->service.share;
+}
+
 bool rill_unit_flow_info(const struct rill_unit *u, uint64_t number,
                          struct rill_unit_flow_info *info)
 {

@@ -109,6 +109,8 @@ const struct rill_unit_counters *rill_unit_counters(const struct rill_unit *unit
 /* Packets queued for service or held for state. */
 uint64_t rill_unit_packets_held(const struct rill_unit *unit);
 uint32_t rill_unit_flows(const struct rill_unit *unit);
+/* How much of it the resource manager has told it to give, in thousandths. */
+uint32_t rill_unit_share(const struct rill_unit *unit);
 
 /* For simulators: what the unit knows of a flow. False if nothing. */
 struct rill_unit_flow_info {

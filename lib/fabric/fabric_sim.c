@@ -7,6 +7,7 @@
 #include "lib/base/id_map.h"
 #include "lib/base/rng.h"
 #include "lib/fabric/event_heap.h"
+#include "lib/fabric/role_pairs.h"
 #include "lib/frame/geneve.h"
 
 /* Every attached role has a heap of what is on its way to it; a heap of roles, by their earliest
@@ -39,6 +40,8 @@ struct sim {
     struct rill_event_heap stray; /* to roles that are not attached */
     uint64_t number;
     uint64_t packets;
+    struct rill_role_pairs cuts;   /* links over which nothing gets */
+    struct rill_role_pairs reused; /* addresses of former roles, and who is there now */
 };
 
 static inline struct sim *of(struct rill_fabric *fabric)
@@ -234,8 +237,10 @@ static uint64_t arrival_ns(struct sim *f, uint64_t *last_ns, uint64_t now_ns)
     uint64_t ns = now_ns + f->config.delay_ns + up_to(f, f->config.jitter_ns);
 
     ns = RTE_MAX(ns, *last_ns);
-    if (hits(f, f->config.reorder))
+    if (hits(f, f->config.reorder)) {
+        f->base.counters.reordered++;
         return ns + up_to(f, f->config.reorder_ns);
+    }
     *last_ns = ns;
     return ns;
 }
@@ -244,6 +249,10 @@ static void schedule(struct sim *f, struct role *to, struct rte_mbuf *m, uint64_
 {
     struct rill_event event = {.deliver_ns = deliver_ns, .number = f->number++, .m = m};
 
+    if (to != NULL && f->config.ring_frames != 0 && to->heap.count >= f->config.ring_frames) {
+        discard(m, &f->base.counters.full, &f->base.counters.full_packets);
+        return;
+    }
     f->packets += rill_frame_has_packet(m);
     if (to == NULL) {
         rill_event_heap_push(&f->stray, event);
@@ -283,6 +292,23 @@ static bool through_codec(struct sim *f, struct rte_mbuf **m)
         abort();
     }
     return true;
+}
+
+static void lose_on_cut(struct sim *f, struct rte_mbuf *m)
+{
+    f->base.counters.cut++;
+    discard(m, &f->base.counters.lost, &f->base.counters.lost_packets);
+}
+
+/* Who is under that address now. NULL: nobody. */
+static struct role *receiver(struct sim *f, uint32_t dst)
+{
+    struct role *role = find(f, dst);
+
+    for (uint32_t i = 0; role == NULL && i < f->reused.count; i++)
+        if (f->reused.list[i].from == dst)
+            role = receiver(f, f->reused.list[i].to);
+    return role;
 }
 
 /* `last_ns`: the link's. */
@@ -325,13 +351,15 @@ static void sim_send(struct rill_fabric *fabric, uint32_t src, struct rte_mbuf *
         }
         if (last_ns == NULL || rill_frame(frames[i])->dst != dst) {
             dst = rill_frame(frames[i])->dst;
-            to = find(f, dst);
+            to = receiver(f, dst);
             last_ns = rill_id_map_find(&from->links, dst);
             if (last_ns == NULL && dst != 0)
                 last_ns = rill_id_map_put(&from->links, dst, 0);
         }
         if (last_ns == NULL) /* to nobody, or no memory for another link */
             no_route(f, frames[i]);
+        else if (rill_role_pairs_match(&f->cuts, src, dst))
+            lose_on_cut(f, frames[i]);
         else
             send_one(f, last_ns, to, frames[i], now_ns);
     }
@@ -460,8 +488,22 @@ void rill_fabric_sim_faults(struct rill_fabric *fabric, const struct rill_fabric
     now->duplicate = config->duplicate;
     now->reorder = config->reorder;
     now->reorder_ns = config->reorder_ns;
+    now->ring_frames = config->ring_frames;
     if (check(now, &err) != 0) {
         fprintf(stderr, "%s\n", err.text);
         abort();
     }
+}
+
+int rill_fabric_sim_cut(struct rill_fabric *fabric, uint32_t src, uint32_t dst, bool cut)
+{
+    if (cut)
+        return rill_role_pairs_add(&of(fabric)->cuts, src, dst);
+    rill_role_pairs_remove(&of(fabric)->cuts, src, dst);
+    return 0;
+}
+
+int rill_fabric_sim_reuse(struct rill_fabric *fabric, uint32_t old, uint32_t next)
+{
+    return rill_role_pairs_add(&of(fabric)->reused, old, next);
 }

@@ -23,6 +23,7 @@ struct choice {
 
 struct totals {
     uint64_t ran, failed, packets, steps, frames;
+    struct sim_counts counts;
     double cpu_s;
 };
 
@@ -56,6 +57,7 @@ static void add(struct totals *totals, const struct sim_result *r)
     totals->packets += r->packets;
     totals->steps += r->steps;
     totals->frames += r->frames;
+    sim_counts_add(&totals->counts, &r->counts);
 }
 
 /* Runs the seeds; stops at the first that fails if so told. Prints each failure. */
@@ -83,6 +85,7 @@ static struct totals run_seeds(const struct choice *c, bool stop_at_first, bool 
 
 static void print_totals(const struct totals *t)
 {
+    sim_counts_print(&t->counts);
     printf("simulated: %" PRIu64 " packets, %" PRIu64 " steps, %" PRIu64
            " frames; %.0f packets per second of processor time\n",
            t->packets, t->steps, t->frames, (double)t->packets / t->cpu_s);
@@ -203,6 +206,7 @@ int main(int argc, char **argv)
 
     if (rc != 0)
         return rc;
+    setvbuf(stdout, NULL, _IOLBF, 0);
     keep_memory();
     if (c.mutants) {
         c.last = c.first + MUTANT_SEEDS - 1;

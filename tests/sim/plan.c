@@ -2,23 +2,25 @@
 
 #include "tests/sim/sim.h"
 
-static void set(struct sim_plan *plan, const char *format, ...)
+void sim_plan_set(struct sim_plan *plan, const char *format, ...)
 {
     uint32_t i = plan->setting_count++;
     va_list args;
 
+    if (i == SIM_SETTINGS)
+        abort();
     va_start(args, format);
     vsnprintf(plan->text[i], sizeof(plan->text[i]), format, args);
     va_end(args);
     plan->settings[i] = plan->text[i];
 }
 
-static double pick(struct rill_rng *rng, const double *of, uint32_t n)
+double sim_pick(struct rill_rng *rng, const double *of, uint32_t n)
 {
     return of[rill_rng_below(rng, n)];
 }
-#define PICK(rng, ...)                                                                             \
-    pick(rng, (const double[]){__VA_ARGS__}, sizeof((const double[]){__VA_ARGS__}) / sizeof(double))
+#define PICK SIM_PICK
+#define set sim_plan_set
 
 static void draw_faults(struct sim_plan *plan, struct rill_rng *rng)
 {
@@ -211,5 +213,6 @@ void sim_plan_draw(struct sim_plan *plan, uint64_t seed)
     set(plan, "idle_unit_ms=%g", PICK(&rng, 20, 1000));
     draw_troubles(plan, &rng);
     draw_deaths(plan, &rng);
+    sim_swarm_draw(plan);
     plan->span_us = plan->packets * plan->gap_ns / 1000 + 1;
 }
