@@ -203,10 +203,19 @@ void sim_faults_init(struct sim_faults *faults, const struct sim_plan *plan,
         put(faults, now_ns + between(faults, 0, plan->span_us), SIM_PAIR_FAULT, 0);
 }
 
+void sim_faults_calm(struct sim_faults *faults)
+{
+    uint32_t kept = 0;
+
+    for (uint32_t i = 0; i < faults->count; i++)
+        if (faults->list[i].kind != SIM_UNIT_FAULT && faults->list[i].kind != SIM_LOGGER_FAULT &&
+            faults->list[i].kind != SIM_PAIR_FAULT)
+            faults->list[kept++] = faults->list[i];
+    faults->count = kept;
+}
+
 void sim_faults_check_over(struct sim_faults *faults)
 {
-    if (faults->count > 0)
-        return; /* the last ones are still to come */
     for (uint32_t i = 0; i < rill_cluster_unit_count(faults->cluster); i++) {
         if (faults->declared[i] && !rill_cluster_unit_recovered(faults->cluster, i))
             sim_check_fail(faults->check, "I4", "unit %u is dead and not recovered from", i + 1);

@@ -3,8 +3,13 @@
  *     rill-sim --seed N [--trace] [--mutant NAME]
  *     rill-sim --seed N --shorten [--mutant NAME]
  *     rill-sim --seeds A..B [--hashes] [--mutant NAME]
- *     rill-sim --mutants [--seeds A..B]
+ *     rill-sim --plan-file FILE [--plan NAME] [--trace | --shorten] [--mutant NAME]
+ *     rill-sim --mutants
+ *
+ * A plan file has lines of a name, a colon and a plan, as it is printed when a seed fails; and
+ * lines that begin with '#'.
  */
+#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <malloc.h>
@@ -14,25 +19,18 @@
 
 #include "tests/sim/sim.h"
 
-enum { EXIT_BAD_USE = 2, MUTANT_SEEDS = 1500 };
+enum { EXIT_BAD_USE = 2 };
 
 struct choice {
     uint64_t first, last;
     bool trace, mutants, hashes, shorten;
+    const char *file, *plan; /* of a plan file */
 };
 
 struct totals {
     uint64_t ran, failed, packets, steps, frames;
     struct sim_counts counts;
     double cpu_s;
-};
-
-static const struct {
-    const char *name, *what;
-} mutant_table[] = {{"none", ""},
-#define X(name, what) {#name, what},
-                    RILL_MUTANT_LIST(X)
-#undef X
 };
 
 static double cpu_s(void)
@@ -60,27 +58,96 @@ static void add(struct totals *totals, const struct sim_result *r)
     sim_counts_add(&totals->counts, &r->counts);
 }
 
-/* Runs the seeds; stops at the first that fails if so told. Prints each failure. */
-static struct totals run_seeds(const struct choice *c, bool stop_at_first, bool quiet)
+static void print_failure(const struct sim_plan *plan, const char *how, const struct sim_result *r)
 {
-    struct totals totals = {0};
-    double start_s = cpu_s();
+    printf("seed %" PRIu64 ": %s (commit %s; to see it: rill-sim %s --shorten)\n", plan->seed,
+           r->violation, sim_commit, how);
+    printf("its plan: ");
+    sim_plan_print(stdout, plan);
+}
 
-    for (uint64_t seed = c->first; seed <= c->last; seed++) {
-        struct sim_result result;
+static int run_plan(const struct sim_plan *plan, const struct choice *c, const char *how,
+                    struct totals *totals)
+{
+    struct sim_result result;
 
-        if (sim_run(seed, c->trace ? stdout : NULL, &result) != 0)
-            exit(EXIT_BAD_USE);
-        add(&totals, &result);
-        if (result.violation[0] != '\0' && !quiet)
-            printf("seed %" PRIu64 ": %s\n", seed, result.violation);
-        if (c->hashes)
-            print_run(seed, &result);
-        if (result.violation[0] != '\0' && stop_at_first)
-            break;
+    if (c->shorten) {
+        int rc = sim_shorten(plan);
+
+        if (rc == 0)
+            printf("seed %" PRIu64 " does not fail\n", plan->seed);
+        totals->failed += rc != 0;
+        return rc < 0 ? -1 : 0;
     }
-    totals.cpu_s = cpu_s() - start_s;
-    return totals;
+    if (sim_run_plan(plan, c->trace ? stdout : NULL, &result) != 0)
+        return -1;
+    add(totals, &result);
+    if (result.violation[0] != '\0')
+        print_failure(plan, how, &result);
+    if (c->hashes)
+        print_run(plan->seed, &result);
+    return 0;
+}
+
+static int run_seeds(const struct choice *c, struct totals *totals)
+{
+    for (uint64_t seed = c->first; seed <= c->last; seed++) {
+        struct sim_plan plan;
+        char how[64];
+
+        sim_plan_draw(&plan, seed);
+        snprintf(how, sizeof(how), "--seed %" PRIu64, seed);
+        if (run_plan(&plan, c, how, totals) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* One line of a plan file. */
+static int run_line(char *line, const struct choice *c, struct totals *totals)
+{
+    char *plan_text = strchr(line, ':'), how[256];
+    struct rill_error err = {""};
+    struct sim_plan plan;
+    uint64_t failed = totals->failed;
+
+    if (line[0] == '#' || line[0] == '\n')
+        return 0;
+    if (plan_text == NULL) {
+        fprintf(stderr, "rill-sim: %s: a line without a name and a colon: %s", c->file, line);
+        return -1;
+    }
+    *plan_text++ = '\0';
+    if (c->plan != NULL && strcmp(line, c->plan) != 0)
+        return 0;
+    if (sim_plan_parse(&plan, plan_text, &err) != 0) {
+        fprintf(stderr, "rill-sim: %s: %s: %s\n", c->file, line, err.text);
+        return -1;
+    }
+    snprintf(how, sizeof(how), "--plan-file %s --plan %s", c->file, line);
+    if (run_plan(&plan, c, how, totals) != 0)
+        return -1;
+    if (!c->shorten)
+        printf("%s %s\n", totals->failed == failed ? "clean " : "FAILED", line);
+    return 0;
+}
+
+static int run_file(const struct choice *c, struct totals *totals)
+{
+    FILE *from = fopen(c->file, "r");
+    char *line = NULL;
+    size_t room = 0;
+    int rc = 0;
+
+    if (from == NULL) {
+        fprintf(stderr, "rill-sim: %s: %s\n", c->file, strerror(errno));
+        return -1;
+    }
+    while (rc == 0 && getline(&line, &room, from) > 0)
+        rc = run_line(line, c, totals);
+    free(line);
+    fclose(from);
+    return rc;
 }
 
 static void print_totals(const struct totals *t)
@@ -92,32 +159,10 @@ static void print_totals(const struct totals *t)
     printf("seeds clean: %" PRIu64 "/%" PRIu64 "\n", t->ran - t->failed, t->ran);
 }
 
-static int run_mutants(struct choice *c)
-{
-    unsigned found = 0;
-
-    for (unsigned i = 1; i < RILL_MUTANT_COUNT; i++) {
-        struct totals t;
-
-        rill_mutant = (enum rill_mutant)i;
-        t = run_seeds(c, true, true);
-        found += t.failed > 0;
-        printf("%-16s %s after %3" PRIu64 " seeds   %s\n", mutant_table[i].name,
-               t.failed > 0 ? "found    " : "NOT FOUND", t.ran, mutant_table[i].what);
-        fflush(stdout);
-    }
-    printf("mutants found: %u/%u\n", found, RILL_MUTANT_COUNT - 1);
-    return found == RILL_MUTANT_COUNT - 1 ? 0 : 1;
-}
-
 static int choose_mutant(const char *name)
 {
-    for (unsigned i = 1; i < RILL_MUTANT_COUNT; i++) {
-        if (strcmp(mutant_table[i].name, name) == 0) {
-            rill_mutant = (enum rill_mutant)i;
-            return 0;
-        }
-    }
+    if (sim_mutant_choose(name) == 0)
+        return 0;
     fprintf(stderr, "rill-sim: no mutant '%s'; --mutants lists them\n", name);
     return EXIT_BAD_USE;
 }
@@ -143,7 +188,8 @@ static int parse(int argc, char **argv, struct choice *c)
         {"seed", required_argument, NULL, 's'}, {"seeds", required_argument, NULL, 'r'},
         {"mutants", no_argument, NULL, 'M'},    {"mutant", required_argument, NULL, 'm'},
         {"trace", no_argument, NULL, 't'},      {"hashes", no_argument, NULL, 'h'},
-        {"shorten", no_argument, NULL, 'S'},    {0}};
+        {"shorten", no_argument, NULL, 'S'},    {"plan-file", required_argument, NULL, 'f'},
+        {"plan", required_argument, NULL, 'p'}, {0}};
     int option, rc = 0;
 
     while (rc == 0 && (option = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -166,6 +212,12 @@ static int parse(int argc, char **argv, struct choice *c)
         case 'S':
             c->shorten = true;
             break;
+        case 'f':
+            c->file = optarg;
+            break;
+        case 'p':
+            c->plan = optarg;
+            break;
         case 'h':
             c->hashes = true;
             break;
@@ -174,20 +226,6 @@ static int parse(int argc, char **argv, struct choice *c)
         }
     }
     return rc == 0 && optind < argc ? EXIT_BAD_USE : rc;
-}
-
-static int shorten(const struct choice *c)
-{
-    int rc;
-
-    if (c->first != c->last) {
-        fprintf(stderr, "rill-sim: --shorten wants one seed: --seed N\n");
-        return EXIT_BAD_USE;
-    }
-    rc = sim_shorten(c->first);
-    if (rc == 0)
-        printf("seed %" PRIu64 " does not fail\n", c->first);
-    return rc < 0 ? EXIT_BAD_USE : rc;
 }
 
 /* Each seed makes and frees the same tables: keep their memory, or the kernel clears it each time.
@@ -201,22 +239,28 @@ static void keep_memory(void)
 int main(int argc, char **argv)
 {
     struct choice c = {.first = 1, .last = 200};
-    struct totals totals;
+    struct totals totals = {0};
+    double start_s;
     int rc = parse(argc, argv, &c);
 
     if (rc != 0)
         return rc;
     setvbuf(stdout, NULL, _IOLBF, 0);
     keep_memory();
-    if (c.mutants) {
-        c.last = c.first + MUTANT_SEEDS - 1;
-        return run_mutants(&c);
+    if (c.mutants)
+        return sim_mutants();
+    if (c.shorten && c.file == NULL && c.first != c.last) {
+        fprintf(stderr, "rill-sim: --shorten wants one seed: --seed N\n");
+        return EXIT_BAD_USE;
     }
-    if (c.shorten)
-        return shorten(&c);
     if (c.first == c.last && !c.trace)
         c.hashes = true;
-    totals = run_seeds(&c, false, false);
-    print_totals(&totals);
+    start_s = cpu_s();
+    rc = c.file != NULL ? run_file(&c, &totals) : run_seeds(&c, &totals);
+    totals.cpu_s = cpu_s() - start_s;
+    if (rc != 0)
+        return EXIT_BAD_USE;
+    if (!c.shorten)
+        print_totals(&totals);
     return totals.failed == 0 ? 0 : 1;
 }

@@ -279,20 +279,23 @@ static void converge(struct run *r)
     quiet.jitter_ns = 0;
     quiet.ring_frames = 0;
     rill_fabric_sim_faults(r->fabric, &quiet);
+    sim_faults_calm(&r->faults);
     sim_pace_calm(&r->pace);
     sim_partitions_heal(&r->partitions);
     /* Flows that lived through the faults must go on: after a rest in which questions are answered,
      * but shorter than flow_idle. */
     run_until(r, r->now_ns + 40 * MS);
-    sim_faults_check_over(&r->faults);
     probe(r, r->plan.flows);
     run_until(r, r->now_ns + 400 * MS); /* these end */
+    if (!r->plan.tight)
+        sim_faults_check_over(&r->faults);
     probe(r, PROBES);
     run_until(r, r->now_ns + 300 * MS);
     sim_check_all_out(r->check);
     sim_check_balance(r->check, r->fabric);
     run_to_the_end(r, (r->plan.tight ? 10000 : 2000) * MS);
     sim_check_over(r->check, r->now_ns);
+    sim_faults_check_over(&r->faults);
 }
 
 /* --- set up ---------------------------------------------------------------------------------- */
@@ -386,28 +389,43 @@ static void count(struct run *r)
 
 int sim_run(uint64_t seed, FILE *trace, struct sim_result *result)
 {
-    return sim_run_prefix(seed, UINT32_MAX, trace, result);
+    struct sim_plan plan;
+
+    sim_plan_draw(&plan, seed);
+    return sim_run_plan(&plan, trace, result);
 }
 
-int sim_run_prefix(uint64_t seed, uint32_t packets, FILE *trace, struct sim_result *result)
+static void begin(struct run *r, const struct sim_plan *plan, struct sim_result *result)
 {
     static struct rte_mempool *pool;
-    static struct run r; /* too large for the stack */
     struct rill_error err = {""};
 
     *result = (struct sim_result){0};
-    memset(&r, 0, sizeof(r));
-    r.result = result;
+    memset(r, 0, sizeof(*r));
+    r->result = result;
     if (rill_eal_init(256, &err) == 0 && pool == NULL)
         pool = rill_frame_pool_create("sim", POOL_MBUFS, &err);
-    r.pool = pool;
-    sim_plan_draw(&r.plan, seed);
-    r.plan.packets = RTE_MIN(r.plan.packets, packets);
-    rill_rng_seed(&r.rng, seed ^ 0x5eed);
-    rill_rng_seed(&r.more_rng, seed ^ 0x303e);
-    sim_pace_init(&r.pace, &r.plan);
-    r.plain = sim_pace_is_plain(&r.plan);
-    if (pool == NULL || set_up(&r, trace, &err) != 0) {
+    if (pool == NULL)
+        fprintf(stderr, "rill-sim: %s\n", err.text);
+    r->pool = pool;
+    r->plan = *plan;
+    for (uint32_t i = 0; i < plan->setting_count; i++)
+        r->plan.settings[i] = r->plan.text[i];
+    rill_rng_seed(&r->rng, plan->seed ^ 0x5eed);
+    rill_rng_seed(&r->more_rng, plan->seed ^ 0x303e);
+    sim_pace_init(&r->pace, &r->plan);
+    r->plain = sim_pace_is_plain(&r->plan);
+}
+
+int sim_run_plan(const struct sim_plan *plan, FILE *trace, struct sim_result *result)
+{
+    static struct run r; /* too large for the stack */
+    struct rill_error err = {""};
+
+    begin(&r, plan, result);
+    if (r.pool == NULL)
+        return -1;
+    if (set_up(&r, trace, &err) != 0) {
         fprintf(stderr, "rill-sim: %s\n", err.text);
         tear_down(&r);
         return -1;

@@ -14,6 +14,7 @@
  *   totals.c    faults by kind, over many runs
  *   sim.c       the run: events in order, faults stop, then everything must come out and be given
  *               back
+ *   mutants.c   deliberate faults, each to be found
  *   shorten.c   the shortest prefix of a run that still fails
  *   main.c      rill-sim
  */
@@ -89,6 +90,11 @@ double sim_pick(struct rill_rng *rng, const double *of, uint32_t n);
 
 /* --- swarm.c: draws from generators of its own, so that what is new changes no other draw */
 void sim_swarm_draw(struct sim_plan *plan);
+
+/* --- plan_text.c */
+void sim_plan_print(FILE *to, const struct sim_plan *plan); /* one line */
+/* Writes into the text. -EINVAL with a line in *err. */
+int sim_plan_parse(struct sim_plan *plan, char *text, struct rill_error *err);
 
 /* --- chain_nf.c */
 extern const struct rill_nf_descriptor sim_chain_nf;
@@ -193,6 +199,8 @@ struct sim_faults {
 void sim_faults_init(struct sim_faults *faults, const struct sim_plan *plan,
                      struct rill_cluster *cluster, struct rill_fabric *fabric,
                      struct sim_check *check, uint64_t now_ns);
+/* Nobody else fails; what follows from earlier failures goes on. */
+void sim_faults_calm(struct sim_faults *faults);
 /* Whoever was told dead was recovered from, and every new output logger is filled (I4). */
 void sim_faults_check_over(struct sim_faults *faults);
 uint64_t sim_faults_next_ns(const struct sim_faults *faults);
@@ -297,12 +305,20 @@ struct sim_result {
 };
 /* -1: the machine could not run it (no memory). */
 int sim_run(uint64_t seed, FILE *trace, struct sim_result *result);
-/* The same run with no more than so many packets before the faults stop. */
-int sim_run_prefix(uint64_t seed, uint32_t packets, FILE *trace, struct sim_result *result);
+int sim_run_plan(const struct sim_plan *plan, FILE *trace, struct sim_result *result);
 
 /* --- shorten.c */
-/* Prints the flow in question of the shortest run of the seed that fails. 1 if it fails, 0 if not,
+/* Prints the flow in question of the shortest run of the plan that fails. 1 if it fails, 0 if not,
  * -1 as above. */
-int sim_shorten(uint64_t seed);
+int sim_shorten(const struct sim_plan *plan);
+
+/* --- mutants.c */
+int sim_mutant_choose(const char *name); /* -1: there is none of that name */
+/* Runs seeds with each of the deliberate faults until it is found, from several first seeds on.
+ * Prints how many that took. The exit code: 0 if all were found. */
+int sim_mutants(void);
+
+/* --- the commit that this was built from; made by commit.cmake */
+extern const char sim_commit[];
 
 #endif

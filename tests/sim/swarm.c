@@ -99,7 +99,7 @@ static void short_lives(struct sim_plan *plan, struct rill_rng *rng)
 /* Not only whole units. */
 static void parts(struct sim_plan *plan, struct rill_rng *rng)
 {
-    plan->part = (uint32_t)SIM_PICK(rng, 1, 300, 500);
+    plan->part = (uint32_t)SIM_PICK(rng, 300, 500, 900);
 }
 
 /* The resource manager and the controller hear nothing of each other until leases run out, with

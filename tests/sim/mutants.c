@@ -1,0 +1,90 @@
+/* Deliberate faults (lib/base/mutant.h): each is to be found within so many seeds, from several
+ * first seeds on, so that the number says something of the fault and not of one seed. */
+#include <string.h>
+#include <time.h>
+
+#include "tests/sim/sim.h"
+
+enum { STARTS = 5, SEEDS = 1500, APART = 1000000 };
+
+/* For one fault; what is rare gets fewer starts. */
+static const double ENOUGH_S = 1.5;
+
+static const struct {
+    const char *name, *what;
+} table[] = {{"none", ""},
+#define X(name, what) {#name, what},
+             RILL_MUTANT_LIST(X)
+#undef X
+};
+
+int sim_mutant_choose(const char *name)
+{
+    for (unsigned i = 1; i < RILL_MUTANT_COUNT; i++) {
+        if (strcmp(table[i].name, name) == 0) {
+            rill_mutant = (enum rill_mutant)i;
+            return 0;
+        }
+    }
+    return -1;
+}
+
+static double cpu_s(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* After how many seeds, from that one on; 0: not within SEEDS. */
+static uint32_t find(uint64_t first)
+{
+    for (uint32_t n = 1; n <= SEEDS; n++) {
+        struct sim_result result;
+
+        if (sim_run(first + n - 1, NULL, &result) != 0)
+            return 0;
+        if (result.violation[0] != '\0')
+            return n;
+    }
+    return 0;
+}
+
+static int compare(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+    return x < y ? -1 : x > y;
+}
+
+static bool try(unsigned mutant)
+{
+    uint32_t seeds[STARTS], starts = 0;
+    double begin_s = cpu_s();
+
+    rill_mutant = (enum rill_mutant)mutant;
+    do {
+        seeds[starts] = find(1 + (uint64_t)starts * APART);
+        if (seeds[starts] == 0)
+            break;
+        starts++;
+    } while (starts < STARTS && cpu_s() - begin_s < ENOUGH_S);
+    qsort(seeds, starts, sizeof(seeds[0]), compare);
+    if (starts == 0)
+        printf("%-16s NOT FOUND in %d seeds   %s\n", table[mutant].name, SEEDS, table[mutant].what);
+    else
+        printf("%-16s found after %4u seeds (median of %u starts)   %s\n", table[mutant].name,
+               seeds[starts / 2], starts, table[mutant].what);
+    return starts > 0;
+}
+
+int sim_mutants(void)
+{
+    unsigned found = 0;
+
+    for (unsigned i = 1; i < RILL_MUTANT_COUNT; i++)
+        found += try(i);
+    printf("mutants found: %u/%u\n", found, RILL_MUTANT_COUNT - 1);
+    return found == RILL_MUTANT_COUNT - 1 ? 0 : 1;
+}
