@@ -123,7 +123,8 @@ static void set_unit(struct rill_controller *c, const struct rill_lease *lease)
 
     if (rill_role_kind(lease->unit) != RILL_ROLE_UNIT || lease->share == 0 ||
         lease->share > WHOLE_UNIT || listed(cap, lease->unit) ||
-        recovery_logger_of(c, lease->unit) != 0 || /* a grant from before it died */
+        (recovery_logger_of(c, lease->unit) != 0 &&
+         !RILL_MUTANT(dead_grant)) || /* a grant from before it died */
         cap->count == c->config.units_max ||
         rill_wam_set_unit(c->wam, lease->unit, lease->capacity_bps * lease->share / WHOLE_UNIT) !=
             0) {
@@ -144,7 +145,7 @@ void capacity_on_grant(struct rill_controller *c, struct rte_mbuf *m)
     struct capacity *cap = &c->capacity;
     struct rill_lease lease;
 
-    if (!cap->outstanding || f->clock != cap->number ||
+    if (!cap->outstanding || (f->clock != cap->number && !RILL_MUTANT(grant_any)) ||
         c->now_ns >= cap->asked_ns + c->config.lease_ns)
         return; /* to another question, or it has run out on its way */
     if (rte_pktmbuf_pkt_len(m) != f->count * sizeof(lease)) {
@@ -166,7 +167,7 @@ void capacity_on_grant(struct rill_controller *c, struct rte_mbuf *m)
     }
     cap->outstanding = false;
     cap->resend_ns = UINT64_MAX;
-    cap->expires_ns = cap->asked_ns + c->config.lease_ns;
+    cap->expires_ns = (RILL_MUTANT(lease_clock) ? c->now_ns : cap->asked_ns) + c->config.lease_ns;
     c->n.lease_grants++;
 }
 
@@ -174,7 +175,7 @@ void capacity_on_grant(struct rill_controller *c, struct rte_mbuf *m)
  * out meanwhile. */
 void capacity_expire(struct rill_controller *c)
 {
-    if (c->now_ns >= c->capacity.expires_ns)
+    if (c->now_ns >= c->capacity.expires_ns && !RILL_MUTANT(lease_asleep))
         drop_all(c);
 }
 

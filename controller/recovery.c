@@ -59,7 +59,7 @@ static void remind(struct rill_controller *c, struct death *death)
 {
     if (!death->fenced && !death->told) /* then the logger is no more */
         say(c, RILL_FRAME_FENCE, death->output_logger, death);
-    if (death->over && !death->told)
+    if (death->over && !death->told && !RILL_MUTANT(recovered_once))
         say(c, RILL_FRAME_RECOVERED, c->config.rm, death);
 }
 
@@ -189,7 +189,7 @@ static void visit(struct rill_controller *c, struct flow *flow)
         death->met = true;
         waits = true;
     }
-    if (waits && recovery_logger_of(c, flow->owner) == 0)
+    if (waits && recovery_logger_of(c, flow->owner) == 0 && !RILL_MUTANT(take_never))
         send_take(c, flow);
 }
 
@@ -209,7 +209,7 @@ static void end_pass(struct rill_controller *c)
     for (uint32_t i = 0; i < c->recovery.count; i++) {
         struct death *death = &c->recovery.deaths[i];
 
-        if (!death->met && !death->over) {
+        if ((!death->met || RILL_MUTANT(recovered_early)) && !death->over) {
             death->over = true;
             say(c, RILL_FRAME_RECOVERED, c->config.rm, death);
         }

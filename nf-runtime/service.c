@@ -103,7 +103,7 @@ void service_set_share(struct rill_unit *u, struct rte_mbuf *m)
      * The manager asks again until this is done, and leases the share to nobody before. */
     if (f->count == 0 && s->packets > 0 && f->clock > s->share_number)
         return;
-    if (f->clock > s->share_number) {
+    if (f->clock > s->share_number || RILL_MUTANT(share_order)) {
         s->share_number = f->clock;
         s->share = f->count;
         /* Without a share the last one's speed stays: what was late on its way here, or could not

@@ -224,10 +224,11 @@ void apply_on_full(struct rill_ol *ol, struct rte_mbuf *m)
     e = entry_for(ol, f->src, f->flow);
     if (e == NULL)
         return;
-    if (!e->has_state || f->granted_term > e->term ||
+    if (!e->has_state || f->granted_term > e->term || RILL_MUTANT(full_order) ||
         (f->granted_term == e->term && f->step > e->step)) {
         rill_body_read(m, 0, e->state, ol->config.state_bytes);
-        set_alias(ol, e);
+        if (!RILL_MUTANT(aliasstate))
+            set_alias(ol, e);
         e->has_state = true;
         e->step = f->step;
         e->tag_term = f->term;

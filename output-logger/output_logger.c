@@ -41,9 +41,9 @@ void ol_want_retry(struct rill_ol *ol, struct entry *e)
 /* Something was asked and may have been lost: ask again whatever is still open. */
 static void retry_due(struct rill_ol *ol, struct entry *e)
 {
-    if (e->held != NULL || e->want_step != 0)
+    if ((e->held != NULL || e->want_step != 0) && !RILL_MUTANT(full_once))
         apply_request_full(ol, e);
-    if (!e->established)
+    if (!e->established && !RILL_MUTANT(est_once))
         apply_send_established(ol, e);
     if (e->alias_state == ALIAS_OPEN)
         release_ask_alias(ol, e);
@@ -58,7 +58,7 @@ static void keep_due(struct rill_ol *ol, struct entry *e)
         return;
     }
     rill_timer_arm(ol->slow, &e->keep_timer, ol->now_ns + ol->config.keep_ns);
-    if (e->alias_state == ALIAS_OPEN)
+    if (e->alias_state == ALIAS_OPEN && !RILL_MUTANT(alias_open))
         return; /* the controller has not heard of it: its endpoint would be lost */
     m = ol_message(ol, RILL_FRAME_NEED, ol->config.controller, e->node.flow);
     if (m == NULL)
@@ -72,7 +72,8 @@ static void on_forget(struct rill_ol *ol, const struct rill_frame *f)
 {
     struct entry *e = ol_find(ol, f->next_unit, f->flow);
 
-    if (e == NULL || e->term >= f->term || e->alias_state == ALIAS_OPEN ||
+    if (e == NULL || e->term >= f->term ||
+        (e->alias_state == ALIAS_OPEN && !RILL_MUTANT(alias_open)) ||
         e->last_ns + ol->config.keep_ns > ol->now_ns)
         return;
     apply_drop_held(ol, e, &ol->n.dropped_forgotten);
@@ -140,7 +141,7 @@ static void receive(struct rill_ol *ol, struct rte_mbuf *m)
 {
     const struct rill_frame *f = rill_frame(m);
 
-    if (f->dst != ol->config.id) {
+    if (f->dst != ol->config.id && !RILL_MUTANT(inc)) {
         ol_drop(m, &ol->n.dropped_wrong_incarnation);
         return;
     }

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "lib/base/mutant.h"
 #include "lib/frame/frame.h"
 
 void rill_rm_deaths_fini(struct rill_rm_deaths *deaths)
@@ -110,7 +111,8 @@ static bool all_heard(const struct rill_rm_death *death)
 void rill_rm_deaths_tick(struct rill_rm_deaths *deaths, uint64_t now_ns, struct rill_outbox *outbox)
 {
     for (uint32_t i = 0; i < deaths->count; i++)
-        if (!all_heard(&deaths->list[i]) && now_ns >= deaths->list[i].sent_ns + deaths->resend_ns)
+        if (!all_heard(&deaths->list[i]) && now_ns >= deaths->list[i].sent_ns + deaths->resend_ns &&
+            !RILL_MUTANT(death_unheard))
             send(deaths, &deaths->list[i], now_ns, outbox);
 }
 

@@ -97,6 +97,7 @@ static void small_stashes(struct sim_plan *plan, struct rill_rng *rng)
     set(plan, "stash_packets_per_flow=%g", PICK(rng, 1, 2));
     set(plan, "stash_packets_per_unit=%g", PICK(rng, 1, 2, 1000));
     set(plan, "held_packets_per_output_logger=%g", PICK(rng, 1, 2, 1000));
+    plan->tight = true;
 }
 
 static void odd_pools(struct sim_plan *plan, struct rill_rng *rng)

@@ -368,6 +368,19 @@ static void tear_down(struct run *r)
     rill_config_destroy(r->nf_config);
 }
 
+/* What was counted, at the end of a trace. */
+static void print_counters(const struct run *r, FILE *trace)
+{
+    struct rill_tally tally = {0};
+
+    if (rill_cluster_counters(r->cluster, &tally) != 0)
+        abort();
+    for (size_t i = 0; i < tally.count; i++)
+        if (tally.entries[i].count > 0)
+            fprintf(trace, "%s %" PRIu64 "\n", tally.entries[i].name, tally.entries[i].count);
+    rill_tally_fini(&tally);
+}
+
 static void count(struct run *r)
 {
     const char *violation = sim_check_violation(r->check);
@@ -434,6 +447,8 @@ int sim_run_plan(const struct sim_plan *plan, FILE *trace, struct sim_result *re
     workload(&r);
     converge(&r);
     count(&r);
+    if (trace != NULL)
+        print_counters(&r, trace);
     tear_down(&r);
     return 0;
 }
