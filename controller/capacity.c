@@ -123,8 +123,7 @@ static void set_unit(struct rill_controller *c, const struct rill_lease *lease)
 
     if (rill_role_kind(lease->unit) != RILL_ROLE_UNIT || lease->share == 0 ||
         lease->share > WHOLE_UNIT || listed(cap, lease->unit) ||
-        (recovery_logger_of(c, lease->unit) != 0 &&
-         !RILL_MUTANT(dead_grant)) || /* a grant from before it died */
+        recovery_logger_of(c, lease->unit) != 0 || /* a grant from before it died */
         cap->count == c->config.units_max ||
         rill_wam_set_unit(c->wam, lease->unit, lease->capacity_bps * lease->share / WHOLE_UNIT) !=
             0) {
@@ -175,7 +174,7 @@ void capacity_on_grant(struct rill_controller *c, struct rte_mbuf *m)
  * out meanwhile. */
 void capacity_expire(struct rill_controller *c)
 {
-    if (c->now_ns >= c->capacity.expires_ns && !RILL_MUTANT(lease_asleep))
+    if (c->now_ns >= c->capacity.expires_ns)
         drop_all(c);
 }
 
@@ -183,6 +182,7 @@ void capacity_tick(struct rill_controller *c)
 {
     struct capacity *cap = &c->capacity;
 
+    capacity_expire(c);
     if (cap->outstanding && c->now_ns >= cap->asked_ns + c->config.lease_ns)
         cap->outstanding = false; /* all that we had has run out: a new question may be asked */
     if (!cap->outstanding && c->now_ns >= cap->epoch_ns)

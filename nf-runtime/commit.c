@@ -187,7 +187,7 @@ void commit_on_request_full(struct rill_unit *u, const struct rill_frame *f)
         commit_send_full(u, flow, f->src);
         return;
     }
-    if (flow != NULL && flow->segments != NULL && !RILL_MUTANT(no_full))
+    if (flow != NULL && flow->segments != NULL)
         return; /* it is on its way to us: the logger asks again */
     m = unit_message(u, RILL_FRAME_NO_FULL, f->src, f->flow);
     if (m != NULL) {

@@ -41,7 +41,7 @@ void ol_want_retry(struct rill_ol *ol, struct entry *e)
 /* Something was asked and may have been lost: ask again whatever is still open. */
 static void retry_due(struct rill_ol *ol, struct entry *e)
 {
-    if ((e->held != NULL || e->want_step != 0) && !RILL_MUTANT(full_once))
+    if (e->held != NULL || e->want_step != 0)
         apply_request_full(ol, e);
     if (!e->established && !RILL_MUTANT(est_once))
         apply_send_established(ol, e);

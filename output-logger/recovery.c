@@ -117,7 +117,7 @@ void recovery_on_pull(struct rill_ol *ol, const struct rill_frame *f)
         return;
     if (e != NULL) {
         e->last_ns = ol->now_ns;
-        if (e->term >= f->next_term && !RILL_MUTANT(olterm))
+        if (e->term >= f->next_term)
             return;
     }
     m = answer_to(ol, f);

@@ -110,10 +110,16 @@ static bool all_heard(const struct rill_rm_death *death)
 
 void rill_rm_deaths_tick(struct rill_rm_deaths *deaths, uint64_t now_ns, struct rill_outbox *outbox)
 {
-    for (uint32_t i = 0; i < deaths->count; i++)
-        if (!all_heard(&deaths->list[i]) && now_ns >= deaths->list[i].sent_ns + deaths->resend_ns &&
-            !RILL_MUTANT(death_unheard))
-            send(deaths, &deaths->list[i], now_ns, outbox);
+    for (uint32_t i = 0; i < deaths->count; i++) {
+        struct rill_rm_death *death = &deaths->list[i];
+
+        if (all_heard(death) || now_ns < death->sent_ns + deaths->resend_ns)
+            continue;
+        if (RILL_MUTANT(death_unheard))
+            death->sent_ns = now_ns;
+        else
+            send(deaths, death, now_ns, outbox);
+    }
 }
 
 uint64_t rill_rm_deaths_next_ns(const struct rill_rm_deaths *deaths)

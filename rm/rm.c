@@ -249,6 +249,15 @@ static void take_logger_ack(struct rill_rm *rm, const struct rill_frame *f)
         unit->logger_filled = true;
 }
 
+static void repeat_new_logger(struct rill_rm *rm, struct unit *unit, uint64_t now_ns,
+                              struct rill_outbox *outbox)
+{
+    if (RILL_MUTANT(logger_once))
+        unit->logger_sent_ns = now_ns;
+    else
+        send_new_logger(rm, unit, now_ns, outbox);
+}
+
 static bool logger_word_due(const struct rill_rm *rm, const struct unit *unit, uint64_t now_ns)
 {
     return !unit->logger_filled && now_ns >= unit->logger_sent_ns + rm->config.resend_ns;
@@ -605,11 +614,13 @@ static void resend_shares(struct rill_rm *rm, uint64_t now_ns, struct rill_outbo
         for (uint32_t j = 0; j < rm->units[i].share_count; j++) {
             struct share *share = &rm->units[i].shares[j];
 
-            if (share->acked || now_ns < share->sent_ns + rm->config.resend_ns ||
-                RILL_MUTANT(share_once))
+            if (share->acked || now_ns < share->sent_ns + rm->config.resend_ns)
                 continue;
             rm->counters.shares_resent++;
-            send_share(rm, &rm->units[i], share, now_ns, outbox);
+            if (RILL_MUTANT(share_once))
+                share->sent_ns = now_ns;
+            else
+                send_share(rm, &rm->units[i], share, now_ns, outbox);
         }
     }
 }
@@ -625,8 +636,8 @@ void rill_rm_tick(struct rill_rm *rm, uint64_t now_ns, struct rill_outbox *outbo
     }
     resend_shares(rm, now_ns, outbox);
     for (uint32_t i = 0; i < rm->unit_count; i++)
-        if (logger_word_due(rm, &rm->units[i], now_ns) && !RILL_MUTANT(logger_once))
-            send_new_logger(rm, &rm->units[i], now_ns, outbox);
+        if (logger_word_due(rm, &rm->units[i], now_ns))
+            repeat_new_logger(rm, &rm->units[i], now_ns, outbox);
     rill_rm_deaths_tick(&rm->deaths, now_ns, outbox);
     find_next(rm);
 }

@@ -39,7 +39,6 @@
     X(direct, "seamless by a forwarded packet's clock")                                            \
     X(skip, "a question is judged by the term that is awaited")                                    \
     X(lost, "who waits for a state that is lost waits for good")                                   \
-    X(olterm, "an output logger gives a late asker the state of a term that has begun since")      \
     X(implied, "an owner takes a later term's packets for its own")                                \
     X(where, "nobody is asked where a state is that does not come")                                \
     X(inc, "a successor takes what was sent to its predecessor")                                   \
@@ -68,11 +67,8 @@
     X(last_copy, "an ended flow's last copy goes before an output logger has it")                  \
     X(alias_open, "an output logger forgets an alias that the controller has not heard of")        \
     X(pool_stale, "an old request for endpoints is answered anew")                                 \
-    X(dead_grant, "a grant that was under way brings a dead unit back")                            \
     X(est_once, "ESTABLISHED is said once")                                                        \
-    X(full_once, "the full state is asked for once")                                               \
     X(pull_never, "who waits for a state does not ask")                                            \
-    X(no_full, "a unit that waits for a flow says that it does not have it")                       \
     X(full_order, "an older full state takes the place of a newer one")
 
 #ifdef RILL_MUTANTS

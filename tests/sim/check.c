@@ -320,6 +320,14 @@ void sim_check_balance(struct sim_check *k, const struct rill_fabric *fabric)
     sim_books_billed(k, k->cluster, k->done);
 }
 
+void sim_check_established(struct sim_check *k)
+{
+    uint32_t n = rill_controller_unestablished(rill_cluster_controller(k->cluster));
+
+    if (n > 0)
+        sim_check_fail(k, "I4", "%u flows have a term that is not established", n);
+}
+
 void sim_check_shares(struct sim_check *k, bool asleep)
 {
     sim_books_shares(k, k->cluster, asleep);

@@ -2,7 +2,7 @@
  *
  *     rill-sim --seed N [--trace] [--mutant NAME]
  *     rill-sim --seed N --shorten [--mutant NAME]
- *     rill-sim --seeds A..B [--hashes] [--mutant NAME]
+ *     rill-sim --seeds A..B [--kind KIND] [--hashes] [--mutant NAME]
  *     rill-sim --plan-file FILE [--plan NAME] [--trace | --shorten] [--mutant NAME]
  *     rill-sim --mutants
  *
@@ -25,6 +25,7 @@ struct choice {
     uint64_t first, last;
     bool trace, mutants, hashes, shorten;
     const char *file, *plan; /* of a plan file */
+    const char *kind;        /* that each seed has */
 };
 
 struct totals {
@@ -95,8 +96,9 @@ static int run_seeds(const struct choice *c, struct totals *totals)
         struct sim_plan plan;
         char how[64];
 
-        sim_plan_draw(&plan, seed);
-        snprintf(how, sizeof(how), "--seed %" PRIu64, seed);
+        sim_plan_draw(&plan, seed, c->kind);
+        snprintf(how, sizeof(how), "--seed %" PRIu64 "%s%s", seed, c->kind ? " --kind " : "",
+                 c->kind ? c->kind : "");
         if (run_plan(&plan, c, how, totals) != 0)
             return -1;
     }
@@ -182,14 +184,27 @@ static int parse_seeds(const char *text, struct choice *c)
     return EXIT_BAD_USE;
 }
 
+static int check_kind(const char *kind)
+{
+    if (sim_swarm_has(kind))
+        return 0;
+    fprintf(stderr, "rill-sim: no kind of trouble is called '%s' (tests/sim/swarm.c)\n", kind);
+    return EXIT_BAD_USE;
+}
+
 static int parse(int argc, char **argv, struct choice *c)
 {
-    static const struct option options[] = {
-        {"seed", required_argument, NULL, 's'}, {"seeds", required_argument, NULL, 'r'},
-        {"mutants", no_argument, NULL, 'M'},    {"mutant", required_argument, NULL, 'm'},
-        {"trace", no_argument, NULL, 't'},      {"hashes", no_argument, NULL, 'h'},
-        {"shorten", no_argument, NULL, 'S'},    {"plan-file", required_argument, NULL, 'f'},
-        {"plan", required_argument, NULL, 'p'}, {0}};
+    static const struct option options[] = {{"seed", required_argument, NULL, 's'},
+                                            {"seeds", required_argument, NULL, 'r'},
+                                            {"mutants", no_argument, NULL, 'M'},
+                                            {"mutant", required_argument, NULL, 'm'},
+                                            {"trace", no_argument, NULL, 't'},
+                                            {"hashes", no_argument, NULL, 'h'},
+                                            {"shorten", no_argument, NULL, 'S'},
+                                            {"plan-file", required_argument, NULL, 'f'},
+                                            {"plan", required_argument, NULL, 'p'},
+                                            {"kind", required_argument, NULL, 'k'},
+                                            {0}};
     int option, rc = 0;
 
     while (rc == 0 && (option = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -217,6 +232,10 @@ static int parse(int argc, char **argv, struct choice *c)
             break;
         case 'p':
             c->plan = optarg;
+            break;
+        case 'k':
+            c->kind = optarg;
+            rc = check_kind(optarg);
             break;
         case 'h':
             c->hashes = true;

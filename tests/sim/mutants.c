@@ -38,12 +38,14 @@ static double cpu_s(void)
 }
 
 /* After how many seeds, from that one on; 0: not within SEEDS. */
-static uint32_t find(uint64_t first)
+static uint32_t find(uint64_t first, const char *kind)
 {
     for (uint32_t n = 1; n <= SEEDS; n++) {
         struct sim_result result;
+        struct sim_plan plan;
 
-        if (sim_run(first + n - 1, NULL, &result) != 0)
+        sim_plan_draw(&plan, first + n - 1, kind);
+        if (sim_run_plan(&plan, NULL, &result) != 0)
             return 0;
         if (result.violation[0] != '\0')
             return n;
@@ -65,7 +67,7 @@ static bool try(unsigned mutant)
 
     rill_mutant = (enum rill_mutant)mutant;
     do {
-        seeds[starts] = find(1 + (uint64_t)starts * APART);
+        seeds[starts] = find(1 + (uint64_t)starts * APART, NULL);
         if (seeds[starts] == 0)
             break;
         starts++;

@@ -179,7 +179,7 @@ static void draw_troubles(struct sim_plan *plan, struct rill_rng *rng)
         troubles[rill_rng_below(rng, RTE_DIM(troubles))](plan, rng);
 }
 
-void sim_plan_draw(struct sim_plan *plan, uint64_t seed)
+void sim_plan_draw(struct sim_plan *plan, uint64_t seed, const char *kind)
 {
     struct rill_rng rng;
 
@@ -214,6 +214,6 @@ void sim_plan_draw(struct sim_plan *plan, uint64_t seed)
     set(plan, "idle_unit_ms=%g", PICK(&rng, 20, 1000));
     draw_troubles(plan, &rng);
     draw_deaths(plan, &rng);
-    sim_swarm_draw(plan);
+    sim_swarm_draw(plan, kind);
     plan->span_us = plan->packets * plan->gap_ns / 1000 + 1;
 }

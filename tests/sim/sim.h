@@ -80,7 +80,8 @@ struct sim_plan {
     char text[SIM_SETTINGS][64];
     uint32_t setting_count;
 };
-void sim_plan_draw(struct sim_plan *plan, uint64_t seed);
+/* `kind`: of swarm.c, one that it has at any rate; NULL: none. */
+void sim_plan_draw(struct sim_plan *plan, uint64_t seed, const char *kind);
 void sim_plan_set(struct sim_plan *plan, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 double sim_pick(struct rill_rng *rng, const double *of, uint32_t n);
@@ -89,7 +90,9 @@ double sim_pick(struct rill_rng *rng, const double *of, uint32_t n);
              sizeof((const double[]){__VA_ARGS__}) / sizeof(double))
 
 /* --- swarm.c: draws from generators of its own, so that what is new changes no other draw */
-void sim_swarm_draw(struct sim_plan *plan);
+/* `kind` at any rate; NULL: as the seed says. */
+void sim_swarm_draw(struct sim_plan *plan, const char *kind);
+bool sim_swarm_has(const char *kind);
 
 /* --- plan_text.c */
 void sim_plan_print(FILE *to, const struct sim_plan *plan); /* one line */
@@ -143,6 +146,8 @@ void sim_check_step(void *check, const struct rill_unit_step *step);
  * may be leased of it is no more than there is. `asleep`: the controller stands still, and does not
  * know the time. */
 void sim_check_shares(struct sim_check *check, bool asleep);
+/* A term that began is established in the end, or its flow can not move any more (I4). */
+void sim_check_established(struct sim_check *check);
 /* All that were sent as "must come out" did (I4). */
 void sim_check_all_out(struct sim_check *check);
 void sim_check_balance(struct sim_check *check, const struct rill_fabric *fabric);
@@ -304,7 +309,6 @@ struct sim_result {
     uint64_t packets, steps, frames, moves, virtual_ns;
 };
 /* -1: the machine could not run it (no memory). */
-int sim_run(uint64_t seed, FILE *trace, struct sim_result *result);
 int sim_run_plan(const struct sim_plan *plan, FILE *trace, struct sim_result *result);
 
 /* --- shorten.c */

@@ -118,31 +118,111 @@ static void leases(struct sim_plan *plan, struct rill_rng *rng)
     plan->gap_ns = 2000000;
     plan->long_gap = 0;
     plan->packets = 200 + rill_rng_below(rng, 300);
+    plan->faults.delay_ns = (uint64_t)SIM_PICK(rng, 20000, 6000000);
+    plan->faults.jitter_ns = plan->faults.delay_ns;
     sim_plan_set(plan, "lease_ms=100");
-    live_longer(plan, plan->pause_ns);
+    live_longer(plan, plan->pause_ns + 2 * plan->faults.delay_ns);
 }
 
-void sim_swarm_draw(struct sim_plan *plan)
+/* Output loggers that are replaced while the ones before still speak, and units that die as soon as
+ * the next is filled. */
+static void refills(struct sim_plan *plan, struct rill_rng *rng)
 {
-    static const struct {
-        const char *name;
-        uint32_t one_in;
-        void (*draw)(struct sim_plan *plan, struct rill_rng *rng);
-    } kinds[] = {
-        {"mice", 8, mice},
-        {"edges", 8, edges},
-        {"short_lives", 10, short_lives},
-        {"icmp_errors", 6, icmp_errors},
-        {"partitions", 4, partitions},
-        {"pauses", 5, pauses},
-        {"slow_roles", 8, slow_roles},
-        {"clocks", 5, clocks},
-        {"full_rings", 10, full_rings},
-        {"reused_addresses", 10, reused_addresses},
-        {"parts", 8, parts},
-        {"leases", 25, leases},
-    };
+    plan->logger_faults = 3 + rill_rng_below(rng, 3);
+    plan->zombies = SIM_PICK(rng, 0.5, 1);
+    plan->chase = 1;
+    plan->units = RTE_MAX(plan->units, 4u);
+    plan->flows = (uint32_t)SIM_PICK(rng, 2, 8, 40);
+    plan->faults.reorder = SIM_PICK(rng, 0.05, 0.2);
+    plan->faults.reorder_ns = 3000000;
+    plan->gap_ns = RTE_MAX(plan->gap_ns, UINT64_C(20000));
+    sim_plan_set(plan, "flowlet_timeout_us=50");
+    sim_plan_set(plan, "retry_us=300");
+}
 
+/* One after the other dies, over a network that loses and doubles: chains get long. */
+static void massacre(struct sim_plan *plan, struct rill_rng *rng)
+{
+    plan->flows = 1 + rill_rng_below(rng, 3);
+    plan->units = 5;
+    plan->unit_faults = 10 + rill_rng_below(rng, 10);
+    plan->zombies = SIM_PICK(rng, 0, 0.3);
+    plan->faults.loss = SIM_PICK(rng, 0.1, 0.3);
+    plan->faults.duplicate = 0.3;
+    plan->faults.reorder = 0.1;
+    plan->faults.reorder_ns = 200000;
+    plan->gap_ns = 50000;
+    plan->long_gap = 0;
+    sim_plan_set(plan, "flowlet_bytes=100");
+    sim_plan_set(plan, "placement=spread");
+    sim_plan_set(plan, "units_min=5");
+    sim_plan_set(plan, "unit_capacity_mbps=1000");
+}
+
+/* Links are cut for longer than flows live, and copies are kept. */
+static void long_cuts(struct sim_plan *plan, struct rill_rng *rng)
+{
+    plan->partitions = 16 + rill_rng_below(rng, 16);
+    plan->partition_ns = 200000000;
+    plan->partition_one_way = SIM_PICK(rng, 0.5, 1);
+    plan->partition_rm = 0;
+    plan->flows = 8 + rill_rng_below(rng, 8);
+    plan->burst = 8;
+    plan->gap_ns = 1000000;
+    plan->long_gap = 0.02;
+    plan->long_gap_ns = 70000000;
+    plan->faults.loss = SIM_PICK(rng, 0.05, 0.3);
+    sim_plan_set(plan, "flow_idle_s=0.06");
+}
+
+/* Endpoints asked for one by one, all the time, by questions that overtake each other. */
+static void hungry(struct sim_plan *plan, struct rill_rng *rng)
+{
+    plan->flows = 40;
+    plan->burst = 4;
+    plan->gap_ns = (uint64_t)SIM_PICK(rng, 200000, 1000000);
+    plan->faults.duplicate = 0.3;
+    plan->faults.reorder = 0.3;
+    plan->faults.reorder_ns = 3000000;
+    plan->pool_ports = (uint32_t)SIM_PICK(rng, 100, 1000);
+    sim_plan_set(plan, "pool_block=%g", SIM_PICK(rng, 1, 2));
+    sim_plan_set(plan, "retry_us=300");
+    sim_plan_set(plan, "flow_idle_s=0.06");
+}
+
+static const struct {
+    const char *name;
+    uint32_t one_in;
+    void (*draw)(struct sim_plan *plan, struct rill_rng *rng);
+} kinds[] = {
+    {"mice", 8, mice},
+    {"edges", 8, edges},
+    {"short_lives", 10, short_lives},
+    {"icmp_errors", 6, icmp_errors},
+    {"partitions", 4, partitions},
+    {"pauses", 5, pauses},
+    {"slow_roles", 8, slow_roles},
+    {"clocks", 5, clocks},
+    {"full_rings", 10, full_rings},
+    {"reused_addresses", 10, reused_addresses},
+    {"parts", 8, parts},
+    {"leases", 25, leases},
+    {"refills", 12, refills},
+    {"massacre", 40, massacre},
+    {"long_cuts", 30, long_cuts},
+    {"hungry", 40, hungry},
+};
+
+bool sim_swarm_has(const char *kind)
+{
+    for (uint32_t i = 0; i < RTE_DIM(kinds); i++)
+        if (strcmp(kinds[i].name, kind) == 0)
+            return true;
+    return false;
+}
+
+void sim_swarm_draw(struct sim_plan *plan, const char *kind)
+{
     for (uint32_t i = 0; i < RTE_DIM(kinds); i++) {
         uint64_t seed = plan->seed;
         struct rill_rng rng;
@@ -150,7 +230,8 @@ void sim_swarm_draw(struct sim_plan *plan)
         for (const char *at = kinds[i].name; *at != '\0'; at++)
             seed = sim_chain_next(seed, (uint8_t)*at);
         rill_rng_seed(&rng, seed);
-        if (rill_rng_below(&rng, kinds[i].one_in) == 0)
+        if (rill_rng_below(&rng, kinds[i].one_in) == 0 ||
+            (kind != NULL && strcmp(kind, kinds[i].name) == 0))
             kinds[i].draw(plan, &rng);
     }
 }
