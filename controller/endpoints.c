@@ -40,7 +40,7 @@ void endpoints_on_request(struct rill_controller *c, const struct rill_frame *f)
         c->n.messages_malformed++;
         return;
     }
-    if (rill_port_pool_is_stale(c->pools[f->pool], f->src, f->clock) && !RILL_MUTANT(pool_stale))
+    if (rill_port_pool_is_stale(c->pools[f->pool], f->src, f->clock))
         return;
     rill_port_pool_advance(c->pools[f->pool], c->now_ns);
     n = rill_port_pool_grant(c->pools[f->pool], f->src, f->clock, f->count, indexes);

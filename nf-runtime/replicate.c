@@ -129,7 +129,7 @@ void replicate_on_sync_ack(struct rill_unit *u, const struct rill_frame *f)
         f->granted_term != flow->granted)
         return;
     flow->logged_at = u->config.output_logger;
-    if (flow->tag.term == f->term && flow->tag.step == f->step)
+    if (flow->tag.term == f->term && flow->tag.step == f->step && !(f->flags & RILL_FLAG_REFUSED))
         flow->synced = flow->tag;
 }
 

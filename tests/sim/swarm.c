@@ -118,10 +118,10 @@ static void leases(struct sim_plan *plan, struct rill_rng *rng)
     plan->gap_ns = 2000000;
     plan->long_gap = 0;
     plan->packets = 200 + rill_rng_below(rng, 300);
-    plan->faults.delay_ns = (uint64_t)SIM_PICK(rng, 20000, 6000000);
-    plan->faults.jitter_ns = plan->faults.delay_ns;
+    plan->faults.delay_ns = 20000;
+    plan->faults.jitter_ns = (uint64_t)SIM_PICK(rng, 0, 2000, 14000000);
     sim_plan_set(plan, "lease_ms=100");
-    live_longer(plan, plan->pause_ns + 2 * plan->faults.delay_ns);
+    live_longer(plan, plan->pause_ns + plan->faults.jitter_ns);
 }
 
 /* Output loggers that are replaced while the ones before still speak, and units that die as soon as
@@ -157,6 +157,30 @@ static void massacre(struct sim_plan *plan, struct rill_rng *rng)
     sim_plan_set(plan, "placement=spread");
     sim_plan_set(plan, "units_min=5");
     sim_plan_set(plan, "unit_capacity_mbps=1000");
+}
+
+/* One flow or two that move at every packet, over a network that overtakes. */
+static void ping_pong(struct sim_plan *plan, struct rill_rng *rng)
+{
+    plan->flows = 1 + rill_rng_below(rng, 2);
+    plan->units = 2 + rill_rng_below(rng, 2);
+    plan->part = 0;
+    plan->unit_faults = plan->logger_faults = plan->pair_faults = 0;
+    plan->long_gap = 0;
+    plan->gap_ns = (uint64_t)SIM_PICK(rng, 20000, 50000, 200000);
+    plan->faults.loss = SIM_PICK(rng, 0.01, 0.1);
+    plan->faults.duplicate = SIM_PICK(rng, 0, 0.1);
+    plan->faults.reorder = SIM_PICK(rng, 0.1, 0.4);
+    plan->faults.reorder_ns = (uint64_t)SIM_PICK(rng, 50000, 200000, 3000000);
+    plan->state_bytes = 40;
+    sim_plan_set(plan, "state=proactive");
+    sim_plan_set(plan, "replicas=%u", 1 + rill_rng_below(rng, 2));
+    sim_plan_set(plan, "flowlet_timeout_us=50");
+    sim_plan_set(plan, "flowlet_bytes=100");
+    sim_plan_set(plan, "placement=spread");
+    sim_plan_set(plan, "units_min=%u", plan->units);
+    sim_plan_set(plan, "unit_backlog_us=30");
+    sim_plan_set(plan, "unit_capacity_mbps=%g", SIM_PICK(rng, 20, 1000));
 }
 
 /* Links are cut for longer than flows live, and copies are kept. */
@@ -209,6 +233,7 @@ static const struct {
     {"leases", 25, leases},
     {"refills", 12, refills},
     {"massacre", 40, massacre},
+    {"ping_pong", 30, ping_pong},
     {"long_cuts", 30, long_cuts},
     {"hungry", 40, hungry},
 };
