@@ -58,7 +58,7 @@ static void keep_due(struct rill_ol *ol, struct entry *e)
         return;
     }
     rill_timer_arm(ol->slow, &e->keep_timer, ol->now_ns + ol->config.keep_ns);
-    if (e->alias_state == ALIAS_OPEN && !RILL_MUTANT(alias_open))
+    if (e->alias_state == ALIAS_OPEN)
         return; /* the controller has not heard of it: its endpoint would be lost */
     m = ol_message(ol, RILL_FRAME_NEED, ol->config.controller, e->node.flow);
     if (m == NULL)
@@ -72,8 +72,7 @@ static void on_forget(struct rill_ol *ol, const struct rill_frame *f)
 {
     struct entry *e = ol_find(ol, f->next_unit, f->flow);
 
-    if (e == NULL || e->term >= f->term ||
-        (e->alias_state == ALIAS_OPEN && !RILL_MUTANT(alias_open)) ||
+    if (e == NULL || e->term >= f->term || e->alias_state == ALIAS_OPEN ||
         e->last_ns + ol->config.keep_ns > ol->now_ns)
         return;
     apply_drop_held(ol, e, &ol->n.dropped_forgotten);

@@ -66,7 +66,6 @@
     X(answer_any, "an answer to an earlier question is taken for the last one's")                  \
     X(last_copy, "an ended flow's last copy goes before an output logger has it")                  \
     X(alias_kept, "a unit forgets what its logger alone could tell the controller")                \
-    X(alias_open, "an output logger forgets an alias that the controller has not heard of")        \
     X(est_once, "ESTABLISHED is said once")                                                        \
     X(pull_never, "who waits for a state does not ask")                                            \
     X(full_order, "an older full state takes the place of a newer one")
