@@ -1,6 +1,7 @@
 #include "lib/fabric/fabric.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,7 +9,8 @@
 #include "lib/base/rng.h"
 #include "lib/fabric/event_heap.h"
 #include "lib/fabric/role_pairs.h"
-#include "lib/frame/geneve.h"
+#include "lib/fabric/sim_wire.h"
+#include "lib/frame/frame.h"
 
 /* Every attached role has a heap of what is on its way to it; a heap of roles, by their earliest
  * frame, tells when anything happens next. What is on its way to nobody waits in one heap of its
@@ -263,35 +265,13 @@ static void schedule(struct sim *f, struct role *to, struct rte_mbuf *m, uint64_
         reorder_role(f, to);
 }
 
-/* As over a wire: into the outer headers and out again. False: it went no further, and is counted.
- * What the codec wrote and cannot read is a bug. */
+/* False: it went no further, and is counted. */
 static bool through_codec(struct sim *f, struct rte_mbuf **m)
 {
-    static const struct rill_underlay underlay = {
-        .src_mac = {2, 0, 0, 0, 0, 1},
-        .dst_mac = {2, 0, 0, 0, 0, 2},
-        .src = {.family = 4, .addr = {10, 0, 0, 1}},
-        .dst = {.family = 4, .addr = {10, 0, 0, 2}},
-    };
-    const char *name = rill_frame_type_name(rill_frame(*m)->type);
-    int code = rill_geneve_encode(m, f->config.pool, &underlay);
-    enum rill_geneve_result result;
-
-    if (code == -ENOMEM || code == -EMSGSIZE) {
-        discard(*m, &f->base.counters.full, &f->base.counters.full_packets);
-        return false;
-    }
-    if (code != 0) {
-        fprintf(stderr, "fabric sim: a %s frame cannot be encoded: %s\n", name, strerror(-code));
-        abort();
-    }
-    result = rill_geneve_decode(*m);
-    if (result != RILL_GENEVE_OK) {
-        fprintf(stderr, "fabric sim: a %s frame cannot be decoded: %s\n", name,
-                rill_geneve_result_name(result));
-        abort();
-    }
-    return true;
+    if (sim_wire(m, f->config.pool) == 0)
+        return true;
+    discard(*m, &f->base.counters.full, &f->base.counters.full_packets);
+    return false;
 }
 
 static void lose_on_cut(struct sim *f, struct rte_mbuf *m)
