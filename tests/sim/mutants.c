@@ -60,17 +60,30 @@ static double cpu_s(void)
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-/* After how many seeds, from that one on; 0: not within SEEDS. */
-static uint32_t find(uint64_t first, const char *kind)
+/* 1: it fails, 0: it does not, -1: it could not be run. */
+static int fails(const struct sim_plan *plan, enum rill_mutant mutant)
+{
+    struct sim_result result;
+
+    rill_mutant = mutant;
+    if (sim_run_plan(plan, NULL, &result) != 0)
+        return -1;
+    return result.violation[0] != '\0';
+}
+
+/* After how many seeds, from that one on, a run fails that does not without the fault; 0: not
+ * within SEEDS. */
+static uint32_t find(enum rill_mutant mutant, uint64_t first, const char *kind)
 {
     for (uint32_t n = 1; n <= SEEDS; n++) {
-        struct sim_result result;
         struct sim_plan plan;
+        int rc;
 
         sim_plan_draw(&plan, first + n - 1, kind);
-        if (sim_run_plan(&plan, NULL, &result) != 0)
+        rc = fails(&plan, mutant);
+        if (rc < 0)
             return 0;
-        if (result.violation[0] != '\0')
+        if (rc > 0 && fails(&plan, RILL_MUTANT_none) == 0)
             return n;
     }
     return 0;
@@ -89,9 +102,8 @@ static bool try(unsigned mutant)
     const char *kind = kind_for(mutant);
     double begin_s = cpu_s();
 
-    rill_mutant = (enum rill_mutant)mutant;
     do {
-        seeds[starts] = find(1 + (uint64_t)starts * APART, kind);
+        seeds[starts] = find((enum rill_mutant)mutant, 1 + (uint64_t)starts * APART, kind);
         if (seeds[starts] == 0)
             break;
         starts++;
