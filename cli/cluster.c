@@ -266,10 +266,12 @@ void rill_cluster_ingress_at(struct rill_cluster *k, uint32_t controller, struct
         rte_pktmbuf_free_bulk(packets, n);
         return;
     }
-    rill_controller_ingress(node->controller, packets, n, now_ns, &k->out);
+    rill_controller_ingress(node->controller, packets, n, cluster_clock(k, node->id, now_ns),
+                            &k->out);
     cluster_flush(k, node->id, now_ns);
     if (!k->turns_stale) {
-        k->turns[node->turn].due_ns = rill_controller_next_ns(node->controller);
+        k->turns[node->turn].due_ns =
+            cluster_when(k, node->id, rill_controller_next_ns(node->controller));
         find_due(k);
     }
 }
@@ -281,19 +283,20 @@ void rill_cluster_ingress_at(struct rill_cluster *k, uint32_t controller, struct
     static bool prefix##_take(struct rill_cluster *k, struct turn *turn, uint64_t now_ns)          \
     {                                                                                              \
         struct rill_fabric *fabric = k->config.fabric;                                             \
+        uint64_t clock_ns = cluster_clock(k, turn->id, now_ns);                                    \
         struct rte_mbuf *frames[BURST];                                                            \
         uint32_t n = fabric->ops->recv(fabric, turn->id, frames, BURST, now_ns);                   \
         bool moved = n > 0;                                                                        \
                                                                                                    \
         if (n > 0) {                                                                               \
-            prefix##_recv(turn->core, frames, n, now_ns, &k->out);                                 \
+            prefix##_recv(turn->core, frames, n, clock_ns, &k->out);                               \
             cluster_flush(k, turn->id, now_ns);                                                    \
-            turn->due_ns = prefix##_next_ns(turn->core);                                           \
+            turn->due_ns = cluster_when(k, turn->id, prefix##_next_ns(turn->core));                \
         }                                                                                          \
         if (turn->due_ns <= now_ns) {                                                              \
-            prefix##_tick(turn->core, now_ns, &k->out);                                            \
+            prefix##_tick(turn->core, clock_ns, &k->out);                                          \
             moved |= cluster_flush(k, turn->id, now_ns);                                           \
-            turn->due_ns = prefix##_next_ns(turn->core);                                           \
+            turn->due_ns = cluster_when(k, turn->id, prefix##_next_ns(turn->core));                \
         }                                                                                          \
         return moved;                                                                              \
     }
@@ -316,7 +319,7 @@ static uint32_t add_turn(struct rill_cluster *k, struct turn turn)
 }
 
 #define ADD_TURN(k, prefix, role_id, role)                                                         \
-    add_turn(k, (struct turn){.due_ns = prefix##_next_ns(role),                                    \
+    add_turn(k, (struct turn){.due_ns = cluster_when((k), (role_id), prefix##_next_ns(role)),      \
                               .core = (role),                                                      \
                               .id = (role_id),                                                     \
                               .take = prefix##_take})
@@ -340,6 +343,14 @@ static void list_turns(struct rill_cluster *k)
     find_due(k);
 }
 
+/* When the role takes its next turn for something that happens at `ns`. */
+static uint64_t turn_ns(const struct rill_cluster *k, const struct turn *turn, uint64_t ns)
+{
+    const struct rill_cluster_pace *pace = k->config.pace;
+
+    return pace == NULL || ns == UINT64_MAX ? ns : pace->turn_ns(pace->arg, turn->id, ns);
+}
+
 /* Takes the turns of those that something has come for or that are due. */
 static bool take_turns(struct rill_cluster *k, bool arrived, uint64_t now_ns)
 {
@@ -350,7 +361,8 @@ static bool take_turns(struct rill_cluster *k, bool arrived, uint64_t now_ns)
         struct turn *turn = &k->turns[i];
 
         /* What has arrived for nobody ends when any role receives: the first one does. */
-        if (turn->due_ns <= now_ns || *turn->arrival_ns <= now_ns || (i == 0 && arrived)) {
+        if ((turn->due_ns <= now_ns || *turn->arrival_ns <= now_ns || (i == 0 && arrived)) &&
+            turn_ns(k, turn, now_ns) <= now_ns) {
             moved |= turn->take(k, turn, now_ns);
             k->rm_touched |= i == 0;
         }
@@ -365,6 +377,7 @@ bool rill_cluster_step(struct rill_cluster *k, uint64_t now_ns)
     struct rill_fabric *fabric = k->config.fabric;
     bool moved, arrived;
 
+    k->stepped_ns = now_ns;
     if (k->turns_stale)
         list_turns(k);
     arrived = fabric->ops->arrival_ns == NULL || fabric->ops->next_ns(fabric) <= now_ns;
@@ -380,9 +393,18 @@ bool rill_cluster_step(struct rill_cluster *k, uint64_t now_ns)
 uint64_t rill_cluster_next_ns(struct rill_cluster *k)
 {
     struct rill_fabric *fabric = k->config.fabric;
+    uint64_t next_ns = UINT64_MAX;
 
     if (k->turns_stale)
         list_turns(k);
+    for (uint32_t i = 0; k->config.pace != NULL && i < k->turn_count; i++) {
+        uint64_t ns = RTE_MIN(k->turns[i].due_ns, *k->turns[i].arrival_ns);
+
+        /* What it could not turn to by now it turns to later. */
+        next_ns = RTE_MIN(next_ns, turn_ns(k, &k->turns[i], RTE_MAX(ns, k->stepped_ns)));
+    }
+    if (k->config.pace != NULL)
+        return next_ns;
     return RTE_MIN(k->due_ns, fabric->ops->next_ns(fabric));
 }
 
@@ -402,6 +424,16 @@ uint64_t rill_cluster_packets_in_flight(const struct rill_cluster *k)
         if (k->loggers[i].ol != NULL)
             n += rill_ol_packets_held(k->loggers[i].ol);
     return n;
+}
+
+uint64_t rill_cluster_clock_ns(const struct rill_cluster *k, uint32_t role, uint64_t now_ns)
+{
+    return cluster_clock(k, role, now_ns);
+}
+
+struct rill_rm *rill_cluster_rm(struct rill_cluster *k)
+{
+    return k->rm;
 }
 
 struct rill_controller *rill_cluster_controller(struct rill_cluster *k)

@@ -17,6 +17,16 @@
 
 enum { RILL_CLUSTER_UNITS_MAX = 64 };
 
+/* For simulators: roles whose clocks differ, and who take their turns when they please. */
+struct rill_cluster_pace {
+    void *arg;
+    /* What the role's own clock shows now, and the first moment at which it shows `clock_ns`. */
+    uint64_t (*clock_ns)(void *arg, uint32_t role, uint64_t now_ns);
+    uint64_t (*when_ns)(void *arg, uint32_t role, uint64_t clock_ns);
+    /* The first moment, not before `ns`, at which the role takes a turn. */
+    uint64_t (*turn_ns)(void *arg, uint32_t role, uint64_t ns);
+};
+
 struct rill_cluster_config {
     const struct rill_nf_descriptor *nf;
     const struct rill_config *nf_config; /* the caller's, outlives the cluster */
@@ -29,6 +39,7 @@ struct rill_cluster_config {
     /* A released packet (frame metadata intact, dst = port and side). The callee owns it. */
     void (*released)(void *arg, struct rte_mbuf *m, uint64_t now_ns);
     void *arg;
+    const struct rill_cluster_pace *pace; /* NULL: one clock for all, and turns at once */
 };
 
 struct rill_cluster;
@@ -97,6 +108,9 @@ bool rill_cluster_unit_recovered(const struct rill_cluster *cluster, uint32_t i)
 uint64_t rill_cluster_unit_packets_lost(const struct rill_cluster *cluster, uint32_t i);
 uint64_t rill_cluster_logger_packets_lost(const struct rill_cluster *cluster, uint32_t number);
 
+/* What the role's own clock shows. */
+uint64_t rill_cluster_clock_ns(const struct rill_cluster *cluster, uint32_t role, uint64_t now_ns);
+struct rill_rm *rill_cluster_rm(struct rill_cluster *cluster);
 struct rill_controller *rill_cluster_controller(struct rill_cluster *cluster);
 /* Of the i-th, by epoch; NULL: it died. */
 struct rill_controller *rill_cluster_controller_at(struct rill_cluster *cluster, uint32_t i);

@@ -47,7 +47,7 @@ void rill_cluster_unit_declare(struct rill_cluster *k, uint32_t i, uint64_t now_
     bool filled = rill_rm_logger_filled(k->rm, k->units[i].id);
 
     k->turns_stale = true;
-    rill_rm_unit_died(k->rm, k->units[i].id, now_ns, &k->out);
+    rill_rm_unit_died(k->rm, k->units[i].id, cluster_clock(k, k->rm_id, now_ns), &k->out);
     cluster_flush(k, k->rm_id, now_ns);
     if (filled)
         return;
@@ -80,7 +80,7 @@ void rill_cluster_logger_declare(struct rill_cluster *k, uint32_t number, uint64
 void rill_cluster_logger_lost(struct rill_cluster *k, uint32_t i, uint64_t now_ns)
 {
     k->turns_stale = true;
-    rill_rm_logger_lost(k->rm, k->units[i].id, now_ns, &k->out);
+    rill_rm_logger_lost(k->rm, k->units[i].id, cluster_clock(k, k->rm_id, now_ns), &k->out);
     cluster_flush(k, k->rm_id, now_ns);
 }
 
@@ -94,8 +94,8 @@ int rill_cluster_replace_logger(struct rill_cluster *k, uint32_t i, uint64_t now
     if (rc == 0)
         rc = fabric->ops->attach(fabric, k->loggers[k->logger_count - 1].id, err);
     if (rc == 0) {
-        rill_rm_replace_logger(k->rm, k->units[i].id, k->loggers[k->logger_count - 1].id, now_ns,
-                               &k->out);
+        rill_rm_replace_logger(k->rm, k->units[i].id, k->loggers[k->logger_count - 1].id,
+                               cluster_clock(k, k->rm_id, now_ns), &k->out);
         cluster_flush(k, k->rm_id, now_ns);
     }
     return rc;

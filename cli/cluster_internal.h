@@ -51,9 +51,10 @@ struct rill_cluster {
     struct rill_cluster_config config;
     struct turn turns[ROLES_MAX]; /* in the order in which they are taken; the RM's is the first */
     uint32_t turn_count;
-    bool turns_stale; /* roles came or went, or the RM was told something: list them anew */
-    bool rm_touched;  /* it may name output loggers that nobody needs any more */
-    uint64_t due_ns;  /* the least of the turns' */
+    bool turns_stale;    /* roles came or went, or the RM was told something: list them anew */
+    bool rm_touched;     /* it may name output loggers that nobody needs any more */
+    uint64_t due_ns;     /* the least of the turns' */
+    uint64_t stepped_ns; /* the last step's time */
     uint32_t rm_id;
     struct rill_rm *rm;
     struct controller_node controllers[CONTROLLERS_MAX]; /* by epoch; the last is the present one */
@@ -81,6 +82,23 @@ bool cluster_flush(struct rill_cluster *k, uint32_t src, uint64_t now_ns);
 void cluster_retire_loggers(struct rill_cluster *k);
 /* Counts frames that are about to be sent to roles that died. */
 void cluster_count_lost(struct rill_cluster *k, struct rte_mbuf **frames, uint32_t n);
+
+/* What the role's own clock shows. */
+static inline uint64_t cluster_clock(const struct rill_cluster *k, uint32_t role, uint64_t now_ns)
+{
+    const struct rill_cluster_pace *pace = k->config.pace;
+
+    return pace == NULL ? now_ns : pace->clock_ns(pace->arg, role, now_ns);
+}
+
+/* When it shows that. */
+static inline uint64_t cluster_when(const struct rill_cluster *k, uint32_t role, uint64_t clock_ns)
+{
+    const struct rill_cluster_pace *pace = k->config.pace;
+
+    return pace == NULL || clock_ns == UINT64_MAX ? clock_ns
+                                                  : pace->when_ns(pace->arg, role, clock_ns);
+}
 
 static inline const struct rill_unit_counters *unit_node_counters(const struct unit_node *node)
 {

@@ -303,6 +303,8 @@ void rill_controller_ingress(struct rill_controller *c, struct rte_mbuf **packet
                              uint64_t now_ns, struct rill_outbox *out)
 {
     begin(c, now_ns, out);
+    if (!RILL_MUTANT(lease_asleep))
+        capacity_expire(c);
     for (uint32_t i = 0; i < n; i++) {
         if (i + 2 < n)
             rte_prefetch0(rte_pktmbuf_mtod(packets[i + 2], void *));
@@ -367,6 +369,7 @@ void rill_controller_recv(struct rill_controller *c, struct rte_mbuf **frames, u
                           uint64_t now_ns, struct rill_outbox *out)
 {
     begin(c, now_ns, out);
+    capacity_expire(c);
     for (uint32_t i = 0; i < n; i++) {
         if (rill_frame(frames[i])->dst == c->config.id)
             handle_message(c, frames[i]);
@@ -495,6 +498,16 @@ uint64_t rill_controller_packets_held(const struct rill_controller *c)
 bool rill_controller_flow_alive(const struct rill_controller *c, uint64_t flow)
 {
     return flows_by_number(c, flow) != NULL;
+}
+
+uint32_t rill_controller_unestablished(const struct rill_controller *c)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i <= c->by_number.mask; i++)
+        for (const struct rill_map_node *node = c->by_number.buckets[i]; node; node = node->next)
+            n += ((const struct flow *)node)->chain_len > 1;
+    return n;
 }
 
 uint64_t rill_controller_alias_flow(struct rill_controller *c, const struct rill_endpoint *local,

@@ -155,6 +155,8 @@ struct rill_table_use rill_controller_tables(const struct rill_controller *c);
 
 /* For simulators. */
 bool rill_controller_flow_alive(const struct rill_controller *c, uint64_t flow);
+/* Flows whose newest term is not established. */
+uint32_t rill_controller_unestablished(const struct rill_controller *c);
 /* The live flow that an alias leads to, 0: none. */
 uint64_t rill_controller_alias_flow(struct rill_controller *c, const struct rill_endpoint *local,
                                     const struct rill_endpoint *remote);

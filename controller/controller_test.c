@@ -990,6 +990,31 @@ static void without_a_unit_packets_are_dropped_and_counted(void **state)
     assert_int_equal(core_count(&out, RILL_FRAME_DATA, 0), 0);
 }
 
+/* Nothing was done for longer than the leases ran: no tick came before the packet. */
+static void who_stood_still_does_not_act_on_leases_of_before(void **state)
+{
+    (void)state;
+    now_ns += LEASE_NS;
+    core_clear(&out);
+    send_bytes(1, 100);
+    assert_int_equal(n()->dropped_no_unit, 1);
+    assert_int_equal(core_count(&out, RILL_FRAME_DATA, 0), 0);
+    assert_int_equal(n()->leases_expired, 1);
+}
+
+static void a_grant_that_ran_out_on_its_way_is_not_taken(void **state)
+{
+    const uint32_t units[] = {UNIT};
+    uint64_t number;
+
+    (void)state;
+    create_without_units(usual());
+    number = core_expect(&out, RILL_FRAME_LEASE_REQUEST, RM).clock;
+    now_ns += LEASE_NS;
+    give(lease_grant(number, units, 1));
+    assert_int_equal(rill_controller_units(c), 0);
+}
+
 static void leases_run_out_if_the_manager_is_silent(void **state)
 {
     double utilization;
@@ -1127,6 +1152,8 @@ int main(void)
         T(a_lease_that_makes_no_sense_is_malformed),
         T(a_unit_that_is_no_longer_granted_gets_no_flowlet),
         T(without_a_unit_packets_are_dropped_and_counted),
+        T(who_stood_still_does_not_act_on_leases_of_before),
+        T(a_grant_that_ran_out_on_its_way_is_not_taken),
         T(leases_run_out_if_the_manager_is_silent),
         T(without_a_unit_the_packets_of_old_flows_are_dropped_too),
         T(frames_that_make_no_sense_here_are_counted),

@@ -181,6 +181,7 @@ int capacity_init(struct rill_controller *c);
 void capacity_fini(struct rill_controller *c);
 void capacity_on_grant(struct rill_controller *c, struct rte_mbuf *m);
 void capacity_check(struct rill_controller *c);
+void capacity_expire(struct rill_controller *c);
 void capacity_tick(struct rill_controller *c);
 uint64_t capacity_next_ns(const struct rill_controller *c);
 uint32_t capacity_output_logger(const struct rill_controller *c);

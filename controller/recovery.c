@@ -62,7 +62,7 @@ static bool remind(struct rill_controller *c, const struct death *death)
 
     if (fence)
         say(c, RILL_FRAME_FENCE, death->output_logger, death);
-    if (over)
+    if (over && !RILL_MUTANT(recovered_once))
         say(c, RILL_FRAME_RECOVERED, c->config.rm, death);
     return fence || over;
 }
@@ -230,7 +230,7 @@ static void visit(struct rill_controller *c, struct flow *flow)
         death->met = true;
         waits = true;
     }
-    if (waits && recovery_logger_of(c, flow->owner) == 0)
+    if (waits && recovery_logger_of(c, flow->owner) == 0 && !RILL_MUTANT(take_never))
         send_take(c, flow);
 }
 
@@ -257,7 +257,7 @@ static void end_pass(struct rill_controller *c)
     for (uint32_t i = 0; i < c->recovery.count; i++) {
         struct death *death = &c->recovery.deaths[i];
 
-        if (!death->met && !death->over) {
+        if ((!death->met || RILL_MUTANT(recovered_early)) && !death->over) {
             death->over = true;
             remind_soon(c);
             say(c, RILL_FRAME_RECOVERED, c->config.rm, death);

@@ -120,7 +120,7 @@ void smm_on_established(struct rill_controller *c, const struct rill_frame *f)
 
     for (uint8_t i = 0; flow != NULL && i < flow->chain_len; i++) {
         if (flow->chain[i].term == f->term && flow->chain[i].unit == f->next_unit) {
-            flow->chain_len = i + 1;
+            flow->chain_len = RILL_MUTANT(chain_cut) ? 1 : i + 1;
             flow->tuple_known |= (f->flags & RILL_FLAG_TUPLE) != 0;
             c->n.established++;
         }
@@ -188,7 +188,9 @@ void smm_on_need(struct rill_controller *c, const struct rill_frame *f)
 
     if (m == NULL)
         return;
-    rill_frame(m)->term = flow == NULL ? UINT64_MAX : flow->chain[flow->chain_len - 1].term;
+    rill_frame(m)->term = flow == NULL                 ? UINT64_MAX
+                          : RILL_MUTANT(forget_pinned) ? flow->term
+                                                       : flow->chain[flow->chain_len - 1].term;
     rill_frame(m)->next_unit = f->next_unit;
     rill_outbox_put(c->out, m);
 }

@@ -112,7 +112,8 @@ void store_on_forget(struct rill_unit *u, const struct rill_frame *f)
         return;
     /* The flow has ended, and ours may be the only copy that has its endpoint: our successor may
      * never have got it. The output logger hears of it first; we ask again later. */
-    if (f->term == UINT64_MAX && flow->has_state && !flow_is_synced(u, flow)) {
+    if (f->term == UINT64_MAX && flow->has_state && !flow_is_synced(u, flow) &&
+        !RILL_MUTANT(last_copy)) {
         replicate_sync(u, flow);
         return;
     }

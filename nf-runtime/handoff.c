@@ -240,6 +240,8 @@ static void send_where(struct rill_unit *u, const struct segment *g, bool lost)
         return;
     rill_frame(m)->term = g->term;
     rill_frame(m)->flags = lost ? RILL_FLAG_REFUSED : 0;
+    if (RILL_MUTANT(where))
+        rill_frame(m)->dst = RILL_ROLE_NONE;
     u->n.where_sent++;
     unit_send(u, m);
 }
@@ -318,7 +320,8 @@ void handoff_segment_due(struct rill_unit *u, struct segment *g)
     struct flow *flow = g->flow;
     uint64_t term = g->term;
 
-    ask(u, g);
+    if (!RILL_MUTANT(pull_never))
+        ask(u, g);
     g = find_segment(flow, term);
     if (g == NULL)
         return;
@@ -396,7 +399,7 @@ void handoff_on_data(struct rill_unit *u, struct rte_mbuf *m)
         unit_drop(m, &u->n.dropped_unit_flows_full);
         return;
     }
-    if (f->term > flow->granted) {
+    if (f->term > flow->granted && !(RILL_MUTANT(implied) && flow->owning)) {
         on_ahead(u, flow, m);
         return;
     }
@@ -450,7 +453,7 @@ void handoff_on_move(struct rill_unit *u, const struct rill_frame *f)
         moved_ahead(u, flow, f, to, pull);
         return;
     }
-    if (f->term != flow->granted && f->next_term <= flow->granted)
+    if (f->term != flow->granted && f->next_term <= flow->granted && !RILL_MUTANT(former_pull))
         return;
     if (flow->owning) {
         pass_on(u, flow, f->next_term, to);
@@ -568,7 +571,7 @@ void handoff_on_logger_state(struct rill_unit *u, struct rte_mbuf *m)
     if (g == NULL || g->chain_at >= g->chain_len)
         return;
     e = &g->chain[g->chain_at];
-    if (e->term != f->granted_term || e->unit != f->next_unit)
+    if ((e->term != f->granted_term || e->unit != f->next_unit) && !RILL_MUTANT(answer_any))
         return; /* to an earlier question */
     if (f->flags & RILL_FLAG_REFUSED) {
         g->chain_at++;

@@ -45,7 +45,7 @@ static void slice(struct rill_unit *u)
             if (!flow->has_state || flow->logged_at == u->config.output_logger ||
                 (!flow->owning && RILL_MUTANT(refill)))
                 continue;
-            u->refill.missing = true;
+            u->refill.missing = !RILL_MUTANT(refill_early);
             commit_send_full(u, flow, u->config.output_logger);
         }
 }

@@ -80,7 +80,7 @@ void replicate_sync(struct rill_unit *u, const struct flow *flow)
     if (m == NULL)
         return;
     tag_to_frame(&flow->tag, rill_frame(m));
-    rill_frame(m)->granted_term = flow->granted;
+    rill_frame(m)->granted_term = RILL_MUTANT(sync_term) ? flow->tag.term : flow->granted;
     u->n.syncs_sent++;
     unit_send(u, m);
 }
@@ -121,10 +121,11 @@ void replicate_on_sync_ack(struct rill_unit *u, const struct rill_frame *f)
 {
     struct flow *flow = store_find(u, f->flow);
 
-    if (flow == NULL || f->src != u->config.output_logger || f->granted_term != flow->granted)
+    if (flow == NULL || (f->src != u->config.output_logger && !RILL_MUTANT(old_logger_ack)) ||
+        f->granted_term != flow->granted)
         return;
-    flow->logged_at = f->src;
-    if (flow->tag.term == f->term && flow->tag.step == f->step)
+    flow->logged_at = u->config.output_logger;
+    if (flow->tag.term == f->term && flow->tag.step == f->step && !(f->flags & RILL_FLAG_REFUSED))
         flow->synced = flow->tag;
 }
 

@@ -128,7 +128,7 @@ void service_set_share(struct rill_unit *u, struct rte_mbuf *m)
      * The manager asks again until this is done, and leases the share to nobody before. */
     if (is_new && f->count == 0 && s->packets > 0)
         return;
-    if (is_new)
+    if (is_new || RILL_MUTANT(share_order))
         take_share(u, slot, f->count, f->clock);
     ack = unit_message(u, RILL_FRAME_SHARE_ACK, f->src, 0);
     if (ack == NULL)

@@ -141,7 +141,7 @@ static void receive(struct rill_unit *u, struct rte_mbuf *m)
 {
     const struct rill_frame *f = rill_frame(m);
 
-    if (f->dst != u->config.id) {
+    if (f->dst != u->config.id && !RILL_MUTANT(inc)) {
         drop_stale(m, &u->n.dropped_wrong_incarnation, &u->n.messages_unknown);
         return;
     }
@@ -301,6 +301,11 @@ struct rill_table_use rill_unit_tables(const struct rill_unit *u)
     return (struct rill_table_use){.entries = u->flow_slab.used + u->segment_slab.used,
                                    .bytes = rill_slab_taken_bytes(&u->flow_slab) +
                                             rill_slab_taken_bytes(&u->segment_slab)};
+}
+
+uint32_t rill_unit_share(const struct rill_unit *u)
+{
+    return u->service.share;
 }
 
 bool rill_unit_flow_info(const struct rill_unit *u, uint64_t number,

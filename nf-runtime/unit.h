@@ -122,6 +122,8 @@ uint32_t rill_unit_flows(const struct rill_unit *unit);
 /* Of these, those that are replicas and nothing else. */
 uint32_t rill_unit_replicas(const struct rill_unit *unit);
 struct rill_table_use rill_unit_tables(const struct rill_unit *unit);
+/* How much of it the resource manager has told it to give, in thousandths. */
+uint32_t rill_unit_share(const struct rill_unit *unit);
 
 /* For simulators: what the unit knows of a flow. False if nothing. */
 struct rill_unit_flow_info {

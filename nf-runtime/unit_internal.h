@@ -216,7 +216,7 @@ static inline uint8_t *flow_replica_state(const struct rill_unit *u, const struc
     return flow->state + u->state_bytes;
 }
 
-/* The output logger holds what we have. */
+/* The output logger holds what we have, and the controller knows the alias in it. */
 static inline bool flow_is_synced(const struct rill_unit *u, const struct flow *flow)
 {
     return flow->logged_at == u->config.output_logger && tag_equal(&flow->synced, &flow->tag);

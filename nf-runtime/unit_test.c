@@ -1210,6 +1210,25 @@ static void the_tag_is_repeated_until_the_logger_has_it(void **state)
     assert_int_equal(core_count(&out, RILL_FRAME_SYNC, 0), 0);
 }
 
+static void the_tag_is_repeated_while_the_alias_is_open(void **state)
+{
+    struct rte_mbuf *m = about_flow(RILL_FRAME_SYNC_ACK, OL, FLOW);
+
+    (void)state;
+    rill_frame(m)->term = rill_frame(m)->granted_term = TERM;
+    rill_frame(m)->step = 1;
+    rill_frame(m)->flags = RILL_FLAG_REFUSED;
+    give(own(FLOW));
+    pass_time(T_NS / 2);
+    core_expect(&out, RILL_FRAME_SYNC, OL);
+    give(m);
+    pass_time(RETRY_NS);
+    core_expect(&out, RILL_FRAME_SYNC, OL);
+    acknowledge_sync(TERM, 1);
+    pass_time(100 * RETRY_NS);
+    assert_int_equal(core_count(&out, RILL_FRAME_SYNC, 0), 0);
+}
+
 /* --- replication --- */
 
 static void after_half_of_t_the_state_goes_to_the_targets(void **state)
@@ -1549,6 +1568,7 @@ int main(void)
         T(the_logger_is_told_that_a_flow_is_not_known),
         T(the_logger_is_told_nothing_while_the_state_is_on_its_way),
         T(the_tag_is_repeated_until_the_logger_has_it),
+        T(the_tag_is_repeated_while_the_alias_is_open),
         T(after_half_of_t_the_state_goes_to_the_targets),
         T(a_packet_puts_the_push_off),
         T(entries_of_several_flows_for_one_peer_share_a_frame),

@@ -203,19 +203,37 @@ void apply_on_change(struct rill_ol *ol, struct rte_mbuf *m)
     drain(ol, e);
 }
 
-/* We hold the step that the frame's tag says, or a later one. */
-static void send_sync_ack(struct rill_ol *ol, const struct rill_frame *f)
+/* We hold the step that the frame's tag says, or a later one. But should we die now, the controller
+ * may never hear of an alias that it has not answered: the unit must keep its copy. */
+static void send_sync_ack(struct rill_ol *ol, const struct entry *e, const struct rill_frame *f)
 {
     struct rte_mbuf *m = ol_message(ol, RILL_FRAME_SYNC_ACK, f->src, f->flow);
 
     if (m == NULL)
         return;
+    if (e->alias_state == ALIAS_OPEN && !RILL_MUTANT(alias_kept))
+        rill_frame(m)->flags = RILL_FLAG_REFUSED;
     rill_frame(m)->term = f->term;
     rill_frame(m)->step = f->step;
     rill_frame(m)->clock = f->clock;
     rill_frame(m)->window = f->window;
     rill_frame(m)->granted_term = f->granted_term;
     rill_outbox_put(ol->out, m);
+}
+
+/* The alias that the state holds was answered: now the unit need not keep its copy for that. */
+void apply_say_kept(struct rill_ol *ol, const struct entry *e)
+{
+    struct rill_frame f = {.src = e->node.unit,
+                           .flow = e->node.flow,
+                           .term = e->tag_term,
+                           .step = e->step,
+                           .clock = e->clock,
+                           .window = e->window,
+                           .granted_term = e->term};
+
+    if (e->has_state)
+        send_sync_ack(ol, e, &f);
 }
 
 void apply_on_full(struct rill_ol *ol, struct rte_mbuf *m)
@@ -230,10 +248,11 @@ void apply_on_full(struct rill_ol *ol, struct rte_mbuf *m)
     e = entry_for(ol, f->src, f->flow);
     if (e == NULL)
         return;
-    if (!e->has_state || f->granted_term > e->term ||
+    if (!e->has_state || f->granted_term > e->term || RILL_MUTANT(full_order) ||
         (f->granted_term == e->term && f->step > e->step)) {
         rill_body_read(m, 0, e->state, ol->config.state_bytes);
-        set_alias(ol, e);
+        if (!RILL_MUTANT(aliasstate))
+            set_alias(ol, e);
         e->has_state = true;
         e->step = f->step;
         e->tag_term = f->term;
@@ -245,7 +264,7 @@ void apply_on_full(struct rill_ol *ol, struct rte_mbuf *m)
         reached_term(ol, e, f->granted_term);
     }
     if (e->step >= f->step)
-        send_sync_ack(ol, f);
+        send_sync_ack(ol, e, f);
     drain(ol, e);
 }
 
@@ -289,7 +308,7 @@ void apply_on_sync(struct rill_ol *ol, const struct rill_frame *f)
     if (f->granted_term < e->term)
         return; /* late */
     if (e->has_state && e->term == f->granted_term && e->step >= f->step) {
-        send_sync_ack(ol, f);
+        send_sync_ack(ol, e, f);
         return;
     }
     e->want_step = f->step;

@@ -77,6 +77,7 @@ void apply_on_full(struct rill_ol *ol, struct rte_mbuf *m);
 void apply_on_no_full(struct rill_ol *ol, const struct rill_frame *f);
 void apply_on_sync(struct rill_ol *ol, const struct rill_frame *f);
 void apply_request_full(struct rill_ol *ol, struct entry *e);
+void apply_say_kept(struct rill_ol *ol, const struct entry *e);
 void apply_send_established(struct rill_ol *ol, struct entry *e);
 uint64_t apply_drop_held(struct rill_ol *ol, struct entry *e, uint64_t *packet_counter);
 

@@ -74,7 +74,7 @@ static void retry_due(struct rill_ol *ol, struct entry *e)
         ask_again_later(ol, e);
     if (e->held != NULL || e->want_step != 0)
         apply_request_full(ol, e);
-    if (!e->established)
+    if (!e->established && !RILL_MUTANT(est_once))
         apply_send_established(ol, e);
     if (e->alias_state == ALIAS_OPEN)
         release_ask_alias(ol, e);
@@ -181,7 +181,7 @@ static void receive(struct rill_ol *ol, struct rte_mbuf *m)
 {
     const struct rill_frame *f = rill_frame(m);
 
-    if (f->dst != ol->config.id) {
+    if (f->dst != ol->config.id && !RILL_MUTANT(inc)) {
         ol_drop(m, &ol->n.dropped_wrong_incarnation);
         return;
     }

@@ -481,6 +481,18 @@ static void every_packet_waits_until_the_alias_is_confirmed(void **state)
     expect_released(4);
 }
 
+/* Until the controller has answered, the unit is told that its own copy is still needed. */
+static void an_open_alias_is_told_with_the_acknowledgement(void **state)
+{
+    (void)state;
+    give(with_whole_state(step(1), &alias_a));
+    give(sync_at(1));
+    assert_int_equal(core_expect(&out, RILL_FRAME_SYNC_ACK, UNIT).flags, RILL_FLAG_REFUSED);
+    core_clear(&out);
+    give(alias_ack(&alias_a, 0, 0));
+    assert_int_equal(core_expect(&out, RILL_FRAME_SYNC_ACK, UNIT).flags, 0);
+}
+
 static void the_alias_is_asked_for_again_until_it_is_answered(void **state)
 {
     (void)state;
@@ -827,6 +839,7 @@ int main(void)
         T(sync_tells_whether_the_tail_was_lost),
         T(sync_of_a_later_term_asks_for_its_state),
         T(every_packet_waits_until_the_alias_is_confirmed),
+        T(an_open_alias_is_told_with_the_acknowledgement),
         T(the_alias_is_asked_for_again_until_it_is_answered),
         T(an_alias_in_a_full_state_is_asked_for_without_a_packet),
         T(a_refused_alias_drops_what_waits_for_it),

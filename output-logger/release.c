@@ -137,6 +137,7 @@ void release_on_alias_ack(struct rill_ol *ol, struct rte_mbuf *m)
     const struct rill_frame *f = rill_frame(m);
     struct entry *e = ol_find(ol, f->next_unit, f->flow);
     struct rill_alias alias;
+    bool was_open;
 
     if (rill_body_read(m, 0, &alias, sizeof(alias)) != 0) {
         ol->n.messages_malformed++;
@@ -144,11 +145,14 @@ void release_on_alias_ack(struct rill_ol *ol, struct rte_mbuf *m)
     }
     if (e == NULL || memcmp(&alias, &e->alias, sizeof(alias)) != 0)
         return;
+    was_open = e->alias_state == ALIAS_OPEN;
     if (f->flags & RILL_FLAG_REFUSED) {
-        if (e->alias_state == ALIAS_OPEN)
+        if (was_open)
             e->alias_state = ALIAS_REFUSED;
         release_drop_waiting(ol, e, &ol->n.dropped_alias_conflict);
-        return;
+    } else {
+        confirm(ol, e);
     }
-    confirm(ol, e);
+    if (was_open)
+        apply_say_kept(ol, e);
 }

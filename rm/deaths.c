@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "lib/base/mutant.h"
 #include "lib/frame/frame.h"
 
 void rill_rm_deaths_fini(struct rill_rm_deaths *deaths)
@@ -157,9 +158,16 @@ static bool all_heard(const struct rill_rm_death *death)
 
 void rill_rm_deaths_tick(struct rill_rm_deaths *deaths, uint64_t now_ns, struct rill_outbox *outbox)
 {
-    for (uint32_t i = 0; i < deaths->count; i++)
-        if (!all_heard(&deaths->list[i]) && now_ns >= deaths->list[i].resend_at_ns)
-            send(deaths, &deaths->list[i], now_ns, outbox);
+    for (uint32_t i = 0; i < deaths->count; i++) {
+        struct rill_rm_death *death = &deaths->list[i];
+
+        if (all_heard(death) || now_ns < death->resend_at_ns)
+            continue;
+        if (RILL_MUTANT(death_unheard))
+            death->resend_at_ns = UINT64_MAX;
+        else
+            send(deaths, death, now_ns, outbox);
+    }
 }
 
 uint64_t rill_rm_deaths_next_ns(const struct rill_rm_deaths *deaths)

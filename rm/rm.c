@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/mutant.h"
 #include "rm/deaths.h"
 #include "rm/packing.h"
 
@@ -261,6 +262,15 @@ static void take_logger_ack(struct rill_rm *rm, const struct rill_frame *f)
         unit->logger_filled = true;
 }
 
+static void repeat_new_logger(struct rill_rm *rm, struct unit *unit, uint64_t now_ns,
+                              struct rill_outbox *outbox)
+{
+    if (RILL_MUTANT(logger_once))
+        unit->logger_resend_at_ns = UINT64_MAX;
+    else
+        send_new_logger(rm, unit, now_ns, outbox);
+}
+
 static bool logger_word_due(const struct unit *unit, uint64_t now_ns)
 {
     return !unit->logger_filled && now_ns >= unit->logger_resend_at_ns;
@@ -318,7 +328,8 @@ static void send_share(struct rill_rm *rm, const struct unit *unit, struct share
 static void tell_unit(struct rill_rm *rm, const struct unit *unit, struct share *share,
                       uint64_t now_ns, struct rill_outbox *outbox)
 {
-    uint32_t goal = max_u32(share->target, share->granted);
+    uint32_t goal =
+        RILL_MUTANT(shrink_first) ? share->target : max_u32(share->target, share->granted);
 
     if (goal == share->sent)
         return;
@@ -354,7 +365,7 @@ static void drop_if_over(struct unit *unit, struct share *share)
 /* No more than the unit is sure to know of. */
 static uint32_t grantable(const struct share *share)
 {
-    return min_u32(share->target, share->held_min);
+    return RILL_MUTANT(share_unacked) ? share->target : min_u32(share->target, share->held_min);
 }
 
 static uint32_t list_leases(struct rill_rm *rm, uint32_t controller)
@@ -422,7 +433,8 @@ static void send_grant(struct rill_rm *rm, uint32_t controller, uint64_t now_ns,
     rm->counters.grants++;
     rm->counters.grants_short += note_granted(rm, controller) < c->wanted;
     if (!c->granted)
-        c->expire_ns = now_ns + rm->config.lease_ns + rm->config.margin_ns;
+        c->expire_ns =
+            now_ns + rm->config.lease_ns + (RILL_MUTANT(lease_margin) ? 0 : rm->config.margin_ns);
     c->granted = true;
     c->waits = false;
     rill_outbox_put(outbox, m);
@@ -517,7 +529,9 @@ static void pack(struct rill_rm *rm, uint32_t controller, uint32_t wanted)
         const struct unit *unit = &rm->units[i];
         struct rill_packing_unit *p = &rm->packing[i];
 
-        *p = (struct rill_packing_unit){.unit = unit->id, .share_max = unit->share_max};
+        *p = (struct rill_packing_unit){.unit = unit->id,
+                                        .share_max = RILL_MUTANT(share_max) ? RILL_RM_SHARE_WHOLE
+                                                                            : unit->share_max};
         for (uint32_t j = 0; j < unit->share_count; j++) {
             if (unit->shares[j].controller == controller)
                 p->own = unit->shares[j].target;
@@ -703,7 +717,10 @@ static void resend_shares(struct rill_rm *rm, uint64_t now_ns, struct rill_outbo
             if (share->acked || now_ns < share->resend_at_ns)
                 continue;
             rm->counters.shares_resent++;
-            send_share(rm, &rm->units[i], share, now_ns, outbox);
+            if (RILL_MUTANT(share_once))
+                share->resend_at_ns = UINT64_MAX;
+            else
+                send_share(rm, &rm->units[i], share, now_ns, outbox);
         }
     }
 }
@@ -720,7 +737,7 @@ void rill_rm_tick(struct rill_rm *rm, uint64_t now_ns, struct rill_outbox *outbo
     resend_shares(rm, now_ns, outbox);
     for (uint32_t i = 0; i < rm->unit_count; i++)
         if (logger_word_due(&rm->units[i], now_ns))
-            send_new_logger(rm, &rm->units[i], now_ns, outbox);
+            repeat_new_logger(rm, &rm->units[i], now_ns, outbox);
     rill_rm_deaths_tick(&rm->deaths, now_ns, outbox);
     rm->counters.resends_slowed += rm->deaths.slowed;
     rm->deaths.slowed = 0;

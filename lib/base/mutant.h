@@ -46,7 +46,37 @@
     X(old_logger, "an output logger that was replaced is told, and believed")                      \
     X(ended, "a controller that takes over begins flows again that had ended")                     \
     X(epochterm, "terms of a controller that takes over go on where they were")                    \
-    X(lost, "who waits for a state that is lost waits for good")
+    X(lost, "who waits for a state that is lost waits for good")                                   \
+    X(implied, "an owner takes a later term's packets for its own")                                \
+    X(where, "nobody is asked where a state is that does not come")                                \
+    X(inc, "a successor takes what was sent to its predecessor")                                   \
+    X(aliasstate, "an alias is known from the change that declared it alone, not from the state")  \
+    X(former_pull, "a question about a term that was gone past takes the flow away")               \
+    X(lease_clock, "the controller counts its lease from the grant, not from the request")         \
+    X(lease_asleep, "leases that ran out while the controller stood still are acted on")           \
+    X(lease_margin, "the resource manager leaves no margin for clocks that differ")                \
+    X(grant_any, "a late grant is taken for the newest")                                           \
+    X(share_unacked, "leased before the unit knows")                                               \
+    X(share_max, "more of a unit is leased than there is")                                         \
+    X(shrink_first, "the unit gives less before the controller knows")                             \
+    X(share_once, "a unit's share is said once")                                                   \
+    X(share_order, "a late share undoes a newer one")                                              \
+    X(logger_once, "a unit is told of its next output logger once")                                \
+    X(death_unheard, "controllers are told of a death once")                                       \
+    X(recovered_early, "a dead unit's output logger goes while it has the only copy")              \
+    X(recovered_once, "the resource manager is told of a recovery once")                           \
+    X(take_never, "a dead unit's flow moves with its next packet only")                            \
+    X(refill_early, "filled before the new output logger has said so")                             \
+    X(old_logger_ack, "an old output logger's acknowledgement counts for the new one")             \
+    X(sync_term, "SYNC does not name the term that was granted")                                   \
+    X(forget_pinned, "a former owner forgets before its successor is established")                 \
+    X(chain_cut, "whatever term is established, the chain before the last is gone")                \
+    X(answer_any, "an answer to an earlier question is taken for the last one's")                  \
+    X(last_copy, "an ended flow's last copy goes before an output logger has it")                  \
+    X(alias_kept, "a unit forgets what its logger alone could tell the controller")                \
+    X(est_once, "ESTABLISHED is said once")                                                        \
+    X(pull_never, "who waits for a state does not ask")                                            \
+    X(full_order, "an older full state takes the place of a newer one")
 
 /* The same of the control plane, which only a cluster has: rill-sim --world cluster. */
 #define RILL_MUTANT_CLUSTER_LIST(X)                                                                \

@@ -32,6 +32,8 @@ struct rill_fabric_counters {
     uint64_t no_route;  /* freed: nobody is attached under the destination */
     uint64_t lost;      /* freed: the network lost it (sim), or it came in unreadable (memif) */
     uint64_t doubled;   /* extra copies made (sim) */
+    uint64_t reordered; /* frames that were given longer, and may be overtaken (sim) */
+    uint64_t cut;       /* of those lost: on a link that was cut (sim) */
     /* of these, with a packet */
     uint64_t full_packets, no_route_packets, lost_packets, doubled_packets;
     /* fabrics between processes (memif) */
@@ -90,12 +92,19 @@ struct rill_fabric_sim_config {
     uint64_t reorder_ns;
     struct rte_mempool *pool; /* for copies */
     bool codec; /* send every frame through the Geneve codec and back, as a real wire would */
+    uint32_t ring_frames; /* on their way to one role at most, more are `full`; 0: any number */
 };
 struct rill_fabric *rill_fabric_sim_create(const struct rill_fabric_sim_config *config,
                                            struct rill_error *err);
-/* Sets loss, duplicate, reorder, reorder_ns and jitter_ns anew, to calm or stir up the network; the
- * rest of *config is not looked at. Frames on their way keep theirs. */
+/* Sets loss, duplicate, reorder, reorder_ns, jitter_ns and ring_frames anew, to calm or stir up the
+ * network; the rest of *config is not looked at. Frames on their way keep theirs. */
 void rill_fabric_sim_faults(struct rill_fabric *fabric,
                             const struct rill_fabric_sim_config *config);
+/* From now on what `src` sends to `dst` is lost, until healed by the same call with false; 0 stands
+ * for every role. The other direction is another link. -ENOSPC: too many cuts at a time. */
+int rill_fabric_sim_cut(struct rill_fabric *fabric, uint32_t src, uint32_t dst, bool cut);
+/* A network address that is used again: what is sent to `old`, which is not attached any more,
+ * reaches `next`. -ENOSPC. */
+int rill_fabric_sim_reuse(struct rill_fabric *fabric, uint32_t old, uint32_t next);
 
 #endif

@@ -1,13 +1,16 @@
 #include "lib/fabric/fabric.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/id_map.h"
 #include "lib/base/rng.h"
 #include "lib/fabric/event_heap.h"
-#include "lib/frame/geneve.h"
+#include "lib/fabric/role_pairs.h"
+#include "lib/fabric/sim_wire.h"
+#include "lib/frame/frame.h"
 
 /* Every attached role has a heap of what is on its way to it; a heap of roles, by their earliest
  * frame, tells when anything happens next. What is on its way to nobody waits in one heap of its
@@ -39,6 +42,8 @@ struct sim {
     struct rill_event_heap stray; /* to roles that are not attached */
     uint64_t number;
     uint64_t packets;
+    struct rill_role_pairs cuts;   /* links over which nothing gets */
+    struct rill_role_pairs reused; /* addresses of former roles, and who is there now */
 };
 
 static inline struct sim *of(struct rill_fabric *fabric)
@@ -234,8 +239,10 @@ static uint64_t arrival_ns(struct sim *f, uint64_t *last_ns, uint64_t now_ns)
     uint64_t ns = now_ns + f->config.delay_ns + up_to(f, f->config.jitter_ns);
 
     ns = RTE_MAX(ns, *last_ns);
-    if (hits(f, f->config.reorder))
+    if (hits(f, f->config.reorder)) {
+        f->base.counters.reordered++;
         return ns + up_to(f, f->config.reorder_ns);
+    }
     *last_ns = ns;
     return ns;
 }
@@ -244,6 +251,10 @@ static void schedule(struct sim *f, struct role *to, struct rte_mbuf *m, uint64_
 {
     struct rill_event event = {.deliver_ns = deliver_ns, .number = f->number++, .m = m};
 
+    if (to != NULL && f->config.ring_frames != 0 && to->heap.count >= f->config.ring_frames) {
+        discard(m, &f->base.counters.full, &f->base.counters.full_packets);
+        return;
+    }
     f->packets += rill_frame_has_packet(m);
     if (to == NULL) {
         rill_event_heap_push(&f->stray, event);
@@ -254,35 +265,30 @@ static void schedule(struct sim *f, struct role *to, struct rte_mbuf *m, uint64_
         reorder_role(f, to);
 }
 
-/* As over a wire: into the outer headers and out again. False: it went no further, and is counted.
- * What the codec wrote and cannot read is a bug. */
+/* False: it went no further, and is counted. */
 static bool through_codec(struct sim *f, struct rte_mbuf **m)
 {
-    static const struct rill_underlay underlay = {
-        .src_mac = {2, 0, 0, 0, 0, 1},
-        .dst_mac = {2, 0, 0, 0, 0, 2},
-        .src = {.family = 4, .addr = {10, 0, 0, 1}},
-        .dst = {.family = 4, .addr = {10, 0, 0, 2}},
-    };
-    const char *name = rill_frame_type_name(rill_frame(*m)->type);
-    int code = rill_geneve_encode(m, f->config.pool, &underlay);
-    enum rill_geneve_result result;
+    if (sim_wire(m, f->config.pool) == 0)
+        return true;
+    discard(*m, &f->base.counters.full, &f->base.counters.full_packets);
+    return false;
+}
 
-    if (code == -ENOMEM || code == -EMSGSIZE) {
-        discard(*m, &f->base.counters.full, &f->base.counters.full_packets);
-        return false;
-    }
-    if (code != 0) {
-        fprintf(stderr, "fabric sim: a %s frame cannot be encoded: %s\n", name, strerror(-code));
-        abort();
-    }
-    result = rill_geneve_decode(*m);
-    if (result != RILL_GENEVE_OK) {
-        fprintf(stderr, "fabric sim: a %s frame cannot be decoded: %s\n", name,
-                rill_geneve_result_name(result));
-        abort();
-    }
-    return true;
+static void lose_on_cut(struct sim *f, struct rte_mbuf *m)
+{
+    f->base.counters.cut++;
+    discard(m, &f->base.counters.lost, &f->base.counters.lost_packets);
+}
+
+/* Who is under that address now. NULL: nobody. */
+static struct role *receiver(struct sim *f, uint32_t dst)
+{
+    struct role *role = find(f, dst);
+
+    for (uint32_t i = 0; role == NULL && i < f->reused.count; i++)
+        if (f->reused.list[i].from == dst)
+            role = receiver(f, f->reused.list[i].to);
+    return role;
 }
 
 /* `last_ns`: the link's. */
@@ -325,13 +331,15 @@ static void sim_send(struct rill_fabric *fabric, uint32_t src, struct rte_mbuf *
         }
         if (last_ns == NULL || rill_frame(frames[i])->dst != dst) {
             dst = rill_frame(frames[i])->dst;
-            to = find(f, dst);
+            to = receiver(f, dst);
             last_ns = rill_id_map_find(&from->links, dst);
             if (last_ns == NULL && dst != 0)
                 last_ns = rill_id_map_put(&from->links, dst, 0);
         }
         if (last_ns == NULL) /* to nobody, or no memory for another link */
             no_route(f, frames[i]);
+        else if (rill_role_pairs_match(&f->cuts, src, dst))
+            lose_on_cut(f, frames[i]);
         else
             send_one(f, last_ns, to, frames[i], now_ns);
     }
@@ -460,8 +468,22 @@ void rill_fabric_sim_faults(struct rill_fabric *fabric, const struct rill_fabric
     now->duplicate = config->duplicate;
     now->reorder = config->reorder;
     now->reorder_ns = config->reorder_ns;
+    now->ring_frames = config->ring_frames;
     if (check(now, &err) != 0) {
         fprintf(stderr, "%s\n", err.text);
         abort();
     }
+}
+
+int rill_fabric_sim_cut(struct rill_fabric *fabric, uint32_t src, uint32_t dst, bool cut)
+{
+    if (cut)
+        return rill_role_pairs_add(&of(fabric)->cuts, src, dst);
+    rill_role_pairs_remove(&of(fabric)->cuts, src, dst);
+    return 0;
+}
+
+int rill_fabric_sim_reuse(struct rill_fabric *fabric, uint32_t old, uint32_t next)
+{
+    return rill_role_pairs_add(&of(fabric)->reused, old, next);
 }

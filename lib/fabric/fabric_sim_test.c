@@ -398,6 +398,78 @@ static void jitter_is_uniform(void **state)
         assert_rate(seen[i], 4000, 0.25);
 }
 
+static void a_cut_link_loses_all_in_one_direction(void **state)
+{
+    const struct rill_fabric_sim_config config = {.seed = 21, .delay_ns = 100};
+
+    (void)state;
+    create(config, 3);
+    assert_int_equal(rill_fabric_sim_cut(fabric, unit(0), unit(1), true), 0);
+    send_one(0, 1, 2, 0);
+    send_one(1, 0, 3, 0);
+    send_one(0, 2, 4, 0);
+    assert_int_equal(recv_one(1, 1000), 0);
+    assert_int_equal(recv_one(0, 1000), 3);
+    assert_int_equal(recv_one(2, 1000), 4);
+    assert_int_equal(fabric->counters.cut, 1);
+    assert_int_equal(fabric->counters.lost, 1);
+    assert_int_equal(fabric->counters.lost_packets, 1);
+    assert_int_equal(rill_fabric_sim_cut(fabric, unit(0), unit(1), false), 0);
+    send_one(0, 1, 5, 1000);
+    assert_int_equal(recv_one(1, 2000), 5);
+}
+
+static void a_role_is_cut_from_all(void **state)
+{
+    const struct rill_fabric_sim_config config = {.seed = 22, .delay_ns = 100};
+
+    (void)state;
+    create(config, 3);
+    assert_int_equal(rill_fabric_sim_cut(fabric, 0, unit(1), true), 0);
+    send_one(0, 1, 1, 0);
+    send_one(2, 1, 2, 0);
+    send_one(1, 2, 3, 0);
+    assert_int_equal(recv_one(1, 1000), 0);
+    assert_int_equal(recv_one(2, 1000), 3);
+}
+
+static void a_full_ring_refuses_and_counts(void **state)
+{
+    struct rill_fabric_sim_config config = {.seed = 23, .delay_ns = 100, .ring_frames = 2};
+
+    (void)state;
+    create(config, 2);
+    for (uint64_t i = 1; i <= 4; i++)
+        send_one(0, 1, i, 0);
+    assert_int_equal(fabric->counters.full, 2);
+    assert_int_equal(fabric->counters.full_packets, 1);
+    assert_int_equal(fabric->ops->packets_in_flight(fabric), 1);
+    assert_int_equal(recv_one(1, 1000), 1);
+    assert_int_equal(recv_one(1, 1000), 2);
+    assert_int_equal(recv_one(1, 1000), 0);
+    config.ring_frames = 0;
+    rill_fabric_sim_faults(fabric, &config);
+    for (uint64_t i = 1; i <= 4; i++)
+        send_one(0, 1, i, 1000);
+    assert_int_equal(fabric->counters.full, 2);
+    for (uint64_t i = 1; i <= 4; i++)
+        assert_int_equal(recv_one(1, 2000), i);
+}
+
+static void a_successor_gets_what_is_sent_to_the_address(void **state)
+{
+    const struct rill_fabric_sim_config config = {.seed = 24, .delay_ns = 100};
+
+    (void)state;
+    create(config, 3);
+    assert_int_equal(rill_fabric_sim_reuse(fabric, unit(1), unit(2)), 0);
+    send_one(0, 1, 1, 0); /* that is still there itself */
+    assert_int_equal(recv_one(1, 1000), 1);
+    fabric->ops->detach(fabric, unit(1));
+    send_one(0, 1, 2, 1000);
+    assert_int_equal(recv_one(2, 2000), 2);
+}
+
 /* Of different links, what is due first comes first; of one time, what was sent first. */
 static void oldest_first(void **state)
 {
@@ -688,6 +760,10 @@ int main(void)
         TEST(certain_faults),
         TEST(frames_arrive_when_they_are_due),
         TEST(jitter_is_uniform),
+        TEST(a_cut_link_loses_all_in_one_direction),
+        TEST(a_role_is_cut_from_all),
+        TEST(a_full_ring_refuses_and_counts),
+        TEST(a_successor_gets_what_is_sent_to_the_address),
         TEST(oldest_first),
         TEST(next_ns_is_the_earliest),
         TEST(who_attaches_in_time_gets_it),

@@ -49,7 +49,8 @@ enum rill_frame_type {
     RILL_FRAME_FULL = 16,    /* K, tag, granted_term; body: state */
     RILL_FRAME_NO_FULL = 17, /* K: "I do not have that flow" */
     RILL_FRAME_SYNC = 18, /* K, tag, granted_term: "this is where I am, in that term"; no state */
-    RILL_FRAME_SYNC_ACK = 20,     /* K, tag, granted_term: "I am there too" */
+    RILL_FRAME_SYNC_ACK = 20,     /* K, tag, granted_term: "I am there too"; flag REFUSED: but keep
+                                     yours, the controller has not answered for the alias */
     RILL_FRAME_REQUEST_FULL = 19, /* K: output logger asks its unit for FULL */
     /* recovery: a dead unit's output logger has its state */
     RILL_FRAME_LOGGER_PULL = 21,  /* unit to output logger: K, tag (the asker's replica's),

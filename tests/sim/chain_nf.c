@@ -10,6 +10,7 @@ struct instance {
     struct rill_table *table;
     struct rill_pool *pool;
     uint64_t state_bytes, drops;
+    int dry;
 };
 
 static const struct rill_option options[] = {
@@ -57,13 +58,14 @@ static int init(struct rill_nf *nf, const struct rill_config *config)
         rill_table_create(nf, "chain", RILL_PER_FLOW, RILL_WRITE, (size_t)self->state_bytes);
     self->pool =
         rill_pool_create(nf, "ports", &address, 1, (uint16_t)low, (uint16_t)high, RILL_UDP);
+    self->dry = rill_counter(nf, "dry");
     return self->table == NULL || self->pool == NULL ? -1 : 0;
 }
 
 /* The mark is payload, which no NF may write through the API; this one looks under the hood. */
 static struct sim_mark *mark_of(struct rill_pkt *pkt)
 {
-    return rte_pktmbuf_mtod_offset(pkt->m, struct sim_mark *, SIM_HEADERS_BYTES);
+    return sim_mark(pkt->m);
 }
 
 static enum rill_verdict process_packet(struct rill_nf *nf, struct rill_pkt *pkt)
@@ -83,8 +85,12 @@ static enum rill_verdict process_packet(struct rill_nf *nf, struct rill_pkt *pkt
     mark->hash = chain->hash;
     mark->count = chain->count;
     if (chain->public.family == 0) {
-        if (!rill_pkt_from_inside(pkt) || rill_pool_take(self->pool, pkt, &chain->public) != 0)
+        if (!rill_pkt_from_inside(pkt))
             return RILL_DROP;
+        if (rill_pool_take(self->pool, pkt, &chain->public) != 0) {
+            rill_count(nf, self->dry, 1);
+            return RILL_DROP;
+        }
         rill_put(self->table, pkt, offsetof(struct sim_chain, public), sizeof(chain->public));
         if (rill_flow_alias(pkt, &chain->public, NULL) != 0)
             return RILL_DROP;
@@ -98,7 +104,7 @@ const struct rill_nf_descriptor sim_chain_nf = {
     .version = "1",
     .summary = "Hash chain over every packet, for the simulator.",
     .flow_scope = RILL_FLOW_INSIDE_ENDPOINT,
-    .handles = RILL_HANDLES_UDP4,
+    .handles = RILL_HANDLES_UDP4 | RILL_HANDLES_ICMP4_ERROR,
     .flags = RILL_NF_INSIDE_OPENS,
     .options = options,
     .instance_bytes = sizeof(struct instance),

@@ -1,13 +1,14 @@
 /* The truth about a run, kept apart from the cores, and the invariants of docs/protocol.md. */
 #include <stdarg.h>
 
+#include "tests/sim/books.h"
 #include "tests/sim/history.h"
 #include "tests/sim/sim.h"
 
 enum { PACKETS_MAX = 4096, TERMS_MAX = 16384 };
 
 struct packet {
-    uint32_t flow; /* of the workload */
+    uint32_t flow, bytes; /* of the workload; on the wire */
     bool sent, processed, released, must_come_out;
 };
 
@@ -31,6 +32,9 @@ struct sim_check {
     struct rill_flow_map terms;
     struct rill_slab term_slab;
     uint64_t sent, released, now_ns;
+    bool seen[64]; /* by workload flow: its tuple was in use before */
+    struct sim_done done[RILL_CLUSTER_UNITS_MAX + 1]; /* by number of the unit */
+    struct sim_counts counts;
     char violation[256];
 };
 
@@ -103,10 +107,16 @@ const char *sim_check_violation(const struct sim_check *k)
     return k->violation[0] != '\0' ? k->violation : NULL;
 }
 
-void sim_check_sent(struct sim_check *k, uint64_t packet, uint32_t flow, bool must_come_out)
+struct sim_counts *sim_check_counts(struct sim_check *k)
+{
+    return &k->counts;
+}
+
+void sim_check_sent(struct sim_check *k, uint64_t packet, uint32_t flow, uint32_t bytes,
+                    bool must_come_out)
 {
     k->packets[packet] =
-        (struct packet){.flow = flow, .sent = true, .must_come_out = must_come_out};
+        (struct packet){.flow = flow, .bytes = bytes, .sent = true, .must_come_out = must_come_out};
     k->sent++;
 }
 
@@ -201,12 +211,17 @@ static void check_base(struct sim_check *k, const struct sim_flow *flow, struct 
 void sim_check_step(void *arg, const struct rill_unit_step *s)
 {
     struct sim_check *k = arg;
+    uint32_t lives = k->history.flows.count;
     struct sim_flow *flow = sim_history_flow(&k->history, s->flow);
     struct sim_node *base = sim_history_find(&k->history, s->flow, chain_in(s->before)->hash);
     struct packet *p = &k->packets[s->ingress_id];
 
     trace_step(k, s);
     check_owner(k, s);
+    k->counts.reused_tuples += k->history.flows.count > lives && k->seen[p->flow];
+    k->seen[p->flow] = true;
+    k->done[rill_role_number(s->unit)].packets++;
+    k->done[rill_role_number(s->unit)].bytes += p->bytes;
     if (base == NULL || base->step + 1 != s->step) {
         sim_check_fail(k, "I1",
                        "unit %u processed packet %" PRIu64 " of flow %" PRIx64 " as step %" PRIu64
@@ -269,7 +284,10 @@ static bool knows(const struct rill_controller *controller, uint64_t flow)
  * did after it was asked says nothing of how long the flow was idle then. */
 static bool is_fresh(const struct sim_check *k, const struct sim_flow *flow, uint64_t began_ns)
 {
-    return flow->step_ns < began_ns && k->now_ns - flow->step_ns < k->plan->fresh_ns;
+    double fresh_ns = sim_plan_setting(k->plan, "flow_idle_s") * 1e9 -
+                      sim_plan_setting(k->plan, "frame_life_ms") * 1e6;
+
+    return flow->step_ns < began_ns && (double)(k->now_ns - flow->step_ns) < fresh_ns;
 }
 
 void sim_check_must_survive(struct sim_check *k, uint32_t controller)
@@ -336,8 +354,7 @@ static void check_alias(struct sim_check *k, const struct rill_frame *f)
 void sim_check_released(struct sim_check *k, struct rte_mbuf *m, uint64_t now_ns)
 {
     const struct rill_frame *f = rill_frame(m);
-    const struct sim_mark *mark =
-        rte_pktmbuf_mtod_offset(m, const struct sim_mark *, SIM_HEADERS_BYTES);
+    const struct sim_mark *mark = sim_mark(m);
     struct packet *p = &k->packets[f->ingress_id];
     struct sim_node *node;
 
@@ -353,6 +370,7 @@ void sim_check_released(struct sim_check *k, struct rte_mbuf *m, uint64_t now_ns
     if (p->released) /* I3 */
         sim_check_fail(k, "I3", "packet %" PRIu64 " released twice", f->ingress_id);
     p->released = true;
+    k->done[rill_role_number(f->src)].released++;
     node = sim_history_find(&k->history, f->flow, mark->hash);
     if (node == NULL || node->packet != f->ingress_id || node->step != f->step ||
         mark->packet != f->ingress_id || mark->count != f->step) {
@@ -375,26 +393,31 @@ void sim_check_all_out(struct sim_check *k)
                            i, k->packets[i].flow);
 }
 
-/* Nothing is lost without being counted. */
 void sim_check_balance(struct sim_check *k, const struct rill_fabric *fabric)
 {
-    struct rill_tally drops = {0};
-    uint64_t in = k->sent + fabric->counters.doubled_packets, out;
+    sim_books_balance(k, k->cluster, fabric, k->sent, k->released);
+    sim_books_billed(k, k->cluster, k->done);
+}
 
-    if (rill_cluster_drops(k->cluster, &drops) != 0)
-        abort();
-    out = k->released + rill_tally_total(&drops) + rill_cluster_packets_in_flight(k->cluster);
-    rill_tally_fini(&drops);
-    if (in != out)
-        sim_check_fail(k, "BALANCE",
-                       "%" PRIu64 " packets in and doubled, %" PRIu64
-                       " released, dropped or in flight",
-                       in, out);
+void sim_check_established(struct sim_check *k)
+{
+    uint32_t n = rill_controller_unestablished(rill_cluster_controller(k->cluster));
+
+    if (n > 0)
+        sim_check_fail(k, "I4", "%u flows have a term that is not established", n);
+}
+
+void sim_check_shares(struct sim_check *k, bool asleep)
+{
+    sim_books_shares(k, k->cluster, asleep);
 }
 
 static uint32_t endpoints_back(const struct sim_check *k, uint64_t now_ns)
 {
-    uint32_t n = rill_controller_pool_free(rill_cluster_controller(k->cluster), 0, now_ns);
+    uint32_t controller =
+        rill_role_id(RILL_ROLE_CONTROLLER, rill_cluster_controller_count(k->cluster));
+    uint32_t n = rill_controller_pool_free(rill_cluster_controller(k->cluster), 0,
+                                           rill_cluster_clock_ns(k->cluster, controller, now_ns));
 
     for (uint32_t i = 0; i < rill_cluster_unit_count(k->cluster); i++)
         if (rill_cluster_unit(k->cluster, i) != NULL)
@@ -432,6 +455,7 @@ bool sim_check_is_over(const struct sim_check *k, uint64_t now_ns)
 
 void sim_check_over(struct sim_check *k, uint64_t now_ns)
 {
+    k->counts.unbilled = sim_books_unbilled(k->cluster, k->done);
     check_endpoints(k, now_ns);
     if (rill_cluster_packets_in_flight(k->cluster) != 0)
         sim_check_fail(k, "I4", "packets in flight after everything has ended");

@@ -37,6 +37,8 @@ static void fail_unit(struct sim_faults *faults, uint32_t i, uint64_t now_ns)
     bool zombie = rill_rng_double(&faults->rng) < faults->plan->zombies;
 
     faults->suspect[i] = true;
+    sim_check_counts(faults->check)->unit_deaths++;
+    sim_check_counts(faults->check)->zombies += zombie;
     sim_check_suspect(faults->check, rill_role_id(RILL_ROLE_UNIT, i + 1), zombie);
     if (zombie) {
         put(faults, now_ns, SIM_UNIT_DECLARE, i);
@@ -45,7 +47,7 @@ static void fail_unit(struct sim_faults *faults, uint32_t i, uint64_t now_ns)
         put(faults, now_ns, SIM_UNIT_CRASH, i);
         put(faults, now_ns + between(faults, 10, 5000), SIM_UNIT_DECLARE, i);
     }
-    put(faults, now_ns + between(faults, 100, 20000), SIM_ADD_PAIR, 0);
+    put(faults, now_ns + between(faults, 100, 20000), SIM_ADD_PAIR, i);
 }
 
 static void unit_fault(struct sim_faults *faults, uint64_t now_ns)
@@ -78,6 +80,7 @@ static void logger_fault(struct sim_faults *faults, uint64_t now_ns)
         return;
     i = list[rill_rng_below(&faults->rng, n)];
     faults->fragile[i] = true;
+    sim_check_counts(faults->check)->logger_deaths++;
     sim_check_note(faults->check, "the output logger of unit %u fails", i + 1);
     if (rill_rng_double(&faults->rng) >= faults->plan->zombies)
         put(faults, now_ns, SIM_LOGGER_CRASH, rill_cluster_logger_of(faults->cluster, i));
@@ -101,10 +104,11 @@ static void pair_fault(struct sim_faults *faults, uint64_t now_ns)
         return;
     i = list[rill_rng_below(&faults->rng, n)];
     faults->suspect[i] = true;
+    sim_check_counts(faults->check)->pair_deaths++;
     sim_check_suspect(faults->check, rill_role_id(RILL_ROLE_UNIT, i + 1), false);
     put(faults, now_ns, SIM_UNIT_CRASH, i);
     put(faults, now_ns + between(faults, 10, 5000), SIM_UNIT_DECLARE, i);
-    put(faults, now_ns + between(faults, 100, 20000), SIM_ADD_PAIR, 0);
+    put(faults, now_ns + between(faults, 100, 20000), SIM_ADD_PAIR, i);
     if (faults->fragile[i])
         return; /* its logger has died, or the next is being filled */
     sim_check_note(faults->check, "and so does its output logger");
@@ -127,14 +131,24 @@ static void replace_logger(struct sim_faults *faults, uint32_t i, uint64_t now_n
         put(faults, now_ns + 50 * US, SIM_CHASE, i);
 }
 
-static void add_pair(struct sim_faults *faults)
+/* In place of unit `i`; with its network address, if the plan says so. */
+static void add_pair(struct sim_faults *faults, uint32_t i)
 {
     struct rill_error err;
     uint32_t count = rill_cluster_unit_count(faults->cluster);
+    uint32_t logger = rill_cluster_logger_of(faults->cluster, i);
 
-    if (rill_cluster_add_pair(faults->cluster, &err) == 0)
-        rill_unit_set_step_hook(rill_cluster_unit(faults->cluster, count), sim_check_step,
-                                faults->check);
+    if (rill_cluster_add_pair(faults->cluster, &err) != 0)
+        return;
+    rill_unit_set_step_hook(rill_cluster_unit(faults->cluster, count), sim_check_step,
+                            faults->check);
+    if (!faults->plan->reuse)
+        return;
+    rill_fabric_sim_reuse(faults->fabric, rill_role_id(RILL_ROLE_UNIT, i + 1),
+                          rill_role_id(RILL_ROLE_UNIT, count + 1));
+    rill_fabric_sim_reuse(
+        faults->fabric, rill_role_id(RILL_ROLE_OUTPUT_LOGGER, logger),
+        rill_role_id(RILL_ROLE_OUTPUT_LOGGER, rill_cluster_logger_of(faults->cluster, count)));
 }
 
 static void happen(struct sim_faults *faults, const struct sim_fault *fault, uint64_t now_ns)
@@ -151,7 +165,7 @@ static void happen(struct sim_faults *faults, const struct sim_fault *fault, uin
         rill_cluster_unit_declare(faults->cluster, fault->index, now_ns);
         break;
     case SIM_ADD_PAIR:
-        add_pair(faults);
+        add_pair(faults, fault->index);
         break;
     case SIM_LOGGER_FAULT:
         logger_fault(faults, now_ns);
@@ -175,9 +189,11 @@ static void happen(struct sim_faults *faults, const struct sim_fault *fault, uin
 }
 
 void sim_faults_init(struct sim_faults *faults, const struct sim_plan *plan,
-                     struct rill_cluster *cluster, struct sim_check *check, uint64_t now_ns)
+                     struct rill_cluster *cluster, struct rill_fabric *fabric,
+                     struct sim_check *check, uint64_t now_ns)
 {
-    *faults = (struct sim_faults){.plan = plan, .cluster = cluster, .check = check};
+    *faults =
+        (struct sim_faults){.plan = plan, .cluster = cluster, .fabric = fabric, .check = check};
     rill_rng_seed(&faults->rng, plan->seed ^ 0xfa17);
     for (uint32_t i = 0; i < plan->unit_faults; i++)
         put(faults, now_ns + between(faults, 0, plan->span_us), SIM_UNIT_FAULT, 0);
@@ -185,6 +201,27 @@ void sim_faults_init(struct sim_faults *faults, const struct sim_plan *plan,
         put(faults, now_ns + between(faults, 0, plan->span_us), SIM_LOGGER_FAULT, 0);
     for (uint32_t i = 0; i < plan->pair_faults; i++)
         put(faults, now_ns + between(faults, 0, plan->span_us), SIM_PAIR_FAULT, 0);
+}
+
+void sim_faults_calm(struct sim_faults *faults)
+{
+    uint32_t kept = 0;
+
+    for (uint32_t i = 0; i < faults->count; i++)
+        if (faults->list[i].kind != SIM_UNIT_FAULT && faults->list[i].kind != SIM_LOGGER_FAULT &&
+            faults->list[i].kind != SIM_PAIR_FAULT)
+            faults->list[kept++] = faults->list[i];
+    faults->count = kept;
+}
+
+void sim_faults_check_over(struct sim_faults *faults)
+{
+    for (uint32_t i = 0; i < rill_cluster_unit_count(faults->cluster); i++) {
+        if (faults->declared[i] && !rill_cluster_unit_recovered(faults->cluster, i))
+            sim_check_fail(faults->check, "I4", "unit %u is dead and not recovered from", i + 1);
+        if (!faults->suspect[i] && !rill_cluster_logger_filled(faults->cluster, i))
+            sim_check_fail(faults->check, "I4", "unit %u's output logger is not filled", i + 1);
+    }
 }
 
 uint64_t sim_faults_next_ns(const struct sim_faults *faults)

@@ -2,11 +2,15 @@
  *
  *     rill-sim --seed N [--trace] [--mutant NAME]
  *     rill-sim --seed N --shorten [--mutant NAME]
- *     rill-sim --seeds A..B [--hashes] [--mutant NAME]
- *     rill-sim --mutants [--seeds A..B]
+ *     rill-sim --seeds A..B [--kind KIND] [--hashes] [--mutant NAME]
+ *     rill-sim --plan-file FILE [--plan NAME] [--trace | --shorten] [--mutant NAME]
+ *     rill-sim --mutants
  *
- * With --world cluster the same of a cluster of machines (world.h), but for --shorten.
+ * A plan file has lines of a name, a colon and a plan, as it is printed when a seed fails; and
+ * lines that begin with '#'. With --world cluster seeds and --mutants are those of a cluster of
+ * machines (world.h).
  */
+#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <malloc.h>
@@ -16,29 +20,19 @@
 
 #include "tests/sim/sim.h"
 
-enum { EXIT_BAD_USE = 2, MUTANT_SEEDS = 1500 };
+enum { EXIT_BAD_USE = 2 };
 
 struct choice {
     uint64_t first, last;
     bool trace, mutants, hashes, shorten, cluster;
-    int (*run)(uint64_t seed, FILE *trace, struct sim_result *result);
+    const char *file, *plan; /* of a plan file */
+    const char *kind;        /* that each seed has */
 };
 
 struct totals {
     uint64_t ran, failed, packets, steps, frames;
+    struct sim_counts counts;
     double cpu_s;
-};
-
-static const struct {
-    const char *name, *what;
-} mutant_table[] = {{"none", ""},
-#define X(name, what) {#name, what},
-                    RILL_MUTANT_LIST(X)
-#undef X
-                        {"", ""},
-#define X(name, what) {#name, what},
-                    RILL_MUTANT_CLUSTER_LIST(X)
-#undef X
 };
 
 static double cpu_s(void)
@@ -63,66 +57,140 @@ static void add(struct totals *totals, const struct sim_result *r)
     totals->packets += r->packets;
     totals->steps += r->steps;
     totals->frames += r->frames;
+    sim_counts_add(&totals->counts, &r->counts);
 }
 
-/* Runs the seeds; stops at the first that fails if so told. Prints each failure. */
-static struct totals run_seeds(const struct choice *c, bool stop_at_first, bool quiet)
+static void print_failure(const struct sim_plan *plan, const char *how, const struct sim_result *r)
 {
-    struct totals totals = {0};
-    double start_s = cpu_s();
+    printf("seed %" PRIu64 ": %s (commit %s; to see it: rill-sim %s --shorten)\n", plan->seed,
+           r->violation, sim_commit, how);
+    printf("its plan: ");
+    sim_plan_print(stdout, plan);
+}
 
+static int run_plan(const struct sim_plan *plan, const struct choice *c, const char *how,
+                    struct totals *totals)
+{
+    struct sim_result result;
+
+    if (c->shorten) {
+        int rc = sim_shorten(plan);
+
+        if (rc == 0)
+            printf("seed %" PRIu64 " does not fail\n", plan->seed);
+        totals->failed += rc != 0;
+        return rc < 0 ? -1 : 0;
+    }
+    if (sim_run_plan(plan, c->trace ? stdout : NULL, &result) != 0)
+        return -1;
+    add(totals, &result);
+    if (result.violation[0] != '\0')
+        print_failure(plan, how, &result);
+    if (c->hashes)
+        print_run(plan->seed, &result);
+    return 0;
+}
+
+#ifdef RILL_HAS_CLUSTER
+static int run_world(const struct choice *c, struct totals *totals)
+{
     for (uint64_t seed = c->first; seed <= c->last; seed++) {
         struct sim_result result;
 
-        if (c->run(seed, c->trace ? stdout : NULL, &result) != 0)
-            exit(EXIT_BAD_USE);
-        add(&totals, &result);
-        if (result.violation[0] != '\0' && !quiet)
-            printf("seed %" PRIu64 ": %s\n", seed, result.violation);
+        if (sim_world_run(seed, c->trace ? stdout : NULL, &result) != 0)
+            return -1;
+        add(totals, &result);
+        if (result.violation[0] != '\0')
+            printf("seed %" PRIu64 ": %s (commit %s; to see it: rill-sim --world cluster --seed "
+                   "%" PRIu64 " --trace)\n",
+                   seed, result.violation, sim_commit, seed);
         if (c->hashes)
             print_run(seed, &result);
-        if (result.violation[0] != '\0' && stop_at_first)
-            break;
     }
-    totals.cpu_s = cpu_s() - start_s;
-    return totals;
+    return 0;
+}
+#endif
+
+static int run_seeds(const struct choice *c, struct totals *totals)
+{
+#ifdef RILL_HAS_CLUSTER
+    if (c->cluster)
+        return run_world(c, totals);
+#endif
+    for (uint64_t seed = c->first; seed <= c->last; seed++) {
+        struct sim_plan plan;
+        char how[64];
+
+        sim_plan_draw(&plan, seed, c->kind);
+        snprintf(how, sizeof(how), "--seed %" PRIu64 "%s%s", seed, c->kind ? " --kind " : "",
+                 c->kind ? c->kind : "");
+        if (run_plan(&plan, c, how, totals) != 0)
+            return -1;
+    }
+    return 0;
 }
 
-static void print_totals(const struct totals *t)
+/* One line of a plan file. */
+static int run_line(char *line, const struct choice *c, struct totals *totals)
 {
+    char *plan_text = strchr(line, ':'), how[256];
+    struct rill_error err = {""};
+    struct sim_plan plan;
+    uint64_t failed = totals->failed;
+
+    if (line[0] == '#' || line[0] == '\n')
+        return 0;
+    if (plan_text == NULL) {
+        fprintf(stderr, "rill-sim: %s: a line without a name and a colon: %s", c->file, line);
+        return -1;
+    }
+    *plan_text++ = '\0';
+    if (c->plan != NULL && strcmp(line, c->plan) != 0)
+        return 0;
+    if (sim_plan_parse(&plan, plan_text, &err) != 0) {
+        fprintf(stderr, "rill-sim: %s: %s: %s\n", c->file, line, err.text);
+        return -1;
+    }
+    snprintf(how, sizeof(how), "--plan-file %s --plan %s", c->file, line);
+    if (run_plan(&plan, c, how, totals) != 0)
+        return -1;
+    if (!c->shorten)
+        printf("%s %s\n", totals->failed == failed ? "clean " : "FAILED", line);
+    return 0;
+}
+
+static int run_file(const struct choice *c, struct totals *totals)
+{
+    FILE *from = fopen(c->file, "r");
+    char *line = NULL;
+    size_t room = 0;
+    int rc = 0;
+
+    if (from == NULL) {
+        fprintf(stderr, "rill-sim: %s: %s\n", c->file, strerror(errno));
+        return -1;
+    }
+    while (rc == 0 && getline(&line, &room, from) > 0)
+        rc = run_line(line, c, totals);
+    free(line);
+    fclose(from);
+    return rc;
+}
+
+static void print_totals(const struct totals *t, bool counts)
+{
+    if (counts)
+        sim_counts_print(&t->counts);
     printf("simulated: %" PRIu64 " packets, %" PRIu64 " steps, %" PRIu64
            " frames; %.0f packets per second of processor time\n",
            t->packets, t->steps, t->frames, (double)t->packets / t->cpu_s);
     printf("seeds clean: %" PRIu64 "/%" PRIu64 "\n", t->ran - t->failed, t->ran);
 }
 
-static int run_mutants(struct choice *c)
-{
-    unsigned first = c->cluster ? RILL_MUTANT_COUNT + 1 : 1;
-    unsigned end = c->cluster ? RILL_MUTANT_END : RILL_MUTANT_COUNT, found = 0;
-
-    for (unsigned i = first; i < end; i++) {
-        struct totals t;
-
-        rill_mutant = (enum rill_mutant)i;
-        t = run_seeds(c, true, true);
-        found += t.failed > 0;
-        printf("%-16s %s after %3" PRIu64 " seeds   %s\n", mutant_table[i].name,
-               t.failed > 0 ? "found    " : "NOT FOUND", t.ran, mutant_table[i].what);
-        fflush(stdout);
-    }
-    printf("mutants found: %u/%u\n", found, end - first);
-    return found == end - first ? 0 : 1;
-}
-
 static int choose_mutant(const char *name)
 {
-    for (unsigned i = 1; i < RILL_MUTANT_END; i++) {
-        if (strcmp(mutant_table[i].name, name) == 0) {
-            rill_mutant = (enum rill_mutant)i;
-            return 0;
-        }
-    }
+    if (sim_mutant_choose(name) == 0)
+        return 0;
     fprintf(stderr, "rill-sim: no mutant '%s'; --mutants lists them\n", name);
     return EXIT_BAD_USE;
 }
@@ -147,7 +215,6 @@ static int choose_world(const char *name, struct choice *c)
 #ifdef RILL_HAS_CLUSTER
     if (strcmp(name, "cluster") == 0) {
         c->cluster = true;
-        c->run = sim_world_run;
         return 0;
     }
 #endif
@@ -156,6 +223,14 @@ static int choose_world(const char *name, struct choice *c)
             "rill-sim: --world %s: there is no such world; one is 'cluster', where the cluster "
             "form is built\n",
             name);
+    return EXIT_BAD_USE;
+}
+
+static int check_kind(const char *kind)
+{
+    if (sim_swarm_has(kind))
+        return 0;
+    fprintf(stderr, "rill-sim: no kind of trouble is called '%s' (tests/sim/swarm.c)\n", kind);
     return EXIT_BAD_USE;
 }
 
@@ -169,6 +244,9 @@ static int parse(int argc, char **argv, struct choice *c)
                                             {"hashes", no_argument, NULL, 'h'},
                                             {"shorten", no_argument, NULL, 'S'},
                                             {"world", required_argument, NULL, 'w'},
+                                            {"plan-file", required_argument, NULL, 'f'},
+                                            {"plan", required_argument, NULL, 'p'},
+                                            {"kind", required_argument, NULL, 'k'},
                                             {0}};
     int option, rc = 0;
 
@@ -195,6 +273,16 @@ static int parse(int argc, char **argv, struct choice *c)
         case 'w':
             rc = choose_world(optarg, c);
             break;
+        case 'f':
+            c->file = optarg;
+            break;
+        case 'p':
+            c->plan = optarg;
+            break;
+        case 'k':
+            c->kind = optarg;
+            rc = check_kind(optarg);
+            break;
         case 'h':
             c->hashes = true;
             break;
@@ -203,24 +291,6 @@ static int parse(int argc, char **argv, struct choice *c)
         }
     }
     return rc == 0 && optind < argc ? EXIT_BAD_USE : rc;
-}
-
-static int shorten(const struct choice *c)
-{
-    int rc;
-
-    if (c->cluster) {
-        fprintf(stderr, "rill-sim: --shorten is not for --world cluster\n");
-        return EXIT_BAD_USE;
-    }
-    if (c->first != c->last) {
-        fprintf(stderr, "rill-sim: --shorten wants one seed: --seed N\n");
-        return EXIT_BAD_USE;
-    }
-    rc = sim_shorten(c->first);
-    if (rc == 0)
-        printf("seed %" PRIu64 " does not fail\n", c->first);
-    return rc < 0 ? EXIT_BAD_USE : rc;
 }
 
 /* Each seed makes and frees the same tables: keep their memory, or the kernel clears it each time.
@@ -233,22 +303,33 @@ static void keep_memory(void)
 
 int main(int argc, char **argv)
 {
-    struct choice c = {.first = 1, .last = 200, .run = sim_run};
-    struct totals totals;
+    struct choice c = {.first = 1, .last = 200};
+    struct totals totals = {0};
+    double start_s;
     int rc = parse(argc, argv, &c);
 
     if (rc != 0)
         return rc;
+    setvbuf(stdout, NULL, _IOLBF, 0);
     keep_memory();
-    if (c.mutants) {
-        c.last = c.first + MUTANT_SEEDS - 1;
-        return run_mutants(&c);
+    if (c.mutants)
+        return sim_mutants(c.cluster);
+    if (c.cluster && (c.shorten || c.file != NULL || c.kind != NULL)) {
+        fprintf(stderr, "rill-sim: --world cluster has no --shorten, --plan-file and --kind\n");
+        return EXIT_BAD_USE;
     }
-    if (c.shorten)
-        return shorten(&c);
+    if (c.shorten && c.file == NULL && c.first != c.last) {
+        fprintf(stderr, "rill-sim: --shorten wants one seed: --seed N\n");
+        return EXIT_BAD_USE;
+    }
     if (c.first == c.last && !c.trace)
         c.hashes = true;
-    totals = run_seeds(&c, false, false);
-    print_totals(&totals);
+    start_s = cpu_s();
+    rc = c.file != NULL ? run_file(&c, &totals) : run_seeds(&c, &totals);
+    totals.cpu_s = cpu_s() - start_s;
+    if (rc != 0)
+        return EXIT_BAD_USE;
+    if (!c.shorten)
+        print_totals(&totals, !c.cluster);
     return totals.failed == 0 ? 0 : 1;
 }

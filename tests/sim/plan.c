@@ -2,31 +2,25 @@
 
 #include "tests/sim/sim.h"
 
-static void set(struct sim_plan *plan, const char *format, ...)
+void sim_plan_set(struct sim_plan *plan, const char *format, ...)
 {
     uint32_t i = plan->setting_count++;
     va_list args;
 
+    if (i == SIM_SETTINGS)
+        abort();
     va_start(args, format);
     vsnprintf(plan->text[i], sizeof(plan->text[i]), format, args);
     va_end(args);
     plan->settings[i] = plan->text[i];
 }
 
-static double pick(struct rill_rng *rng, const double *of, uint32_t n)
+double sim_pick(struct rill_rng *rng, const double *of, uint32_t n)
 {
     return of[rill_rng_below(rng, n)];
 }
-#define PICK(rng, ...)                                                                             \
-    pick(rng, (const double[]){__VA_ARGS__}, sizeof((const double[]){__VA_ARGS__}) / sizeof(double))
-
-/* In milliseconds. */
-static void set_flow_idle(struct sim_plan *plan, uint32_t frame_life, double idle)
-{
-    set(plan, "frame_life_ms=%u", frame_life);
-    set(plan, "flow_idle_s=%g", idle / 1000);
-    plan->fresh_ns = (uint64_t)((idle - frame_life) * 1e6);
-}
+#define PICK SIM_PICK
+#define set sim_plan_set
 
 static void draw_faults(struct sim_plan *plan, struct rill_rng *rng)
 {
@@ -103,6 +97,7 @@ static void small_stashes(struct sim_plan *plan, struct rill_rng *rng)
     set(plan, "stash_packets_per_flow=%g", PICK(rng, 1, 2));
     set(plan, "stash_packets_per_unit=%g", PICK(rng, 1, 2, 1000));
     set(plan, "held_packets_per_output_logger=%g", PICK(rng, 1, 2, 1000));
+    plan->tight = true;
 }
 
 static void odd_pools(struct sim_plan *plan, struct rill_rng *rng)
@@ -134,12 +129,13 @@ static void long_reordering(struct sim_plan *plan, struct rill_rng *rng)
     set(plan, "unit_queue_packets=64");
     set(plan, "state_keep_ms=80");
     set(plan, "pool_quarantine_ms=200");
-    set_flow_idle(plan, 80, PICK(rng, 100, 200));
+    set(plan, "frame_life_ms=80");
+    set(plan, "flow_idle_s=%g", PICK(rng, 0.1, 0.2));
 }
 
 /* One or two flows that move all the time, over a bad network, from unit to dying unit: the corners
  * in which chains are long and words are late. */
-static void storm(struct sim_plan *plan, struct rill_rng *rng)
+void sim_plan_storm(struct sim_plan *plan, struct rill_rng *rng)
 {
     plan->flows = 1 + rill_rng_below(rng, 2);
     plan->units = 4 + rill_rng_below(rng, 2);
@@ -166,25 +162,7 @@ static void draw_deaths(struct sim_plan *plan, struct rill_rng *rng)
     plan->pair_faults = (uint32_t)PICK(rng, 0, 0, 0, 0, 1, 2);
     plan->chase = PICK(rng, 0, 0, 1);
     if (rill_rng_below(rng, 8) == 0)
-        storm(plan, rng);
-}
-
-/* Drawn from a seed of its own: the rest of the plan is as it would be without. A pair that is lost
- * and the controller at once are more than is promised: nobody knows then what went to that pair.
- */
-static void draw_failovers(struct sim_plan *plan)
-{
-    struct rill_rng rng;
-
-    if (plan->pair_faults > 0)
-        return;
-    rill_rng_seed(&rng, plan->seed ^ 0xfa110e);
-    plan->failovers = (uint32_t)PICK(&rng, 0, 0, 0, 1, 1, 2, 4);
-    if (rill_rng_below(&rng, 8) != 0)
-        return;
-    storm(plan, &rng);
-    plan->unit_faults /= 2;
-    plan->failovers = (uint32_t)PICK(&rng, 2, 4, 8);
+        sim_plan_storm(plan, rng);
 }
 
 /* Memory for a few replicas, or for none; questions that are asked slowly soon, but often enough to
@@ -211,7 +189,7 @@ static void draw_troubles(struct sim_plan *plan, struct rill_rng *rng)
         troubles[rill_rng_below(rng, RTE_DIM(troubles))](plan, rng);
 }
 
-void sim_plan_draw(struct sim_plan *plan, uint64_t seed)
+void sim_plan_draw(struct sim_plan *plan, uint64_t seed, const char *kind)
 {
     struct rill_rng rng;
 
@@ -239,13 +217,14 @@ void sim_plan_draw(struct sim_plan *plan, uint64_t seed)
     /* The longest a frame can be under way here: delay, jitter and reordering are below 4 ms, a
      * unit's queue below 20 ms. */
     set(plan, "state_keep_ms=%g", PICK(&rng, 25, 50));
-    set_flow_idle(plan, 25, PICK(&rng, 60, 100));
+    set(plan, "frame_life_ms=25");
+    set(plan, "flow_idle_s=%g", PICK(&rng, 0.06, 0.1));
     set(plan, "pool_quarantine_ms=%g", PICK(&rng, 60, 150));
     set(plan, "epoch_ms=5");
     set(plan, "idle_unit_ms=%g", PICK(&rng, 20, 1000));
     draw_troubles(plan, &rng);
     draw_deaths(plan, &rng);
     draw_bounds(plan, &rng);
-    draw_failovers(plan);
+    sim_swarm_draw(plan, kind);
     plan->span_us = plan->packets * plan->gap_ns / 1000 + 1;
 }

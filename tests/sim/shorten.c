@@ -8,18 +8,27 @@
 
 enum { BACK_MAX = 16 }; /* a seed may fail with n packets, not with n + 1: look below for a while */
 
+static int run_prefix(const struct sim_plan *plan, uint32_t packets, FILE *trace,
+                      struct sim_result *result)
+{
+    struct sim_plan prefix = *plan;
+
+    prefix.packets = packets;
+    return sim_run_plan(&prefix, trace, result);
+}
+
 /* 1: fails by that invariant, 0: does not, -1: could not be run. */
-static int fails(uint64_t seed, uint32_t packets, const char *invariant)
+static int fails(const struct sim_plan *plan, uint32_t packets, const char *invariant)
 {
     struct sim_result result;
 
-    if (sim_run_prefix(seed, packets, NULL, &result) != 0)
+    if (run_prefix(plan, packets, NULL, &result) != 0)
         return -1;
     return strncmp(result.violation, invariant, strlen(invariant)) == 0;
 }
 
 /* It fails with `most`. 0: could not be run. */
-static uint32_t fewest(uint64_t seed, uint32_t most, const char *invariant)
+static uint32_t fewest(const struct sim_plan *plan, uint32_t most, const char *invariant)
 {
     uint32_t low = 0, failing = most;
     int rc = 0;
@@ -27,14 +36,14 @@ static uint32_t fewest(uint64_t seed, uint32_t most, const char *invariant)
     while (rc >= 0 && low + 1 < failing) {
         uint32_t middle = low + (failing - low) / 2;
 
-        rc = fails(seed, middle, invariant);
+        rc = fails(plan, middle, invariant);
         if (rc > 0)
             failing = middle;
         else
             low = middle;
     }
     for (uint32_t n = failing; rc >= 0 && n > 1 && failing - n < BACK_MAX;) {
-        rc = fails(seed, --n, invariant);
+        rc = fails(plan, --n, invariant);
         if (rc > 0)
             failing = n;
     }
@@ -95,39 +104,37 @@ static void print_flow(char *trace, const char *flow)
             puts(line);
 }
 
-static int show(uint64_t seed, uint32_t packets, uint32_t most)
+static int show(const struct sim_plan *plan, uint32_t packets, uint32_t most)
 {
     struct sim_result result;
     char *text = NULL, flow[32];
     size_t bytes;
     FILE *trace = open_memstream(&text, &bytes);
-    int rc = trace == NULL ? -1 : sim_run_prefix(seed, packets, trace, &result);
+    int rc = trace == NULL ? -1 : run_prefix(plan, packets, trace, &result);
 
     if (trace != NULL)
         fclose(trace);
     if (rc == 0) {
         flow_in_question(result.violation, text, flow);
         print_flow(text, flow);
-        printf("seed %" PRIu64 ": %s\n", seed, result.violation);
+        printf("seed %" PRIu64 ": %s\n", plan->seed, result.violation);
         printf("seed %" PRIu64 " fails with the first %u of %u packets; above, the trace of %s%s\n",
-               seed, packets, most, flow[0] != '\0' ? "flow " : "all flows", flow);
+               plan->seed, packets, most, flow[0] != '\0' ? "flow " : "all flows", flow);
     }
     free(text);
     return rc;
 }
 
-int sim_shorten(uint64_t seed)
+int sim_shorten(const struct sim_plan *plan)
 {
-    struct sim_plan plan;
     struct sim_result result;
     uint32_t packets;
 
-    sim_plan_draw(&plan, seed);
-    if (sim_run_prefix(seed, plan.packets, NULL, &result) != 0)
+    if (run_prefix(plan, plan->packets, NULL, &result) != 0)
         return -1;
     if (result.violation[0] == '\0')
         return 0;
     result.violation[strcspn(result.violation, ":") + 1] = '\0'; /* its name alone */
-    packets = fewest(seed, plan.packets, result.violation);
-    return packets == 0 || show(seed, packets, plan.packets) != 0 ? -1 : 1;
+    packets = fewest(plan, plan->packets, result.violation);
+    return packets == 0 || show(plan, packets, plan->packets) != 0 ? -1 : 1;
 }

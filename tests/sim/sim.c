@@ -1,9 +1,5 @@
 #include "tests/sim/sim.h"
 
-#include <rte_ether.h>
-#include <rte_ip.h>
-#include <rte_udp.h>
-
 #include "lib/base/eal.h"
 #include "lib/config/config.h"
 #include "lib/config/settings.h"
@@ -12,7 +8,7 @@
 enum rill_mutant rill_mutant;
 #endif
 
-enum { POOL_MBUFS = 8192, PROBES = 40, FLOWS_MAX = 512, REST_MS = 250 };
+enum { POOL_MBUFS = 8192, PROBES = 40, FLOWS_MAX = 512, REST_MS = 400, DOOR = 32 };
 #define MS UINT64_C(1000000)
 
 struct run {
@@ -27,15 +23,26 @@ struct run {
     struct sim_failover failover;
     struct sim_result *result;
     uint64_t now_ns;
-    uint64_t packet; /* number of the last one sent */
-    uint32_t flow;   /* of the burst */
+    struct sim_packet packet; /* the last one sent */
+    struct sim_pace pace;
+    bool plain; /* it changes nothing */
+    struct sim_partitions partitions;
+    struct rill_rng more_rng; /* for what plans of later versions know */
+    struct rte_mbuf *door[DOOR];
+    uint32_t door_flow[DOOR], at_door;
+    bool door_must_come_out[DOOR];
+    uint32_t flow; /* of the burst */
     uint32_t burst_left;
     struct rill_endpoint old_public[64][4]; /* by workload flow */
     uint32_t old_count[64];
-    uint16_t ip_id;
     struct rte_mbuf *taken[POOL_MBUFS]; /* so that the pool is nearly empty */
     uint32_t taken_count;
 };
+
+static uint32_t sim_controller(struct rill_cluster *cluster)
+{
+    return rill_role_id(RILL_ROLE_CONTROLLER, rill_cluster_controller_count(cluster));
+}
 
 static void on_released(void *arg, struct rte_mbuf *m, uint64_t now_ns)
 {
@@ -47,48 +54,6 @@ static void on_released(void *arg, struct rte_mbuf *m, uint64_t now_ns)
 }
 
 /* --- packets --------------------------------------------------------------------------------- */
-
-static void write_headers(uint8_t *at, const uint8_t src[4], uint16_t sport, const uint8_t dst[4],
-                          uint16_t dport)
-{
-    struct rte_ether_hdr *eth = (struct rte_ether_hdr *)at;
-    struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)(eth + 1);
-    struct rte_udp_hdr *udp = (struct rte_udp_hdr *)(ip + 1);
-
-    memset(at, 0, SIM_HEADERS_BYTES);
-    eth->ether_type = RTE_BE16(RTE_ETHER_TYPE_IPV4);
-    ip->version_ihl = 0x45;
-    ip->total_length = rte_cpu_to_be_16(SIM_PACKET_BYTES - 14);
-    ip->time_to_live = 64;
-    ip->next_proto_id = RILL_UDP;
-    memcpy(&ip->src_addr, src, 4);
-    memcpy(&ip->dst_addr, dst, 4);
-    ip->hdr_checksum = rte_ipv4_cksum(ip);
-    udp->src_port = rte_cpu_to_be_16(sport);
-    udp->dst_port = rte_cpu_to_be_16(dport);
-    udp->dgram_len = rte_cpu_to_be_16(SIM_PACKET_BYTES - 34);
-}
-
-/* Fragments: a first, a middle and a last one, in any order. */
-static void make_fragment(struct run *r, uint8_t *data)
-{
-    struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)(data + 14);
-    static const uint16_t offsets[] = {0x2000, 0x2004, 0x0008};
-    uint32_t kind = rill_rng_below(&r->rng, 3);
-
-    if (kind == 0)
-        r->ip_id++;
-    ip->packet_id = rte_cpu_to_be_16(r->ip_id);
-    ip->fragment_offset = rte_cpu_to_be_16(offsets[kind]);
-    ip->hdr_checksum = 0;
-    ip->hdr_checksum = rte_ipv4_cksum(ip);
-}
-
-static void damage(struct run *r, uint8_t *data)
-{
-    for (uint32_t n = 1 + rill_rng_below(&r->rng, 3); n > 0; n--)
-        data[rill_rng_below(&r->rng, SIM_HEADERS_BYTES)] ^= 1u << rill_rng_below(&r->rng, 8);
-}
 
 /* Where the flow came out last, or now and then where it came out before. */
 static const struct rill_endpoint *reply_to(struct run *r, uint32_t flow)
@@ -107,40 +72,75 @@ static const struct rill_endpoint *reply_to(struct run *r, uint32_t flow)
     return pick->family != 0 ? pick : now;
 }
 
+/* The controller stands still, or is slow: what comes in waits at its door. */
+static bool controller_sleeps(struct run *r)
+{
+    return !r->plain &&
+           r->pace.ops.turn_ns(&r->pace, sim_controller(r->cluster), r->now_ns) > r->now_ns;
+}
+
+static void come_in(struct run *r)
+{
+    for (uint32_t i = 0; i < r->at_door; i++) {
+        struct rill_frame *f = rill_frame(r->door[i]);
+
+        f->ingress_ns = r->now_ns;
+        sim_check_sent(r->check, f->ingress_id, r->door_flow[i], f->wire_bytes,
+                       r->door_must_come_out[i]);
+    }
+    rill_cluster_ingress_at(r->cluster, sim_failover_ingress(&r->failover), r->door, r->at_door,
+                            r->now_ns);
+    r->at_door = 0;
+    sim_check_shares(r->check, false);
+}
+
+static void knock(struct run *r, struct rte_mbuf *m, uint32_t flow, bool must_come_out)
+{
+    r->door[r->at_door] = m;
+    r->door_flow[r->at_door] = flow;
+    r->door_must_come_out[r->at_door++] = must_come_out;
+    if (r->at_door == DOOR || !controller_sleeps(r))
+        come_in(r);
+}
+
+/* What the next packet is, besides its flow; some plans know more kinds. */
+static void draw_kind(struct run *r, struct sim_packet *p)
+{
+    struct sim_counts *counts = sim_check_counts(r->check);
+
+    p->fragment = rill_rng_double(&r->rng) < r->plan.fragments ? &r->rng : NULL;
+    p->damage = rill_rng_double(&r->rng) < r->plan.malformed ? &r->rng : NULL;
+    p->error = p->fragment == NULL && rill_rng_double(&r->more_rng) < r->plan.icmp_errors;
+    counts->fragments += p->fragment != NULL;
+    counts->malformed += p->damage != NULL;
+    counts->icmp_errors += p->error;
+}
+
 /* From the inside, or a reply to where the flow last came out. */
 static void send_packet(struct run *r, uint32_t flow, bool probe)
 {
-    static const uint8_t server[4] = {192, 0, 2, 1};
-    const uint8_t inside[4] = {10, 0, 0, (uint8_t)(flow + 1)};
     const struct rill_endpoint *public = reply_to(r, flow);
     bool reply = !probe && public != NULL && rill_rng_double(&r->rng) < r->plan.replies;
     struct rte_mbuf *m = rte_pktmbuf_alloc(r->pool);
-    struct sim_mark mark = {.packet = r->packet + 1};
-    uint8_t *data;
     struct rill_frame *f;
 
     if (m == NULL)
         return; /* nothing came in */
-    r->packet++;
-    data = (uint8_t *)rte_pktmbuf_append(m, SIM_PACKET_BYTES);
-    if (reply)
-        write_headers(data, server, 80, public->addr, public->port);
-    else
-        write_headers(data, inside, 5000, server, 80);
-    memcpy(data + SIM_HEADERS_BYTES, &mark, sizeof(mark));
-    if (!probe && rill_rng_double(&r->rng) < r->plan.fragments)
-        make_fragment(r, data);
-    if (!probe && rill_rng_double(&r->rng) < r->plan.malformed)
-        damage(r, data);
+    r->packet.number++;
+    r->packet.flow = flow;
+    r->packet.reply_to = reply ? public : NULL;
+    r->packet.fragment = r->packet.damage = NULL;
+    r->packet.error = false;
+    if (!probe)
+        draw_kind(r, &r->packet);
+    sim_packet_write(&r->packet, m);
     f = rill_frame(m);
     rill_frame_reset(f);
     f->flags = RILL_FLAG_PACKET;
     f->side = reply ? RILL_OUTSIDE : RILL_INSIDE;
-    f->wire_bytes = SIM_PACKET_BYTES;
-    f->ingress_ns = r->now_ns;
-    f->ingress_id = r->packet;
-    sim_check_sent(r->check, r->packet, flow, probe && !r->plan.tight);
-    rill_cluster_ingress_at(r->cluster, sim_failover_ingress(&r->failover), &m, 1, r->now_ns);
+    f->wire_bytes = rte_pktmbuf_pkt_len(m);
+    f->ingress_id = r->packet.number;
+    knock(r, m, flow, probe && !r->plan.tight);
 }
 
 /* --- events ---------------------------------------------------------------------------------- */
@@ -150,20 +150,42 @@ static bool stopped(const struct run *r)
     return sim_check_violation(r->check) != NULL;
 }
 
+static void trouble(struct run *r)
+{
+    sim_faults_turn(&r->faults, r->now_ns);
+    sim_failover_turn(&r->failover, r->now_ns);
+    sim_pace_turn(&r->pace, r->now_ns);
+    sim_partitions_turn(&r->partitions, r->now_ns);
+}
+
+static uint64_t next_trouble_ns(struct run *r)
+{
+    uint64_t next_ns = sim_faults_next_ns(&r->faults);
+
+    next_ns = RTE_MIN(next_ns, sim_failover_next_ns(&r->failover));
+    next_ns = RTE_MIN(next_ns, sim_pace_next_ns(&r->pace));
+    next_ns = RTE_MIN(next_ns, sim_partitions_next_ns(&r->partitions));
+    if (r->at_door > 0)
+        next_ns =
+            RTE_MIN(next_ns, r->pace.ops.turn_ns(&r->pace, sim_controller(r->cluster), r->now_ns));
+    return next_ns;
+}
+
 static void run_until(struct run *r, uint64_t until_ns)
 {
     while (!stopped(r)) {
         uint64_t next_ns;
 
+        if (r->at_door > 0 && !controller_sleeps(r))
+            come_in(r);
         while (rill_cluster_step(r->cluster, r->now_ns))
             if (stopped(r))
                 return;
         sim_check_time(r->check, r->now_ns);
-        sim_faults_turn(&r->faults, r->now_ns);
-        sim_failover_turn(&r->failover, r->now_ns);
-        next_ns = rill_cluster_next_ns(r->cluster);
-        next_ns = RTE_MIN(next_ns, sim_faults_next_ns(&r->faults));
-        next_ns = RTE_MIN(next_ns, sim_failover_next_ns(&r->failover));
+        sim_check_shares(r->check, controller_sleeps(r));
+        trouble(r);
+        next_ns = next_trouble_ns(r);
+        next_ns = RTE_MIN(next_ns, rill_cluster_next_ns(r->cluster));
         if (next_ns > until_ns)
             break;
         if (next_ns > r->now_ns)
@@ -176,6 +198,8 @@ static uint64_t next_gap_ns(struct run *r)
 {
     if (rill_rng_double(&r->rng) < r->plan.long_gap)
         return r->plan.long_gap_ns;
+    if (rill_rng_double(&r->more_rng) < r->plan.edge_gaps)
+        return r->plan.edge_ns - 1 + rill_rng_below(&r->more_rng, 3);
     return rill_rng_below(&r->rng, (uint32_t)(2 * r->plan.gap_ns));
 }
 
@@ -197,6 +221,7 @@ static void black_out(struct run *r)
     struct rill_fabric_sim_config dark = r->plan.faults;
 
     dark.loss = 1;
+    sim_check_counts(r->check)->blackouts++;
     rill_fabric_sim_faults(r->fabric, &dark);
     run_until(r, r->now_ns + r->plan.blackout_ns);
     rill_fabric_sim_faults(r->fabric, &r->plan.faults);
@@ -208,6 +233,8 @@ static void workload(struct run *r)
     for (uint32_t i = 0; i < r->plan.packets && !stopped(r); i++) {
         if (r->burst_left == 0) {
             r->flow = rill_rng_below(&r->rng, r->plan.flows);
+            if (r->plan.mice)
+                r->flow = rill_rng_below(&r->more_rng, r->flow + 1);
             r->burst_left = 1 + rill_rng_below(&r->rng, r->plan.burst);
         }
         r->burst_left--;
@@ -255,19 +282,31 @@ static void converge(struct run *r)
 
     quiet.loss = quiet.duplicate = quiet.reorder = 0;
     quiet.jitter_ns = 0;
+    quiet.ring_frames = 0;
     rill_fabric_sim_faults(r->fabric, &quiet);
+    sim_faults_calm(&r->faults);
     sim_failover_stop(&r->failover);
+    sim_pace_calm(&r->pace);
+    sim_partitions_heal(&r->partitions);
     /* Flows that lived through the faults must go on: after a rest in which questions are answered,
      * but shorter than flow_idle. */
     run_until(r, r->now_ns + 40 * MS);
     probe(r, r->plan.flows);
+    run_until(r, r->now_ns + 30 * MS);
+    /* Not where there may be flows that no probe is of, nor so many deaths that a chain may be
+     * full: then a flow waits for the last one to be heard of. */
+    if (!r->plan.tight && r->plan.malformed == 0 && r->plan.unit_faults < RILL_CHAIN_MAX)
+        sim_check_established(r->check);
     run_until(r, r->now_ns + 400 * MS); /* these end */
+    if (!r->plan.tight)
+        sim_faults_check_over(&r->faults);
     probe(r, PROBES);
     run_until(r, r->now_ns + 300 * MS);
     sim_check_all_out(r->check);
     sim_check_balance(r->check, r->fabric);
-    run_to_the_end(r, (r->plan.tight ? 30000 : 1000) * MS);
+    run_to_the_end(r, (r->plan.tight ? 30000 : 2000) * MS);
     sim_check_over(r->check, r->now_ns);
+    sim_faults_check_over(&r->faults);
 }
 
 /* --- set up ---------------------------------------------------------------------------------- */
@@ -296,13 +335,14 @@ static int configure(struct run *r, struct rill_error *err)
 static int set_up(struct run *r, FILE *trace, struct rill_error *err)
 {
     struct rill_cluster_config config = {.nf = &sim_chain_nf,
-                                         .units_milli = r->plan.units * 1000,
+                                         .units_milli = r->plan.units * 1000 + r->plan.part,
                                          .flows_max = FLOWS_MAX,
                                          .unit_flows_max = r->plan.unit_flows_max,
                                          .output_logger_flows_max = r->plan.output_logger_flows_max,
                                          .pool = r->pool,
                                          .released = on_released,
-                                         .arg = r};
+                                         .arg = r,
+                                         .pace = r->plain ? NULL : &r->pace.ops};
 
     if (configure(r, err) != 0)
         return -1;
@@ -318,14 +358,17 @@ static int set_up(struct run *r, FILE *trace, struct rill_error *err)
     if (r->cluster == NULL)
         return -1;
     sim_check_attach(r->check, r->cluster);
-    sim_faults_init(&r->faults, &r->plan, r->cluster, r->check, 20 * MS);
+    sim_faults_init(&r->faults, &r->plan, r->cluster, r->fabric, r->check, 20 * MS);
     sim_failover_init(&r->failover, &r->plan, r->cluster, r->check, 20 * MS);
+    sim_pace_start(&r->pace, r->cluster, r->check, 20 * MS);
+    sim_partitions_init(&r->partitions, &r->plan, r->cluster, r->fabric, r->check, 20 * MS);
     return 0;
 }
 
 static void tear_down(struct run *r)
 {
     give_buffers_back(r);
+    rte_pktmbuf_free_bulk(r->door, r->at_door);
     rill_cluster_destroy(r->cluster);
     if (r->fabric != NULL)
         r->fabric->ops->destroy(r->fabric);
@@ -337,11 +380,24 @@ static void tear_down(struct run *r)
     rill_config_destroy(r->nf_config);
 }
 
+/* What was counted, at the end of a trace. */
+static void print_counters(const struct run *r, FILE *trace)
+{
+    struct rill_tally tally = {0};
+
+    if (rill_cluster_counters(r->cluster, &tally) != 0)
+        abort();
+    for (size_t i = 0; i < tally.count; i++)
+        if (tally.entries[i].count > 0)
+            fprintf(trace, "%s %" PRIu64 "\n", tally.entries[i].name, tally.entries[i].count);
+    rill_tally_fini(&tally);
+}
+
 static void count(struct run *r)
 {
     const char *violation = sim_check_violation(r->check);
 
-    r->result->packets = r->packet;
+    r->result->packets = r->packet.number;
     r->result->frames = r->fabric->counters.sent;
     r->result->virtual_ns = r->now_ns;
     r->result->moves =
@@ -350,29 +406,43 @@ static void count(struct run *r)
         r->result->steps += rill_cluster_unit_counters(r->cluster, i)->packets_processed;
     if (violation != NULL)
         snprintf(r->result->violation, sizeof(r->result->violation), "%s", violation);
+    r->result->counts = *sim_check_counts(r->check);
+    sim_counts_read(&r->result->counts, r->cluster, r->fabric);
+    r->result->counts.slow_roles = sim_pace_slow(&r->pace);
+    r->result->counts.skewed = r->plan.clock_ppm > 0;
 }
 
-int sim_run(uint64_t seed, FILE *trace, struct sim_result *result)
-{
-    return sim_run_prefix(seed, UINT32_MAX, trace, result);
-}
-
-int sim_run_prefix(uint64_t seed, uint32_t packets, FILE *trace, struct sim_result *result)
+static void begin(struct run *r, const struct sim_plan *plan, struct sim_result *result)
 {
     static struct rte_mempool *pool;
-    static struct run r; /* too large for the stack */
     struct rill_error err = {""};
 
     *result = (struct sim_result){0};
-    memset(&r, 0, sizeof(r));
-    r.result = result;
+    memset(r, 0, sizeof(*r));
+    r->result = result;
     if (rill_eal_init(256, &err) == 0 && pool == NULL)
         pool = rill_frame_pool_create("sim", POOL_MBUFS, &err);
-    r.pool = pool;
-    sim_plan_draw(&r.plan, seed);
-    r.plan.packets = RTE_MIN(r.plan.packets, packets);
-    rill_rng_seed(&r.rng, seed ^ 0x5eed);
-    if (pool == NULL || set_up(&r, trace, &err) != 0) {
+    if (pool == NULL)
+        fprintf(stderr, "rill-sim: %s\n", err.text);
+    r->pool = pool;
+    r->plan = *plan;
+    for (uint32_t i = 0; i < plan->setting_count; i++)
+        r->plan.settings[i] = r->plan.text[i];
+    rill_rng_seed(&r->rng, plan->seed ^ 0x5eed);
+    rill_rng_seed(&r->more_rng, plan->seed ^ 0x303e);
+    sim_pace_init(&r->pace, &r->plan);
+    r->plain = sim_pace_is_plain(&r->plan);
+}
+
+int sim_run_plan(const struct sim_plan *plan, FILE *trace, struct sim_result *result)
+{
+    static struct run r; /* too large for the stack */
+    struct rill_error err = {""};
+
+    begin(&r, plan, result);
+    if (r.pool == NULL)
+        return -1;
+    if (set_up(&r, trace, &err) != 0) {
         fprintf(stderr, "rill-sim: %s\n", err.text);
         tear_down(&r);
         return -1;
@@ -381,6 +451,8 @@ int sim_run_prefix(uint64_t seed, uint32_t packets, FILE *trace, struct sim_resu
     workload(&r);
     converge(&r);
     count(&r);
+    if (trace != NULL)
+        print_counters(&r, trace);
     tear_down(&r);
     return 0;
 }

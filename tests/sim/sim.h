@@ -3,11 +3,19 @@
  *
  *   chain_nf.c  an NF whose state shows any mistake: a hash chain over every packet it processed
  *   plan.c      what a seed stands for: faults, settings, workload (swarm: runs differ in kind)
+ *   swarm.c     kinds of trouble that some seeds have, each drawn by itself
+ *   plan_text.c a plan as text, and back: so that a run survives changes of how plans are drawn
  *   faults.c    roles that die, and what takes their place
  *   failover.c  controllers that die, and who takes their place
+ *   pace.c      roles that stand still or are slow, and clocks that differ
+ *   partitions.c links that are cut for a while
+ *   packets.c   what comes in
  *   check.c     the truth, and the invariants against it
+ *   books.c     what is counted, against what was done; shares of units
+ *   totals.c    faults by kind, over many runs
  *   sim.c       the run: events in order, faults stop, then everything must come out and be given
  *               back
+ *   mutants.c   deliberate faults, each to be found
  *   shorten.c   the shortest prefix of a run that still fails
  *   main.c      rill-sim
  *   world.h     --world cluster: the same with machines, agents and the resource manager
@@ -26,6 +34,7 @@
 #include "lib/base/slab.h"
 
 /* --- plan.c */
+enum { SIM_SETTINGS = 64 };
 struct sim_plan {
     uint64_t seed;
     struct rill_fabric_sim_config faults;
@@ -50,15 +59,52 @@ struct sim_plan {
     uint32_t unit_flows_max, output_logger_flows_max;
     uint32_t unit_faults, logger_faults, pair_faults;
     uint32_t failovers; /* of controllers */
-    uint64_t fresh_ns;  /* flow_idle less frame_life */
     double chase;   /* share of the new output loggers whose unit dies as soon as they are filled */
     double zombies; /* share of these that are taken for dead but go on */
     bool tight;     /* bounds so low that packets are dropped although there are no faults */
-    const char *settings[48]; /* NAME=VALUE; later ones win */
-    char text[48][64];
+    /* swarm.c */
+    uint32_t part;       /* thousandths of one unit more */
+    uint32_t partitions; /* links that are cut, and heal */
+    uint64_t partition_ns;
+    double partition_rm, partition_one_way; /* shares: the resource manager's; in one direction */
+    uint32_t pauses;                        /* a role stands still */
+    uint64_t pause_ns;
+    double pause_controller;            /* share of them */
+    double slow;                        /* share of the roles */
+    uint64_t slow_ns;                   /* between two turns of theirs */
+    uint32_t clock_ppm;                 /* roles' clocks run faster or slower, up to that */
+    uint64_t clock_offset_ns;           /* and are ahead, up to that */
+    bool reuse;                         /* successors get their predecessors' addresses */
+    double icmp_errors;                 /* share of the packets */
+    double edge_gaps;                   /* share of the gaps that are a flowlet's, to the ns */
+    uint64_t edge_ns;                   /* that gap */
+    bool mice;                          /* some flows have most of the packets, others a few */
+    const char *settings[SIM_SETTINGS]; /* NAME=VALUE; later ones win */
+    char text[SIM_SETTINGS][64];
     uint32_t setting_count;
 };
-void sim_plan_draw(struct sim_plan *plan, uint64_t seed);
+/* `kind`: of swarm.c, one that it has at any rate; NULL: none. */
+void sim_plan_draw(struct sim_plan *plan, uint64_t seed, const char *kind);
+/* What the settings drawn so far say; the last one wins. */
+double sim_plan_setting(const struct sim_plan *plan, const char *name);
+/* One or two flows that move all the time, over a bad network, from unit to dying unit. */
+void sim_plan_storm(struct sim_plan *plan, struct rill_rng *rng);
+void sim_plan_set(struct sim_plan *plan, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+double sim_pick(struct rill_rng *rng, const double *of, uint32_t n);
+#define SIM_PICK(rng, ...)                                                                         \
+    sim_pick(rng, (const double[]){__VA_ARGS__},                                                   \
+             sizeof((const double[]){__VA_ARGS__}) / sizeof(double))
+
+/* --- swarm.c: draws from generators of its own, so that what is new changes no other draw */
+/* `kind` at any rate; NULL: as the seed says. */
+void sim_swarm_draw(struct sim_plan *plan, const char *kind);
+bool sim_swarm_has(const char *kind);
+
+/* --- plan_text.c */
+void sim_plan_print(FILE *to, const struct sim_plan *plan); /* one line */
+/* Writes into the text. -EINVAL with a line in *err. */
+int sim_plan_parse(struct sim_plan *plan, char *text, struct rill_error *err);
 
 /* --- chain_nf.c */
 extern const struct rill_nf_descriptor sim_chain_nf;
@@ -70,8 +116,28 @@ struct __attribute__((packed)) sim_mark { /* what a packet carries; the NF fills
     uint64_t packet;
     uint64_t hash, count;
 };
-enum { SIM_HEADERS_BYTES = 14 + 20 + 8, SIM_PACKET_BYTES = SIM_HEADERS_BYTES + 24 };
+enum {
+    SIM_HEADERS_BYTES = 14 + 20 + 8,
+    SIM_MARK_BYTES = 24, /* at the end */
+    SIM_PACKET_BYTES = SIM_HEADERS_BYTES + SIM_MARK_BYTES,
+    SIM_ERROR_BYTES = SIM_HEADERS_BYTES + 20 + 8 + SIM_MARK_BYTES, /* ICMP, quoting a packet */
+};
+static inline struct sim_mark *sim_mark(struct rte_mbuf *m)
+{
+    return rte_pktmbuf_mtod_offset(m, struct sim_mark *, rte_pktmbuf_data_len(m) - SIM_MARK_BYTES);
+}
 uint64_t sim_chain_next(uint64_t hash, uint64_t packet);
+
+/* --- packets.c */
+struct sim_packet {
+    uint64_t number;
+    uint32_t flow;
+    const struct rill_endpoint *reply_to; /* NULL: from the inside */
+    bool error;                           /* an ICMP error that quotes what went the other way */
+    struct rill_rng *fragment, *damage;   /* NULL: whole, sound */
+    uint16_t ip_id;                       /* of the last first fragment */
+};
+void sim_packet_write(struct sim_packet *packet, struct rte_mbuf *m);
 
 /* --- check.c */
 enum { SIM_UNIT_NUMBERS = 4096 }; /* units have lower ones */
@@ -83,9 +149,17 @@ void sim_check_attach(struct sim_check *check, struct rill_cluster *cluster);
  */
 void sim_check_look_at(struct sim_check *check, struct rill_ol *releasing,
                        struct rill_controller *controller);
-void sim_check_sent(struct sim_check *check, uint64_t packet, uint32_t flow, bool must_come_out);
+void sim_check_sent(struct sim_check *check, uint64_t packet, uint32_t flow, uint32_t bytes,
+                    bool must_come_out);
+struct sim_counts *sim_check_counts(struct sim_check *check);
 void sim_check_released(struct sim_check *check, struct rte_mbuf *m, uint64_t now_ns);
 void sim_check_step(void *check, const struct rill_unit_step *step);
+/* I5, after every event: what controllers take as theirs of a unit the unit was told, and all that
+ * may be leased of it is no more than there is. `asleep`: the controller stands still, and does not
+ * know the time. */
+void sim_check_shares(struct sim_check *check, bool asleep);
+/* A term that began is established in the end, or its flow can not move any more (I4). */
+void sim_check_established(struct sim_check *check);
 /* All that were sent as "must come out" did (I4). */
 void sim_check_all_out(struct sim_check *check);
 void sim_check_balance(struct sim_check *check, const struct rill_fabric *fabric);
@@ -159,6 +233,7 @@ struct sim_fault {
 struct sim_faults {
     const struct sim_plan *plan;
     struct rill_cluster *cluster;
+    struct rill_fabric *fabric;
     struct sim_check *check;
     struct rill_rng rng;
     struct sim_fault list[SIM_FAULTS_MAX]; /* to come */
@@ -169,27 +244,130 @@ struct sim_faults {
     bool fragile[RILL_CLUSTER_UNITS_MAX], replaced[RILL_CLUSTER_UNITS_MAX];
 };
 void sim_faults_init(struct sim_faults *faults, const struct sim_plan *plan,
-                     struct rill_cluster *cluster, struct sim_check *check, uint64_t now_ns);
+                     struct rill_cluster *cluster, struct rill_fabric *fabric,
+                     struct sim_check *check, uint64_t now_ns);
+/* Nobody else fails; what follows from earlier failures goes on. */
+void sim_faults_calm(struct sim_faults *faults);
+/* Whoever was told dead was recovered from, and every new output logger is filled (I4). */
+void sim_faults_check_over(struct sim_faults *faults);
 uint64_t sim_faults_next_ns(const struct sim_faults *faults);
 void sim_faults_turn(struct sim_faults *faults, uint64_t now_ns);
+
+/* --- pace.c */
+enum { SIM_PAUSES_MAX = 32 };
+struct sim_pace {
+    struct rill_cluster_pace ops; /* for the cluster */
+    const struct sim_plan *plan;
+    struct rill_cluster *cluster;
+    struct sim_check *check;
+    struct rill_rng rng;
+    uint64_t begin_ns[SIM_PAUSES_MAX]; /* of those to come */
+    uint32_t to_come;
+    struct {
+        uint32_t role;
+        uint64_t until_ns;
+    } paused[SIM_PAUSES_MAX];
+    uint32_t count;
+};
+void sim_pace_init(struct sim_pace *pace, const struct sim_plan *plan);
+/* The cluster is there; pauses begin from now on. */
+void sim_pace_start(struct sim_pace *pace, struct rill_cluster *cluster, struct sim_check *check,
+                    uint64_t now_ns);
+bool sim_pace_is_plain(const struct sim_plan *plan); /* nothing of the kind */
+uint64_t sim_pace_next_ns(const struct sim_pace *pace);
+void sim_pace_turn(struct sim_pace *pace, uint64_t now_ns);
+uint32_t sim_pace_slow(const struct sim_pace *pace); /* units and output loggers that are slow */
+void sim_pace_calm(struct sim_pace *pace);           /* nobody stands still any more */
+/* A role that is there, drawn: with `controller` as likely, else any. 0: none. */
+uint32_t sim_any_role(struct rill_rng *rng, struct rill_cluster *cluster, double controller);
+uint32_t sim_any_unit(struct rill_rng *rng, struct rill_cluster *cluster);
+
+/* --- partitions.c */
+enum { SIM_PARTITIONS_MAX = 32 };
+struct sim_partitions {
+    const struct sim_plan *plan;
+    struct rill_cluster *cluster;
+    struct sim_check *check;
+    struct rill_fabric *fabric;
+    struct rill_rng rng;
+    uint64_t begin_ns[SIM_PARTITIONS_MAX];
+    uint32_t to_come;
+    struct sim_cut {
+        uint32_t a, b; /* 0: every role */
+        bool both;
+        uint64_t until_ns;
+    } cuts[SIM_PARTITIONS_MAX];
+    uint32_t count;
+};
+void sim_partitions_init(struct sim_partitions *p, const struct sim_plan *plan,
+                         struct rill_cluster *cluster, struct rill_fabric *fabric,
+                         struct sim_check *check, uint64_t now_ns);
+uint64_t sim_partitions_next_ns(const struct sim_partitions *p);
+void sim_partitions_turn(struct sim_partitions *p, uint64_t now_ns);
+void sim_partitions_heal(struct sim_partitions *p);
+
+/* --- totals.c: what was done to the runs */
+#define SIM_COUNTS(X)                                                                              \
+    X(lost, "frames lost")                                                                         \
+    X(doubled, "doubled")                                                                          \
+    X(reordered, "held up and overtaken")                                                          \
+    X(full, "refused by full rings or for want of buffers")                                        \
+    X(cut, "lost on cut links")                                                                    \
+    X(partitions, "partitions")                                                                    \
+    X(blackouts, "blackouts")                                                                      \
+    X(pauses, "pauses")                                                                            \
+    X(slow_roles, "slow roles")                                                                    \
+    X(skewed, "runs with clocks that differ")                                                      \
+    X(unit_deaths, "unit deaths")                                                                  \
+    X(zombies, "of them zombies")                                                                  \
+    X(logger_deaths, "output logger deaths")                                                       \
+    X(pair_deaths, "deaths of both")                                                               \
+    X(wrong_incarnation, "frames to a dead role's address that its successor has")                 \
+    X(leases_expired, "leases run out")                                                            \
+    X(dry_pools, "packets for which no endpoint was left")                                         \
+    X(no_mbuf, "messages without a buffer")                                                        \
+    X(queue_full, "packets at full queues")                                                        \
+    X(fragments, "fragments")                                                                      \
+    X(malformed, "malformed packets")                                                              \
+    X(icmp_errors, "ICMP errors")                                                                  \
+    X(reused_tuples, "flows with the tuple of one that ended")                                     \
+    X(unbilled, "packets processed that died with their unit")
+struct sim_counts {
+#define X(name, what) uint64_t name;
+    SIM_COUNTS(X)
+#undef X
+};
+void sim_counts_add(struct sim_counts *to, const struct sim_counts *from);
+void sim_counts_print(const struct sim_counts *counts);
+/* What can be read from counters, once the run is over. */
+void sim_counts_read(struct sim_counts *counts, struct rill_cluster *cluster,
+                     const struct rill_fabric *fabric);
 
 /* --- sim.c */
 struct sim_result {
     char violation[256]; /* "" if none */
-    uint64_t hash;       /* of everything that was released and when: same seed, same hash */
+    struct sim_counts counts;
+    uint64_t hash; /* of everything that was released and when: same seed, same hash */
     uint64_t packets, steps, frames, moves, virtual_ns;
 };
 /* -1: the machine could not run it (no memory). */
-int sim_run(uint64_t seed, FILE *trace, struct sim_result *result);
-/* The same run with no more than so many packets before the faults stop. */
-int sim_run_prefix(uint64_t seed, uint32_t packets, FILE *trace, struct sim_result *result);
+int sim_run_plan(const struct sim_plan *plan, FILE *trace, struct sim_result *result);
 
 /* --- world.c: the same of a cluster of machines, world.h */
 int sim_world_run(uint64_t seed, FILE *trace, struct sim_result *result);
 
 /* --- shorten.c */
-/* Prints the flow in question of the shortest run of the seed that fails. 1 if it fails, 0 if not,
+/* Prints the flow in question of the shortest run of the plan that fails. 1 if it fails, 0 if not,
  * -1 as above. */
-int sim_shorten(uint64_t seed);
+int sim_shorten(const struct sim_plan *plan);
+
+/* --- mutants.c */
+int sim_mutant_choose(const char *name); /* -1: there is none of that name */
+/* Runs seeds with each of the deliberate faults until it is found, from several first seeds on.
+ * Prints how many that took. The exit code: 0 if all were found. */
+int sim_mutants(bool cluster);
+
+/* --- the commit that this was built from; made by commit.cmake */
+extern const char sim_commit[];
 
 #endif

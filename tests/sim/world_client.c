@@ -346,7 +346,7 @@ static struct rte_mbuf *make_packet(struct world_client *c, uint32_t flow, bool 
     f->wire_bytes = SIM_PACKET_BYTES;
     f->ingress_ns = c->w->now_ns;
     f->ingress_id = ++c->domain->sent;
-    sim_check_sent(c->domain->check, f->ingress_id, flow, probe);
+    sim_check_sent(c->domain->check, f->ingress_id, flow, SIM_PACKET_BYTES, probe);
     return m;
 }
 
