@@ -80,6 +80,12 @@ void cluster_retire_loggers(struct rill_cluster *k);
 /* Counts frames that are about to be sent to roles that died. */
 void cluster_count_lost(struct rill_cluster *k, struct rte_mbuf **frames, uint32_t n);
 
+static inline const struct rill_controller_counters *
+controller_node_counters(const struct controller_node *node)
+{
+    return node->controller != NULL ? rill_controller_counters(node->controller) : &node->last;
+}
+
 static inline const struct rill_unit_counters *unit_node_counters(const struct unit_node *node)
 {
     return node->unit != NULL ? rill_unit_counters(node->unit) : &node->last;
