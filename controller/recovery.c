@@ -219,6 +219,7 @@ static void end_pass(struct rill_controller *c)
         for (unsigned p = 0; p < c->config.pool_count; p++)
             rill_port_pool_release_dead(c->pools[p], death->unit, c->now_ns);
         death->endpoints_back = true;
+        c->recovery.remind_ns = RTE_MIN(c->recovery.remind_ns, c->now_ns + c->config.retry_ns);
     }
     c->recovery.pass_ns = c->now_ns + pass_pause_ns(c);
 }
@@ -235,6 +236,22 @@ static void slice(struct rill_controller *c)
     c->recovery.pass_ns = c->now_ns + SLICE_PAUSE_NS;
     if (c->recovery.bucket > c->by_number.mask)
         end_pass(c);
+}
+
+/* When something may have to be repeated, or a death can be forgotten. */
+static uint64_t next_reminder_ns(const struct rill_controller *c)
+{
+    uint64_t next_ns = UINT64_MAX;
+
+    for (uint32_t i = 0; i < c->recovery.count; i++) {
+        const struct death *death = &c->recovery.deaths[i];
+
+        if (!death->told)
+            return c->now_ns + c->config.retry_ns;
+        if (death->endpoints_back) /* else the pass that finds them back says so */
+            next_ns = RTE_MIN(next_ns, death->forget_ns);
+    }
+    return RTE_MAX(next_ns, c->now_ns + c->config.retry_ns);
 }
 
 static void forget(struct rill_controller *c)
@@ -256,8 +273,8 @@ void recovery_tick(struct rill_controller *c)
     if (c->now_ns >= c->recovery.remind_ns) {
         for (uint32_t i = 0; i < c->recovery.count; i++)
             remind(c, &c->recovery.deaths[i]);
-        c->recovery.remind_ns = c->now_ns + c->config.retry_ns;
         forget(c);
+        c->recovery.remind_ns = next_reminder_ns(c);
     }
     if (c->now_ns < c->recovery.pass_ns)
         return;
