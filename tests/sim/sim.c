@@ -32,8 +32,8 @@ struct run {
     struct rill_endpoint old_public[64][4]; /* by workload flow */
     uint32_t old_count[64];
     uint16_t ip_id;
-    struct rte_mbuf *taken[POOL_MBUFS]; /* so that the pool is nearly empty */
     uint32_t taken_count;
+    struct rte_mbuf *taken[POOL_MBUFS]; /* so that the pool is nearly empty; the last member */
 };
 
 static void on_released(void *arg, struct rte_mbuf *m, uint64_t now_ns)
@@ -175,11 +175,16 @@ static uint64_t next_gap_ns(struct run *r)
     return rill_rng_below(&r->rng, (uint32_t)(2 * r->plan.gap_ns));
 }
 
+/* All but free_mbufs of the pool, so that it is nearly empty. */
 static void take_buffers(struct run *r)
 {
-    while (r->plan.free_mbufs != 0 && rte_mempool_avail_count(r->pool) > r->plan.free_mbufs &&
-           (r->taken[r->taken_count] = rte_pktmbuf_alloc(r->pool)) != NULL)
-        r->taken_count++;
+    uint32_t available = rte_mempool_avail_count(r->pool);
+
+    if (r->plan.free_mbufs == 0 || available <= r->plan.free_mbufs)
+        return;
+    available -= r->plan.free_mbufs;
+    if (rte_pktmbuf_alloc_bulk(r->pool, r->taken, available) == 0)
+        r->taken_count = available;
 }
 
 static void give_buffers_back(struct run *r)
@@ -358,7 +363,7 @@ int sim_run_prefix(uint64_t seed, uint32_t packets, FILE *trace, struct sim_resu
     struct rill_error err = {""};
 
     *result = (struct sim_result){0};
-    memset(&r, 0, sizeof(r));
+    memset(&r, 0, offsetof(struct run, taken));
     r.result = result;
     if (rill_eal_init(256, &err) == 0 && pool == NULL)
         pool = rill_frame_pool_create("sim", POOL_MBUFS, &err);
