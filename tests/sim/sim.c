@@ -13,6 +13,7 @@ enum rill_mutant rill_mutant;
 #endif
 
 enum { POOL_MBUFS = 8192, PROBES = 40, FLOWS_MAX = 512, REST_MS = 250 };
+enum { FRAMES_MAX = 5000000 }; /* a run of most frames has some hundred thousand */
 #define MS UINT64_C(1000000)
 
 struct run {
@@ -149,6 +150,14 @@ static bool stopped(const struct run *r)
     return sim_check_violation(r->check) != NULL;
 }
 
+/* Questions and answers that breed more of their kind would go on for ever. */
+static void check_storm(struct run *r)
+{
+    if (r->fabric->counters.sent > FRAMES_MAX)
+        sim_check_fail(r->check, "I4", "%" PRIu64 " frames for %" PRIu64 " packets: a storm",
+                       r->fabric->counters.sent, r->packet);
+}
+
 static void run_until(struct run *r, uint64_t until_ns)
 {
     while (!stopped(r)) {
@@ -164,6 +173,7 @@ static void run_until(struct run *r, uint64_t until_ns)
             break;
         if (next_ns > r->now_ns)
             r->now_ns = next_ns;
+        check_storm(r);
     }
     r->now_ns = until_ns;
 }
