@@ -352,7 +352,7 @@ static uint64_t turn_ns(const struct rill_cluster *k, const struct turn *turn, u
 }
 
 /* Takes the turns of those that something has come for or that are due. */
-static bool take_turns(struct rill_cluster *k, bool arrived, uint64_t now_ns)
+static bool take_turns(struct rill_cluster *k, uint64_t now_ns)
 {
     uint64_t due_ns = UINT64_MAX;
     bool moved = false;
@@ -360,8 +360,7 @@ static bool take_turns(struct rill_cluster *k, bool arrived, uint64_t now_ns)
     for (uint32_t i = 0; i < k->turn_count; i++) {
         struct turn *turn = &k->turns[i];
 
-        /* What has arrived for nobody ends when any role receives: the first one does. */
-        if ((turn->due_ns <= now_ns || *turn->arrival_ns <= now_ns || (i == 0 && arrived)) &&
+        if ((turn->due_ns <= now_ns || *turn->arrival_ns <= now_ns) &&
             turn_ns(k, turn, now_ns) <= now_ns) {
             moved |= turn->take(k, turn, now_ns);
             k->rm_touched |= i == 0;
@@ -383,7 +382,10 @@ bool rill_cluster_step(struct rill_cluster *k, uint64_t now_ns)
     arrived = fabric->ops->arrival_ns == NULL || fabric->ops->next_ns(fabric) <= now_ns;
     if (!arrived && !k->rm_touched && k->due_ns > now_ns)
         return false;
-    moved = take_turns(k, arrived, now_ns);
+    moved = take_turns(k, now_ns);
+    /* What has arrived for nobody ends when any role sends or receives. */
+    if (arrived && !moved)
+        moved = k->turns[0].take(k, &k->turns[0], now_ns);
     if (k->rm_touched)
         cluster_retire_loggers(k);
     k->rm_touched = false;

@@ -66,6 +66,7 @@ uint64_t rill_cluster_packets_in_flight(const struct rill_cluster *cluster);
 /* Every drop, by reason (without the prefix "dropped_"), and every counter as ROLE.NAME. -ENOMEM.
  */
 int rill_cluster_drops(const struct rill_cluster *cluster, struct rill_tally *drops);
+uint64_t rill_cluster_packets_dropped(const struct rill_cluster *cluster); /* whatever the reason */
 int rill_cluster_counters(const struct rill_cluster *cluster, struct rill_tally *counters);
 int rill_cluster_nf_counters(const struct rill_cluster *cluster, struct rill_tally *counters);
 

@@ -7,7 +7,7 @@
 
 static const char PREFIX[] = "dropped_";
 
-static bool is_drop(const char *name)
+static inline bool is_drop(const char *name)
 {
     return strncmp(name, PREFIX, sizeof(PREFIX) - 1) == 0;
 }
@@ -36,8 +36,7 @@ static void add_controllers(const struct rill_cluster *k, struct sink *sink)
 {
     for (uint32_t c = 0; c < k->controller_count; c++) {
         const struct controller_node *node = &k->controllers[c];
-        const struct rill_controller_counters *n =
-            node->controller != NULL ? rill_controller_counters(node->controller) : &node->last;
+        const struct rill_controller_counters *n = controller_node_counters(node);
 
 #define X(name) add(sink, "controller", #name, n->name);
         RILL_CONTROLLER_COUNTERS(X)
@@ -105,6 +104,37 @@ static int add_all(const struct rill_cluster *k, struct rill_tally *tally, bool 
 int rill_cluster_drops(const struct rill_cluster *k, struct rill_tally *drops)
 {
     return add_all(k, drops, true);
+}
+
+uint64_t rill_cluster_packets_dropped(const struct rill_cluster *k)
+{
+    const struct rill_fabric_counters *f = &k->config.fabric->counters;
+    uint64_t sum =
+        k->dropped_no_controller + f->full_packets + f->no_route_packets + f->lost_packets;
+
+#define X(name) sum += is_drop(#name) ? n->name : 0;
+    for (uint32_t i = 0; i < k->controller_count; i++) {
+        const struct rill_controller_counters *n = controller_node_counters(&k->controllers[i]);
+
+        RILL_CONTROLLER_COUNTERS(X)
+        for (int reason = 0; reason < RILL_PARSE_RESULTS; reason++)
+            sum += n->dropped_malformed[reason];
+        sum += k->controllers[i].died_with_it;
+    }
+    for (uint32_t i = 0; i < k->unit_count; i++) {
+        const struct rill_unit_counters *n = unit_node_counters(&k->units[i]);
+
+        RILL_UNIT_COUNTERS(X)
+        sum += k->units[i].died_with_it;
+    }
+    for (uint32_t i = 0; i < k->logger_count; i++) {
+        const struct rill_ol_counters *n = logger_node_counters(&k->loggers[i]);
+
+        RILL_OL_COUNTERS(X)
+        sum += k->loggers[i].died_with_it;
+    }
+#undef X
+    return sum;
 }
 
 int rill_cluster_counters(const struct rill_cluster *k, struct rill_tally *counters)

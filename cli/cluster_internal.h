@@ -100,6 +100,12 @@ static inline uint64_t cluster_when(const struct rill_cluster *k, uint32_t role,
                                                   : pace->when_ns(pace->arg, role, clock_ns);
 }
 
+static inline const struct rill_controller_counters *
+controller_node_counters(const struct controller_node *node)
+{
+    return node->controller != NULL ? rill_controller_counters(node->controller) : &node->last;
+}
+
 static inline const struct rill_unit_counters *unit_node_counters(const struct unit_node *node)
 {
     return node->unit != NULL ? rill_unit_counters(node->unit) : &node->last;

@@ -268,6 +268,7 @@ static void end_pass(struct rill_controller *c)
         for (unsigned p = 0; p < c->config.pool_count; p++)
             rill_port_pool_release_dead(c->pools[p], death->unit, c->now_ns);
         death->endpoints_back = true;
+        c->recovery.remind_ns = RTE_MIN(c->recovery.remind_ns, c->now_ns + c->config.retry_ns);
     }
     if (all_over(c))
         endpoints_deaths_over(c);
@@ -288,6 +289,20 @@ static void slice(struct rill_controller *c)
         end_pass(c);
 }
 
+/* When a death can be forgotten, where nothing has to be repeated. */
+static uint64_t next_reminder_ns(const struct rill_controller *c)
+{
+    uint64_t next_ns = UINT64_MAX;
+
+    for (uint32_t i = 0; i < c->recovery.count; i++) {
+        const struct death *death = &c->recovery.deaths[i];
+
+        if (death->told && death->endpoints_back) /* else the pass that finds them back says so */
+            next_ns = RTE_MIN(next_ns, death->forget_ns);
+    }
+    return RTE_MAX(next_ns, c->now_ns + c->config.retry_ns);
+}
+
 static void forget(struct rill_controller *c)
 {
     for (uint32_t i = 0; i < c->recovery.count;) {
@@ -300,14 +315,13 @@ static void forget(struct rill_controller *c)
     }
 }
 
-static void remind_all(struct rill_controller *c)
+static bool remind_all(struct rill_controller *c)
 {
     bool any = false;
 
     for (uint32_t i = 0; i < c->recovery.count; i++)
         any |= remind(c, &c->recovery.deaths[i]);
-    c->recovery.remind_ns =
-        c->now_ns + (any ? ctl_resend_ns(c, &c->recovery.reminders) : c->config.retry_ns);
+    return any;
 }
 
 void recovery_tick(struct rill_controller *c)
@@ -315,8 +329,11 @@ void recovery_tick(struct rill_controller *c)
     if (c->recovery.count == 0)
         return;
     if (c->now_ns >= c->recovery.remind_ns) {
-        remind_all(c);
+        bool any = remind_all(c);
+
         forget(c);
+        c->recovery.remind_ns =
+            any ? c->now_ns + ctl_resend_ns(c, &c->recovery.reminders) : next_reminder_ns(c);
     }
     if (c->now_ns < c->recovery.pass_ns)
         return;

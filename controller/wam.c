@@ -314,6 +314,8 @@ int rill_wam_set_unit(struct rill_wam *wam, uint32_t id, uint64_t capacity_bps)
     struct unit *unit = find(wam, id);
 
     assert(id != 0);
+    if (unit != NULL && unit->capacity == capacity_bps / BPS_PER_BYTE)
+        return 0; /* a lease that is renewed: the backlog stays as it is */
     if (unit == NULL)
         unit = add_unit(wam, id);
     if (unit == NULL)

@@ -282,6 +282,23 @@ static void overload_is_told_from_more_overload(void **state)
     rill_wam_destroy(wam);
 }
 
+/* A lease is renewed every epoch; what waits at the unit is not gone by that. */
+static void a_renewed_lease_keeps_the_backlog(void **state)
+{
+    const struct rill_wam_config config = {
+        .units_max = 2, .placement = RILL_PLACEMENT_PACK, .backlog_ns = T_NS, .expect_ns = T_NS};
+    struct rill_wam *wam = rill_wam_create(&config);
+
+    (void)state;
+    add(wam, 1, CAPACITY_BPS);
+    add(wam, 2, CAPACITY_BPS);
+    send(wam, 1, 1500, 0); /* 1.2 ms of work: packing would take unit 1 again but for that */
+    assert_int_equal(choose(wam, 0, 0), 2);
+    assert_int_equal(rill_wam_set_unit(wam, id(1), CAPACITY_BPS), 0);
+    assert_int_equal(choose(wam, 0, 0), 2);
+    rill_wam_destroy(wam);
+}
+
 static void all_above_and_idle_and_totals(void **state)
 {
     struct rill_wam *wam = create(3, RILL_PLACEMENT_PACK, 0);
@@ -410,6 +427,7 @@ int main(void)
         cmocka_unit_test(spread_takes_the_least_utilized),
         cmocka_unit_test(overload_goes_to_the_least_utilized),
         cmocka_unit_test(overload_is_told_from_more_overload),
+        cmocka_unit_test(a_renewed_lease_keeps_the_backlog),
         cmocka_unit_test(all_above_and_idle_and_totals),
         cmocka_unit_test(units_come_and_go_in_id_order),
         cmocka_unit_test(bad_configs_are_refused),

@@ -3,7 +3,10 @@
  * nothing. */
 #include "nf-runtime/unit_internal.h"
 
-enum { GRANT_MAX = 4096 }; /* endpoints in one grant: the largest pool_block */
+enum {
+    GRANT_MAX = 4096,  /* endpoints in one grant: the largest pool_block */
+    DRY_SHIFT_MAX = 3, /* a pool that stays dry is asked every 8 retry times */
+};
 
 static void request(struct rill_unit *u, unsigned pool)
 {
@@ -67,9 +70,15 @@ void pool_on_grant(struct rill_unit *u, struct rte_mbuf *m)
     }
     lease->outstanding = false;
     u->n.pool_grants++;
-    /* A dry pool is asked again only after a while; the armed timer says so. */
-    if (f->count == 0)
+    if (f->count > 0) {
+        lease->tries = 0;
+        lease->dry_shift = 0;
+        rill_timer_stop(u->questions, &lease->timer);
         return;
-    rill_timer_stop(u->questions, &lease->timer);
-    lease->tries = 0;
+    }
+    /* A dry pool is asked again only after a while: endpoints rest for much longer. */
+    if (lease->dry_shift < DRY_SHIFT_MAX)
+        lease->dry_shift++;
+    rill_timer_arm(u->questions, &lease->timer,
+                   u->now_ns + (u->config.retry_ns << lease->dry_shift));
 }

@@ -33,7 +33,7 @@ int service_init(struct rill_unit *u)
 
     while (places < u->config.queue_packets + MESSAGE_ROOM)
         places *= 2;
-    s->ring = calloc(places, sizeof(s->ring[0]));
+    s->ring = malloc(places * sizeof(s->ring[0])); /* touched only as the queue grows */
     s->mask = places - 1;
     s->head_done_ns = UINT64_MAX;
     return s->ring == NULL ? -1 : 0;

@@ -124,6 +124,7 @@ struct pool_lease {
     uint64_t number; /* of the last request; a grant with another is stale */
     bool outstanding;
     uint16_t tries;
+    uint8_t dry_shift;       /* how often in a row the answer was "none", up to a bound */
     struct rill_timer timer; /* wheel `questions` */
 };
 

@@ -1376,6 +1376,14 @@ static struct rte_mbuf *grant(uint64_t number, uint32_t first)
     return m;
 }
 
+static struct rte_mbuf *no_grant(uint64_t number)
+{
+    struct rte_mbuf *m = core_frame(RILL_FRAME_POOL_GRANT, CONTROLLER, UNIT);
+
+    rill_frame(m)->clock = number;
+    return m;
+}
+
 static void endpoints_are_asked_for_by_number_until_they_come(void **state)
 {
     struct rill_frame first, again;
@@ -1392,6 +1400,26 @@ static void endpoints_are_asked_for_by_number_until_they_come(void **state)
     assert_int_equal(rill_nf_pool_free(nf, 0), BLOCK);
     pass_time(2 * RETRY_NS);
     assert_int_equal(core_count(&out, RILL_FRAME_POOL_REQUEST, 0), 0);
+}
+
+/* Answers "none": each pause is twice the one before, up to eight retry times. */
+static void a_dry_pool_is_asked_ever_more_rarely(void **state)
+{
+    static const uint64_t pauses[] = {2, 4, 8, 8};
+    uint64_t number;
+
+    (void)state;
+    create(usual(), init_pool);
+    for (size_t i = 0; i < RTE_DIM(pauses); i++) {
+        number = core_expect(&out, RILL_FRAME_POOL_REQUEST, CONTROLLER).clock;
+        give(no_grant(number));
+        pass_time(pauses[i] * RETRY_NS - 1);
+        assert_int_equal(core_count(&out, RILL_FRAME_POOL_REQUEST, 0), 0);
+        pass_time(1);
+    }
+    number = core_expect(&out, RILL_FRAME_POOL_REQUEST, CONTROLLER).clock;
+    give(grant(number, 0));
+    assert_int_equal(rill_nf_pool_free(nf, 0), BLOCK);
 }
 
 static void a_doubled_or_stale_grant_gives_nothing(void **state)
@@ -1579,6 +1607,7 @@ int main(void)
         T(an_idle_flow_is_asked_about_once_the_logger_has_it),
         T(an_ended_flow_that_is_still_held_for_is_dropped),
         T(endpoints_are_asked_for_by_number_until_they_come),
+        T(a_dry_pool_is_asked_ever_more_rarely),
         T(a_doubled_or_stale_grant_gives_nothing),
         T(a_grant_that_makes_no_sense_is_malformed),
         T(a_grant_is_taken_whole_or_not_at_all),

@@ -15,7 +15,8 @@ enum { RILL_SLAB_CHUNK = 256, RILL_SLAB_ALIGN = 64 };
 struct rill_slab {
     size_t bytes; /* of an object, rounded up */
     uint32_t max, used, made;
-    void *free;      /* list through the objects' first word */
+    uint32_t fresh;  /* of `made`: those behind have not been touched yet */
+    void *free;      /* that came back: a list through the objects' first word */
     uint8_t **chunk; /* made / RILL_SLAB_CHUNK of them */
 };
 
@@ -43,24 +44,25 @@ static inline int rill_slab_grow(struct rill_slab *slab)
         return -1;
     slab->chunk[slab->made / RILL_SLAB_CHUNK] = chunk;
     slab->made += RILL_SLAB_CHUNK;
-    for (int i = RILL_SLAB_CHUNK - 1; i >= 0; i--) {
-        void **object = (void **)(chunk + (size_t)i * slab->bytes);
-
-        *object = slab->free;
-        slab->free = object;
-    }
     return 0;
 }
 
 /* NULL at the bound or when there is no memory. */
 static inline void *rill_slab_get(struct rill_slab *slab)
 {
-    void *object;
+    void *object = slab->free;
 
-    if (slab->used >= slab->max || (slab->free == NULL && rill_slab_grow(slab) != 0))
+    if (slab->used >= slab->max)
         return NULL;
-    object = slab->free;
-    slab->free = *(void **)object;
+    if (object != NULL) {
+        slab->free = *(void **)object;
+    } else {
+        if (slab->fresh == slab->made && rill_slab_grow(slab) != 0)
+            return NULL;
+        object = slab->chunk[slab->fresh / RILL_SLAB_CHUNK] +
+                 (slab->fresh % RILL_SLAB_CHUNK) * slab->bytes;
+        slab->fresh++;
+    }
     slab->used++;
     memset(object, 0, slab->bytes);
     return object;

@@ -3,12 +3,14 @@
 #include <assert.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { MIN_SLOTS = 64, MAX_SLOTS = 65536, WORD_BITS = 64, MAX_SHIFT = 62 };
 
-/* `first` is the earliest timer of the slot, or NULL where that is not known (or there is none);
- * no timer of the slot is due before bound_ns. So a slot that holds only timers of later turns is
- * passed by without a look at them. */
+/* `first` is the earliest timer of the slot, or NULL where that is not known; no timer of the slot
+ * is due before bound_ns. So a slot that holds only timers of later turns is passed by without a
+ * look at them. A slot without timers has no meaning: its memory is not touched until it is used.
+ */
 struct slot {
     struct rill_timer *head;
     struct rill_timer *first;
@@ -56,14 +58,12 @@ struct rill_timer_wheel *rill_timer_wheel_create(uint32_t slots, uint64_t tick_n
     struct rill_timer_wheel *wheel;
 
     assert(slots >= MIN_SLOTS && slots <= MAX_SLOTS && (slots & (slots - 1)) == 0);
-    wheel = calloc(1, sizeof(*wheel) + slots * sizeof(wheel->slots[0]) + slots / 8);
+    wheel = malloc(sizeof(*wheel) + slots * sizeof(wheel->slots[0]) + slots / 8);
     if (wheel == NULL)
         return NULL;
-    wheel->mask = slots - 1;
-    wheel->shift = shift_of(tick_ns);
+    *wheel = (struct rill_timer_wheel){.mask = slots - 1, .shift = shift_of(tick_ns)};
     wheel->used = (uint64_t *)(void *)&wheel->slots[slots];
-    for (uint32_t i = 0; i < slots; i++)
-        wheel->slots[i].bound_ns = UINT64_MAX;
+    memset(wheel->used, 0, slots / 8);
     return wheel;
 }
 
@@ -116,13 +116,18 @@ static void slot_insert(struct rill_timer_wheel *wheel, struct rill_timer *timer
 {
     uint32_t index = (uint32_t)tick & wheel->mask;
     struct slot *slot = &wheel->slots[index];
+    uint64_t *used = &wheel->used[index / WORD_BITS], bit = UINT64_C(1) << (index % WORD_BITS);
 
-    if (slot->head == NULL || (slot->first != NULL && earlier(timer, slot->first)))
-        slot->first = timer;
-    if (timer->due_ns < slot->bound_ns)
-        slot->bound_ns = timer->due_ns;
+    if ((*used & bit) == 0) {
+        *slot = (struct slot){.first = timer, .bound_ns = timer->due_ns};
+        *used |= bit;
+    } else {
+        if (slot->first != NULL && earlier(timer, slot->first))
+            slot->first = timer;
+        if (timer->due_ns < slot->bound_ns)
+            slot->bound_ns = timer->due_ns;
+    }
     link_at(timer, &slot->head);
-    wheel->used[index / WORD_BITS] |= UINT64_C(1) << (index % WORD_BITS);
 
     if (wheel->waiting == 0 || (wheel->first != NULL && earlier(timer, wheel->first)))
         wheel->first = timer;
@@ -133,13 +138,8 @@ static void slot_insert(struct rill_timer_wheel *wheel, struct rill_timer *timer
 
 static void slot_close_if_empty(struct rill_timer_wheel *wheel, uint32_t index)
 {
-    struct slot *slot = &wheel->slots[index];
-
-    if (slot->head != NULL)
-        return;
-    slot->first = NULL;
-    slot->bound_ns = UINT64_MAX;
-    wheel->used[index / WORD_BITS] &= ~(UINT64_C(1) << (index % WORD_BITS));
+    if (wheel->slots[index].head == NULL)
+        wheel->used[index / WORD_BITS] &= ~(UINT64_C(1) << (index % WORD_BITS));
 }
 
 static void slot_remove(struct rill_timer_wheel *wheel, struct rill_timer *timer, uint64_t tick)
@@ -234,13 +234,15 @@ static struct rill_timer *find_anywhere(struct rill_timer_wheel *wheel)
 {
     struct rill_timer *best = NULL;
 
-    for (uint32_t i = 0; i <= wheel->mask; i++) {
-        struct slot *slot = &wheel->slots[i];
+    for (uint32_t word = 0; word <= wheel->mask / WORD_BITS; word++) {
+        for (uint64_t bits = wheel->used[word]; bits != 0; bits &= bits - 1) {
+            struct slot *slot = &wheel->slots[word * WORD_BITS + (uint32_t)__builtin_ctzll(bits)];
 
-        if (slot->head == NULL || (best != NULL && slot->bound_ns >= best->due_ns))
-            continue;
-        if (best == NULL || earlier(slot_first(slot), best))
-            best = slot_first(slot);
+            if (best != NULL && slot->bound_ns >= best->due_ns)
+                continue;
+            if (best == NULL || earlier(slot_first(slot), best))
+                best = slot_first(slot);
+        }
     }
     return best;
 }

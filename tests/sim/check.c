@@ -412,6 +412,20 @@ void sim_check_shares(struct sim_check *k, bool asleep)
     sim_books_shares(k, k->cluster, asleep);
 }
 
+/* The report's drops, by name, are the ones that were counted in the balance. */
+static void check_drops(struct sim_check *k)
+{
+    struct rill_tally drops = {0};
+    uint64_t counted = rill_cluster_packets_dropped(k->cluster);
+
+    if (rill_cluster_drops(k->cluster, &drops) != 0)
+        abort();
+    if (rill_tally_total(&drops) != counted)
+        sim_check_fail(k, "BALANCE", "%" PRIu64 " packets dropped, but %" PRIu64 " by name",
+                       counted, rill_tally_total(&drops));
+    rill_tally_fini(&drops);
+}
+
 static uint32_t endpoints_back(const struct sim_check *k, uint64_t now_ns)
 {
     uint32_t controller =
@@ -457,6 +471,7 @@ void sim_check_over(struct sim_check *k, uint64_t now_ns)
 {
     k->counts.unbilled = sim_books_unbilled(k->cluster, k->done);
     check_endpoints(k, now_ns);
+    check_drops(k);
     if (rill_cluster_packets_in_flight(k->cluster) != 0)
         sim_check_fail(k, "I4", "packets in flight after everything has ended");
     check_units_empty(k);

@@ -39,6 +39,8 @@ static void fail(struct sim_failover *f, uint64_t now_ns)
     if (f->taking_over || f->take_over_ns != UINT64_MAX || f->crash_ns != UINT64_MAX)
         return; /* one at a time */
     f->old = rill_cluster_controller_count(f->cluster) - 1;
+    sim_check_counts(f->check)->controller_deaths++;
+    sim_check_counts(f->check)->controller_zombies += zombie;
     sim_check_note(f->check, "controller %u %s", f->old + 1,
                    zombie ? "is taken for dead, and goes on" : "dies");
     sim_check_must_survive(f->check, f->old);
@@ -75,6 +77,7 @@ void sim_failover_turn(struct sim_failover *f, uint64_t now_ns)
 {
     if (f->taking_over && !rill_controller_taking_over(rill_cluster_controller(f->cluster))) {
         f->taking_over = false;
+        sim_check_counts(f->check)->takeovers++;
         sim_check_note(f->check, "controller %u has taken over",
                        rill_cluster_controller_count(f->cluster));
         if (f->crash_ns != UINT64_MAX)

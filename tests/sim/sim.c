@@ -9,6 +9,7 @@ enum rill_mutant rill_mutant;
 #endif
 
 enum { POOL_MBUFS = 8192, PROBES = 40, FLOWS_MAX = 512, REST_MS = 400, DOOR = 32 };
+enum { FRAMES_MAX = 5000000 }; /* a run of most frames has some hundred thousand */
 #define MS UINT64_C(1000000)
 
 struct run {
@@ -35,8 +36,8 @@ struct run {
     uint32_t burst_left;
     struct rill_endpoint old_public[64][4]; /* by workload flow */
     uint32_t old_count[64];
-    struct rte_mbuf *taken[POOL_MBUFS]; /* so that the pool is nearly empty */
     uint32_t taken_count;
+    struct rte_mbuf *taken[POOL_MBUFS]; /* so that the pool is nearly empty; the last member */
 };
 
 static uint32_t sim_controller(struct rill_cluster *cluster)
@@ -171,6 +172,14 @@ static uint64_t next_trouble_ns(struct run *r)
     return next_ns;
 }
 
+/* Questions and answers that breed more of their kind would go on for ever. */
+static void check_storm(struct run *r)
+{
+    if (r->fabric->counters.sent > FRAMES_MAX)
+        sim_check_fail(r->check, "I4", "%" PRIu64 " frames for %" PRIu64 " packets: a storm",
+                       r->fabric->counters.sent, r->packet.number);
+}
+
 static void run_until(struct run *r, uint64_t until_ns)
 {
     while (!stopped(r)) {
@@ -190,6 +199,7 @@ static void run_until(struct run *r, uint64_t until_ns)
             break;
         if (next_ns > r->now_ns)
             r->now_ns = next_ns;
+        check_storm(r);
     }
     r->now_ns = until_ns;
 }
@@ -203,11 +213,16 @@ static uint64_t next_gap_ns(struct run *r)
     return rill_rng_below(&r->rng, (uint32_t)(2 * r->plan.gap_ns));
 }
 
+/* All but free_mbufs of the pool, so that it is nearly empty. */
 static void take_buffers(struct run *r)
 {
-    while (r->plan.free_mbufs != 0 && rte_mempool_avail_count(r->pool) > r->plan.free_mbufs &&
-           (r->taken[r->taken_count] = rte_pktmbuf_alloc(r->pool)) != NULL)
-        r->taken_count++;
+    uint32_t available = rte_mempool_avail_count(r->pool);
+
+    if (r->plan.free_mbufs == 0 || available <= r->plan.free_mbufs)
+        return;
+    available -= r->plan.free_mbufs;
+    if (rte_pktmbuf_alloc_bulk(r->pool, r->taken, available) == 0)
+        r->taken_count = available;
 }
 
 static void give_buffers_back(struct run *r)
@@ -418,7 +433,7 @@ static void begin(struct run *r, const struct sim_plan *plan, struct sim_result 
     struct rill_error err = {""};
 
     *result = (struct sim_result){0};
-    memset(r, 0, sizeof(*r));
+    memset(r, 0, offsetof(struct run, taken));
     r->result = result;
     if (rill_eal_init(256, &err) == 0 && pool == NULL)
         pool = rill_frame_pool_create("sim", POOL_MBUFS, &err);

@@ -322,6 +322,9 @@ void sim_partitions_heal(struct sim_partitions *p);
     X(zombies, "of them zombies")                                                                  \
     X(logger_deaths, "output logger deaths")                                                       \
     X(pair_deaths, "deaths of both")                                                               \
+    X(controller_deaths, "controller deaths")                                                      \
+    X(controller_zombies, "of them zombies")                                                       \
+    X(takeovers, "takeovers")                                                                      \
     X(wrong_incarnation, "frames to a dead role's address that its successor has")                 \
     X(leases_expired, "leases run out")                                                            \
     X(dry_pools, "packets for which no endpoint was left")                                         \
