@@ -60,7 +60,7 @@ static bool remind(struct rill_controller *c, const struct death *death)
     bool fence = !death->fenced && !death->told; /* once told the logger is no more */
     bool over = death->over && !death->told;
 
-    if (fence)
+    if (fence && !RILL_MUTANT(inv_fence))
         say(c, RILL_FRAME_FENCE, death->output_logger, death);
     if (over && !RILL_MUTANT(recovered_once))
         say(c, RILL_FRAME_RECOVERED, c->config.rm, death);

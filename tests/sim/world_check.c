@@ -36,6 +36,18 @@ static const Control__Deployment *deployment(const Control__Status *status, cons
     return NULL;
 }
 
+/* Its roles of that kind. */
+static uint32_t roles_of(const Control__Status *status, const Control__Deployment *there,
+                         enum rill_role_kind kind)
+{
+    uint32_t n = 0;
+
+    for (size_t i = 0; i < status->n_roles; i++)
+        n += status->roles[i]->deployment == there->vni &&
+             rill_role_kind(status->roles[i]->role) == kind;
+    return n;
+}
+
 static const char *missing_of(struct world *w, const Control__Deployment *there, uint32_t i)
 {
     const struct world_program *controller;
@@ -49,6 +61,8 @@ static const char *missing_of(struct world *w, const Control__Deployment *there,
         return "a deployment's controller is not there";
     if (rill_controller_units(controller->core.controller) == 0)
         return "a deployment's controller has no unit";
+    if (roles_of(status_of(w), there, RILL_ROLE_OUTPUT_LOGGER) > there->units)
+        return "a dead unit is not recovered from";
     if (world_is_live(w, i))
         return NULL;
     if (!w->clients[1 + i].attached)
@@ -127,17 +141,14 @@ static void check_listed(struct world *w, const Control__Status *status, const C
 static void check_counts(struct world *w, const Control__Status *status,
                          const Control__Deployment *there)
 {
-    uint32_t count[RILL_ROLE_CLIENT + 1] = {0};
+    uint32_t units = roles_of(status, there, RILL_ROLE_UNIT);
+    uint32_t loggers = roles_of(status, there, RILL_ROLE_OUTPUT_LOGGER);
+    uint32_t controllers = roles_of(status, there, RILL_ROLE_CONTROLLER);
 
-    for (size_t i = 0; i < status->n_roles; i++)
-        if (status->roles[i]->deployment == there->vni)
-            count[rill_role_kind(status->roles[i]->role)]++;
-    if (count[RILL_ROLE_UNIT] != there->units || count[RILL_ROLE_OUTPUT_LOGGER] != there->units ||
-        count[RILL_ROLE_CONTROLLER] != 1)
+    if (units != there->units || loggers != there->units || controllers != 1)
         world_fail(w, "STATUS",
                    "deployment %s has %u units, %u output loggers and %u controllers for %u units",
-                   there->name, count[RILL_ROLE_UNIT], count[RILL_ROLE_OUTPUT_LOGGER],
-                   count[RILL_ROLE_CONTROLLER], there->units);
+                   there->name, units, loggers, controllers, there->units);
 }
 
 void world_check_truth(struct world *w)
