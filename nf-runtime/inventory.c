@@ -59,7 +59,7 @@ static void claim_terms(const struct rill_unit *u, const struct flow *flow,
         rill_inventory_claim(item, flow->passed_term, flow->passed_unit, false);
     for (const struct segment *g = flow->segments; g != NULL; g = g->next) {
         rill_inventory_claim(item, g->term, u->config.id, false);
-        if (g->next_term != 0 && !RILL_MUTANT(invnext))
+        if (g->next_term != 0)
             rill_inventory_claim(item, g->next_term, g->next_unit, false);
         claim_chain(item, g->chain, g->chain_len);
     }

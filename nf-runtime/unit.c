@@ -43,8 +43,6 @@ static bool adopt_epoch(struct rill_unit *u, const struct rill_frame *f)
 {
     bool controller = rill_role_kind(f->src) == RILL_ROLE_CONTROLLER;
 
-    if (RILL_MUTANT(adopt) && !controller)
-        return true;
     return rill_controllers_adopt(&u->controllers, f->epoch, controller ? f->src : 0);
 }
 

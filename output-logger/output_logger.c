@@ -145,8 +145,6 @@ static bool adopt_epoch(struct rill_ol *ol, const struct rill_frame *f)
 {
     bool controller = rill_role_kind(f->src) == RILL_ROLE_CONTROLLER;
 
-    if (RILL_MUTANT(adopt) && !controller)
-        return true;
     return rill_controllers_adopt(&ol->controllers, f->epoch, controller ? f->src : 0) ||
            !controller || RILL_MUTANT(old_epoch);
 }

@@ -40,9 +40,7 @@
     X(skip, "a question is judged by the term that is awaited")                                    \
     X(inv, "a controller that takes over does not wait for all to answer")                         \
     X(inv_fence, "and is answered before the dead are fenced")                                     \
-    X(invnext, "a controller that takes over is not told to whom a term was promised")             \
     X(invchain, "a controller that takes over is not told who had a flow before")                  \
-    X(adopt, "an epoch is only learned from its controller")                                       \
     X(old_epoch, "frames of a controller that was replaced are taken")                             \
     X(aliasepoch, "a controller that takes over does not know aliases whose packets are out")      \
     X(old_logger, "an output logger that was replaced is told, and believed")                      \
