@@ -208,14 +208,20 @@ static void visit(struct rill_controller *c, struct flow *flow)
         send_take(c, flow);
 }
 
+static bool all_are_over(const struct rill_controller *c)
+{
+    for (uint32_t i = 0; i < c->recovery.count; i++)
+        if (!c->recovery.deaths[i].over)
+            return false;
+    return true;
+}
+
 /* When only endpoints have to come back, which may take as long as a flow lives, passes can wait:
  * endpoints rest for longer anyhow. */
 static uint64_t pass_pause_ns(const struct rill_controller *c)
 {
-    for (uint32_t i = 0; i < c->recovery.count; i++)
-        if (!c->recovery.deaths[i].over)
-            return c->config.retry_ns;
-    return RTE_MAX(c->config.retry_ns, c->config.pool_quarantine_ns);
+    return all_are_over(c) ? RTE_MAX(c->config.retry_ns, c->config.pool_quarantine_ns)
+                           : c->config.retry_ns;
 }
 
 static void end_pass(struct rill_controller *c)
@@ -235,7 +241,7 @@ static void end_pass(struct rill_controller *c)
             rill_port_pool_release_dead(c->pools[p], death->unit, c->now_ns);
         death->endpoints_back = true;
     }
-    if (pass_pause_ns(c) != c->config.retry_ns)
+    if (all_are_over(c))
         endpoints_deaths_over(c);
     c->recovery.pass_ns = c->now_ns + pass_pause_ns(c);
 }
