@@ -862,7 +862,19 @@ static void a_confirmed_alias_goes_before_a_newer_one(void **state)
     of_logger->head.alias = alias_at(3, 33);
     of_unit->flow.step = 9;
     of_unit->head.alias = alias_at(4, 44);
+    /* the same, where the unconfirmed one is told last */
+    of_logger = tell_flow(logger(1), 8, 2);
+    of_logger->flow.flags |= RILL_INVENTORY_CONFIRMED;
+    of_logger->head.alias = alias_at(5, 55);
+    rill_inventory_claim(of_logger, old_number(8), unit(1), true);
+    of_unit = tell_flow(unit(2), 8, 2);
+    of_unit->flow.term++;
+    of_unit->head.alias = alias_at(6, 66);
+    rill_inventory_claim(of_unit, old_number(9), unit(2), false);
     take_over_from_two();
+    assert_non_null(flow_at(5));
+    assert_int_equal(flow_at(5)->node.flow, old_number(8));
+    assert_null(flow_at(6));
     assert_non_null(flow_at(3));
     assert_int_equal(flow_at(3)->node.flow, old_number(7));
     assert_null(flow_at(4));
