@@ -428,7 +428,7 @@ static void test_changes_that_were_not_put(void **unused)
     (void)unused;
 #ifdef RILL_CHECK_PUTS
     aborts(write_without_put, "byte 9 of its value in table 'b'");
-    aborts(write_past_value, "byte 52 of the flow's state");
+    aborts(write_past_value, "byte 92 of the flow's state");
     aborts(write_global, "table 'global'");
 #else
     (void)write_without_put;
