@@ -194,8 +194,9 @@ static void send_to_unit(struct rill_controller *c, struct flow *flow, struct rt
     enum rill_flowlet_start start = rill_wgm_packet(&c->wgm, &flow->wgm, bytes, c->now_ns);
     uint8_t flags = 0;
 
-    /* A unit that is no longer leased serves nothing: the flow must not wait there for its gap. */
-    if (start == RILL_FLOWLET_SAME && !rill_wam_is_active(c->wam, flow->owner))
+    /* A unit that is no longer leased serves nothing: the flow must not wait there for its gap. An
+     * inherited flow's term is over, also where the flowlet's first packets were dropped below. */
+    if (start == RILL_FLOWLET_SAME && (flow->reopen || !rill_wam_is_active(c->wam, flow->owner)))
         start = RILL_FLOWLET_BY_SIZE;
     if (flow->reopen && flow->chain_len == RILL_CHAIN_MAX) {
         drop(m, &c->n.dropped_takeover); /* until one of its terms turns out to be established */

@@ -7,8 +7,7 @@
 
 #include <rill/nf.h>
 
-#include "controller/controller.h"
-#include "controller/fragment_hold.h"
+#include "controller/internal.h"
 #include "tests/core_testing.h"
 
 enum { FLOWLET_BYTES = 3000, POOL_PORT = 1000, POOL_SIZE = 10, UNITS_MAX = 8 };
@@ -503,7 +502,7 @@ static void a_pause_begins_a_flowlet(void **state)
     (void)state;
     sent(1);
     now_ns += T_NS;
-    assert_int_equal(sent(1).flags, RILL_FLAG_PACKET);
+    assert_int_equal(sent(1).flags, RILL_FLAG_PACKET | RILL_FLAG_TUPLE);
     now_ns += T_NS + 1;
     assert_int_equal(sent(1).flags & (RILL_FLAG_BY_GAP | RILL_FLAG_BY_SIZE), RILL_FLAG_BY_GAP);
     assert_int_equal(n()->flowlets, 2);
@@ -624,6 +623,49 @@ static void reactive_mode_names_no_targets(void **state)
     assert_int_equal(sent(1).target_count, 0);
 }
 
+/* What the flow is known by rides along until its state is known to hold it. */
+static void the_tuple_is_sent_until_the_state_has_it(void **state)
+{
+    struct rill_frame first = sent(1);
+    struct rill_flow_key key;
+    struct rte_mbuf *m;
+
+    (void)state;
+    assert_true(first.flags & RILL_FLAG_TUPLE);
+    assert_int_equal(first.tuple.family, 4);
+    assert_int_equal(first.tuple.proto, RILL_UDP);
+    rill_flow_key_unpack(&first.tuple, RILL_KEY_CONNECTION, 1, &key);
+    assert_ptr_equal(flows_by_key(c, &key), flows_by_number(c, first.flow));
+    establish(&first); /* by a state that a unit wrote without it */
+    assert_true(sent(1).flags & RILL_FLAG_TUPLE);
+    m = about(RILL_FRAME_ESTABLISHED, OL, &first);
+    rill_frame(m)->flags = RILL_FLAG_TUPLE;
+    rill_frame(m)->next_unit = UNIT2; /* not what the chain says */
+    give(m);
+    assert_true(sent(1).flags & RILL_FLAG_TUPLE);
+    m = about(RILL_FRAME_ESTABLISHED, OL, &first);
+    rill_frame(m)->flags = RILL_FLAG_TUPLE;
+    give(m);
+    assert_false(sent(1).flags & RILL_FLAG_TUPLE);
+}
+
+/* Beside a tuple only so many entries of the chain have room. */
+static void a_long_chain_goes_without_the_tuple(void **state)
+{
+    struct flow *flow = flows_by_number(c, sent(1).flow);
+    struct rill_frame f;
+
+    (void)state;
+    flow->chain_len = 1 + RILL_CHAIN_MAX_WITH_TUPLE;
+    f = sent(1);
+    assert_int_equal(f.chain_len, RILL_CHAIN_MAX_WITH_TUPLE);
+    assert_true(f.flags & RILL_FLAG_TUPLE);
+    flow->chain_len++;
+    f = sent(1);
+    assert_int_equal(f.chain_len, RILL_CHAIN_MAX_WITH_TUPLE + 1);
+    assert_false(f.flags & RILL_FLAG_TUPLE);
+}
+
 static void time_that_runs_backwards_stands_still(void **state)
 {
     (void)state;
@@ -633,7 +675,7 @@ static void time_that_runs_backwards_stands_still(void **state)
     sent(1);
     assert_int_equal(n()->clock_clamped, 1);
     now_ns = 100 * CORE_MS + T_NS;
-    assert_int_equal(sent(1).flags, RILL_FLAG_PACKET);
+    assert_int_equal(sent(1).flags, RILL_FLAG_PACKET | RILL_FLAG_TUPLE);
     assert_int_equal(n()->clock_clamped, 1);
 }
 
@@ -1129,6 +1171,8 @@ int main(void)
         T(what_is_established_by_another_unit_or_term_does_not_count),
         T(mode_flow_keeps_a_flow_where_it_is),
         T(reactive_mode_names_no_targets),
+        T(the_tuple_is_sent_until_the_state_has_it),
+        T(a_long_chain_goes_without_the_tuple),
         T(time_that_runs_backwards_stands_still),
         T(a_tuple_that_comes_back_begins_above_its_former_life),
         T(a_flow_with_packets_does_not_end),

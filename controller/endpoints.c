@@ -193,7 +193,7 @@ static bool is_of_the_dead(const struct rill_controller *c, const struct rill_fr
 {
     uint32_t logger = recovery_logger_of(c, f->next_unit);
 
-    return logger != 0 && logger != f->src && !RILL_MUTANT(old_logger);
+    return logger != 0 && logger != f->src;
 }
 
 /* An output logger asks whether replies to this alias would find the flow. */

@@ -69,7 +69,7 @@ struct capacity {
     uint64_t number, asked_ns, resend_ns, expires_ns, epoch_ns;
 };
 
-enum { DEATHS_MAX = 64 };
+enum { DEATHS_MAX = 256 }; /* as many as the resource manager keeps at a time */
 
 struct death {
     uint32_t unit, output_logger;
@@ -102,6 +102,7 @@ struct asked { /* a role that must answer */
 
 struct takeover {
     bool active;
+    bool listed;    /* who is there has been heard */
     bool confirmed; /* all have answered, and the list is asked for once more */
     struct asked *asked;
     uint32_t count, room;

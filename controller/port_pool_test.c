@@ -341,6 +341,62 @@ static void random_calls_agree_with_a_table(void **state)
     }
 }
 
+/* A takeover: all is held until it is known whose it is. */
+static void what_is_held_is_handed_over(void **state)
+{
+    enum { HOLDER = 99 };
+    struct rill_port_pool *pool = rill_port_pool_create(6, REST_NS);
+    uint32_t unit;
+
+    (void)state;
+    assert_int_equal(rill_port_pool_hold(pool, HOLDER), 0);
+    assert_int_equal(rill_port_pool_count(pool, RILL_PORT_LEASED), 6);
+    assert_int_equal(rill_port_pool_grant(pool, UNIT_A, 1, 6, out), 0);
+    assert_int_equal(rill_port_pool_hand_over(pool, 0, HOLDER, UNIT_A), RILL_PORT_OK);
+    assert_int_equal(rill_port_pool_state(pool, 0, &unit, NULL), RILL_PORT_LEASED);
+    assert_int_equal(unit, UNIT_A);
+    assert_int_equal(rill_port_pool_hand_over(pool, 0, HOLDER, UNIT_B), RILL_PORT_NOT_LEASED);
+    assert_int_equal(rill_port_pool_hand_over(pool, 6, HOLDER, UNIT_B), RILL_PORT_RANGE);
+    assert_int_equal(rill_port_pool_use(pool, 0, UNIT_B, 100), RILL_PORT_NOT_LEASED);
+    assert_int_equal(rill_port_pool_use(pool, 0, UNIT_A, 100), RILL_PORT_OK);
+    /* An inherited flow's is the holder's to use; then it is nobody's to hand over. */
+    assert_int_equal(rill_port_pool_use(pool, 1, HOLDER, 101), RILL_PORT_OK);
+    assert_int_equal(rill_port_pool_hand_over(pool, 1, HOLDER, UNIT_A), RILL_PORT_NOT_LEASED);
+    /* Of a unit that died meanwhile it is kept like the others of that unit. */
+    assert_int_equal(rill_port_pool_hand_over(pool, 2, HOLDER, UNIT_B), RILL_PORT_OK);
+    assert_int_equal(rill_port_pool_unit_died(pool, UNIT_B), 1);
+    assert_int_equal(rill_port_pool_hand_over(pool, 3, HOLDER, UNIT_B), RILL_PORT_OK);
+    assert_int_equal(rill_port_pool_state(pool, 3, &unit, NULL), RILL_PORT_KEPT);
+    assert_int_equal(unit, UNIT_B);
+    assert_int_equal(rill_port_pool_release_dead(pool, UNIT_B, 5), 2);
+    /* What nobody had rests before it is free. */
+    assert_int_equal(rill_port_pool_unit_died(pool, HOLDER), 2);
+    assert_int_equal(rill_port_pool_release_dead(pool, HOLDER, 10), 2);
+    assert_int_equal(rill_port_pool_count(pool, RILL_PORT_QUARANTINE), 4);
+    assert_int_equal(rill_port_pool_advance(pool, 10 + REST_NS), 4);
+    rill_port_pool_destroy(pool);
+}
+
+/* What was handed over is none of a later grant's. */
+static void a_grant_repeated_is_without_what_was_handed_over(void **state)
+{
+    enum { HOLDER = 99 };
+    struct rill_port_pool *pool = rill_port_pool_create(6, 0);
+
+    (void)state;
+    rill_port_pool_hold(pool, HOLDER);
+    rill_port_pool_hand_over(pool, 3, HOLDER, UNIT_A);
+    rill_port_pool_unit_died(pool, HOLDER);
+    rill_port_pool_release_dead(pool, HOLDER, 0);
+    rill_port_pool_advance(pool, 1);
+    for (int twice = 0; twice < 2; twice++) {
+        assert_int_equal(rill_port_pool_grant(pool, UNIT_A, 8, 2, out), 2);
+        assert_int_not_equal(out[0], 3);
+        assert_int_not_equal(out[1], 3);
+    }
+    rill_port_pool_destroy(pool);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -348,6 +404,8 @@ int main(void)
         cmocka_unit_test(a_flow_keeps_others_off),
         cmocka_unit_test(freed_ones_rest_and_come_last),
         cmocka_unit_test(dead_units_endpoints_are_kept_back),
+        cmocka_unit_test(what_is_held_is_handed_over),
+        cmocka_unit_test(a_grant_repeated_is_without_what_was_handed_over),
         cmocka_unit_test(sizes_are_checked),
         cmocka_unit_test(random_calls_agree_with_a_table),
     };

@@ -78,7 +78,7 @@ static bool all_answered(const struct takeover *t)
     for (uint32_t i = 0; i < t->count; i++)
         if (!t->asked[i].done && !RILL_MUTANT(inv))
             return false;
-    return t->count > 0;
+    return t->listed;
 }
 
 bool takeover_knows(const struct rill_controller *c, uint32_t unit)
@@ -191,6 +191,7 @@ void takeover_on_members(struct rill_controller *c, const struct rte_mbuf *m)
         need(c, member.output_logger);
     }
     forget_others(t);
+    t->listed = true;
     if (!t->confirmed)
         t->request++; /* whatever else comes for this one is old */
     confirm_or_build(c);

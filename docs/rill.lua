@@ -16,6 +16,11 @@ local BODY_MAX = 61440
 local PROTOCOL_ETHERNET, PROTOCOL_BODY = 0x6558, 0x88b5
 local UDP_BYTES, GENEVE_BYTES, OPTION_HEADER = 8, 8, 4
 local ENDPOINT_BYTES, ALIAS_BYTES, LEASE_BYTES, REPLICA_HEAD_BYTES = 20, 48, 24, 48
+local TUPLE_BYTES, DEATH_BYTES, MEMBER_BYTES = 40, 8, 16
+local HEAD_BYTES = ALIAS_BYTES + TUPLE_BYTES
+local ITEM_ENDPOINT, ITEM_ENDPOINT_BYTES, ITEM_FLOW, ITEM_FLOW_BYTES, CLAIM_BYTES = 1, 16, 2, 40, 16
+local CLAIMS_MAX, CHAIN_MAX_WITH_TUPLE = 24, 5
+local STATE_FIRST, STATE_MAX = 120, 136
 
 local rill = Proto("rill", "Rill")
 local geneve_version = Field.new("geneve.version")
@@ -37,12 +42,17 @@ local function numbered_field(key, name)
     field(key .. ".sequence", "uint64", "Sequence", base.DEC)
 end
 
-local function endpoint_fields(key, name)
+local PROTOCOLS = {[1] = "ICMP", [6] = "TCP", [17] = "UDP", [58] = "ICMPv6"}
+
+local function address_fields(key, name)
     field(key .. ".ip", "ipv4", name .. " address")
     field(key .. ".ip6", "ipv6", name .. " address")
     field(key .. ".port", "uint16", name .. " port", base.DEC)
-    field(key .. ".proto", "uint8", name .. " protocol", base.DEC,
-          {[1] = "ICMP", [6] = "TCP", [17] = "UDP", [58] = "ICMPv6"})
+end
+
+local function endpoint_fields(key, name)
+    address_fields(key, name)
+    field(key .. ".proto", "uint8", name .. " protocol", base.DEC, PROTOCOLS)
 end
 
 field("layout", "uint8", "Layout version", base.DEC)
@@ -80,6 +90,10 @@ field("alias", "string", "Alias")
 endpoint_fields("alias.local", "Local")
 endpoint_fields("alias.remote", "Remote")
 field("alias.lease", "string", "Lease that it was taken from: unit and request")
+field("tuple", "string", "What the flow is known by")
+address_fields("tuple.a", "One side's")
+address_fields("tuple.b", "The other side's")
+field("tuple.proto", "uint8", "Protocol", base.DEC, PROTOCOLS)
 field("lease.unit", "string", "Unit")
 field("lease.output_logger", "string", "Output logger")
 field("lease.share", "uint32", "Share in thousandths", base.DEC)
@@ -91,11 +105,30 @@ field("replica.step", "uint64", "Step", base.DEC)
 numbered_field("replica.clock", "Clock")
 field("replica.window", "uint64", "Window", base.HEX)
 field("replica.state_bytes", "uint32", "Bytes of state", base.DEC)
+field("death.unit", "string", "Dead unit")
+field("death.output_logger", "string", "Output logger that has its state")
+field("member.unit", "string", "Unit")
+field("member.output_logger", "string", "Output logger")
+field("member.dead", "uint32", "Dead, and not recovered from", base.DEC)
+field("item.pool", "uint16", "Pool", base.DEC)
+field("item.index", "uint32", "Index", base.DEC)
+field("item.lease", "string", "Lease that it is of: unit and request")
+numbered_field("item.flow", "Flow")
+numbered_field("item.term", "Term of the version that the head is of")
+field("item.step", "uint64", "Its step", base.DEC)
+field("item.idle_ns", "uint64", "Idle for, in ns", base.DEC)
+field("item.head", "bool", "The head of the flow's state is here", 8, nil, 0x01)
+field("item.confirmed", "bool", "A controller knows its alias", 8, nil, 0x02)
+numbered_field("claim.term", "Term")
+field("claim.unit", "string", "Unit")
+field("claim.established", "uint32", "Established", base.DEC)
 
--- Bit, key, text. Bit 2 has two meanings: that of FINAL and LOGGER_STATE, and the others'.
+-- Bit, key, text. Two bits have two meanings: 0x02 that of DATA, FORWARDED and ESTABLISHED, and the
+-- others'; 0x04 that of FINAL and LOGGER_STATE, and the others'.
 local FLAGS = {
     {0x01, "packet", "A packet follows the options"},
     {0x02, "full", "The state bytes are the whole state"},
+    {0x02, "tuple", "What the flow is known by is here, or in its state"},
     {0x04, "state", "The body holds the state"},
     {0x04, "alias_known", "The controller knows the flow's alias"},
     {0x08, "refused", "Refused"},
@@ -171,11 +204,12 @@ end
 
 -- Options --------------------------------------------------------------------------------------
 
--- name: what docs/wire-format.md calls a type; uses: its options behind FRAME; data: what follows.
+-- name: what docs/wire-format.md calls a type; uses: its options behind FRAME; data: what follows;
+-- sometimes: an option that only some of them have.
 local TYPES = {
-    [1] = {"data", "FLOW TERM CLOCK INGRESS CHAIN TARGETS", "packet"},
-    [2] = {"forwarded", "FLOW TERM CLOCK INGRESS CHAIN", "packet"},
-    [3] = {"change", "FLOW TERM CLOCK STEP INGRESS STATE", "maybe"},
+    [1] = {"data", "FLOW TERM CLOCK INGRESS CHAIN TARGETS", "packet", "TUPLE"},
+    [2] = {"forwarded", "FLOW TERM CLOCK INGRESS CHAIN", "packet", "TUPLE"},
+    [3] = {"change", "FLOW TERM CLOCK STEP INGRESS STATE", "maybe", "STATE_MORE"},
     [4] = {"pass", "INGRESS", "packet"},
     [5] = {"ingress", "INGRESS", "packet"},
     [6] = {"released", "FLOW INGRESS", "packet"},
@@ -204,6 +238,8 @@ local TYPES = {
     [34] = {"fence", "NEXT_UNIT"},
     [35] = {"fence_ack", "NEXT_UNIT"},
     [36] = {"dead", "NEXT_UNIT COUNT"},
+    [37] = {"inventory", "TERM CLOCK COUNT", "deaths"},
+    [38] = {"inventory_part", "TERM CLOCK NEXT_TERM", "items"},
     [40] = {"lease_request", "CLOCK COUNT"},
     [41] = {"lease_grant", "CLOCK COUNT", "leases"},
     [42] = {"share", "CLOCK NEXT_UNIT COUNT"},
@@ -214,9 +250,11 @@ local TYPES = {
     [47] = {"recovered_ack", "NEXT_UNIT"},
     [48] = {"new_logger", "CLOCK NEXT_UNIT"},
     [49] = {"new_logger_ack", "CLOCK COUNT"},
+    [50] = {"members_request", "CLOCK"},
+    [51] = {"members", "CLOCK COUNT", "members"},
 }
 for _, t in pairs(TYPES) do
-    t.name, t.data, t.uses = t[1], t[3], {FRAME = true}
+    t.name, t.data, t.sometimes, t.uses = t[1], t[3], t[4], {FRAME = true}
     for option in t[2]:gmatch("%S+") do
         t.uses[option] = true
     end
@@ -226,13 +264,24 @@ local function has_flag(c, bit)
     return math.floor(c.flags / bit) % 2 == 1
 end
 
+-- Which meaning a bit with two of them has here.
+local function flag_applies(c, key)
+    local has_state = c.name == "final" or c.name == "logger_state"
+    local has_tuple = c.name == "data" or c.name == "forwarded" or c.name == "established"
+    if key == "state" or key == "alias_known" then
+        return (key == "state") == has_state
+    elseif key == "full" or key == "tuple" then
+        return (key == "tuple") == has_tuple
+    end
+    return true
+end
+
 local function read_flags(c, tree, range)
     local item = tree:add(f["flags"], range)
     local names = {}
     for _, flag in ipairs(FLAGS) do
         local bit, key = flag[1], flag[2]
-        local has_state = c.name == "final" or c.name == "logger_state"
-        if bit ~= 0x04 or (key == "state") == has_state then
+        if flag_applies(c, key) then
             item:add(f["flags." .. key], range)
             if has_flag(c, bit) then
                 names[#names + 1] = key
@@ -275,6 +324,7 @@ local function read_ingress(c, tree, value)
 end
 
 local function read_chain(c, tree, value)
+    c.chain_len = value:len() / 16
     for at = 0, value:len() - 16, 16 do
         local entry = tree:add(value(at, 16), "Entry " .. at / 16)
         local term = add_numbered(entry, "chain.term", value(at, 8))
@@ -293,16 +343,64 @@ local function read_targets(c, tree, value)
 end
 
 local function read_state(c, tree, value)
-    local bytes = value(2, 1):uint()
+    local all = value(2, 1):uint()
+    local bytes = math.min(all, STATE_FIRST)
     local room = value:len() - 4
+    c.state_bytes = all
     tree:add(f["state.offset"], value(0, 2))
     tree:add(f["state.bytes"], value(2, 1))
-    if math.ceil(bytes / 4) * 4 ~= room then
+    if all > STATE_MAX then
+        refuse(c, "value", all .. " bytes of state")
+    elseif math.ceil(bytes / 4) * 4 ~= room then
         refuse(c, "value", bytes .. " bytes of state in an option with room for " .. room)
     end
     if bytes > 0 and room > 0 then
         tree:add(f["state.data"], value(4, math.min(bytes, room)))
     end
+end
+
+local function read_state_more(c, tree, value)
+    local bytes = (c.state_bytes or 0) - STATE_FIRST
+    if bytes <= 0 or math.ceil(bytes / 4) * 4 ~= value:len() then
+        refuse(c, "value", value:len() .. " bytes for what STATE has no room for")
+    end
+    if bytes > 0 then
+        tree:add(f["state.data"], value(0, math.min(bytes, value:len())))
+    end
+end
+
+-- One side's address and port, as text; nil where there is none.
+local function read_tuple_side(tree, key, address, port, family, little)
+    local text
+    if family == 4 then
+        tree:add(f[key .. ".ip"], address(0, 4))
+        text = tostring(address(0, 4):ipv4())
+    elseif family == 6 then
+        tree:add(f[key .. ".ip6"], address)
+        text = "[" .. tostring(address:ipv6()) .. "]"
+    else
+        return nil
+    end
+    tree[little and "add_le" or "add"](tree, f[key .. ".port"], port)
+    return text .. ":" .. (little and port:le_uint() or port:uint())
+end
+
+-- In an option, or raw in a state.
+local function add_tuple(tree, range, little)
+    local family, proto = range(36, 1):uint(), range(37, 1)
+    local a = read_tuple_side(tree, "tuple.a", range(0, 16), range(32, 2), family, little)
+    local b = read_tuple_side(tree, "tuple.b", range(16, 16), range(34, 2), family, little)
+    local text = family == 0 and "none" or "family " .. family
+    if a then
+        tree:add(f["tuple.proto"], proto)
+        text = a .. " " .. b .. " " .. proto:uint()
+    end
+    tree:add(f["tuple"], range, text)
+    tree:append_text(": " .. text)
+end
+
+local function read_tuple(c, tree, value)
+    add_tuple(tree, value)
 end
 
 local function read_pool(c, tree, value)
@@ -351,6 +449,8 @@ local OPTIONS = {
     {"STATE", read_state, 124, 4, 4},
     {"POOL", read_pool, 4},
     {"COUNT", read_count, 4},
+    {"TUPLE", read_tuple, TUPLE_BYTES},
+    {"STATE_MORE", read_state_more, STATE_MAX - STATE_FIRST, 4, 4},
 }
 for _, option in ipairs(OPTIONS) do
     option.name, option.read, option.most = option[1], option[2], option[3]
@@ -452,14 +552,20 @@ local function read_alias(c, tree, range)
     item:append_text(": " .. text)
 end
 
--- A flow's state: its alias, then the NF's tables.
+local function read_head(c, tree, range)
+    read_alias(c, tree, range(0, ALIAS_BYTES))
+    add_tuple(tree:add(range(ALIAS_BYTES, TUPLE_BYTES), "Tuple"), range(ALIAS_BYTES, TUPLE_BYTES),
+              true)
+end
+
+-- A flow's state: its head, then the NF's tables.
 local function read_flow_state(c, tree, range)
     local at = 0
-    if range:len() >= ALIAS_BYTES then
-        read_alias(c, tree, range)
-        at = ALIAS_BYTES
+    if range:len() >= HEAD_BYTES then
+        read_head(c, tree, range)
+        at = HEAD_BYTES
     else
-        bad_body(c, "a state of " .. range:len() .. " bytes, which has no room for its alias")
+        bad_body(c, "a state of " .. range:len() .. " bytes, which has no room for its head")
     end
     if range:len() > at then
         tree:add(f["state.data"], range(at))
@@ -516,6 +622,83 @@ local function read_indexes(c, tree, range)
     end
 end
 
+local function read_deaths(c, tree, range)
+    for at = 0, range:len() - DEATH_BYTES, DEATH_BYTES do
+        local death = tree:add(range(at, DEATH_BYTES), "Death " .. at / DEATH_BYTES)
+        death:append_text(": " .. add_role(death, "death.unit", range(at, 4), true))
+        add_role(death, "death.output_logger", range(at + 4, 4), true)
+    end
+end
+
+local function read_members(c, tree, range)
+    for at = 0, range:len() - MEMBER_BYTES, MEMBER_BYTES do
+        local member = tree:add(range(at, MEMBER_BYTES), "Member " .. at / MEMBER_BYTES)
+        member:append_text(": " .. add_role(member, "member.unit", range(at, 4), true))
+        add_role(member, "member.output_logger", range(at + 4, 4), true)
+        member:add_le(f["member.dead"], range(at + 8, 4))
+    end
+end
+
+-- These two give the item's bytes, nil where the body ends before the item does.
+local function read_endpoint_item(c, tree, range)
+    if range:len() < ITEM_ENDPOINT_BYTES then
+        return nil
+    end
+    local item = tree:add(range(0, ITEM_ENDPOINT_BYTES), "Endpoint")
+    item:add_le(f["item.pool"], range(2, 2))
+    item:add_le(f["item.index"], range(4, 4))
+    item:add(f["item.lease"], range(8, 8),
+             range(13, 3):le_uint() .. "." .. tostring(range(8, 5):le_uint64()))
+    return ITEM_ENDPOINT_BYTES
+end
+
+local function read_flow_item(c, tree, range)
+    if range:len() < ITEM_FLOW_BYTES or range(2, 1):uint() > CLAIMS_MAX then
+        return nil
+    end
+    local claims, has_head = range(2, 1):uint(), range(3, 1):uint() % 2 == 1
+    local at = ITEM_FLOW_BYTES + (has_head and HEAD_BYTES or 0)
+    local bytes = at + claims * CLAIM_BYTES
+    if range:len() < bytes then
+        return nil
+    end
+    local item = tree:add(range(0, bytes), "Flow")
+    item:append_text(": " .. add_numbered(item, "item.flow", range(8, 8), true))
+    add_numbered(item, "item.term", range(16, 8), true)
+    item:add_le(f["item.step"], range(24, 8))
+    item:add_le(f["item.idle_ns"], range(32, 8))
+    item:add(f["item.head"], range(3, 1))
+    item:add(f["item.confirmed"], range(3, 1))
+    if has_head then
+        read_head(c, item, range(ITEM_FLOW_BYTES, HEAD_BYTES))
+    end
+    for claim_at = at, bytes - CLAIM_BYTES, CLAIM_BYTES do
+        local claim = item:add(range(claim_at, CLAIM_BYTES), "Claim")
+        claim:append_text(": " .. add_numbered(claim, "claim.term", range(claim_at, 8), true))
+        add_role(claim, "claim.unit", range(claim_at + 8, 4), true)
+        claim:add_le(f["claim.established"], range(claim_at + 12, 4))
+    end
+    return bytes
+end
+
+local function read_items(c, tree, range)
+    local at = 0
+    while at < range:len() do
+        local rest, bytes = range(at, range:len() - at), nil
+        local kind = rest:len() >= 2 and rest(0, 2):le_uint()
+        if kind == ITEM_ENDPOINT then
+            bytes = read_endpoint_item(c, tree, rest)
+        elseif kind == ITEM_FLOW then
+            bytes = read_flow_item(c, tree, rest)
+        end
+        if bytes == nil then
+            bad_body(c, "something that is no item, at " .. at)
+            return
+        end
+        at = at + bytes
+    end
+end
+
 local function read_alias_body(c, tree, range)
     if range:len() < ALIAS_BYTES then
         bad_body(c, "an alias of " .. range:len() .. " bytes")
@@ -530,18 +713,39 @@ local BODIES = {
     alias = read_alias_body,
     indexes = read_indexes,
     leases = read_leases,
+    deaths = read_deaths,
+    members = read_members,
+    items = read_items,
 }
-local ENTRY_BYTES = {indexes = 4, leases = LEASE_BYTES}
+local ENTRY_BYTES = {
+    indexes = 4, leases = LEASE_BYTES, deaths = DEATH_BYTES, members = MEMBER_BYTES,
+}
 
 -- Checks that need the whole of the options ------------------------------------------------------
 
+-- Of the options that only some frames of a type have: should this one have it?
+local function should_have(c, name)
+    if c.type.sometimes ~= name then
+        return false
+    elseif name == "TUPLE" then
+        return has_flag(c, 0x02)
+    end
+    return (c.state_bytes or 0) > STATE_FIRST
+end
+
 local function check_options(c)
     for _, option in ipairs(OPTIONS) do
-        if c.seen[option.name] and not c.type.uses[option.name] then
-            refuse(c, "option", option.name .. " is not one of " .. c.name)
-        elseif c.type.uses[option.name] and not c.seen[option.name] then
-            refuse(c, "missing", option.name)
+        local name = option.name
+        local must = c.type.uses[name] or should_have(c, name)
+        if c.seen[name] and not must then
+            refuse(c, c.type.sometimes == name and "value" or "option",
+                   name .. " is not one of this " .. c.name)
+        elseif must and not c.seen[name] then
+            refuse(c, "missing", name)
         end
+    end
+    if should_have(c, "TUPLE") and (c.chain_len or 0) > CHAIN_MAX_WITH_TUPLE then
+        refuse(c, "value", c.chain_len .. " entries of CHAIN beside TUPLE")
     end
 end
 

@@ -205,7 +205,7 @@ void commit_on_request_full(struct rill_unit *u, const struct rill_frame *f)
 
     /* One that was replaced may live on, and would tell of what only ever was here: nobody fences
      * it when we die. */
-    if (f->src != u->config.output_logger && !RILL_MUTANT(old_logger))
+    if (f->src != u->config.output_logger)
         return;
     if (flow != NULL && flow->has_state) {
         commit_send_full(u, flow, f->src);

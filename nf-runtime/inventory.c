@@ -52,8 +52,7 @@ static void claim_terms(const struct rill_unit *u, const struct flow *flow,
 {
     if (flow->granted != 0) {
         rill_inventory_claim(item, flow->granted, u->config.id, false);
-        if (!RILL_MUTANT(invchain))
-            claim_chain(item, flow->chain, flow->chain_len);
+        claim_chain(item, flow->chain, flow->chain_len);
     }
     if (flow->passed_unit != 0)
         rill_inventory_claim(item, flow->passed_term, flow->passed_unit, false);

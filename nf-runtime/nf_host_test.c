@@ -272,7 +272,7 @@ static int init_tables(struct rill_nf *nf, const struct rill_config *config)
     return 0;
 }
 
-enum { A_AT = sizeof(struct rill_alias), B_AT = A_AT + 8, TABLES_BYTES = A_AT + 24 };
+enum { A_AT = sizeof(struct rill_state_head), B_AT = A_AT + 8, TABLES_BYTES = A_AT + 24 };
 
 static enum rill_verdict use_tables(struct rill_nf *nf, struct rill_pkt *pkt)
 {
@@ -335,7 +335,7 @@ static int init_too_much_in_all(struct rill_nf *nf, const struct rill_config *co
     (void)config;
     if (rill_table_create(nf, "most", RILL_PER_FLOW, RILL_WRITE, 60000) == NULL)
         return -1;
-    rill_table_create(nf, "rest", RILL_PER_FLOW, RILL_WRITE, 1393);
+    rill_table_create(nf, "rest", RILL_PER_FLOW, RILL_WRITE, 1353);
     return 0;
 }
 
@@ -343,7 +343,7 @@ static int init_all_that_fits(struct rill_nf *nf, const struct rill_config *conf
 {
     (void)config;
     rill_table_create(nf, "most", RILL_PER_FLOW, RILL_WRITE, 60000);
-    rill_table_create(nf, "rest", RILL_PER_FLOW, RILL_WRITE, 1392);
+    rill_table_create(nf, "rest", RILL_PER_FLOW, RILL_WRITE, 1352);
     return 0;
 }
 
@@ -463,7 +463,7 @@ static void test_changes_that_were_not_put(void **unused)
     (void)unused;
 #ifdef RILL_CHECK_PUTS
     aborts(write_without_put, "byte 9 of its value in table 'b'");
-    aborts(write_past_value, "byte 52 of the flow's state");
+    aborts(write_past_value, "byte 92 of the flow's state");
     aborts(write_global, "table 'global'");
 #else
     (void)write_without_put;
@@ -508,12 +508,12 @@ static void test_alias(void **unused)
 {
     struct rill_nf_descriptor d;
     struct rill_nf *nf = make(&d, init_nothing, use_alias);
-    _Alignas(8) uint8_t state[sizeof(struct rill_alias)] = {0};
+    _Alignas(8) uint8_t state[sizeof(struct rill_state_head)] = {0};
     const struct rill_alias *alias = (const struct rill_alias *)(const void *)state;
     struct rill_pkt pkt = packet(state);
 
     (void)unused;
-    assert_int_equal(rill_nf_state_bytes(nf), sizeof(struct rill_alias));
+    assert_int_equal(rill_nf_state_bytes(nf), sizeof(struct rill_state_head));
     assert_int_equal(rill_nf_process(nf, &pkt), RILL_FORWARD);
     assert_true(rill_endpoint_equal(&alias->local, &some));
     assert_true(rill_endpoint_equal(&alias->remote, &other));
@@ -578,7 +578,7 @@ static enum rill_verdict take_and_declare(struct rill_nf *nf, struct rill_pkt *p
 /* One packet of a new flow: its verdict, and the port that it declared (0: none). */
 static enum rill_verdict run_flow(struct rill_nf *nf, unsigned *port)
 {
-    _Alignas(8) uint8_t state[sizeof(struct rill_alias)] = {0};
+    _Alignas(8) uint8_t state[sizeof(struct rill_state_head)] = {0};
     struct rill_pkt pkt = packet(state);
     const struct rill_alias *alias = (const struct rill_alias *)(const void *)state;
     enum rill_verdict verdict = rill_nf_process(nf, &pkt);

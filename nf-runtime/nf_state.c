@@ -34,7 +34,7 @@ static const char *table_fault(const struct rill_nf *nf, const char *name, enum 
         return "a global table can't be written while packets flow (state that flows share is not "
                "in this version); fill it in init and make it RILL_READ";
     if (scope == RILL_PER_FLOW && nf->state_bytes + align8(value_bytes) > RILL_BODY_MAX)
-        return "the tables of one flow have more than 61400 bytes together";
+        return "the tables of one flow have more than 61352 bytes together";
     return NULL;
 }
 

@@ -52,6 +52,11 @@ static bool is_current(const struct rill_unit *u, const struct rill_frame *f)
            RILL_MUTANT(old_epoch);
 }
 
+static bool is_for_nf(const struct rill_frame *f)
+{
+    return f->type == RILL_FRAME_DATA || f->type == RILL_FRAME_FORWARDED;
+}
+
 static void drop_stale(struct rte_mbuf *m, uint64_t *packet_counter, uint64_t *message_counter)
 {
     unit_drop(m, rill_frame_has_packet(m) ? packet_counter : message_counter);
@@ -63,7 +68,7 @@ static void serve(struct rill_unit *u, struct rte_mbuf *m)
     struct rill_frame *f = rill_frame(m);
     bool current = is_current(u, f); /* a newer controller may have come while it queued */
 
-    if (f->type == RILL_FRAME_DATA || f->type == RILL_FRAME_FORWARDED) {
+    if (is_for_nf(f)) {
         if (current)
             handoff_on_data(u, m);
         else
@@ -147,7 +152,9 @@ static void receive(struct rill_unit *u, struct rte_mbuf *m)
     }
     if (!adopt_epoch(u, f) && rill_role_kind(f->src) == RILL_ROLE_CONTROLLER &&
         !RILL_MUTANT(old_epoch)) {
-        drop_stale(m, &u->n.dropped_old_epoch, &u->n.messages_old_epoch);
+        u->n.packets_in += is_for_nf(f);
+        drop_stale(m, is_for_nf(f) ? &u->n.dropped_old_epoch : &u->n.dropped_unit_unexpected,
+                   &u->n.messages_old_epoch);
         return;
     }
     switch (f->type) {

@@ -279,9 +279,9 @@ static struct rte_mbuf *handoff(enum rill_frame_type type, uint64_t term, uint64
 
 static void put_state(struct rte_mbuf *m, uint64_t packets)
 {
-    uint8_t state[sizeof(struct rill_alias) + sizeof(struct counting)] = {0};
+    uint8_t state[sizeof(struct rill_state_head) + sizeof(struct counting)] = {0};
 
-    memcpy(state + sizeof(struct rill_alias), &packets, 8);
+    memcpy(state + sizeof(struct rill_state_head), &packets, 8);
     assert_int_equal(sizeof(state), rill_nf_state_bytes(nf));
     core_body(m, state, sizeof(state));
 }
@@ -337,7 +337,7 @@ static uint64_t packets_in_state(const uint8_t *state)
 {
     uint64_t packets;
 
-    memcpy(&packets, state + sizeof(struct rill_alias), 8);
+    memcpy(&packets, state + sizeof(struct rill_state_head), 8);
     return packets;
 }
 
@@ -395,7 +395,7 @@ static void later_changes_bring_only_what_changed(void **state)
     f = core_expect(&out, RILL_FRAME_CHANGE, OL);
     assert_false(f.flags & RILL_FLAG_FULL);
     assert_int_equal(f.step, 2);
-    assert_int_equal(f.state_offset, sizeof(struct rill_alias));
+    assert_int_equal(f.state_offset, sizeof(struct rill_state_head));
     assert_int_equal(f.state_bytes, 8);
     memcpy(&value, f.state, 8);
     assert_int_equal(value, 2);
@@ -651,7 +651,7 @@ static void move_takes_its_turn_behind_the_packets_before_it(void **state)
 static void final_brings_the_state(void **state)
 {
     struct rte_mbuf *m;
-    uint8_t bytes[64];
+    uint8_t bytes[128];
 
     (void)state;
     give(own(FLOW));
@@ -1146,7 +1146,7 @@ static void the_stash_is_bounded_for_a_flow_and_for_the_unit(void **state)
 static void the_logger_gets_the_full_state_when_it_asks(void **state)
 {
     struct rte_mbuf *m;
-    uint8_t bytes[64];
+    uint8_t bytes[128];
 
     (void)state;
     give(own(FLOW));

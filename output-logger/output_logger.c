@@ -177,6 +177,21 @@ static bool adopt_epoch(struct rill_ol *ol, const struct rill_frame *f)
            !controller || RILL_MUTANT(old_epoch);
 }
 
+static void drop_old_epoch(struct rill_ol *ol, struct rte_mbuf *m)
+{
+    const struct rill_frame *f = rill_frame(m);
+
+    if (!rill_frame_has_packet(m)) {
+        ol->n.messages_old_epoch++;
+        rte_pktmbuf_free(m);
+    } else if (f->type == RILL_FRAME_CHANGE || f->type == RILL_FRAME_PASS) {
+        ol->n.packets_in++;
+        ol_drop(m, &ol->n.dropped_logger_old_epoch);
+    } else {
+        ol_drop(m, &ol->n.dropped_logger_unexpected);
+    }
+}
+
 static void receive(struct rill_ol *ol, struct rte_mbuf *m)
 {
     const struct rill_frame *f = rill_frame(m);
@@ -188,8 +203,7 @@ static void receive(struct rill_ol *ol, struct rte_mbuf *m)
     if (ol->fenced_count > 0 && recovery_refuses(ol, m))
         return;
     if (!adopt_epoch(ol, f)) {
-        ol->n.messages_old_epoch += !rill_frame_has_packet(m);
-        ol_drop(m, &ol->n.dropped_logger_old_epoch);
+        drop_old_epoch(ol, m);
         return;
     }
     if (f->type == RILL_FRAME_CHANGE)

@@ -9,8 +9,8 @@
 #include "tests/core_testing.h"
 
 enum {
-    STATE = sizeof(struct rill_alias) + 8,
-    VALUE_AT = sizeof(struct rill_alias),
+    STATE = sizeof(struct rill_state_head) + 8,
+    VALUE_AT = sizeof(struct rill_state_head),
     FLOW = 100,
     TERM = 7
 };
@@ -812,7 +812,7 @@ static void garbage_is_survived(void **state)
     in = n()->packets_in;
     dropped = n()->dropped_already_released + n()->dropped_alias_conflict + n()->dropped_held_full +
               n()->dropped_held_lost + n()->dropped_logger_flows_full + n()->dropped_forgotten +
-              n()->dropped_fenced;
+              n()->dropped_fenced + n()->dropped_logger_old_epoch;
     assert_int_equal(in, packets);
     assert_int_equal(in, n()->packets_released + dropped + rill_ol_packets_held(ol));
 }

@@ -11,8 +11,8 @@
 #include "tests/core_testing.h"
 
 enum {
-    STATE = sizeof(struct rill_alias) + 8,
-    VALUE_AT = sizeof(struct rill_alias),
+    STATE = sizeof(struct rill_state_head) + 8,
+    VALUE_AT = sizeof(struct rill_state_head),
     FLOW = 100,
     TERM = 7
 };

@@ -44,7 +44,7 @@ static void a_client_attaches_and_goes(void **state)
     assert_int_equal(a->n_units, 2);
     assert_int_equal(a->n_output_loggers, 2);
     assert_int_equal(a->controller, world_find(w, RILL_ROLE_CONTROLLER, 1, "active", 0));
-    assert_int_equal(a->facts->state_bytes, 64);
+    assert_int_equal(a->facts->state_bytes, 136);
     snprintf(folder, sizeof(folder), "/base/links/%s", w->folder);
     assert_string_equal(w->clients[0].folder, folder);
     assert_int_equal(w->clients[0].peer_count, 3);

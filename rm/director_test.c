@@ -154,13 +154,13 @@ static void the_others_get_what_the_first_unit_said(void **state)
     controller = world_find(w, RILL_ROLE_CONTROLLER, 1, "active", 0);
     a = world_role(w, controller)->activate->activate;
     assert_non_null(a->facts);
-    assert_int_equal(a->facts->state_bytes, 64);
+    assert_int_equal(a->facts->state_bytes, 136);
     assert_int_equal(a->epoch, 1);
     assert_int_equal(a->rm, w->config.id);
     assert_int_equal(a->units, 2);
     assert_int_equal(a->image.len, 0);
     a = world_role(w, world_find(w, RILL_ROLE_OUTPUT_LOGGER, 1, "active", 1))->activate->activate;
-    assert_int_equal(a->facts->state_bytes, 64);
+    assert_int_equal(a->facts->state_bytes, 136);
     assert_int_equal(a->controller, controller);
     assert_int_equal(a->image.len, 0);
     world_free(w);

@@ -13,7 +13,7 @@ static void fill_facts(Control__Facts *facts, enum world_fate fate)
 {
     facts->nf = "nat";
     facts->version = "1";
-    facts->state_bytes = fate == WORLD_STRANGE ? 72 : 64;
+    facts->state_bytes = fate == WORLD_STRANGE ? 144 : 136;
     if (fate == WORLD_NONSENSE)
         facts->state_bytes = RILL_BODY_MAX + 1;
     facts->handles = 3;

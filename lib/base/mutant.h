@@ -40,10 +40,8 @@
     X(skip, "a question is judged by the term that is awaited")                                    \
     X(inv, "a controller that takes over does not wait for all to answer")                         \
     X(inv_fence, "and is answered before the dead are fenced")                                     \
-    X(invchain, "a controller that takes over is not told who had a flow before")                  \
     X(old_epoch, "frames of a controller that was replaced are taken")                             \
     X(aliasepoch, "a controller that takes over does not know aliases whose packets are out")      \
-    X(old_logger, "an output logger that was replaced is told, and believed")                      \
     X(ended, "a controller that takes over begins flows again that had ended")                     \
     X(epochterm, "terms of a controller that takes over go on where they were")                    \
     X(lost, "who waits for a state that is lost waits for good")                                   \

@@ -217,8 +217,24 @@ static void nothing_is_there_at_first(void **state)
     assert_balance();
 }
 
+/* The longest chain, or one beside which there is room for a tuple. */
+static void fill_data(struct rill_frame *f, bool tuple)
+{
+    f->chain_len = tuple ? RILL_CHAIN_MAX_WITH_TUPLE : RILL_CHAIN_MAX;
+    f->chain[0] = (struct rill_chain_entry){.term = 9, .unit = 8};
+    f->chain[3] = (struct rill_chain_entry){.term = 3, .unit = 2};
+    f->target_count = RILL_TARGETS_MAX;
+    f->targets[6] = role(2);
+    if (!tuple)
+        return;
+    f->flags |= RILL_FLAG_TUPLE;
+    f->tuple = (struct rill_flow_tuple){.port_a = 1, .port_b = 0xfffe, .family = 6, .proto = 17};
+    memset(f->tuple.addr_a, 0xa5, sizeof(f->tuple.addr_a));
+    memset(f->tuple.addr_b, 0x5b, sizeof(f->tuple.addr_b));
+}
+
 /* A frame with all that it can carry. */
-static struct rte_mbuf *full_frame(enum rill_frame_type type, uint32_t bytes)
+static struct rte_mbuf *full_frame(enum rill_frame_type type, uint32_t bytes, bool tuple)
 {
     struct rte_mbuf *m = rill_frame_new(pool, type, 77, role(1)); /* a relay's: src is another */
     struct rill_frame *f = rill_frame(m);
@@ -229,7 +245,7 @@ static struct rte_mbuf *full_frame(enum rill_frame_type type, uint32_t bytes)
         rill_fabric_test_fill(m, pool, bytes, 1);
         return m;
     }
-    f->flags = RILL_FLAG_PACKET | RILL_FLAG_FULL;
+    f->flags = RILL_FLAG_PACKET;
     f->side = RILL_OUTSIDE;
     f->flow = f->term = f->clock = UINT64_MAX - 1;
     f->wire_bytes = bytes + 5;
@@ -237,12 +253,9 @@ static struct rte_mbuf *full_frame(enum rill_frame_type type, uint32_t bytes)
     f->ingress_id = 1;
     f->first_sport = 53;
     if (type == RILL_FRAME_DATA) {
-        f->chain_len = RILL_CHAIN_MAX;
-        f->chain[0] = (struct rill_chain_entry){.term = 9, .unit = 8};
-        f->chain[3] = (struct rill_chain_entry){.term = 3, .unit = 2};
-        f->target_count = RILL_TARGETS_MAX;
-        f->targets[6] = role(2);
+        fill_data(f, tuple);
     } else {
+        f->flags |= RILL_FLAG_FULL;
         f->step = f->window = UINT64_MAX / 3;
         f->state_offset = 12;
         f->state_bytes = RILL_INLINE_STATE - 1;
@@ -257,16 +270,19 @@ static void frames_arrive_as_they_were(void **state)
     static const struct {
         enum rill_frame_type type;
         uint32_t bytes;
-    } cases[] = {
-        {RILL_FRAME_DATA, 60},       {RILL_FRAME_DATA, 1514},    {RILL_FRAME_DATA, 9000},
-        {RILL_FRAME_DATA, 61000},    {RILL_FRAME_CHANGE, 0},     {RILL_FRAME_CHANGE, 64},
-        {RILL_FRAME_CHANGE, 65000},  {RILL_FRAME_REPLICA, 0},    {RILL_FRAME_REPLICA, 2048},
-        {RILL_FRAME_REPLICA, 40000}, {RILL_FRAME_REPLICA, 61440}};
+        bool tuple;
+    } cases[] = {{RILL_FRAME_DATA, 60, false},      {RILL_FRAME_DATA, 1514, false},
+                 {RILL_FRAME_DATA, 9000, false},    {RILL_FRAME_DATA, 61000, false},
+                 {RILL_FRAME_DATA, 60, true},       {RILL_FRAME_DATA, 61000, true},
+                 {RILL_FRAME_CHANGE, 0, false},     {RILL_FRAME_CHANGE, 64, false},
+                 {RILL_FRAME_CHANGE, 65000, false}, {RILL_FRAME_REPLICA, 0, false},
+                 {RILL_FRAME_REPLICA, 2048, false}, {RILL_FRAME_REPLICA, 40000, false},
+                 {RILL_FRAME_REPLICA, 61440, false}};
 
     (void)state;
     attach(2);
     for (unsigned i = 0; i < RTE_DIM(cases); i++) {
-        struct rte_mbuf *m = full_frame(cases[i].type, cases[i].bytes), *got[3];
+        struct rte_mbuf *m = full_frame(cases[i].type, cases[i].bytes, cases[i].tuple), *got[3];
         struct rill_frame before = *rill_frame(m);
         uint32_t n;
 
@@ -280,6 +296,8 @@ static void frames_arrive_as_they_were(void **state)
                                 offsetof(struct rill_frame, state) -
                                     offsetof(struct rill_frame, type));
             assert_memory_equal(after->state, before.state, before.state_bytes);
+            if (cases[i].tuple)
+                assert_memory_equal(&after->tuple, &before.tuple, sizeof(before.tuple));
             rill_fabric_test_check(got[k], cases[i].bytes, 1);
             rte_pktmbuf_free(got[k]);
         }

@@ -18,9 +18,6 @@ enum {
 #define MAYBE_PACKET (1u << 30) /* the flag says */
 #define BODY (1u << 31)         /* may have a body */
 
-/* Options that are there only if another field says so. */
-#define SOMETIMES (USES(TUPLE) | USES(STATE_MORE))
-
 #define KEY (USES(FRAME) | USES(FLOW))
 #define TAG (USES(TERM) | USES(CLOCK) | USES(STEP))
 #define NEXT (USES(NEXT_TERM) | USES(NEXT_UNIT))

@@ -72,7 +72,7 @@ static void test_needs_no_configuration(void **unused)
 
     (void)unused;
     nf_open(&b, RILL_TEST_LIMIT, (const char *const[]){NULL});
-    assert_int_equal(rill_nf_state_bytes(b.nf), sizeof(struct rill_alias) + 8);
+    assert_int_equal(rill_nf_state_bytes(b.nf), sizeof(struct rill_state_head) + 8);
     nf_close(&b);
     assert_non_null(strstr(nf_open_error(RILL_TEST_LIMIT, bad), "rate_kbps"));
 }

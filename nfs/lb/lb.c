@@ -24,11 +24,12 @@ enum lb_kind {
 struct lb_flow {
     struct rill_endpoint virtual_end; /* where the client sent its first packet */
     struct rill_endpoint backend;
-    uint8_t kind; /* enum lb_kind */
-    uint8_t zero[7];
-    uint64_t packets;
+    struct {
+        uint64_t kind : 8; /* enum lb_kind */
+        uint64_t packets : 56;
+    } what; /* one word, so that the whole state fits into a packet's frame */
 };
-_Static_assert(sizeof(struct lb_flow) == 56, "README.md says so");
+_Static_assert(sizeof(struct lb_flow) == 48, "README.md says so");
 
 /* A backend or a virtual service. */
 struct server {
@@ -255,15 +256,15 @@ static void decide(struct rill_nf *nf, const struct lb *lb, struct rill_pkt *pkt
 {
     flow->virtual_end = *service;
     if (!is_virtual(lb, service)) {
-        flow->kind = LB_UNTOUCHED;
+        flow->what.kind = LB_UNTOUCHED;
         rill_count(nf, lb->untouched, 1);
     } else if (choose_backend(lb, client, service, &flow->backend) &&
                /* The client is "local" here: replies go to it, and only from the backend. */
                rill_flow_alias(pkt, client, &flow->backend) == 0) {
-        flow->kind = LB_BALANCED;
+        flow->what.kind = LB_BALANCED;
         rill_count(nf, lb->balanced, 1);
     } else {
-        flow->kind = LB_NO_BACKEND;
+        flow->what.kind = LB_NO_BACKEND;
     }
     rill_put(lb->flows, pkt, 0, sizeof(*flow));
 }
@@ -298,23 +299,23 @@ static enum rill_verdict lb_process(struct rill_nf *nf, struct rill_pkt *pkt)
 
     rill_pkt_source(pkt, &source);
     rill_pkt_destination(pkt, &destination);
-    if (flow->kind == LB_UNDECIDED && opens(lb, pkt)) {
+    if (flow->what.kind == LB_UNDECIDED && opens(lb, pkt)) {
         decide(nf, lb, pkt, flow, &source, &destination);
-    } else if (flow->kind == LB_UNDECIDED && is_backend(lb, &source)) {
+    } else if (flow->what.kind == LB_UNDECIDED && is_backend(lb, &source)) {
         /* Of a connection that was forgotten: the client must not see the backend's address. */
         rill_count(nf, lb->stray_reply, 1);
         return RILL_DROP;
     }
-    if (flow->kind == LB_NO_BACKEND) {
+    if (flow->what.kind == LB_NO_BACKEND) {
         rill_count(nf, lb->no_backend, 1);
         return RILL_DROP;
     }
-    if (flow->kind == LB_BALANCED && translate(pkt, flow, &source, &destination) != 0) {
+    if (flow->what.kind == LB_BALANCED && translate(pkt, flow, &source, &destination) != 0) {
         rill_count(nf, lb->not_rewritten, 1);
         return RILL_DROP;
     }
-    flow->packets++;
-    rill_put(lb->flows, pkt, offsetof(struct lb_flow, packets), sizeof(flow->packets));
+    flow->what.packets++;
+    rill_put(lb->flows, pkt, offsetof(struct lb_flow, what), sizeof(flow->what));
     return RILL_FORWARD;
 }
 

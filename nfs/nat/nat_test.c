@@ -30,7 +30,7 @@ static void test_descriptor(void **unused)
     (void)unused;
     nf_open(&b, "nat", no_settings);
     assert_string_equal(b.image.descriptor->name, "nat");
-    assert_int_equal(rill_nf_state_bytes(b.nf), 96);
+    assert_int_equal(rill_nf_state_bytes(b.nf), 136);
     assert_int_equal(rill_nf_pool_count(b.nf), 3);
     for (unsigned pool = TCP_POOL; pool <= ICMP_POOL; pool++) {
         static const enum rill_proto protos[] = {RILL_TCP, RILL_UDP, RILL_ICMP};
@@ -210,17 +210,17 @@ static void test_changes_are_small(void **unused)
     nf_flow_open(&f, &b);
     nf_send(&b, &f, RILL_INSIDE, out, "tcp 198.51.100.1 1024 > 203.0.113.5 80");
     assert_int_equal(f.dirty_low, 0);
-    assert_int_equal(f.dirty_high, 80);
+    assert_int_equal(f.dirty_high, 120);
     nf_send(&b, &f, RILL_INSIDE, out, "tcp 198.51.100.1 1024 > 203.0.113.5 80");
-    assert_int_equal(f.dirty_low, 64);
-    assert_int_equal(f.dirty_high, 80);
+    assert_int_equal(f.dirty_low, 104);
+    assert_int_equal(f.dirty_high, 120);
     nf_send(&b, &f, RILL_OUTSIDE, in, "tcp 203.0.113.5 80 > 10.0.0.1 40000");
-    assert_int_equal(f.dirty_low, 80);
-    assert_int_equal(f.dirty_high, 96);
-    assert_int_equal(count_at(&f, 64), 2);
-    assert_int_equal(count_at(&f, 72), 2 * (14 + 20 + 20 + 37));
-    assert_int_equal(count_at(&f, 80), 1);
-    assert_int_equal(count_at(&f, 88), 14 + 20 + 20 + 37);
+    assert_int_equal(f.dirty_low, 120);
+    assert_int_equal(f.dirty_high, 136);
+    assert_int_equal(count_at(&f, 104), 2);
+    assert_int_equal(count_at(&f, 112), 2 * (14 + 20 + 20 + 37));
+    assert_int_equal(count_at(&f, 120), 1);
+    assert_int_equal(count_at(&f, 128), 14 + 20 + 20 + 37);
     nf_send(&b, &f, RILL_OUTSIDE, "tcp 203.0.113.5 80 > 10.0.0.1 40000", NULL);
     assert_true(f.dirty_low >= f.dirty_high);
     assert_int_equal(nf_count(&b, "not_public"), 1);

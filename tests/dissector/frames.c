@@ -19,6 +19,7 @@
 #include "lib/base/rng.h"
 #include "lib/frame/body.h"
 #include "lib/frame/geneve.h"
+#include "lib/frame/inventory.h"
 #include "traces/capture.h"
 
 enum {
@@ -51,15 +52,16 @@ static const struct rill_underlay underlay6 = {
     .dst = {.family = 6, .addr = {0x20, 1, 0xd, 0xb8, [15] = 2}},
 };
 
-/* Options behind FRAME as docs/wire-format.md has them, by number in hexadecimal. Body: a: alias,
- * i: indexes, l: leases, p: packet, ?: packet or nothing, r: replicas, s: state. */
+/* Options behind FRAME as docs/wire-format.md has them, by number in hexadecimal (f only with its
+ * flag; 16 goes with 12 where there is need). Body: a: alias, d: deaths, i: indexes, l: leases, m:
+ * members, p: packet, ?: packet or nothing, r: replicas, s: state, t: items. */
 static const struct type_info {
     uint8_t type;
     const char *name, *options;
     char data;
 } types[] = {
-    {1, "data", "2349ab", 'p'},
-    {2, "forwarded", "2349a", 'p'},
+    {1, "data", "2349abf", 'p'},
+    {2, "forwarded", "2349af", 'p'},
     {3, "change", "23459c", '?'},
     {4, "pass", "9", 'p'},
     {5, "ingress", "9", 'p'},
@@ -99,6 +101,10 @@ static const struct type_info {
     {47, "recovered_ack", "7", 0},
     {48, "new_logger", "47", 0},
     {49, "new_logger_ack", "4e", 0},
+    {37, "inventory", "34e", 'd'},
+    {38, "inventory_part", "346", 't'},
+    {50, "members_request", "4", 0},
+    {51, "members", "4e", 'm'},
 };
 
 static void die(const char *what)
@@ -169,8 +175,14 @@ static void expect_flags(const struct rill_frame *f)
         char field[64];
         bool is_state =
             bit == 2 && (f->type == RILL_FRAME_FINAL || f->type == RILL_FRAME_LOGGER_STATE);
+        bool is_tuple =
+            bit == 1 && (f->type == RILL_FRAME_DATA || f->type == RILL_FRAME_FORWARDED ||
+                         f->type == RILL_FRAME_ESTABLISHED);
 
-        snprintf(field, sizeof(field), "rill.flags.%s", is_state ? "state" : names[bit]);
+        snprintf(field, sizeof(field), "rill.flags.%s",
+                 is_state   ? "state"
+                 : is_tuple ? "tuple"
+                            : names[bit]);
         expect_number(field, f->flags >> bit & 1);
     }
 }
@@ -232,7 +244,11 @@ static void draw_ingress(struct rill_frame *f)
 
 static void draw_chain(struct rill_frame *f)
 {
-    f->chain_len = (uint8_t)rill_rng_below(&rng, RILL_CHAIN_MAX + 1);
+    bool with_tuple = (f->type == RILL_FRAME_DATA || f->type == RILL_FRAME_FORWARDED) &&
+                      rill_frame_tuple(f) != NULL;
+    uint32_t most = with_tuple ? RILL_CHAIN_MAX_WITH_TUPLE : RILL_CHAIN_MAX;
+
+    f->chain_len = (uint8_t)rill_rng_below(&rng, most + 1);
     for (int i = 0; i < f->chain_len; i++) {
         f->chain[i].term = draw_sequence("rill.chain.term");
         f->chain[i].unit = draw_role("rill.chain.unit");
@@ -254,7 +270,62 @@ static void draw_inline_state(struct rill_frame *f)
     draw_bytes(f->state, f->state_bytes);
     expect_number("rill.state.offset", f->state_offset);
     expect_number("rill.state.bytes", f->state_bytes);
-    expect_bytes("rill.state.data", f->state, f->state_bytes);
+    expect_bytes("rill.state.data", f->state, RTE_MIN(f->state_bytes, 120u));
+    if (f->state_bytes > 120)
+        expect_bytes("rill.state.data", f->state + 120, f->state_bytes - 120u);
+}
+
+static uint8_t draw_family(void)
+{
+    return rill_rng_below(&rng, 2) == 0 ? 4 : 6;
+}
+
+/* An address that has one way to be written, and that. */
+static void draw_address(uint8_t family, uint8_t *addr, char *text)
+{
+    draw_bytes(addr, family == 4 ? 4 : 16);
+    addr[0] = family == 4 ? 10 : 0x20;
+    addr[1] |= 1; /* no run of zeros */
+    for (int i = 2; i < 16 && family == 6; i++)
+        addr[i] |= 0x10;
+    if (family == 4)
+        snprintf(text, 40, "%u.%u.%u.%u", addr[0], addr[1], addr[2], addr[3]);
+    else
+        snprintf(text, 40, "%x:%x:%x:%x:%x:%x:%x:%x", addr[0] << 8 | addr[1],
+                 addr[2] << 8 | addr[3], addr[4] << 8 | addr[5], addr[6] << 8 | addr[7],
+                 addr[8] << 8 | addr[9], addr[10] << 8 | addr[11], addr[12] << 8 | addr[13],
+                 addr[14] << 8 | addr[15]);
+}
+
+static void draw_tuple_side(const char *which, uint8_t family, uint8_t *addr, uint16_t *port,
+                            char *text)
+{
+    char field[64], address[40];
+
+    draw_address(family, addr, address);
+    *port = (uint16_t)rill_rng_u64(&rng);
+    snprintf(field, sizeof(field), "rill.tuple.%s.%s", which, family == 4 ? "ip" : "ip6");
+    expect(field, "%s", address);
+    snprintf(field, sizeof(field), "rill.tuple.%s.port", which);
+    expect_number(field, *port);
+    snprintf(text, 64, family == 4 ? "%s:%u" : "[%s]:%u", address, *port);
+}
+
+static struct rill_flow_tuple draw_tuple(void)
+{
+    struct rill_flow_tuple tuple = {.proto = 17};
+    char a[64], b[64];
+
+    if (rill_rng_below(&rng, 4) == 0) {
+        expect("rill.tuple", "none");
+        return (struct rill_flow_tuple){0};
+    }
+    tuple.family = draw_family();
+    draw_tuple_side("a", tuple.family, tuple.addr_a, &tuple.port_a, a);
+    draw_tuple_side("b", tuple.family, tuple.addr_b, &tuple.port_b, b);
+    expect_number("rill.tuple.proto", tuple.proto);
+    expect("rill.tuple", "%s %s %u", a, b, tuple.proto);
+    return tuple;
 }
 
 static void draw_option(struct rill_frame *f, char option)
@@ -298,6 +369,10 @@ static void draw_option(struct rill_frame *f, char option)
         f->pool = (uint16_t)rill_rng_u64(&rng);
         expect_number("rill.pool", f->pool);
         break;
+    case 'f':
+        if (rill_frame_tuple(f) != NULL)
+            f->tuple = draw_tuple();
+        break;
     }
 }
 
@@ -316,19 +391,7 @@ static struct rill_endpoint draw_endpoint(const char *which, uint8_t family, cha
     struct rill_endpoint e = {.family = family, .port = (uint16_t)rill_rng_u64(&rng), .proto = 17};
     char field[64], address[40];
 
-    draw_bytes(e.addr, family == 4 ? 4 : 16);
-    e.addr[0] = family == 4 ? 10 : 0x20;
-    e.addr[1] |= 1; /* no run of zeros, so that there is one way to write it */
-    for (int i = 2; i < 16 && family == 6; i++)
-        e.addr[i] |= 0x10;
-    if (family == 4)
-        snprintf(address, sizeof(address), "%u.%u.%u.%u", e.addr[0], e.addr[1], e.addr[2],
-                 e.addr[3]);
-    else
-        snprintf(address, sizeof(address), "%x:%x:%x:%x:%x:%x:%x:%x", e.addr[0] << 8 | e.addr[1],
-                 e.addr[2] << 8 | e.addr[3], e.addr[4] << 8 | e.addr[5], e.addr[6] << 8 | e.addr[7],
-                 e.addr[8] << 8 | e.addr[9], e.addr[10] << 8 | e.addr[11],
-                 e.addr[12] << 8 | e.addr[13], e.addr[14] << 8 | e.addr[15]);
+    draw_address(family, e.addr, address);
     snprintf(field, sizeof(field), "rill.alias.%s.%s", which, family == 4 ? "ip" : "ip6");
     expect(field, "%s", address);
     snprintf(field, sizeof(field), "rill.alias.%s.port", which);
@@ -339,10 +402,18 @@ static struct rill_endpoint draw_endpoint(const char *which, uint8_t family, cha
     return e;
 }
 
-static void append_alias(struct rte_mbuf *m)
+static uint64_t draw_lease(const char *field)
+{
+    uint64_t lease = rill_lease_id(rill_rng_below(&rng, 1 << 24), rill_rng_u64(&rng) >> 24);
+
+    expect(field, "%" PRIu64 ".%" PRIu64, lease >> 40, lease & UINT64_C(0xffffffffff));
+    return lease;
+}
+
+static struct rill_alias draw_alias(void)
 {
     struct rill_alias alias = {0};
-    uint8_t family = rill_rng_below(&rng, 2) == 0 ? 4 : 6;
+    uint8_t family = draw_family();
     char local[64], remote[64] = "any";
 
     if (rill_rng_below(&rng, 4) == 0) {
@@ -353,18 +424,32 @@ static void append_alias(struct rte_mbuf *m)
             alias.remote = draw_endpoint("remote", family, remote);
         expect("rill.alias", "%s from %s", local, remote);
     }
-    alias.lease = rill_lease_id(rill_rng_below(&rng, 1 << 24), rill_rng_u64(&rng) >> 24);
-    expect("rill.alias.lease", "%" PRIu64 ".%" PRIu64, alias.lease >> 40,
-           alias.lease & UINT64_C(0xffffffffff));
+    alias.lease = draw_lease("rill.alias.lease");
+    return alias;
+}
+
+static void append_alias(struct rte_mbuf *m)
+{
+    struct rill_alias alias = draw_alias();
+
     append(m, &alias, sizeof(alias));
 }
 
-/* `bytes` with the alias. */
+static struct rill_state_head draw_head(void)
+{
+    struct rill_state_head head = {.alias = draw_alias()};
+
+    head.tuple = draw_tuple();
+    return head;
+}
+
+/* `bytes` with the head. */
 static void append_state(struct rte_mbuf *m, uint32_t bytes)
 {
+    struct rill_state_head head = draw_head();
     uint8_t tables[256];
 
-    append_alias(m);
+    append(m, &head, sizeof(head));
     draw_bytes(tables, bytes - (uint32_t)sizeof(struct rill_state_head));
     expect_bytes("rill.state.data", tables, bytes - (uint32_t)sizeof(struct rill_state_head));
     append(m, tables, bytes - (uint32_t)sizeof(struct rill_state_head));
@@ -411,6 +496,77 @@ static void append_indexes(struct rte_mbuf *m, uint32_t count)
     }
 }
 
+static void append_deaths(struct rte_mbuf *m, uint32_t count)
+{
+    while (count-- > 0) {
+        struct rill_death death;
+
+        death.unit = draw_role("rill.death.unit");
+        death.output_logger = draw_role("rill.death.output_logger");
+        append(m, &death, sizeof(death));
+    }
+}
+
+static void append_members(struct rte_mbuf *m, uint32_t count)
+{
+    while (count-- > 0) {
+        struct rill_member member = {.dead = rill_rng_below(&rng, 2)};
+
+        member.unit = draw_role("rill.member.unit");
+        member.output_logger = draw_role("rill.member.output_logger");
+        expect_number("rill.member.dead", member.dead);
+        append(m, &member, sizeof(member));
+    }
+}
+
+static void draw_endpoint_item(struct rill_inventory_item *item)
+{
+    item->endpoint = (struct rill_inventory_endpoint){.kind = RILL_INVENTORY_ENDPOINT,
+                                                      .pool = (uint16_t)rill_rng_u64(&rng),
+                                                      .index = (uint32_t)rill_rng_u64(&rng)};
+    expect_number("rill.item.pool", item->endpoint.pool);
+    expect_number("rill.item.index", item->endpoint.index);
+    item->endpoint.lease = draw_lease("rill.item.lease");
+}
+
+static void draw_flow_item(struct rill_inventory_item *item)
+{
+    uint32_t claims = rill_rng_below(&rng, 4);
+
+    item->flow = (struct rill_inventory_flow){.kind = RILL_INVENTORY_FLOW,
+                                              .flags = (uint8_t)rill_rng_below(&rng, 4)};
+    item->flow.flow = draw_sequence("rill.item.flow");
+    item->flow.term = draw_sequence("rill.item.term");
+    item->flow.step = draw("rill.item.step");
+    item->flow.idle_ns = draw("rill.item.idle_ns");
+    expect_number("rill.item.head", item->flow.flags & RILL_INVENTORY_HEAD ? 1 : 0);
+    expect_number("rill.item.confirmed", item->flow.flags & RILL_INVENTORY_CONFIRMED ? 1 : 0);
+    if (item->flow.flags & RILL_INVENTORY_HEAD)
+        item->head = draw_head();
+    for (uint32_t i = 0; i < claims; i++) {
+        bool established = rill_rng_below(&rng, 2);
+        uint64_t term = draw_sequence("rill.claim.term");
+
+        rill_inventory_claim(item, term, draw_role("rill.claim.unit"), established);
+        expect_number("rill.claim.established", established);
+    }
+}
+
+static void append_items(struct rte_mbuf *m)
+{
+    for (uint32_t left = rill_rng_below(&rng, 4); left > 0; left--) {
+        struct rill_inventory_item item = {
+            .kind = rill_rng_below(&rng, 2) ? RILL_INVENTORY_FLOW : RILL_INVENTORY_ENDPOINT};
+
+        if (item.kind == RILL_INVENTORY_FLOW)
+            draw_flow_item(&item);
+        else
+            draw_endpoint_item(&item);
+        if (rill_inventory_put(m, pool, &item) != 0)
+            die("a body does not fit");
+    }
+}
+
 /* Ethernet, IPv4, UDP from port 40000 to 40001. */
 static void append_packet(struct rte_mbuf *m)
 {
@@ -431,8 +587,17 @@ static void append_data(struct rte_mbuf *m, const struct type_info *info)
     case 'a':
         append_alias(m);
         break;
+    case 'd':
+        append_deaths(m, f->count);
+        break;
     case 'i':
         append_indexes(m, f->count);
+        break;
+    case 'm':
+        append_members(m, f->count);
+        break;
+    case 't':
+        append_items(m);
         break;
     case 'l':
         append_leases(m, f->count);

@@ -4,8 +4,8 @@ void sim_books_balance(struct sim_check *check, const struct rill_cluster *clust
                        const struct rill_fabric *fabric, uint64_t sent, uint64_t released)
 {
     uint64_t in = sent + fabric->counters.doubled_packets;
-    uint64_t out = released + rill_cluster_packets_dropped(cluster) +
-                   rill_cluster_packets_in_flight(cluster);
+    uint64_t out =
+        released + rill_cluster_packets_dropped(cluster) + rill_cluster_packets_in_flight(cluster);
 
     if (in != out)
         sim_check_fail(check, "BALANCE",

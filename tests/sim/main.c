@@ -236,18 +236,13 @@ static int check_kind(const char *kind)
 
 static int parse(int argc, char **argv, struct choice *c)
 {
-    static const struct option options[] = {{"seed", required_argument, NULL, 's'},
-                                            {"seeds", required_argument, NULL, 'r'},
-                                            {"mutants", no_argument, NULL, 'M'},
-                                            {"mutant", required_argument, NULL, 'm'},
-                                            {"trace", no_argument, NULL, 't'},
-                                            {"hashes", no_argument, NULL, 'h'},
-                                            {"shorten", no_argument, NULL, 'S'},
-                                            {"world", required_argument, NULL, 'w'},
-                                            {"plan-file", required_argument, NULL, 'f'},
-                                            {"plan", required_argument, NULL, 'p'},
-                                            {"kind", required_argument, NULL, 'k'},
-                                            {0}};
+    static const struct option options[] = {
+        {"seed", required_argument, NULL, 's'},      {"seeds", required_argument, NULL, 'r'},
+        {"mutants", no_argument, NULL, 'M'},         {"mutant", required_argument, NULL, 'm'},
+        {"trace", no_argument, NULL, 't'},           {"hashes", no_argument, NULL, 'h'},
+        {"shorten", no_argument, NULL, 'S'},         {"world", required_argument, NULL, 'w'},
+        {"plan-file", required_argument, NULL, 'f'}, {"plan", required_argument, NULL, 'p'},
+        {"kind", required_argument, NULL, 'k'},      {0}};
     int option, rc = 0;
 
     while (rc == 0 && (option = getopt_long(argc, argv, "", options, NULL)) != -1) {

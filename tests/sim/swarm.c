@@ -22,7 +22,8 @@ static void live_longer(struct sim_plan *plan, uint64_t by_ns)
 
     sim_plan_set(plan, "frame_life_ms=%.0f", sim_plan_setting(plan, "frame_life_ms") + ms);
     sim_plan_set(plan, "state_keep_ms=%.0f", sim_plan_setting(plan, "state_keep_ms") + ms);
-    sim_plan_set(plan, "pool_quarantine_ms=%.0f", sim_plan_setting(plan, "pool_quarantine_ms") + 2 * ms);
+    sim_plan_set(plan, "pool_quarantine_ms=%.0f",
+                 sim_plan_setting(plan, "pool_quarantine_ms") + 2 * ms);
 }
 
 static void partitions(struct sim_plan *plan, struct rill_rng *rng)
@@ -91,8 +92,8 @@ static void short_lives(struct sim_plan *plan, struct rill_rng *rng)
 {
     plan->flows = 1 + rill_rng_below(rng, 3);
     plan->long_gap = SIM_PICK(rng, 0.02, 0.05, 0.1);
-    plan->long_gap_ns =
-        (uint64_t)(sim_plan_setting(plan, "flow_idle_s") * 1e9) + (uint64_t)SIM_PICK(rng, 0, 1e5, 1e7);
+    plan->long_gap_ns = (uint64_t)(sim_plan_setting(plan, "flow_idle_s") * 1e9) +
+                        (uint64_t)SIM_PICK(rng, 0, 1e5, 1e7);
 }
 
 /* Not only whole units. */
