@@ -124,6 +124,8 @@ static void create(uint64_t capacity_bps)
                                       .flowlet_timeout_ns = 10 * CORE_MS,
                                       .pull_timeout_ns = 4 * CORE_MS,
                                       .retry_ns = RETRY_NS,
+                                      .resend = {.attempts = 100, .slow_ns = 1000 * CORE_MS},
+                                      .replica_kb = 1024,
                                       .keep_ns = 1000 * CORE_MS,
                                       .queue_packets = 16,
                                       .stash_packets_per_flow = 8,

@@ -42,6 +42,7 @@ static int setup(void **state)
                                     .state_bytes = STATE,
                                     .pool = core_pool,
                                     .retry_ns = RETRY_NS,
+                                    .resend = {.attempts = 100, .slow_ns = 1000 * CORE_MS},
                                     .keep_ns = 1000 * CORE_MS,
                                     .flows_max = 1024,
                                     .held_packets = 16};
