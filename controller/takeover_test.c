@@ -118,7 +118,6 @@ static struct rill_controller_config config_of(uint32_t id, uint16_t epoch, bool
         .lease_ns = LEASE_NS,
         .idle_unit_ns = 100000 * CORE_MS,
         .retry_ns = RETRY_NS,
-        .resend = {.attempts = 100, .slow_ns = 1000 * CORE_MS},
         .pool_quarantine_ns = QUARANTINE_NS,
         .seed = 1,
     };
