@@ -54,6 +54,7 @@ struct rill_controller_config {
     unsigned pool_count;
     /* settings */
     enum rill_allocation_mode mode;
+    uint64_t smart_flow_ns; /* mode SMART_FLOW: a flow is placed anew when this has passed */
     enum rill_placement placement;
     enum rill_replica_choice replica_choice;
     bool proactive;
@@ -61,7 +62,7 @@ struct rill_controller_config {
     double alpha, ewma_weight;
     uint64_t flowlet_timeout_ns;
     uint64_t unit_backlog_ns;
-    uint32_t flowlet_bytes;
+    uint32_t flowlet_bytes; /* UINT32_MAX: size ends no flowlet */
     uint64_t flow_idle_ns;
     uint64_t frame_life_ns; /* the longest that a frame is under way */
     uint32_t flows_max;
@@ -83,8 +84,9 @@ struct rill_controller_config {
     X(flowlets_moved)                                                                              \
     X(moves_by_gap)                                                                                \
     X(moves_by_size)                                                                               \
-    X(moves_deferred) /* its last handoff was not established yet: stayed */                       \
-    X(overloads)      /* flowlets that fitted nowhere */                                           \
+    X(moves_by_period) /* mode SMART_FLOW */                                                       \
+    X(moves_deferred)  /* its last handoff was not established yet: stayed */                      \
+    X(overloads)       /* flowlets that fitted nowhere */                                          \
     X(aliases)                                                                                     \
     X(alias_conflicts)                                                                             \
     X(clock_clamped) /* calls whose time ran backwards */                                          \

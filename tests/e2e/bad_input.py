@@ -171,9 +171,13 @@ class BadInput(unittest.TestCase):
 
     def test_options_that_do_not_exist_yet(self):
         for option in (["--cluster", "x"], ["--controllers", "2"],
-                       ["--mode", "smart-flow:50ms"], ["--state", "external"],
-                       ["--set", "replica_choice=predicted"]):
+                       ["--state", "external"]):
             self.refused(self.good(), "--nf", "nat", *option)
+
+    def test_modes(self):
+        for mode in ("smart-flow", "smart-flow:0ms", "smart-flow:50", "smart-flow:99999ms", "flows"):
+            self.refused(self.good(), "--nf", "nat", "--mode", mode,
+                         says=["mode", mode, "smart-flow:<N>ms", "1..60000"])
 
     def test_commands_that_do_not_exist_yet(self):
         for command in ("top", "bill"):
