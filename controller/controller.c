@@ -209,7 +209,7 @@ static void send_to_unit(struct rill_controller *c, struct flow *flow, struct rt
     }
     if (start != RILL_FLOWLET_SAME)
         flags = begin_flowlet(c, flow, start);
-    flow->last_ns = c->now_ns;
+    flows_touch(c, flow);
     rill_wam_drained(c->wam, flow->owner, bytes, &flow->pending, c->now_ns);
     smm_stamp(c, flow, m, flags);
     c->n.packets_to_units++;
@@ -289,6 +289,8 @@ static void take_in(struct rill_controller *c, struct rte_mbuf *m)
     flow = find_flow(c, &view, m);
     if (flow == NULL)
         return;
+    if (view.source.proto == RILL_TCP)
+        flows_saw_tcp(c, flow, &view, (enum rill_side)f->side);
     if (view.flags & RILL_VIEW_FRAGMENT)
         take_first_fragment(c, &view, flow, m);
     else
@@ -388,11 +390,8 @@ void rill_controller_recv(struct rill_controller *c, struct rte_mbuf **frames, u
 
 void rill_controller_tick(struct rill_controller *c, uint64_t now_ns, struct rill_outbox *out)
 {
-    struct rill_timer *t;
-
     begin(c, now_ns, out);
-    while ((t = rill_timer_pop(c->idle, c->now_ns)) != NULL)
-        flows_idle_due(c, RTE_PTR_SUB(t, offsetof(struct flow, idle_timer)));
+    flows_tick(c);
     while (rill_fragment_hold_due_ns(&c->early) <= c->now_ns)
         drop(rill_fragment_hold_take(&c->early, 0), &c->n.dropped_fragment_without_first);
     capacity_tick(c);

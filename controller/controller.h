@@ -64,7 +64,8 @@ struct rill_controller_config {
     uint64_t unit_backlog_ns;
     uint32_t flowlet_bytes; /* UINT32_MAX: size ends no flowlet */
     uint64_t flow_idle_ns;
-    uint64_t frame_life_ns; /* the longest that a frame is under way */
+    uint64_t flow_closed_ns; /* the same after both FINs or a RST; not below frame_life_ns */
+    uint64_t frame_life_ns;  /* the longest that a frame is under way */
     uint32_t flows_max;
     uint32_t units_max;
     uint32_t units_min; /* leased from the start, never given back; at least 1 */
@@ -80,6 +81,8 @@ struct rill_controller_config {
     X(packets_passed) /* past the NF, by the deployment's word */                                  \
     X(flows)          /* begun */                                                                  \
     X(flows_ended)                                                                                 \
+    X(flows_closed)  /* by FIN in both directions, or by RST: they end soon */                     \
+    X(flows_evicted) /* of those that ended: the table was full, and they the oldest idle */       \
     X(flowlets)                                                                                    \
     X(flowlets_moved)                                                                              \
     X(moves_by_gap)                                                                                \

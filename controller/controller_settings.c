@@ -60,6 +60,7 @@ struct rill_controller_config rill_controller_settings(const struct rill_config 
         .flowlet_bytes = flowlet_bytes(s),
         .frame_life_ns = rill_config_u64(s, "frame_life_ms") * 1000 * 1000,
         .flow_idle_ns = (uint64_t)(rill_config_double(s, "flow_idle_s") * 1e9),
+        .flow_closed_ns = (uint64_t)(rill_config_double(s, "flow_closed_s") * 1e9),
         .flows_max = (uint32_t)rill_config_u64(s, "flows_max"),
         .units_min = (uint32_t)rill_config_u64(s, "units_min"),
         .epoch_ns = rill_setting_ms(s, "epoch_ms"),

@@ -80,8 +80,11 @@ const struct rill_option rill_settings_schema[] = {
         "Age at which a copy that nobody used may be forgotten; at least frame_life_ms."),
     DOUBLE("flow_idle_s", "s", 0.001, 86400, "120",
            "A flow without packets for so long has ended."),
+    DOUBLE(
+        "flow_closed_s", "s", 0.001, 86400, "2",
+        "The same after its TCP connection has ended (both FINs, or RST); at least frame_life_ms."),
     U64("flows_max", "flows", 1, 100000000, "1000000",
-        "Flows that one controller keeps at a time."),
+        "Flows that one controller keeps at a time; the one idle for longest gives way."),
     U64("pool_block", "endpoints", 1, 4096, "64",
         "Endpoints of a pool (a NAT's ports, say) that a unit leases at a time."),
     U64("pool_quarantine_ms", "ms", 0, 3600000, "1000",

@@ -45,6 +45,13 @@ static inline uint64_t rill_setting_keep_ns(const struct rill_config *settings)
     return keep_ns > life_ns ? keep_ns : life_ns;
 }
 
+/* Flows that a unit or an output logger may keep: one that the controller has given up for another
+ * stays there for state_keep_ms. */
+static inline uint32_t rill_setting_flows_kept(const struct rill_config *settings)
+{
+    return (uint32_t)(2 * rill_config_u64(settings, "flows_max")); /* at most 2 * 10^8 */
+}
+
 /* Bits per second of a whole unit. */
 static inline uint64_t rill_setting_capacity_bps(const struct rill_config *settings)
 {

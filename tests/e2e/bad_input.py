@@ -219,8 +219,12 @@ class BadInput(unittest.TestCase):
 
     def test_flow_table_full(self):
         packets = [(1, 1000 * i, flow(i), len(flow(i))) for i in range(600)]
-        report = self.goes_on(self.path("many.pcap", pcap(packets)), "--nf", "nat", "--set", "flows_max=500")
+        full = [self.path("many.pcap", pcap(packets)), "--nf", "nat", "--set", "flows_max=500"]
+        report = self.goes_on(*full, "--set", "frame_life_ms=1000")  # none has been idle for so long
         self.assertEqual(report["packets_dropped"], {"flow_table_full": 100})
+        report = self.goes_on(*full)
+        self.assertEqual(report["packets_dropped"], {})
+        self.assertEqual(report["counters"]["controller.flows_evicted"], 100)
 
 
 if __name__ == "__main__":
