@@ -213,6 +213,7 @@ static void send_to_unit(struct rill_controller *c, struct flow *flow, struct rt
     rill_wam_drained(c->wam, flow->owner, bytes, &flow->pending, c->now_ns);
     smm_stamp(c, flow, m, flags);
     c->n.packets_to_units++;
+    c->n.bytes_to_units += bytes;
     rill_outbox_put(c->out, m);
 }
 

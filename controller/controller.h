@@ -78,6 +78,7 @@ struct rill_controller_config {
     X(packets_in)                                                                                  \
     X(bytes_in)                                                                                    \
     X(packets_to_units)                                                                            \
+    X(bytes_to_units)                                                                              \
     X(packets_passed) /* past the NF, by the deployment's word */                                  \
     X(flows)          /* begun */                                                                  \
     X(flows_ended)                                                                                 \

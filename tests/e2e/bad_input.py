@@ -196,6 +196,7 @@ class BadInput(unittest.TestCase):
         self.refused(self.good(), "--nf", "nat", "--out", self.path("out.txt"), says=["out.txt"])
         self.refused(self.good(), "--nf", "nat", "--out", "dpdk:no_such_driver0", says=["no_such_driver0"])
         self.refused(self.good(), "--nf", "nat", "--json", self.path("no/such/report.json"), says=["report.json"])
+        self.refused(self.good(), "--nf", "nat", "--epochs", self.path("no/such/epochs.csv"), says=["epochs.csv"])
 
     def test_disk_full(self):
         if not os.path.exists("/dev/full"):
