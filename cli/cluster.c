@@ -10,11 +10,9 @@
 enum { BURST = 32, WHOLE_UNIT = 1000 };
 
 /* The caller's bounds on tables, besides the setting's. */
-static uint32_t flows_max(const struct rill_cluster *k)
+static uint32_t bounded(const struct rill_cluster *k, uint32_t flows_max)
 {
-    uint64_t setting = rill_config_u64(k->config.settings, "flows_max");
-
-    return (uint32_t)RTE_MIN(setting, (uint64_t)k->config.flows_max);
+    return RTE_MIN(flows_max, k->config.flows_max);
 }
 
 /* Of the present controller. */
@@ -33,7 +31,8 @@ static int create_unit(struct rill_cluster *k, struct unit_node *node, uint32_t 
     config.controller = k->controllers[k->controller_count - 1].id;
     config.epoch = cluster_epoch(k);
     config.pool = k->config.pool;
-    config.flows_max = k->config.unit_flows_max ? k->config.unit_flows_max : flows_max(k);
+    config.flows_max =
+        k->config.unit_flows_max ? k->config.unit_flows_max : bounded(k, config.flows_max);
     node->nf = rill_nf_create(k->config.nf, k->config.nf_config, err);
     if (node->nf == NULL)
         return -EINVAL;
@@ -52,8 +51,8 @@ static int create_output_logger(struct rill_cluster *k, struct logger_node *node
     config.epoch = cluster_epoch(k);
     config.state_bytes = rill_nf_state_bytes(nf);
     config.pool = k->config.pool;
-    config.flows_max =
-        k->config.output_logger_flows_max ? k->config.output_logger_flows_max : flows_max(k);
+    config.flows_max = k->config.output_logger_flows_max ? k->config.output_logger_flows_max
+                                                         : bounded(k, config.flows_max);
     node->ol = rill_ol_create(&config, err);
     return node->ol == NULL ? -ENOMEM : 0;
 }
@@ -125,7 +124,7 @@ int cluster_create_controller(struct rill_cluster *k, struct rill_error *err)
     config.epoch = cluster_epoch(k);
     config.takes_over = k->controller_count > 1;
     config.pool = k->config.pool;
-    config.flows_max = flows_max(k);
+    config.flows_max = bounded(k, config.flows_max);
     config.units_max = RILL_CLUSTER_UNITS_MAX; /* others may take the place of those that die */
     node->controller = rill_controller_create(&config, err);
     return node->controller == NULL ? -ENOMEM : 0;

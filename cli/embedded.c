@@ -110,11 +110,14 @@ static int prepare(struct run *r, struct rill_error *err)
     }
     if (rc == 0)
         rc = create_cluster(r, err);
+    if (rc == 0)
+        rc = embedded_epochs_open(r, err);
     return rc == 0 ? rill_player_open_output(&r->player, err) : rc;
 }
 
 static void clean_up(struct run *r)
 {
+    embedded_epochs_close(r, NULL);
     rill_cluster_destroy(r->cluster);
     if (r->fabric != NULL)
         r->fabric->ops->destroy(r->fabric);
@@ -177,6 +180,7 @@ static int end_epochs(struct run *r)
 
     while (rc == 0 && p->now_ns >= p->next_epoch_ns) {
         embedded_sample_units(r);
+        embedded_epochs_end(r);
         rc = rill_report_add_epoch(
             p->report, (double)(p->next_epoch_ns - RILL_PLAYER_EPOCH_NS - p->start_ns) / 1e9,
             rill_controller_units(rill_cluster_controller(r->cluster)));
@@ -211,6 +215,7 @@ static int warm_up(struct run *r, struct rill_error *err)
                                   "no unit was leased within a second: the machine is too busy");
     } while (rill_controller_units(c) == 0);
     rill_player_start(&r->player, (r->player.now_ns / 1000000 + 2) * 1000000);
+    embedded_epochs_start(r);
     return 0;
 }
 
@@ -243,6 +248,7 @@ static int play(struct run *r, struct rill_error *err)
         in = p->next_due_ns == UINT64_MAX;
         any |= turn(r);
         embedded_watch_fails(r);
+        embedded_epochs_watch(r);
         if (end_epochs(r) != 0)
             return rill_error_set(err, -ENOMEM, "no memory for the report");
         if (in && drained(r))
@@ -272,6 +278,10 @@ int rill_embedded_replay(const struct rill_replay_options *options, struct rill_
         rc = embedded_report(&r, err);
     if (rc == 0)
         rc = rill_player_close_output(&r.player, err);
+    if (rc == 0) {
+        embedded_epochs_end(&r);
+        rc = embedded_epochs_close(&r, err);
+    }
     clean_up(&r);
     end_log();
     return rc;

@@ -51,6 +51,7 @@ static void report_controllers(struct run *r)
         report->flowlets_moved += n->flowlets_moved;
         report->moves_by_gap += n->moves_by_gap;
         report->moves_by_size += n->moves_by_size;
+        report->moves_by_period += n->moves_by_period;
         report->overloads += n->overloads;
     }
     report->flowlets_stalled = report->flowlets_moved - report->flowlets_seamless;

@@ -1,7 +1,9 @@
 /* One replay in one process: embedded.c sets it up, plays it and cleans up; embedded_fail.c lets
- * roles fail; embedded_report.c says what happened. */
+ * roles fail; embedded_report.c says what happened, embedded_epochs.c what in each 100 ms. */
 #ifndef RILL_CLI_EMBEDDED_RUN_H
 #define RILL_CLI_EMBEDDED_RUN_H
+
+#include <stdio.h>
 
 #include "cli/cluster.h"
 #include "cli/embedded.h"
@@ -18,6 +20,17 @@ struct failing {
     } before, after;
 };
 
+/* What --epochs writes. In units' order. */
+struct epochs {
+    FILE *file;                                 /* NULL: nobody wants them */
+    uint64_t begin_ns, since_ns;                /* of the epoch; up to when leases are added up */
+    uint64_t leases;                            /* how often they changed */
+    uint32_t share[RILL_CLUSTER_UNITS_MAX];     /* leased now, in thousandths */
+    uint64_t leased_ns[RILL_CLUSTER_UNITS_MAX]; /* of the epoch: thousandths times ns */
+    uint64_t bytes_before[RILL_CLUSTER_UNITS_MAX]; /* its start: bytes that ever came */
+    uint64_t all_bytes_before;
+};
+
 /* Everything that a run holds, in the order in which it is taken. */
 struct run {
     const struct rill_replay_options *options;
@@ -27,6 +40,7 @@ struct run {
     struct rill_cluster *cluster;
     uint64_t real_start_ns;
     uint64_t in_flight, give_up_ns; /* once the capture is in */
+    struct epochs epochs;
     double utilization_max[RILL_CLUSTER_UNITS_MAX];
     struct failing fails[RILL_FAILS_MAX]; /* as many as have happened, in the options' order */
     uint32_t fail_count;
@@ -45,6 +59,14 @@ int embedded_report_fails(struct run *r); /* -ENOMEM */
 
 /* Takes note of how many units are in use, and how much; at least once per 100 ms. */
 void embedded_sample_units(struct run *r);
+/* --epochs. Before the run: the file can be written, or negative with *err. */
+int embedded_epochs_open(struct run *r, struct rill_error *err);
+void embedded_epochs_start(struct run *r); /* the first begins with the first packet */
+void embedded_epochs_watch(struct run *r); /* after each turn: have leases changed? */
+void embedded_epochs_end(struct run *r);   /* one ends now, the next begins */
+/* Also where the run failed. Negative with *err if the file is not whole. */
+int embedded_epochs_close(struct run *r, struct rill_error *err);
+
 /* Fills the player's report from what the run's parts counted. -ENOMEM with *err. */
 int embedded_report(struct run *r, struct rill_error *err);
 

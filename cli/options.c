@@ -59,6 +59,11 @@ static int take_json(void *target, const char *value, struct rill_error *err)
     return take_text(&((struct rill_replay_options *)target)->json, "json", value, err);
 }
 
+static int take_epochs(void *target, const char *value, struct rill_error *err)
+{
+    return take_text(&((struct rill_replay_options *)target)->epochs, "epochs", value, err);
+}
+
 static int take_clock(void *target, const char *value, struct rill_error *err)
 {
     struct rill_replay_options *o = target;
@@ -271,6 +276,10 @@ static const struct rill_arg table[] = {
      "write the report as JSON, too; - is standard output (the screen then goes to "
      "standard error)",
      false, NULL, take_json},
+    {"epochs", "FILE.csv",
+     "write a line per unit and 100 ms: demand, what was leased of it, utilization, overload;\n"
+     "docs/allocation.md has the columns. Not with --cluster",
+     false, NULL, take_epochs},
     {"quiet", NULL, "no progress, no screen; errors are still shown", false, NULL, take_quiet},
     {"memory-mb", "N", "how much memory DPDK may take (default: what capture and units need)",
      false, NULL, take_memory},
@@ -335,6 +344,10 @@ static int judge_cluster(const struct rill_replay_options *o, struct rill_error 
                                   "controllers can fail; for the %s there is `rill fail %s`",
                                   o->fails[i].text, rill_role_kind_name(o->fails[i].kind),
                                   rill_role_kind_name(o->fails[i].kind));
+    if (o->epochs != NULL)
+        return rill_error_set(err, -EINVAL,
+                              "--epochs: a cluster's units are other processes; leave it out, or "
+                              "replay without --cluster");
     if (o->clock == RILL_CLOCK_VIRTUAL)
         return rill_error_set(err, -EINVAL,
                               "--clock virtual: a cluster's processes run in real time");

@@ -278,13 +278,13 @@ static void rates(void **state)
 /* Every option that is taken stands in the help, and nothing that is refused does. */
 static void help_is_true(void **state)
 {
-    static const char *const there[] = {"nf",      "config",      "clock",     "speed",
-                                        "rate",    "inside",      "mode",      "state",
-                                        "units",   "controllers", "set",       "out",
+    static const char *const there[] = {
+        "nf",      "config",     "clock", "speed",       "rate", "inside",
+        "mode",    "state",      "units", "controllers", "set",  "out",
 #ifdef RILL_HAS_CLUSTER
-                                        "cluster", "deployment",  "base",
+        "cluster", "deployment", "base",
 #endif
-                                        "json",    "quiet",       "memory-mb", "help"};
+        "json",    "epochs",     "quiet", "memory-mb",   "help"};
     struct parsed p;
     size_t bytes = 0;
     char *text = NULL, entry[32];

@@ -6,6 +6,7 @@
 #include <rill/nf.h>
 
 #include "lib/base/eal.h"
+#include "lib/config/settings.h"
 #include "lib/frame/body.h"
 #include "lib/frame/frame.h"
 
@@ -46,7 +47,7 @@ static uint32_t pool_size(const struct rill_capture *capture)
 
 uint32_t rill_player_flows_bound(const struct rill_player *p, const struct rill_config *settings)
 {
-    uint64_t setting = rill_config_u64(settings, "flows_max");
+    uint64_t setting = rill_setting_flows_kept(settings);
 
     return (uint32_t)RTE_MIN(setting, p->capture.count + FLOWS_SLACK);
 }

@@ -47,7 +47,7 @@ int rill_player_start_dpdk(struct rill_player *p, const struct rill_config *sett
 int rill_player_create_ends(struct rill_player *p, const struct rill_config *settings,
                             const struct rill_player_nf *nf, struct rill_error *err);
 int rill_player_open_output(struct rill_player *p, struct rill_error *err);
-/* A capture can not hold more flows than packets. */
+/* Flows that any role may have to keep: a capture can not hold more of them than packets. */
 uint32_t rill_player_flows_bound(const struct rill_player *p, const struct rill_config *settings);
 
 /* The first packet is due at start_ns. */

@@ -113,6 +113,7 @@ static void report_flows(struct rill_report *report, const struct rill_books *bo
     report->flowlets_moved = rill_books_counter(books, 0, "controller.flowlets_moved");
     report->moves_by_gap = rill_books_counter(books, 0, "controller.moves_by_gap");
     report->moves_by_size = rill_books_counter(books, 0, "controller.moves_by_size");
+    report->moves_by_period = rill_books_counter(books, 0, "controller.moves_by_period");
     report->overloads = rill_books_counter(books, 0, "controller.overloads");
     report->flowlets_seamless = rill_books_counter(books, 0, "unit.moved_in_seamless");
     report->seamless_by_gap = rill_books_counter(books, 0, "unit.moved_in_seamless_by_gap");

@@ -72,10 +72,11 @@ struct rill_report {
     uint64_t flowlets_moved; /* not a flow's first, and on another unit than the one before */
     uint64_t flowlets_seamless, flowlets_stalled; /* of the moved: first packet was not held, was */
     uint64_t moves_by_gap, moves_by_size, seamless_by_gap;
-    uint64_t recoveries;   /* flows whose owner died, and whose state another unit took over */
-    uint64_t state_pushes; /* entries times targets */
-    uint64_t state_pulls;  /* PULLs answered */
-    uint64_t overloads;    /* flowlets for which no active unit had room */
+    uint64_t moves_by_period; /* mode smart-flow */
+    uint64_t recoveries;      /* flows whose owner died, and whose state another unit took over */
+    uint64_t state_pushes;    /* entries times targets */
+    uint64_t state_pulls;     /* PULLs answered */
+    uint64_t overloads;       /* flowlets for which no active unit had room */
 
     struct rill_report_failure *failures; /* failure_count of them */
     size_t failure_count;

@@ -41,6 +41,7 @@ static void write_flows(struct rill_json *json, const struct rill_report *r)
     rill_json_u64(json, "moves_by_gap", r->moves_by_gap);
     rill_json_u64(json, "moves_by_size", r->moves_by_size);
     rill_json_u64(json, "seamless_by_gap", r->seamless_by_gap);
+    rill_json_u64(json, "moves_by_period", r->moves_by_period);
     rill_json_u64(json, "recoveries", r->recoveries);
     rill_json_u64(json, "state_pushes", r->state_pushes);
     rill_json_u64(json, "state_pulls", r->state_pulls);

@@ -42,8 +42,12 @@ static void print_packets(const struct rill_report *r, FILE *out)
 
 static void print_moves(const struct rill_report *r, FILE *out)
 {
-    fprintf(out, "moves      %s flowlets went to another unit: %s by gap, %s by size\n",
-            N(r->flowlets_moved), N(r->moves_by_gap), N(r->moves_by_size));
+    if (r->moves_by_period > 0)
+        fprintf(out, "moves      %s times a flow went to another unit after its period\n",
+                N(r->flowlets_moved));
+    else
+        fprintf(out, "moves      %s flowlets went to another unit: %s by gap, %s by size\n",
+                N(r->flowlets_moved), N(r->moves_by_gap), N(r->moves_by_size));
     if (r->flowlets_moved == 0)
         return;
     fprintf(out, "seamless   %s of the moves (%s of those by gap); %s waited for state\n",

@@ -261,7 +261,8 @@ static const struct rill_option schema[] = {
     "\"inverse_checked\":634500,\"inverse_mismatches\":0,\"outward_checked\":600000,"              \
     "\"outward_mismatches\":0,\"first_mismatch_packet\":0,\"flows\":4321,\"flowlets\":99999,"      \
     "\"flowlets_moved\":1000,\"flowlets_seamless\":788,\"flowlets_stalled\":212,"                  \
-    "\"moves_by_gap\":800,\"moves_by_size\":200,\"seamless_by_gap\":780,\"recoveries\":4,"         \
+    "\"moves_by_gap\":800,\"moves_by_size\":200,\"seamless_by_gap\":780,"                          \
+    "\"moves_by_period\":0,\"recoveries\":4,"                                                      \
     "\"state_pushes\":7000,\"state_pulls\":3,\"overloads\":0,"                                     \
     "\"failures\":[{\"role\":\"unit:2\",\"id\":2,\"at_s\":0.25,\"detected_after_ns\":0,"           \
     "\"recovered_after_ns\":3032000,\"flows_recovered\":4,\"packets_lost\":7,"                     \

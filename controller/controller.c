@@ -149,8 +149,10 @@ static uint8_t place_flowlet(struct rill_controller *c, struct flow *flow, uint3
     c->n.flowlets_moved++;
     if (start_flag == RILL_FLAG_BY_GAP)
         c->n.moves_by_gap++;
-    else
+    else if (start_flag == RILL_FLAG_BY_SIZE)
         c->n.moves_by_size++;
+    else
+        c->n.moves_by_period++;
     return start_flag | RILL_FLAG_MOVED;
 }
 
@@ -183,7 +185,7 @@ static uint8_t begin_flowlet(struct rill_controller *c, struct flow *flow,
         flags = reopen(c, flow, flags);
     else if (flow->owner == 0)
         smm_born(c, flow, flows_choose_unit(c, flow));
-    else if (c->config.mode == RILL_MODE_FLOWLET || !rill_wam_is_active(c->wam, flow->owner))
+    else if (c->config.mode != RILL_MODE_FLOW || !rill_wam_is_active(c->wam, flow->owner))
         flags = place_flowlet(c, flow, flows_choose_unit(c, flow), flags);
     rill_wam_assign(c->wam, flow->owner, rill_wgm_demand_bps(&c->wgm, &flow->wgm), &flow->pending,
                     c->now_ns);
@@ -207,10 +209,11 @@ static void send_to_unit(struct rill_controller *c, struct flow *flow, struct rt
     }
     if (start != RILL_FLOWLET_SAME)
         flags = begin_flowlet(c, flow, start);
-    flow->last_ns = c->now_ns;
+    flows_touch(c, flow);
     rill_wam_drained(c->wam, flow->owner, bytes, &flow->pending, c->now_ns);
     smm_stamp(c, flow, m, flags);
     c->n.packets_to_units++;
+    c->n.bytes_to_units += bytes;
     rill_outbox_put(c->out, m);
 }
 
@@ -287,6 +290,8 @@ static void take_in(struct rill_controller *c, struct rte_mbuf *m)
     flow = find_flow(c, &view, m);
     if (flow == NULL)
         return;
+    if (view.source.proto == RILL_TCP)
+        flows_saw_tcp(c, flow, &view, (enum rill_side)f->side);
     if (view.flags & RILL_VIEW_FRAGMENT)
         take_first_fragment(c, &view, flow, m);
     else
@@ -386,11 +391,8 @@ void rill_controller_recv(struct rill_controller *c, struct rte_mbuf **frames, u
 
 void rill_controller_tick(struct rill_controller *c, uint64_t now_ns, struct rill_outbox *out)
 {
-    struct rill_timer *t;
-
     begin(c, now_ns, out);
-    while ((t = rill_timer_pop(c->idle, c->now_ns)) != NULL)
-        flows_idle_due(c, RTE_PTR_SUB(t, offsetof(struct flow, idle_timer)));
+    flows_tick(c);
     while (rill_fragment_hold_due_ns(&c->early) <= c->now_ns)
         drop(rill_fragment_hold_take(&c->early, 0), &c->n.dropped_fragment_without_first);
     capacity_tick(c);
@@ -409,6 +411,18 @@ uint64_t rill_controller_next_ns(struct rill_controller *c)
     return RTE_MIN(next_ns, rill_fragment_hold_due_ns(&c->early));
 }
 
+/* In mode SMART_FLOW what is assigned is all that a flow brings in a period. */
+static void init_wgm(struct rill_controller *c)
+{
+    const struct rill_controller_config *config = &c->config;
+
+    if (config->mode == RILL_MODE_SMART_FLOW)
+        rill_wgm_init_period(&c->wgm, config->smart_flow_ns, config->ewma_weight);
+    else
+        rill_wgm_init(&c->wgm, config->flowlet_timeout_ns, config->flowlet_bytes,
+                      config->ewma_weight);
+}
+
 static int init_parts(struct rill_controller *c, struct rill_error *err)
 {
     const struct rill_controller_config *config = &c->config;
@@ -416,9 +430,11 @@ static int init_parts(struct rill_controller *c, struct rill_error *err)
                                   .placement = config->placement,
                                   .alpha = config->alpha,
                                   .backlog_ns = config->unit_backlog_ns,
-                                  .expect_ns = config->flowlet_timeout_ns};
+                                  .expect_ns = config->mode == RILL_MODE_SMART_FLOW
+                                                   ? config->smart_flow_ns
+                                                   : config->flowlet_timeout_ns};
 
-    rill_wgm_init(&c->wgm, config->flowlet_timeout_ns, config->flowlet_bytes, config->ewma_weight);
+    init_wgm(c);
     rill_rng_seed(&c->rng, config->seed);
     c->wam = rill_wam_create(&wam);
     c->fragments = rill_fragments_create(RILL_FRAGMENTS_DEFAULT, config->seed);

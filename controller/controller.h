@@ -54,6 +54,7 @@ struct rill_controller_config {
     unsigned pool_count;
     /* settings */
     enum rill_allocation_mode mode;
+    uint64_t smart_flow_ns; /* mode SMART_FLOW: a flow is placed anew when this has passed */
     enum rill_placement placement;
     enum rill_replica_choice replica_choice;
     bool proactive;
@@ -61,9 +62,10 @@ struct rill_controller_config {
     double alpha, ewma_weight;
     uint64_t flowlet_timeout_ns;
     uint64_t unit_backlog_ns;
-    uint32_t flowlet_bytes;
+    uint32_t flowlet_bytes; /* UINT32_MAX: size ends no flowlet */
     uint64_t flow_idle_ns;
-    uint64_t frame_life_ns; /* the longest that a frame is under way */
+    uint64_t flow_closed_ns; /* the same after both FINs or a RST; not below frame_life_ns */
+    uint64_t frame_life_ns;  /* the longest that a frame is under way */
     uint32_t flows_max;
     uint32_t units_max;
     uint32_t units_min; /* leased from the start, never given back; at least 1 */
@@ -76,15 +78,19 @@ struct rill_controller_config {
     X(packets_in)                                                                                  \
     X(bytes_in)                                                                                    \
     X(packets_to_units)                                                                            \
+    X(bytes_to_units)                                                                              \
     X(packets_passed) /* past the NF, by the deployment's word */                                  \
     X(flows)          /* begun */                                                                  \
     X(flows_ended)                                                                                 \
+    X(flows_closed)  /* by FIN in both directions, or by RST: they end soon */                     \
+    X(flows_evicted) /* of those that ended: the table was full, and they the oldest idle */       \
     X(flowlets)                                                                                    \
     X(flowlets_moved)                                                                              \
     X(moves_by_gap)                                                                                \
     X(moves_by_size)                                                                               \
-    X(moves_deferred) /* its last handoff was not established yet: stayed */                       \
-    X(overloads)      /* flowlets that fitted nowhere */                                           \
+    X(moves_by_period) /* mode SMART_FLOW */                                                       \
+    X(moves_deferred)  /* its last handoff was not established yet: stayed */                      \
+    X(overloads)       /* flowlets that fitted nowhere */                                          \
     X(aliases)                                                                                     \
     X(alias_conflicts)                                                                             \
     X(clock_clamped) /* calls whose time ran backwards */                                          \

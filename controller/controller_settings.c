@@ -31,6 +31,13 @@ static enum rill_key_kind key_kind(enum rill_flow_scope scope)
     }
 }
 
+static uint32_t flowlet_bytes(const struct rill_config *settings)
+{
+    if (rill_config_enum(settings, "detection") == RILL_DETECT_TIMEOUT)
+        return UINT32_MAX;
+    return (uint32_t)rill_config_u64(settings, "flowlet_bytes");
+}
+
 struct rill_controller_config rill_controller_settings(const struct rill_config *s,
                                                        const struct rill_controller_nf *nf)
 {
@@ -41,6 +48,7 @@ struct rill_controller_config rill_controller_settings(const struct rill_config 
         .pass_unhandled = passes_unhandled(s, nf),
         .pool_count = nf->pool_count,
         .mode = rill_config_enum(s, "mode"),
+        .smart_flow_ns = rill_config_enum_number(s, "mode") * UINT64_C(1000000),
         .placement = rill_config_enum(s, "placement"),
         .replica_choice = rill_config_enum(s, "replica_choice"),
         .proactive = rill_config_enum(s, "state") == RILL_STATE_PROACTIVE,
@@ -49,9 +57,10 @@ struct rill_controller_config rill_controller_settings(const struct rill_config 
         .ewma_weight = rill_config_double(s, "ewma_weight"),
         .flowlet_timeout_ns = rill_setting_us(s, "flowlet_timeout_us"),
         .unit_backlog_ns = rill_setting_us(s, "unit_backlog_us"),
-        .flowlet_bytes = (uint32_t)rill_config_u64(s, "flowlet_bytes"),
+        .flowlet_bytes = flowlet_bytes(s),
         .frame_life_ns = rill_config_u64(s, "frame_life_ms") * 1000 * 1000,
         .flow_idle_ns = (uint64_t)(rill_config_double(s, "flow_idle_s") * 1e9),
+        .flow_closed_ns = (uint64_t)(rill_config_double(s, "flow_closed_s") * 1e9),
         .flows_max = (uint32_t)rill_config_u64(s, "flows_max"),
         .units_min = (uint32_t)rill_config_u64(s, "units_min"),
         .epoch_ns = rill_setting_ms(s, "epoch_ms"),

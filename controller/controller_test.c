@@ -613,6 +613,27 @@ static void mode_flow_keeps_a_flow_where_it_is(void **state)
     assert_int_equal(n()->flowlets_moved, 0);
 }
 
+static void mode_smart_flow_moves_a_flow_after_its_period_alone(void **state)
+{
+    struct rill_controller_config config = usual();
+    struct rill_frame f;
+
+    (void)state;
+    config.mode = RILL_MODE_SMART_FLOW;
+    config.smart_flow_ns = 10 * T_NS;
+    create(config);
+    f = sent(1);
+    establish(&f);
+    send_after_pause();
+    core_expect(&out, RILL_FRAME_DATA, UNIT);
+    now_ns += 8 * T_NS;
+    f = sent(1);
+    assert_int_equal(f.dst, UNIT2);
+    assert_int_equal(f.flags & ~RILL_FLAG_TUPLE, RILL_FLAG_PACKET | RILL_FLAG_MOVED);
+    assert_int_equal(n()->flowlets_moved, 1);
+    assert_int_equal(n()->moves_by_period, 1);
+}
+
 static void reactive_mode_names_no_targets(void **state)
 {
     struct rill_controller_config config = usual();
@@ -1170,6 +1191,7 @@ int main(void)
         T(a_flow_that_is_not_established_stays),
         T(what_is_established_by_another_unit_or_term_does_not_count),
         T(mode_flow_keeps_a_flow_where_it_is),
+        T(mode_smart_flow_moves_a_flow_after_its_period_alone),
         T(reactive_mode_names_no_targets),
         T(the_tuple_is_sent_until_the_state_has_it),
         T(a_long_chain_goes_without_the_tuple),

@@ -1,5 +1,5 @@
-/* The flow table: from keys and aliases to flows, and from numbers. A flow ends when it was idle
- * for flow_idle; its number is never used again. */
+/* The flow table: from keys and aliases to flows, and from numbers. A number is never used again.
+ */
 #include <errno.h>
 #include <stdatomic.h>
 
@@ -35,8 +35,7 @@ int flows_init(struct rill_controller *c, struct rill_error *err)
     c->by_alias = c->by_key != NULL ? table(c, "aliases", err) : NULL;
     if (c->by_alias == NULL)
         return -ENOMEM;
-    c->idle = rill_timer_wheel_create(4096, 16 * 1000 * 1000);
-    if (c->idle == NULL || rill_flow_map_init(&c->by_number, c->config.flows_max) != 0 ||
+    if (flow_age_init(c) != 0 || rill_flow_map_init(&c->by_number, c->config.flows_max) != 0 ||
         rill_slab_init(&c->slab, sizeof(struct flow), c->config.flows_max) != 0)
         return rill_error_set(err, -ENOMEM, "no memory for %u flows: lower flows_max",
                               c->config.flows_max);
@@ -49,7 +48,7 @@ void flows_fini(struct rill_controller *c)
     rte_hash_free(c->by_alias);
     rill_flow_map_fini(&c->by_number);
     rill_slab_fini(&c->slab);
-    rill_timer_wheel_destroy(c->idle);
+    flow_age_fini(c);
 }
 
 static struct flow *look_up(const struct rte_hash *hash, const struct rill_flow_key *key)
@@ -97,14 +96,17 @@ static struct flow *add(struct rill_controller *c, const struct rill_flow_key *k
     flow->key = *key;
     flow->node.flow = number;
     rill_flow_map_insert(&c->by_number, &flow->node);
-    rill_timer_arm(c->idle, &flow->idle_timer, c->now_ns + c->config.flow_idle_ns);
+    flow_age_begin(c, flow);
     return flow;
 }
 
 struct flow *flows_begin(struct rill_controller *c, const struct rill_flow_key *key)
 {
-    struct flow *flow = add(c, key, new_number(c, key));
+    struct flow *flow;
 
+    if (c->slab.used == c->slab.max && !flows_evict(c))
+        return NULL;
+    flow = add(c, key, new_number(c, key));
     if (flow == NULL)
         return NULL;
     flow->clock = flow->node.flow - 1;
@@ -127,7 +129,7 @@ struct flow *flows_inherit(struct rill_controller *c, const struct rill_flow_key
 
 void flows_end(struct rill_controller *c, struct flow *flow)
 {
-    rill_timer_stop(c->idle, &flow->idle_timer);
+    flow_age_end(c, flow);
     rte_hash_del_key(c->by_key, &flow->key);
     if (flow->has_alias)
         rte_hash_del_key(c->by_alias, &flow->alias_key);
@@ -138,17 +140,6 @@ void flows_end(struct rill_controller *c, struct flow *flow)
     rill_flow_map_remove(&c->by_number, &flow->node);
     rill_slab_put(&c->slab, flow);
     c->n.flows_ended++;
-}
-
-/* The timer ran out; the flow may have had packets since. */
-void flows_idle_due(struct rill_controller *c, struct flow *flow)
-{
-    uint64_t due_ns = flow->last_ns + c->config.flow_idle_ns;
-
-    if (due_ns > c->now_ns)
-        rill_timer_arm(c->idle, &flow->idle_timer, due_ns);
-    else
-        flows_end(c, flow);
 }
 
 uint32_t flows_choose_unit(struct rill_controller *c, struct flow *flow)

@@ -1,7 +1,8 @@
 /* What the files of the controller share.
  *
  *   controller.c  packets in: parse, find the flow, cut, assign, send; timers
- *   flows.c       the flow table: keys, aliases, numbers, ageing
+ *   flows.c       the flow table: keys, aliases, numbers
+ *   flow_age.c    when a flow ends: idle, closed, or in the way
  *   smm.c         stamps, and the messages that keep handoffs safe
  *   capacity.c    what is leased from the resource manager
  *   endpoints.c   the NF's pools: grants, aliases that use them
@@ -29,6 +30,8 @@
 #include "lib/frame/body.h"
 #include "lib/frame/frame.h"
 
+enum { FLOW_ENDED = 1 << RILL_INSIDE | 1 << RILL_OUTSIDE }; /* by FIN, in both directions */
+
 struct flow {
     struct rill_map_node node; /* by number */
     uint64_t clock;            /* of the last packet */
@@ -42,15 +45,29 @@ struct flow {
     bool has_endpoint; /* the alias is of a pool */
     bool tuple_known;  /* its state says what it is known by */
     bool reopen;       /* inherited: its next packet begins a new term */
+    uint8_t ended;     /* TCP: 1 << side of each FIN; FLOW_ENDED also after RST */
+    bool many_remotes; /* not one connection: FIN and RST end nothing */
+    uint32_t remote;   /* hash of the only one; 0: none yet */
     struct rill_wgm_flow wgm;
     struct rill_wam_pending pending;
     uint32_t targets[RILL_TARGETS_MAX];
     struct rill_chain_entry chain[RILL_CHAIN_MAX];
     /* cold */
+    struct flow *older, *newer; /* by listed_ns; see flows_touch() */
+    uint64_t listed_ns;
     struct rill_timer idle_timer;
     struct rill_flow_key key;
     struct rill_flow_key alias_key;
     uint32_t endpoint_pool, endpoint_index;
+};
+
+/* docs/figures.md says what a flow costs. */
+_Static_assert(sizeof(struct flow) <= 448, "a million flows take 448 MB, and no more");
+
+/* All flows, in the order in which they were used, but for the last eighth of a frame's life: a
+ * flow in use changes its place a few times a second, not with every packet. */
+struct flow_list {
+    struct flow *oldest, *newest;
 };
 
 struct leased_unit {
@@ -125,6 +142,7 @@ struct rill_controller {
     struct rill_flow_map by_number;
     struct rill_slab slab;
     struct rill_timer_wheel *idle;
+    struct flow_list flows;
     struct rill_port_pool *pools[RILL_CONTROLLER_POOLS_MAX];
     bool endpoints_kept; /* those that nobody told of, until all deaths are over */
     uint64_t *lease[RILL_CONTROLLER_POOLS_MAX]; /* by index: rill_lease_id() of its last lease */
@@ -156,12 +174,26 @@ void flows_fini(struct rill_controller *c);
 struct flow *flows_by_key(const struct rill_controller *c, const struct rill_flow_key *key);
 struct flow *flows_by_alias(const struct rill_controller *c, const struct rill_flow_key *key);
 struct flow *flows_by_number(const struct rill_controller *c, uint64_t number);
+/* If the table is full, the one that was idle for longest gives way; NULL if none may. */
 struct flow *flows_begin(struct rill_controller *c, const struct rill_flow_key *key);
 /* One that another controller began. NULL if the table is full. */
 struct flow *flows_inherit(struct rill_controller *c, const struct rill_flow_key *key,
                            uint64_t number);
 void flows_end(struct rill_controller *c, struct flow *flow);
-void flows_idle_due(struct rill_controller *c, struct flow *flow);
+/* flow_age.c */
+int flow_age_init(struct rill_controller *c);
+void flow_age_fini(struct rill_controller *c);
+void flow_age_begin(struct rill_controller *c, struct flow *flow);
+void flow_age_end(struct rill_controller *c, struct flow *flow);
+/* Ends one flow that may end before its time. False: there is none. */
+bool flows_evict(struct rill_controller *c);
+/* Ends flows whose time has come; not all at once, if there are many. */
+void flows_tick(struct rill_controller *c);
+/* A packet of the flow: it is in use. */
+void flows_touch(struct rill_controller *c, struct flow *flow);
+/* A TCP packet of the flow, other than a later fragment: does its connection end? */
+void flows_saw_tcp(struct rill_controller *c, struct flow *flow, const struct rill_view *view,
+                   enum rill_side side);
 /* Where its next flowlet should go; 0: nothing is leased. */
 uint32_t flows_choose_unit(struct rill_controller *c, struct flow *flow);
 

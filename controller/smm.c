@@ -74,8 +74,18 @@ void smm_move(struct rill_controller *c, struct flow *flow, uint32_t unit)
 
 void smm_choose_targets(struct rill_controller *c, struct flow *flow)
 {
+    uint32_t holders[RILL_TARGETS_MAX];
+    uint32_t n = flow->target_count;
+
     if (!c->config.proactive)
         return;
+    if (c->config.replica_choice == RILL_REPLICA_PREDICTED) {
+        memcpy(holders, flow->targets, n * sizeof(holders[0]));
+        flow->target_count =
+            (uint8_t)rill_wam_predict(c->wam, rill_wgm_demand_bps(&c->wgm, &flow->wgm), holders, n,
+                                      c->config.replicas, flow->owner, c->now_ns, flow->targets);
+        return;
+    }
     flow->target_count = rill_wam_targets(c->wam, &c->rng, c->config.replica_choice,
                                           c->config.replicas, flow->owner, flow->targets);
 }

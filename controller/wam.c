@@ -5,11 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "controller/backlog.h"
-#include "controller/load_window.h"
-#include "controller/rank_index.h"
-#include "controller/rank_sampler.h"
-#include "lib/base/id_map.h"
+#include "controller/wam_internal.h"
 
 enum {
     ROOM_QUANTA = 2048, /* the largest capacity lies in the upper half: quanta of 1/1024 or less */
@@ -17,41 +13,10 @@ enum {
     STEPS_PER_OCTAVE = 16, /* of utilization above 1 */
     OCTAVES = 16,
     STEPS = STEPS_TO_ONE + OCTAVES * STEPS_PER_OCTAVE,
-    LOOK_AT = 16,      /* units of one quantum that are compared exactly */
-    BPS_PER_BYTE = 80, /* a byte in a window of 100 ms */
+    LOOK_AT = 16, /* units of one quantum that are compared exactly */
 };
 _Static_assert((uint64_t)RILL_WAM_BUCKETS *RILL_WAM_BUCKET_NS *BPS_PER_BYTE == UINT64_C(8000000000),
                "a window's bytes times this is bits per second");
-
-struct unit {
-    uint32_t id;
-    uint32_t rank;               /* place in id order; gaps where units have been removed */
-    uint64_t capacity;           /* in bytes per window, like all loads here */
-    uint64_t scale;              /* 2^32 * STEPS_TO_ONE / capacity */
-    uint32_t room_quantum, step; /* where it stands in the indexes; RILL_RANK_NONE: nowhere */
-    uint64_t used_ns;
-    bool active;
-};
-
-struct rill_wam {
-    struct rill_wam_config config;
-    struct rill_wam_counters counters;
-    uint64_t now_ns;
-    uint64_t expect_scale; /* demand_bps * this >> EXPECT_SHIFT = bytes expected */
-    struct unit *units;    /* by slot */
-    uint32_t *free_slots;
-    uint32_t free_count;
-    uint32_t *all, *active; /* slots, in id order */
-    uint32_t all_count, active_count;
-    uint32_t *slot_of_rank;
-    uint32_t ranks, ranks_max;
-    uint32_t room_shift; /* a quantum of room is 2^this bytes */
-    struct rill_id_map slot_of_id;
-    struct rill_load_window load;
-    struct rill_backlog backlog;
-    struct rill_rank_index by_room, by_step;
-    struct rill_rank_sampler sampler;
-};
 
 enum { EXPECT_SHIFT = 60 };
 #define EXPECT_NS_MAX UINT64_C(100000000000)
@@ -83,6 +48,8 @@ struct rill_wam *rill_wam_create(const struct rill_wam_config *config)
     rc |= rill_backlog_init(&wam->backlog, n, config->backlog_ns);
     rc |= rill_rank_index_init(&wam->by_room, ROOM_QUANTA, wam->ranks_max);
     rc |= rill_rank_index_init(&wam->by_step, STEPS, wam->ranks_max);
+    if (config->placement == RILL_PLACEMENT_FIRST_FIT)
+        rc |= rill_room_tree_init(&wam->first_with_room, wam->ranks_max);
     rc |= rill_rank_sampler_init(&wam->sampler, n);
     if (rc != 0 || wam->units == NULL || wam->free_slots == NULL || wam->all == NULL ||
         wam->active == NULL || wam->slot_of_rank == NULL) {
@@ -99,6 +66,7 @@ void rill_wam_destroy(struct rill_wam *wam)
     if (wam == NULL)
         return;
     rill_rank_sampler_fini(&wam->sampler);
+    rill_room_tree_fini(&wam->first_with_room);
     rill_rank_index_fini(&wam->by_step);
     rill_rank_index_fini(&wam->by_room);
     rill_load_window_fini(&wam->load);
@@ -117,60 +85,21 @@ const struct rill_wam_counters *rill_wam_counters(const struct rill_wam *wam)
     return &wam->counters;
 }
 
-/* Units, load and room */
-
-static struct unit *find(const struct rill_wam *wam, uint32_t id)
-{
-    const uint64_t *slot = rill_id_map_find(&wam->slot_of_id, id);
-
-    return slot == NULL ? NULL : &wam->units[*slot];
-}
-
-static uint32_t slot_of(const struct rill_wam *wam, const struct unit *unit)
-{
-    return (uint32_t)(unit - wam->units);
-}
-
-static uint64_t load_of(const struct rill_wam *wam, const struct unit *unit)
-{
-    return wam->load.bytes[slot_of(wam, unit)];
-}
-
-static bool is_behind(const struct rill_wam *wam, const struct unit *unit)
-{
-    return rill_backlog_is_behind(&wam->backlog, slot_of(wam, unit));
-}
-
-static bool fits(const struct rill_wam *wam, const struct unit *unit, uint64_t need)
-{
-    uint64_t load = load_of(wam, unit);
-
-    return unit->active && unit->capacity > 0 && load <= unit->capacity &&
-           need <= unit->capacity - load && !is_behind(wam, unit);
-}
-
-static double utilization_of(const struct rill_wam *wam, const struct unit *unit)
-{
-    uint64_t load = load_of(wam, unit);
-
-    return load == 0 ? 0 : (double)load / (unit->capacity > 0 ? (double)unit->capacity : 1e-9);
-}
-
 static uint32_t room_quantum_of(const struct rill_wam *wam, const struct unit *unit)
 {
-    if (!fits(wam, unit, 0))
+    if (!wam_fits(wam, unit, 0))
         return RILL_RANK_NONE;
-    return (uint32_t)((unit->capacity - load_of(wam, unit)) >> wam->room_shift);
+    return (uint32_t)((unit->capacity - wam_load_of(wam, unit)) >> wam->room_shift);
 }
 
 /* Even steps up to a utilization of 1, then even parts of each doubling. */
 static uint32_t step_of(const struct rill_wam *wam, const struct unit *unit)
 {
-    unsigned __int128 product = (unsigned __int128)load_of(wam, unit) * unit->scale >> 32;
+    unsigned __int128 product = (unsigned __int128)wam_load_of(wam, unit) * unit->scale >> 32;
     uint64_t even = product > UINT64_MAX ? UINT64_MAX : (uint64_t)product;
     uint32_t octave, step;
 
-    if (!unit->active || is_behind(wam, unit))
+    if (!unit->active || wam_is_behind(wam, unit))
         return RILL_RANK_NONE;
     if (even < STEPS_TO_ONE)
         return (uint32_t)even;
@@ -191,19 +120,29 @@ static void move_in(struct rill_rank_index *index, uint32_t rank, uint32_t *at, 
     *at = to;
 }
 
+static void set_first_fit(struct rill_wam *wam, const struct unit *unit, bool fits)
+{
+    uint64_t room = fits ? unit->capacity - wam_load_of(wam, unit) : 0;
+
+    if (wam->config.placement == RILL_PLACEMENT_FIRST_FIT)
+        rill_room_tree_set(&wam->first_with_room, unit->rank, fits ? room + 1 : 0);
+}
+
 static void reindex(struct rill_wam *wam, struct unit *unit)
 {
     move_in(&wam->by_room, unit->rank, &unit->room_quantum, room_quantum_of(wam, unit));
     move_in(&wam->by_step, unit->rank, &unit->step, step_of(wam, unit));
+    set_first_fit(wam, unit, unit->room_quantum != RILL_RANK_NONE);
 }
 
 static void unindex(struct rill_wam *wam, struct unit *unit)
 {
     move_in(&wam->by_room, unit->rank, &unit->room_quantum, RILL_RANK_NONE);
     move_in(&wam->by_step, unit->rank, &unit->step, RILL_RANK_NONE);
+    set_first_fit(wam, unit, false);
 }
 
-static void advance(struct rill_wam *wam, uint64_t now_ns)
+void wam_advance(struct rill_wam *wam, uint64_t now_ns)
 {
     uint32_t slot;
 
@@ -221,8 +160,7 @@ static void advance(struct rill_wam *wam, uint64_t now_ns)
 
 /* Sorted lists of slots */
 
-static uint32_t position(const struct rill_wam *wam, const uint32_t *list, uint32_t count,
-                         uint32_t id)
+uint32_t wam_position(const struct rill_wam *wam, const uint32_t *list, uint32_t count, uint32_t id)
 {
     uint32_t low = 0, high = count;
 
@@ -239,7 +177,7 @@ static uint32_t position(const struct rill_wam *wam, const uint32_t *list, uint3
 
 static void list_put(const struct rill_wam *wam, uint32_t *list, uint32_t *count, uint32_t slot)
 {
-    uint32_t at = position(wam, list, *count, wam->units[slot].id);
+    uint32_t at = wam_position(wam, list, *count, wam->units[slot].id);
 
     memmove(&list[at + 1], &list[at], (*count - at) * sizeof(list[0]));
     list[at] = slot;
@@ -248,7 +186,7 @@ static void list_put(const struct rill_wam *wam, uint32_t *list, uint32_t *count
 
 static void list_take(const struct rill_wam *wam, uint32_t *list, uint32_t *count, uint32_t slot)
 {
-    uint32_t at = position(wam, list, *count, wam->units[slot].id);
+    uint32_t at = wam_position(wam, list, *count, wam->units[slot].id);
 
     assert(at < *count && list[at] == slot);
     --*count;
@@ -311,7 +249,7 @@ static void widen_quanta(struct rill_wam *wam, uint64_t capacity)
 
 int rill_wam_set_unit(struct rill_wam *wam, uint32_t id, uint64_t capacity_bps)
 {
-    struct unit *unit = find(wam, id);
+    struct unit *unit = wam_find(wam, id);
 
     assert(id != 0);
     if (unit != NULL && unit->capacity == capacity_bps / BPS_PER_BYTE)
@@ -323,7 +261,7 @@ int rill_wam_set_unit(struct rill_wam *wam, uint32_t id, uint64_t capacity_bps)
     unindex(wam, unit);
     unit->capacity = capacity_bps / BPS_PER_BYTE;
     unit->scale = unit->capacity > 0 ? ((uint64_t)STEPS_TO_ONE << 32) / unit->capacity : UINT64_MAX;
-    rill_backlog_set(&wam->backlog, slot_of(wam, unit), capacity_bps / 8);
+    rill_backlog_set(&wam->backlog, wam_slot_of(wam, unit), capacity_bps / 8);
     widen_quanta(wam, unit->capacity);
     reindex(wam, unit);
     return 0;
@@ -331,12 +269,12 @@ int rill_wam_set_unit(struct rill_wam *wam, uint32_t id, uint64_t capacity_bps)
 
 void rill_wam_remove_unit(struct rill_wam *wam, uint32_t id)
 {
-    struct unit *unit = find(wam, id);
+    struct unit *unit = wam_find(wam, id);
     uint32_t slot;
 
     if (unit == NULL)
         return;
-    slot = slot_of(wam, unit);
+    slot = wam_slot_of(wam, unit);
     if (unit->active)
         list_take(wam, wam->active, &wam->active_count, slot);
     list_take(wam, wam->all, &wam->all_count, slot);
@@ -350,9 +288,9 @@ void rill_wam_remove_unit(struct rill_wam *wam, uint32_t id)
 
 int rill_wam_set_active(struct rill_wam *wam, uint32_t id, bool active, uint64_t now_ns)
 {
-    struct unit *unit = find(wam, id);
+    struct unit *unit = wam_find(wam, id);
 
-    advance(wam, now_ns);
+    wam_advance(wam, now_ns);
     if (unit == NULL)
         return -ENOENT;
     if (unit->active == active)
@@ -360,20 +298,15 @@ int rill_wam_set_active(struct rill_wam *wam, uint32_t id, bool active, uint64_t
     unit->active = active;
     if (active) {
         unit->used_ns = wam->now_ns;
-        list_put(wam, wam->active, &wam->active_count, slot_of(wam, unit));
+        list_put(wam, wam->active, &wam->active_count, wam_slot_of(wam, unit));
     } else {
-        list_take(wam, wam->active, &wam->active_count, slot_of(wam, unit));
+        list_take(wam, wam->active, &wam->active_count, wam_slot_of(wam, unit));
     }
     reindex(wam, unit);
     return 0;
 }
 
 /* Choice */
-
-static struct unit *unit_of_rank(const struct rill_wam *wam, uint32_t rank)
-{
-    return &wam->units[wam->slot_of_rank[rank]];
-}
 
 /* In the demand's own quantum some fit and some don't; in any above all do, and the lowest of it
  * has the least room, as far as quanta tell. */
@@ -386,14 +319,14 @@ static struct unit *best_fit(const struct rill_wam *wam, uint64_t need)
     quantum = (uint32_t)(need >> wam->room_shift);
     rank = rill_rank_index_rank(&wam->by_room, quantum, 0);
     for (int looked = 0; rank != RILL_RANK_NONE && looked < LOOK_AT; looked++) {
-        if (fits(wam, unit_of_rank(wam, rank), need))
-            return unit_of_rank(wam, rank);
+        if (wam_fits(wam, wam_unit_of_rank(wam, rank), need))
+            return wam_unit_of_rank(wam, rank);
         rank = rill_rank_index_rank(&wam->by_room, quantum, rank + 1);
     }
     quantum = rill_rank_index_quantum(&wam->by_room, quantum + 1);
     if (quantum == RILL_RANK_NONE)
         return NULL;
-    return unit_of_rank(wam, rill_rank_index_rank(&wam->by_room, quantum, 0));
+    return wam_unit_of_rank(wam, rill_rank_index_rank(&wam->by_room, quantum, 0));
 }
 
 static struct unit *least_utilized(const struct rill_wam *wam)
@@ -407,8 +340,8 @@ static struct unit *least_utilized(const struct rill_wam *wam)
         return NULL;
     rank = rill_rank_index_rank(&wam->by_step, step, 0);
     for (int looked = 0; rank != RILL_RANK_NONE && looked < LOOK_AT; looked++) {
-        struct unit *unit = unit_of_rank(wam, rank);
-        double utilization = utilization_of(wam, unit);
+        struct unit *unit = wam_unit_of_rank(wam, rank);
+        double utilization = wam_utilization_of(wam, unit);
 
         if (best == NULL || utilization < best_utilization) {
             best = unit;
@@ -428,6 +361,13 @@ static struct unit *least_behind(const struct rill_wam *wam)
     return NULL;
 }
 
+static struct unit *first_fit(const struct rill_wam *wam, uint64_t need)
+{
+    uint32_t rank = rill_room_tree_first(&wam->first_with_room, 0, need + 1);
+
+    return rank == RILL_RANK_NONE ? NULL : wam_unit_of_rank(wam, rank);
+}
+
 static struct unit *highest_score(const struct rill_wam *wam, uint64_t need,
                                   const uint32_t *holders, uint32_t n)
 {
@@ -435,14 +375,14 @@ static struct unit *highest_score(const struct rill_wam *wam, uint64_t need,
     double best_score = -1;
 
     if (best != NULL)
-        best_score = utilization_of(wam, best);
+        best_score = wam_utilization_of(wam, best);
     for (uint32_t i = 0; i < n; i++) {
-        struct unit *unit = find(wam, holders[i]);
+        struct unit *unit = wam_find(wam, holders[i]);
         double score;
 
-        if (unit == NULL || !fits(wam, unit, need))
+        if (unit == NULL || !wam_fits(wam, unit, need))
             continue;
-        score = utilization_of(wam, unit) + wam->config.alpha;
+        score = wam_utilization_of(wam, unit) + wam->config.alpha;
         if (score > best_score || (score == best_score && unit->id < best->id)) {
             best = unit;
             best_score = score;
@@ -454,14 +394,16 @@ static struct unit *highest_score(const struct rill_wam *wam, uint64_t need,
 uint32_t rill_wam_choose(struct rill_wam *wam, uint64_t demand_bps, const uint32_t *holders,
                          uint32_t holder_count, uint64_t now_ns, bool *overload)
 {
-    uint64_t need = demand_bps / BPS_PER_BYTE + (demand_bps % BPS_PER_BYTE != 0);
+    uint64_t need = wam_need(demand_bps);
     struct unit *unit = NULL;
 
     assert(holder_count <= RILL_WAM_HOLDERS_MAX);
-    advance(wam, now_ns);
+    wam_advance(wam, now_ns);
     *overload = false;
     if (wam->config.placement == RILL_PLACEMENT_PACK)
         unit = highest_score(wam, need, holders, holder_count);
+    else if (wam->config.placement == RILL_PLACEMENT_FIRST_FIT)
+        unit = first_fit(wam, need);
     if (unit == NULL) {
         unit = least_utilized(wam);
         if (unit == NULL)
@@ -470,7 +412,7 @@ uint32_t rill_wam_choose(struct rill_wam *wam, uint64_t demand_bps, const uint32
             wam->counters.no_unit++;
             return 0;
         }
-        *overload = !fits(wam, unit, need);
+        *overload = !wam_fits(wam, unit, need);
     }
     wam->counters.choices++;
     wam->counters.overloads += *overload;
@@ -482,14 +424,14 @@ uint32_t rill_wam_choose(struct rill_wam *wam, uint64_t demand_bps, const uint32
 void rill_wam_assign(struct rill_wam *wam, uint32_t id, uint64_t demand_bps,
                      struct rill_wam_pending *pending, uint64_t now_ns)
 {
-    struct unit *unit = find(wam, id);
+    struct unit *unit = wam_find(wam, id);
     unsigned __int128 bytes = (unsigned __int128)demand_bps * wam->expect_scale >> EXPECT_SHIFT;
 
-    advance(wam, now_ns);
+    wam_advance(wam, now_ns);
     *pending = (struct rill_wam_pending){0};
     if (unit == NULL)
         return;
-    rill_load_window_expect(&wam->load, slot_of(wam, unit),
+    rill_load_window_expect(&wam->load, wam_slot_of(wam, unit),
                             bytes < UINT32_MAX ? (uint32_t)bytes : UINT32_MAX, pending);
     reindex(wam, unit);
 }
@@ -497,29 +439,29 @@ void rill_wam_assign(struct rill_wam *wam, uint32_t id, uint64_t demand_bps,
 void rill_wam_drained(struct rill_wam *wam, uint32_t id, uint32_t wire_bytes,
                       struct rill_wam_pending *pending, uint64_t now_ns)
 {
-    struct unit *unit = find(wam, id);
+    struct unit *unit = wam_find(wam, id);
 
-    advance(wam, now_ns);
+    wam_advance(wam, now_ns);
     if (unit == NULL) {
         *pending = (struct rill_wam_pending){0};
         return;
     }
     unit->used_ns = wam->now_ns;
-    rill_load_window_drained(&wam->load, slot_of(wam, unit), wire_bytes);
-    rill_backlog_sent(&wam->backlog, slot_of(wam, unit), wire_bytes, wam->now_ns);
+    rill_load_window_drained(&wam->load, wam_slot_of(wam, unit), wire_bytes);
+    rill_backlog_sent(&wam->backlog, wam_slot_of(wam, unit), wire_bytes, wam->now_ns);
     if (pending->bytes > 0)
-        rill_load_window_settle(&wam->load, slot_of(wam, unit), wire_bytes, pending);
+        rill_load_window_settle(&wam->load, wam_slot_of(wam, unit), wire_bytes, pending);
     reindex(wam, unit);
 }
 
 void rill_wam_flowlet_end(struct rill_wam *wam, uint32_t id, struct rill_wam_pending *pending,
                           uint64_t now_ns)
 {
-    struct unit *unit = find(wam, id);
+    struct unit *unit = wam_find(wam, id);
 
-    advance(wam, now_ns);
+    wam_advance(wam, now_ns);
     if (unit != NULL && pending->bytes > 0) {
-        rill_load_window_settle(&wam->load, slot_of(wam, unit), pending->bytes, pending);
+        rill_load_window_settle(&wam->load, wam_slot_of(wam, unit), pending->bytes, pending);
         reindex(wam, unit);
     }
     *pending = (struct rill_wam_pending){0};
@@ -529,30 +471,30 @@ void rill_wam_flowlet_end(struct rill_wam *wam, uint32_t id, struct rill_wam_pen
 
 uint64_t rill_wam_load_bps(struct rill_wam *wam, uint32_t id, uint64_t now_ns)
 {
-    struct unit *unit = find(wam, id);
+    struct unit *unit = wam_find(wam, id);
 
-    advance(wam, now_ns);
-    return unit == NULL ? 0 : load_of(wam, unit) * BPS_PER_BYTE;
+    wam_advance(wam, now_ns);
+    return unit == NULL ? 0 : wam_load_of(wam, unit) * BPS_PER_BYTE;
 }
 
 double rill_wam_utilization(struct rill_wam *wam, uint32_t id, uint64_t now_ns)
 {
-    struct unit *unit = find(wam, id);
+    struct unit *unit = wam_find(wam, id);
 
-    advance(wam, now_ns);
-    return unit == NULL ? 0 : utilization_of(wam, unit);
+    wam_advance(wam, now_ns);
+    return unit == NULL ? 0 : wam_utilization_of(wam, unit);
 }
 
 void rill_wam_totals(struct rill_wam *wam, uint64_t now_ns, uint64_t *load_bps,
                      uint64_t *capacity_bps)
 {
-    advance(wam, now_ns);
+    wam_advance(wam, now_ns);
     *load_bps = 0;
     *capacity_bps = 0;
     for (uint32_t i = 0; i < wam->active_count; i++) {
         struct unit *unit = &wam->units[wam->active[i]];
 
-        *load_bps += load_of(wam, unit) * BPS_PER_BYTE;
+        *load_bps += wam_load_of(wam, unit) * BPS_PER_BYTE;
         *capacity_bps += unit->capacity * BPS_PER_BYTE;
     }
 }
@@ -561,21 +503,21 @@ bool rill_wam_all_above(struct rill_wam *wam, double share, uint64_t now_ns)
 {
     uint32_t lowest;
 
-    advance(wam, now_ns);
+    wam_advance(wam, now_ns);
     lowest = rill_rank_index_quantum(&wam->by_step, 0);
     return lowest == RILL_RANK_NONE || lowest > (uint32_t)(share * STEPS_TO_ONE);
 }
 
 uint64_t rill_wam_idle_ns(const struct rill_wam *wam, uint32_t id, uint64_t now_ns)
 {
-    struct unit *unit = find(wam, id);
+    struct unit *unit = wam_find(wam, id);
 
     return unit == NULL || now_ns < unit->used_ns ? 0 : now_ns - unit->used_ns;
 }
 
 bool rill_wam_is_active(const struct rill_wam *wam, uint32_t id)
 {
-    struct unit *unit = find(wam, id);
+    struct unit *unit = wam_find(wam, id);
 
     return unit != NULL && unit->active;
 }
@@ -598,31 +540,4 @@ uint32_t rill_wam_unit_count(const struct rill_wam *wam)
 uint32_t rill_wam_unit_at(const struct rill_wam *wam, uint32_t i)
 {
     return i < wam->all_count ? wam->units[wam->all[i]].id : 0;
-}
-
-/* Replica targets */
-
-uint32_t rill_wam_targets(const struct rill_wam *wam, struct rill_rng *rng,
-                          enum rill_replica_choice choice, uint32_t k, uint32_t except_unit,
-                          uint32_t *targets)
-{
-    uint32_t except = position(wam, wam->active, wam->active_count, except_unit);
-    bool excepts = rill_wam_active_at(wam, except) == except_unit && except_unit != 0;
-    uint32_t candidates = wam->active_count - excepts;
-    uint32_t ranks[RILL_SAMPLE_MAX];
-
-    assert(k < RILL_SAMPLE_MAX);
-    if (k >= candidates || choice == RILL_REPLICA_DETERMINISTIC) {
-        k = k < candidates ? k : candidates;
-        for (uint32_t i = 0; i < k; i++)
-            ranks[i] = i + 1;
-    } else {
-        rill_rank_sampler_draw(&wam->sampler, rng, candidates, k, ranks);
-    }
-    for (uint32_t i = 0; i < k; i++) {
-        uint32_t place = ranks[i] - 1;
-
-        targets[i] = rill_wam_active_at(wam, place + (excepts && place >= except));
-    }
-    return k;
 }

@@ -17,7 +17,12 @@
  * a unit that is half full would lose against a whole one that is 60% full). Room is compared in
  * quanta of at most 1/1024 of the largest capacity there was: rooms in one quantum count as equal
  * and the lowest id among them wins. In the demand's own quantum, where some fit and some do not,
- * the 16 lowest ids are tried. Nothing fits: the least utilized unit, and *overload is set. Policy
+ * the 16 lowest ids are tried. Nothing fits: the least utilized unit, and *overload is set.
+ *
+ * Policy `first-fit`: the lowest id that fits, wherever the state is; if none does, as above. SNF's
+ * text describes this one (section 4.2: "the smallest ID unit with room is chosen"), its pseudocode
+ * the score; they differ as soon as a unit with a low id has become lighter than one behind it. An
+ * index of its own (room_tree.h) finds it exactly, in a look per level: 14 for 10,000 units. Policy
  * `spread`: the least utilized unit, fit or not (*overload if it does not fit). Utilization is
  * compared in steps of 1/1024 up to 1 and of 1/16 of itself above; the 16 lowest ids of the lowest
  * step are compared exactly.
@@ -54,9 +59,9 @@ enum {
 };
 
 struct rill_wam_config {
-    uint32_t units_max;            /* 1..RILL_WAM_UNITS_MAX, active or not; 2 KB each */
-    enum rill_placement placement; /* pack or spread */
-    double alpha;                  /* 0..1 */
+    uint32_t units_max; /* 1..RILL_WAM_UNITS_MAX, active or not; 2 KB each */
+    enum rill_placement placement;
+    double alpha;        /* 0..1, for pack */
     uint64_t backlog_ns; /* a unit with more work waiting gets no flowlet; 0: however much waits */
     uint64_t expect_ns;  /* how long a flowlet is expected to go on with its demand: T; 1..10^11 */
 };
@@ -150,6 +155,15 @@ uint32_t rill_wam_unit_at(const struct rill_wam *wam, uint32_t i);
  * fewer if there are fewer candidates. k <= RILL_TARGETS_MAX. */
 uint32_t rill_wam_targets(const struct rill_wam *wam, struct rill_rng *rng,
                           enum rill_replica_choice choice, uint32_t k, uint32_t except_unit,
+                          uint32_t *targets);
+
+/* The k units other than `except_unit` (the owner) to which a flowlet of that demand would most
+ * likely go next, the likeliest first: as rill_wam_choose() ranks them, but as if what waits now
+ * were served. `holders`: where the flow's state is, as there. Of those without state it looks at
+ * the 8 best by room, the 8 that are done soonest of those behind, and the 8 least utilized; k < 8.
+ * Gives how many it wrote: k, or fewer if so few are active. */
+uint32_t rill_wam_predict(struct rill_wam *wam, uint64_t demand_bps, const uint32_t *holders,
+                          uint32_t holder_count, uint32_t k, uint32_t except_unit, uint64_t now_ns,
                           uint32_t *targets);
 
 #endif

@@ -167,6 +167,15 @@ static const struct model_unit *model_pack(struct model *m, uint64_t need, const
     return best;
 }
 
+/* Units stand in id order. */
+static const struct model_unit *model_first_fit(const struct model *m, uint64_t need)
+{
+    for (int i = 0; i < UNITS; i++)
+        if (model_fits(&m->units[i], need))
+            return &m->units[i];
+    return NULL;
+}
+
 static double lowest_utilization(const struct model *m)
 {
     double lowest = -1;
@@ -212,9 +221,11 @@ static void check_choice(struct model *m, uint64_t demand_bps, const uint32_t *h
     assert_int_equal(overload, !model_fits(chosen, need));
     if (m->config.placement == RILL_PLACEMENT_PACK)
         expected = model_pack(m, need, holders, n);
+    else if (m->config.placement == RILL_PLACEMENT_FIRST_FIT)
+        expected = model_first_fit(m, need);
     if (expected != NULL) {
         assert_int_equal(got, expected->id);
-        if (m->equal)
+        if (m->equal && m->config.placement == RILL_PLACEMENT_PACK)
             check_letter(m, chosen, need, holders, n);
     } else {
         double lowest = lowest_utilization(m);
@@ -387,6 +398,13 @@ static void spreading_agrees_with_a_linear_scan(void **state)
         scenario(seed, RILL_PLACEMENT_SPREAD);
 }
 
+static void first_fit_agrees_with_a_linear_scan(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < SCENARIOS / 4; seed++)
+        scenario(seed, RILL_PLACEMENT_FIRST_FIT);
+}
+
 /* The same calls twice, side by side, and a third that is asked for predictions in between. */
 static void same_calls_same_answers(void **state)
 {
@@ -410,9 +428,11 @@ static void same_calls_same_answers(void **state)
         uint64_t demand_bps = rill_rng_below(&rng, 100000);
         uint32_t flow = rill_rng_below(&rng, 8), units[3];
         uint32_t bytes = 40 + rill_rng_below(&rng, 1460);
+        uint32_t targets[3];
         bool overload;
 
         now_ns += rill_rng_below(&rng, 100000);
+        rill_wam_predict(wams[2], demand_bps, unit_of, 2, 3, unit_of[flow], now_ns, targets);
         rill_wam_choose(wams[2], demand_bps * 2, NULL, 0, now_ns, &overload);
         rill_wam_utilization(wams[2], unit_of[flow], now_ns);
         for (int w = 0; w < 3; w++) {
@@ -434,6 +454,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(packing_agrees_with_a_linear_scan),
         cmocka_unit_test(spreading_agrees_with_a_linear_scan),
+        cmocka_unit_test(first_fit_agrees_with_a_linear_scan),
         cmocka_unit_test(same_calls_same_answers),
     };
 

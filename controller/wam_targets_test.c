@@ -141,6 +141,61 @@ static void same_seed_same_targets(void **state)
     rill_wam_destroy(wam);
 }
 
+static void load(struct rill_wam *wam, uint32_t number, uint32_t bytes)
+{
+    struct rill_wam_pending nothing = {0};
+
+    rill_wam_drained(wam, id(number), bytes, &nothing, 0);
+}
+
+static void predicted_follows_the_choice(void **state)
+{
+    struct rill_wam *wam = with_units(5); /* 12,500 bytes in 100 ms each */
+    uint32_t targets[RILL_TARGETS_MAX], holder = id(5);
+    bool overload;
+
+    (void)state;
+    load(wam, 4, 5000);
+    load(wam, 2, 3000);
+    assert_int_equal(rill_wam_predict(wam, 100000, NULL, 0, 3, id(4), 0, targets), 3);
+    assert_int_equal(targets[0], id(2));
+    assert_int_equal(targets[1], id(1));
+    assert_int_equal(targets[2], id(3));
+    assert_int_equal(rill_wam_predict(wam, 100000, &holder, 1, 3, id(4), 0, targets), 3);
+    assert_int_equal(targets[0], id(5)); /* 25 against 24 % */
+    assert_int_equal(targets[0], rill_wam_choose(wam, 900000, &holder, 1, 0, &overload));
+    /* Who has no room is likely only when nobody has. */
+    assert_int_equal(rill_wam_predict(wam, 900000, NULL, 0, 7, id(1), 0, targets), 4);
+    assert_int_equal(targets[0], id(3));
+    assert_int_equal(targets[1], id(5));
+    assert_int_equal(targets[2], id(2));
+    assert_int_equal(targets[3], id(4));
+    rill_wam_set_active(wam, id(5), false, 0);
+    assert_int_equal(rill_wam_predict(wam, 0, &holder, 1, 7, id(1), 0, targets), 3);
+    assert_int_equal(rill_wam_predict(wam, 0, &holder, 1, 0, id(1), 0, targets), 0);
+    rill_wam_destroy(wam);
+}
+
+/* A unit that is behind now is where flowlets go when it no longer is. */
+static void predicted_looks_past_what_waits(void **state)
+{
+    struct rill_wam *wam = rill_wam_create(&(struct rill_wam_config){
+        .units_max = 3, .alpha = 0.25, .expect_ns = 1, .backlog_ns = 1000});
+    uint32_t target;
+    bool overload;
+
+    (void)state;
+    for (uint32_t i = 1; i <= 3; i++) {
+        assert_int_equal(rill_wam_set_unit(wam, id(i), 1000000), 0);
+        assert_int_equal(rill_wam_set_active(wam, id(i), true, 0), 0);
+    }
+    load(wam, 3, 1000);
+    assert_int_equal(rill_wam_choose(wam, 1000, NULL, 0, 0, &overload), id(1));
+    assert_int_equal(rill_wam_predict(wam, 1000, NULL, 0, 1, id(1), 0, &target), 1);
+    assert_int_equal(target, id(3));
+    rill_wam_destroy(wam);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -148,6 +203,8 @@ int main(void)
         cmocka_unit_test(too_few_candidates_are_all_taken),
         cmocka_unit_test(weighted_follows_one_over_rank),
         cmocka_unit_test(same_seed_same_targets),
+        cmocka_unit_test(predicted_follows_the_choice),
+        cmocka_unit_test(predicted_looks_past_what_waits),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

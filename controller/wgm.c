@@ -14,6 +14,12 @@ void rill_wgm_init(struct rill_wgm *wgm, uint64_t timeout_ns, uint32_t flowlet_b
     };
 }
 
+void rill_wgm_init_period(struct rill_wgm *wgm, uint64_t period_ns, double weight)
+{
+    rill_wgm_init(wgm, period_ns, UINT32_MAX, weight);
+    wgm->by_period = 1;
+}
+
 static uint32_t measure(const struct rill_wgm *wgm, const struct rill_wgm_flow *flow)
 {
     uint64_t duration_ns = flow->last_ns - flow->flowlet_start_ns;
@@ -64,6 +70,11 @@ static enum rill_flowlet_start start_of(const struct rill_wgm *wgm,
 {
     if (flow->flowlets == 0)
         return RILL_FLOWLET_FIRST;
+    if (wgm->by_period)
+        return now_ns - flow->flowlet_start_ns >= wgm->timeout_ns ||
+                       (uint64_t)flow->flowlet_bytes + wire_bytes > UINT32_MAX
+                   ? RILL_FLOWLET_BY_PERIOD
+                   : RILL_FLOWLET_SAME;
     if (!(flow->flags & RILL_WGM_OPEN) || now_ns - flow->last_ns > wgm->timeout_ns)
         return RILL_FLOWLET_BY_GAP;
     if ((uint64_t)flow->flowlet_bytes + wire_bytes > wgm->flowlet_bytes)

@@ -8,6 +8,10 @@
  *     flow's estimate = d * load + (1 - d) * estimate before   (the first load replaces)
  *     global average  = mean of the loads of all flowlets that ended
  *
+ * With a period instead, flows are cut by time alone: the first packet that comes a period or more
+ * after the first of its piece begins the next one, and the load is the piece's bytes over the
+ * period. What is said of flowlets here holds for such pieces, too.
+ *
  * All in integers, so that every build gives the same numbers. Pure decisions: no clock, no memory
  * of its own but the struct. One thread. The part per flow is embedded in the caller's flow entry;
  * zeroed memory is a flow that was never seen.
@@ -22,16 +26,17 @@ enum rill_flowlet_start {
     RILL_FLOWLET_FIRST,    /* first flowlet of the flow */
     RILL_FLOWLET_BY_GAP,  /* more than T since the packet before (also if B would be passed, too) */
     RILL_FLOWLET_BY_SIZE, /* within T, but bytes + size > B */
+    RILL_FLOWLET_BY_PERIOD,
 };
 
 struct rill_wgm {
-    uint64_t timeout_ns;    /* T */
+    uint64_t timeout_ns;    /* T; with a period, that */
     uint32_t flowlet_bytes; /* B */
     uint32_t weight_65536;  /* d in 1/65536, 0..65536 */
     uint64_t closed;        /* flowlets in the average ... */
     uint64_t load_sum;      /* ... and the sum of their loads, bytes per second */
     uint32_t average_bytes_per_s;
-    uint32_t zero;
+    uint32_t by_period; /* 0 or 1 */
 };
 
 enum rill_wgm_flow_flags {
@@ -52,6 +57,9 @@ _Static_assert(sizeof(struct rill_wgm_flow) == 32, "part of every flow entry: ke
 /* timeout_ns > 0; flowlet_bytes > 0; weight in [0, 1], rounded to 1/65536. */
 void rill_wgm_init(struct rill_wgm *wgm, uint64_t timeout_ns, uint32_t flowlet_bytes,
                    double weight);
+
+/* The same for flows that are cut every period_ns, 1..10^11. */
+void rill_wgm_init_period(struct rill_wgm *wgm, uint64_t period_ns, double weight);
 
 /* Takes the flow's next packet. now_ns never goes backwards for one flow: the caller clamps. On
  * anything but SAME, the flowlet before (if there was one) has been closed and the packet counts

@@ -84,6 +84,24 @@ static void load_is_bytes_over_duration_but_at_least_t(void **state)
     assert_int_equal(rill_wgm_demand_bps(&wgm, &flow), 22000000);
 }
 
+static void by_period_neither_gap_nor_size_counts(void **state)
+{
+    const uint64_t period_ns = 50000000;
+    struct rill_wgm wgm;
+    struct rill_wgm_flow flow = {0};
+
+    (void)state;
+    rill_wgm_init_period(&wgm, period_ns, 0.5);
+    assert_int_equal(rill_wgm_packet(&wgm, &flow, 1000, 7), RILL_FLOWLET_FIRST);
+    assert_int_equal(rill_wgm_packet(&wgm, &flow, 100 * B, 8), RILL_FLOWLET_SAME);
+    assert_int_equal(rill_wgm_packet(&wgm, &flow, 1000, 7 + period_ns - 1), RILL_FLOWLET_SAME);
+    assert_int_equal(rill_wgm_packet(&wgm, &flow, 1000, 7 + period_ns), RILL_FLOWLET_BY_PERIOD);
+    /* 1,502,000 bytes in 50 ms */
+    assert_int_equal(rill_wgm_demand_bps(&wgm, &flow), 240320000);
+    assert_int_equal(rill_wgm_packet(&wgm, &flow, 1, 7 + 5 * period_ns), RILL_FLOWLET_BY_PERIOD);
+    assert_int_equal(flow.flowlets, 3);
+}
+
 static void new_flows_expect_the_global_average(void **state)
 {
     struct rill_wgm wgm;
@@ -222,6 +240,7 @@ int main(void)
         cmocka_unit_test(size_may_reach_b_but_not_pass_it),
         cmocka_unit_test(packet_larger_than_b_is_a_flowlet_alone),
         cmocka_unit_test(load_is_bytes_over_duration_but_at_least_t),
+        cmocka_unit_test(by_period_neither_gap_nor_size_counts),
         cmocka_unit_test(new_flows_expect_the_global_average),
         cmocka_unit_test(weights_zero_and_one),
         cmocka_unit_test(average_survives_its_count),

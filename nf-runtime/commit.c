@@ -184,7 +184,6 @@ void commit_process(struct rill_unit *u, struct flow *flow, struct rte_mbuf *m)
     keep_tuple(flow, rill_frame_tuple(f), &pkt);
     flow->tag.term = flow->granted;
     flow->tag.step++;
-    flow->last_step_ns = u->now_ns;
     flow->last_ns = u->now_ns;
     u->n.packets_processed++;
     u->n.bytes_processed += f->wire_bytes;
@@ -195,7 +194,7 @@ void commit_process(struct rill_unit *u, struct flow *flow, struct rte_mbuf *m)
     if (u->step_hook != NULL)
         report_step(u, flow, clock, f, verdict);
     send_change(u, flow, m, &pkt, verdict);
-    replicate_after_step(u, flow);
+    replicate_after_packet(u, flow);
 }
 
 void commit_on_request_full(struct rill_unit *u, const struct rill_frame *f)

@@ -62,6 +62,7 @@ struct flow *store_get(struct rill_unit *u, uint64_t number)
         flow->node.flow = number;
         flow->state = (uint8_t *)flow + RTE_ALIGN_CEIL(sizeof(struct flow), 8);
         rill_flow_map_insert(&u->flows, &flow->node);
+        flow->last_arrival_ns = u->now_ns;
         rill_timer_arm(u->slow, &flow->keep_timer, u->now_ns + u->config.keep_ns);
         spare_update(u, flow);
     }

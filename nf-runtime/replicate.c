@@ -9,6 +9,19 @@ void replicate_after_step(struct rill_unit *u, struct flow *flow)
         rill_timer_arm(u->gaps, &flow->push_timer, u->now_ns + u->config.flowlet_timeout_ns / 2);
 }
 
+/* A pause is counted from when packets came, not from when their turn came: what waited here for
+ * longer than half of T is pushed as soon as its last packet is done, or the next flowlet, which
+ * the controller begins T after it sent that packet, would be there first. */
+void replicate_after_packet(struct rill_unit *u, struct flow *flow)
+{
+    uint64_t due_ns = flow->last_arrival_ns + u->config.flowlet_timeout_ns / 2;
+
+    replicate_after_step(u, flow);
+    due_ns = RTE_MAX(due_ns, u->now_ns);
+    if (flow->queued == 0 && due_ns < flow->push_timer.due_ns)
+        rill_timer_arm(u->gaps, &flow->push_timer, due_ns);
+}
+
 /* True if `unit` was sent the very version that we hold. */
 bool replicate_held_by(const struct flow *flow, uint32_t unit)
 {
@@ -100,8 +113,12 @@ void replicate_due(struct rill_unit *u, struct flow *flow)
 {
     uint64_t half_ns = u->config.flowlet_timeout_ns / 2, retry_ns;
 
-    if (flow->last_step_ns + half_ns > u->now_ns) {
-        rill_timer_arm(u->gaps, &flow->push_timer, flow->last_step_ns + half_ns);
+    if (flow->queued > 0) {
+        rill_timer_arm(u->gaps, &flow->push_timer, u->now_ns + half_ns);
+        return;
+    }
+    if (flow->last_arrival_ns + half_ns > u->now_ns) {
+        rill_timer_arm(u->gaps, &flow->push_timer, flow->last_arrival_ns + half_ns);
         return;
     }
     if (!flow->owning)

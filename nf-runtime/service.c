@@ -49,6 +49,25 @@ void service_fini(struct rill_unit *u)
     s->ring = NULL;
 }
 
+/* That a packet of the flow waits, if the flow is known here; and that it waits no longer. */
+static void came(struct rill_unit *u, const struct rill_frame *f)
+{
+    struct flow *flow = store_find(u, f->flow);
+
+    if (flow == NULL)
+        return;
+    flow->last_arrival_ns = u->now_ns;
+    flow->queued++;
+}
+
+static void went(struct rill_unit *u, const struct rill_frame *f)
+{
+    struct flow *flow = store_find(u, f->flow);
+
+    if (flow != NULL && flow->queued > 0)
+        flow->queued--;
+}
+
 void service_put(struct rill_unit *u, struct rte_mbuf *m)
 {
     struct service *s = &u->service;
@@ -66,6 +85,8 @@ void service_put(struct rill_unit *u, struct rte_mbuf *m)
     *e = (struct service_entry){
         .m = m, .arrival_ns = u->now_ns, .cost_bytes = packet ? rill_frame(m)->wire_bytes : 0};
     s->packets += packet;
+    if (packet)
+        came(u, rill_frame(m));
     if (s->count++ == 0)
         head_changed(s);
 }
@@ -83,6 +104,8 @@ struct rte_mbuf *service_pop(struct rill_unit *u)
     s->head++;
     s->count--;
     s->packets -= rill_frame_has_packet(m);
+    if (rill_frame_has_packet(m))
+        went(u, rill_frame(m));
     head_changed(s);
     return m;
 }

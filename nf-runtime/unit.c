@@ -154,6 +154,7 @@ static void receive(struct rill_unit *u, struct rte_mbuf *m)
     case RILL_FRAME_DATA:
     case RILL_FRAME_FORWARDED:
         u->n.packets_in++;
+        u->n.bytes_in += f->wire_bytes;
         service_put(u, m);
         break;
     case RILL_FRAME_MOVE:

@@ -48,6 +48,7 @@ struct rill_unit_config {
  * name begins with "dropped_". */
 #define RILL_UNIT_COUNTERS(X)                                                                      \
     X(packets_in)        /* with a packet: DATA and FORWARDED taken in */                          \
+    X(bytes_in)          /* the same, on the wire */                                               \
     X(packets_processed) /* steps */                                                               \
     X(bytes_processed)                                                                             \
     X(dropped_nf) /* the NF said so */                                                             \

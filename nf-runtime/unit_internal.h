@@ -69,10 +69,10 @@ struct segment {
 struct flow {
     struct rill_map_node node;
     /* hot */
-    uint64_t granted; /* the highest term in which we owned it; 0: never */
-    struct tag tag;   /* of `state` */
-    uint64_t last_step_ns;
-    uint64_t last_ns; /* anything about this flow */
+    uint64_t granted;         /* the highest term in which we owned it; 0: never */
+    struct tag tag;           /* of `state` */
+    uint64_t last_arrival_ns; /* of a packet, at the unit: it may have waited for its step since */
+    uint64_t last_ns;         /* anything about this flow */
     bool owning;
     bool has_state; /* `state` is ours: present owner's or pinned former owner's */
     bool next_full; /* the next change is the first of its term */
@@ -81,6 +81,7 @@ struct flow {
     uint8_t pushed_count;
     uint8_t chain_len;
     uint16_t sync_tries;      /* of this tag */
+    uint32_t queued;          /* packets that wait for their service, as far as is known */
     struct segment *segments; /* lowest term first */
     uint8_t *state;           /* state_bytes; then as much for the replica */
     uint32_t targets[RILL_TARGETS_MAX];
@@ -249,6 +250,7 @@ void commit_on_request_full(struct rill_unit *u, const struct rill_frame *f);
 
 /* replicate.c */
 void replicate_after_step(struct rill_unit *u, struct flow *flow);
+void replicate_after_packet(struct rill_unit *u, struct flow *flow);
 void replicate_due(struct rill_unit *u, struct flow *flow);
 void replicate_sync(struct rill_unit *u, const struct flow *flow);
 void replicate_flush(struct rill_unit *u);

@@ -14,7 +14,7 @@ struct rill_unit_config rill_unit_settings(const struct rill_config *s)
         .queue_packets = (uint32_t)rill_config_u64(s, "unit_queue_packets"),
         .stash_packets_per_flow = (uint32_t)rill_config_u64(s, "stash_packets_per_flow"),
         .stash_packets_per_unit = (uint32_t)rill_config_u64(s, "stash_packets_per_unit"),
-        .flows_max = (uint32_t)rill_config_u64(s, "flows_max"),
+        .flows_max = rill_setting_flows_kept(s),
         .replica_kb = (uint32_t)rill_config_u64(s, "replica_kb_per_unit"),
         .pool_block = (uint32_t)rill_config_u64(s, "pool_block"),
         .proactive = rill_config_enum(s, "state") == RILL_STATE_PROACTIVE};

@@ -1255,6 +1255,23 @@ static void a_packet_puts_the_push_off(void **state)
     assert_int_equal(core_count(&out, RILL_FRAME_REPLICA, 0), 1);
 }
 
+/* It waited for longer than half of T: the pause is over when its turn comes, but for the one behind
+ * it. */
+static void a_packet_that_waited_is_pushed_at_once(void **state)
+{
+    (void)state;
+    slow(100); /* 10 ms a packet, and T is 10 ms */
+    give(own(FLOW));
+    pass_time(10 * CORE_MS);
+    give(to_targets(own(FLOW + 1), PEER, 0));
+    give(to_targets(own(FLOW + 2), PEER, 0));
+    pass_time(20 * CORE_MS - 1);
+    assert_int_equal(core_count(&out, RILL_FRAME_REPLICA, 0), 0);
+    pass_time(1);
+    rill_unit_tick(unit, now_ns, &out);
+    assert_int_equal(core_count(&out, RILL_FRAME_REPLICA, PEER), 1);
+}
+
 static void entries_of_several_flows_for_one_peer_share_a_frame(void **state)
 {
     struct rill_replica_entry e;
@@ -1599,6 +1616,7 @@ int main(void)
         T(the_tag_is_repeated_while_the_alias_is_open),
         T(after_half_of_t_the_state_goes_to_the_targets),
         T(a_packet_puts_the_push_off),
+        T(a_packet_that_waited_is_pushed_at_once),
         T(entries_of_several_flows_for_one_peer_share_a_frame),
         T(what_did_not_change_is_not_pushed_again),
         T(a_unit_does_not_push_to_itself),

@@ -8,6 +8,6 @@ struct rill_ol_config rill_ol_settings(const struct rill_config *s)
         .retry_ns = rill_setting_us(s, "retry_us"),
         .resend = rill_setting_resend(s),
         .keep_ns = rill_setting_keep_ns(s),
-        .flows_max = (uint32_t)rill_config_u64(s, "flows_max"),
+        .flows_max = rill_setting_flows_kept(s),
         .held_packets = (uint32_t)rill_config_u64(s, "held_packets_per_output_logger")};
 }

@@ -28,15 +28,17 @@ static int check_option(const struct rill_option *schema, size_t i, struct rill_
     const struct rill_option *option = &schema[i];
     bool numeric = option->type == RILL_OPT_U64 || option->type == RILL_OPT_DOUBLE ||
                    option->type == RILL_OPT_RANGE;
+    bool is_enum = option->type == RILL_OPT_ENUM;
 
     if (option->type > RILL_OPT_LIST)
         return rill_error_set(err, -EINVAL, "schema: %s: no such type: %u", option->name,
                               (unsigned)option->type);
+    if (is_enum && (option->choices == NULL || option->choices[0] == '\0'))
+        return rill_error_set(err, -EINVAL, "schema: %s: an enum needs choices", option->name);
+    numeric |= is_enum && strstr(option->choices, RILL_CHOICE_NUMBER) != NULL;
     if (numeric && !(option->min <= option->max))
         return rill_error_set(err, -EINVAL, "schema: %s: min is above max, or one is no number",
                               option->name);
-    if (option->type == RILL_OPT_ENUM && (option->choices == NULL || option->choices[0] == '\0'))
-        return rill_error_set(err, -EINVAL, "schema: %s: an enum needs choices", option->name);
     for (size_t j = 0; j < i; j++)
         if (strcmp(schema[j].name, option->name) == 0)
             return rill_error_set(err, -EINVAL, "schema: %s: stands there twice", option->name);
@@ -265,6 +267,11 @@ const char *rill_config_string(const struct rill_config *config, const char *nam
 unsigned rill_config_enum(const struct rill_config *config, const char *name)
 {
     return value_of(config, name, RILL_OPT_ENUM)->choice;
+}
+
+uint64_t rill_config_enum_number(const struct rill_config *config, const char *name)
+{
+    return value_of(config, name, RILL_OPT_ENUM)->choice_number;
 }
 
 void rill_config_range(const struct rill_config *config, const char *name, uint64_t *low,

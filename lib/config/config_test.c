@@ -22,6 +22,7 @@ static const struct rill_option schema[] = {
     {"rate_mbps", RILL_OPT_DOUBLE, "Mbps", 0.001, 400000, NULL, "1000", "A rate."},
     {"label", RILL_OPT_STRING, "", 0, 0, NULL, "none", "A label."},
     {"mode", RILL_OPT_ENUM, "", 0, 0, "slow|fast|fastest", "fast", "How fast."},
+    {"flush", RILL_OPT_ENUM, "", 1, 60, "never|every:<N>ms", "never", "When to flush."},
     {"ports", RILL_OPT_RANGE, "", 1, 65535, NULL, "1024-65535", "Ports to use."},
     {"addresses", RILL_OPT_LIST, "", 0, 0, NULL, NULL, "Addresses to use."},
     {.name = NULL},
@@ -105,6 +106,8 @@ static void test_good_pairs(void **state)
         {"label=K\xc3\xb6ln", "label", "K\xc3\xb6ln"},
         {"mode=slow", "mode", "slow"},
         {"mode=fastest", "mode", "fastest"},
+        {"flush=every:1ms", "flush", "every:1ms"},
+        {"flush=every:60ms", "flush", "every:60ms"},
         {"ports=1-65535", "ports", "1-65535"},
         {"ports=80-80", "ports", "80-80"},
         {"addresses=", "addresses", "[]"},
@@ -124,11 +127,16 @@ static void test_good_pairs(void **state)
         assert_string_equal(rill_config_source(config, cases[i].name), "--set");
     }
     assert_int_equal(rill_config_enum(config, "mode"), 2);
+    assert_int_equal(rill_config_enum(config, "flush"), 1);
+    assert_int_equal(rill_config_enum_number(config, "flush"), 60);
+    assert_int_equal(rill_config_set_pair(config, "flush=never", NULL), 0);
+    assert_int_equal(rill_config_enum_number(config, "flush"), 0);
     rill_config_destroy(config);
 }
 
 #define WAIT_RANGE "is not an integer in 10..1000 us; write it in plain decimal digits"
 #define PORT_RANGE "is not a range LOW-HIGH of integers in 1..65535, LOW not above HIGH"
+#define FLUSH_CHOICES "is not one of never|every:<N>ms, <N> an integer in 1..60"
 #define TEN "0123456789"
 #define HUNDRED TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN
 
@@ -188,6 +196,12 @@ static const struct {
     {"mode=", "--set: mode: \"\" is not one of slow|fast|fastest"},
     {"mode=faste", "--set: mode: \"faste\" is not one of slow|fast|fastest"},
     {"mode=slow|fast", "--set: mode: \"slow|fast\" is not one of slow|fast|fastest"},
+    {"flush=every:0ms", "--set: flush: \"every:0ms\" " FLUSH_CHOICES},
+    {"flush=every:61ms", "--set: flush: \"every:61ms\" " FLUSH_CHOICES},
+    {"flush=every:ms", "--set: flush: \"every:ms\" " FLUSH_CHOICES},
+    {"flush=every:5", "--set: flush: \"every:5\" " FLUSH_CHOICES},
+    {"flush=every:5msms", "--set: flush: \"every:5msms\" " FLUSH_CHOICES},
+    {"flush=every:<N>ms", "--set: flush: \"every:<N>ms\" " FLUSH_CHOICES},
     {"ports=80", "--set: ports: \"80\" " PORT_RANGE},
     {"ports=2-1", "--set: ports: \"2-1\" " PORT_RANGE},
     {"ports=0-1", "--set: ports: \"0-1\" " PORT_RANGE},
@@ -270,6 +284,8 @@ static void test_bad_schemas(void **state)
         {{{"a", RILL_OPT_U64, "", 0, 4, NULL, "5", "A."}},
          "schema: a: default: \"5\" is not an integer in 0..4; write it in plain decimal digits"},
         {{{"a", RILL_OPT_ENUM, "", 0, 0, NULL, "x", "A."}}, "schema: a: an enum needs choices"},
+        {{{"a", RILL_OPT_ENUM, "", 2, 1, "x|y<N>", "x", "A."}},
+         "schema: a: min is above max, or one is no number"},
         {{{"a", RILL_OPT_BOOL, "", 0, 0, NULL, "true", "A."},
           {"a", RILL_OPT_BOOL, "", 0, 0, NULL, "true", "A."}},
          "schema: a: stands there twice"},
@@ -464,12 +480,17 @@ static void test_settings_match_their_enums(void **state)
     } cases[] = {
         {"mode", "flowlet", RILL_MODE_FLOWLET},
         {"mode", "flow", RILL_MODE_FLOW},
+        {"mode", "smart-flow:50ms", RILL_MODE_SMART_FLOW},
+        {"detection", "timeout+size", RILL_DETECT_TIMEOUT_AND_SIZE},
+        {"detection", "timeout", RILL_DETECT_TIMEOUT},
         {"state", "proactive", RILL_STATE_PROACTIVE},
         {"state", "reactive", RILL_STATE_REACTIVE},
         {"replica_choice", "weighted", RILL_REPLICA_WEIGHTED},
         {"replica_choice", "deterministic", RILL_REPLICA_DETERMINISTIC},
+        {"replica_choice", "predicted", RILL_REPLICA_PREDICTED},
         {"placement", "pack", RILL_PLACEMENT_PACK},
         {"placement", "spread", RILL_PLACEMENT_SPREAD},
+        {"placement", "first-fit", RILL_PLACEMENT_FIRST_FIT},
         {"unhandled", "nf", RILL_UNHANDLED_NF},
         {"unhandled", "pass", RILL_UNHANDLED_PASS},
         {"unhandled", "drop", RILL_UNHANDLED_DROP},

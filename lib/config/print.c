@@ -65,6 +65,7 @@ void rill_config_print(const struct rill_config *config, FILE *out)
     const struct rill_option *schema = rill_config_schema(config);
     size_t widths[COLUMNS] = {0};
     struct row row;
+    char choices[256];
 
     widen(&head, widths);
     for (const struct rill_option *o = schema; o->name != NULL; o++) {
@@ -76,7 +77,10 @@ void rill_config_print(const struct rill_config *config, FILE *out)
         make_row(config, o, &row);
         print_row(&row, widths, out);
         fprintf(out, "    %s\n", o->doc != NULL ? o->doc : "");
-        if (row.takes_cut && o->choices != NULL)
-            fprintf(out, "    one of %s\n", o->choices);
+        if (o->choices != NULL &&
+            (row.takes_cut || strstr(o->choices, RILL_CHOICE_NUMBER) != NULL)) {
+            rill_option_choices(o, choices, sizeof(choices));
+            fprintf(out, "    one of %s\n", choices);
+        }
     }
 }

@@ -8,10 +8,15 @@
 
 extern const struct rill_option rill_settings_schema[];
 
-enum rill_allocation_mode { RILL_MODE_FLOWLET, RILL_MODE_FLOW };
+enum rill_allocation_mode { RILL_MODE_FLOWLET, RILL_MODE_FLOW, RILL_MODE_SMART_FLOW };
+enum rill_detection { RILL_DETECT_TIMEOUT_AND_SIZE, RILL_DETECT_TIMEOUT };
 enum rill_state_mode { RILL_STATE_PROACTIVE, RILL_STATE_REACTIVE };
-enum rill_replica_choice { RILL_REPLICA_WEIGHTED, RILL_REPLICA_DETERMINISTIC };
-enum rill_placement { RILL_PLACEMENT_PACK, RILL_PLACEMENT_SPREAD };
+enum rill_replica_choice {
+    RILL_REPLICA_WEIGHTED,
+    RILL_REPLICA_DETERMINISTIC,
+    RILL_REPLICA_PREDICTED
+};
+enum rill_placement { RILL_PLACEMENT_PACK, RILL_PLACEMENT_SPREAD, RILL_PLACEMENT_FIRST_FIT };
 enum rill_unhandled { RILL_UNHANDLED_NF, RILL_UNHANDLED_PASS, RILL_UNHANDLED_DROP };
 
 /* Times, as the cores want them. */
@@ -38,6 +43,13 @@ static inline uint64_t rill_setting_keep_ns(const struct rill_config *settings)
     uint64_t life_ns = rill_setting_ms(settings, "frame_life_ms");
 
     return keep_ns > life_ns ? keep_ns : life_ns;
+}
+
+/* Flows that a unit or an output logger may keep: one that the controller has given up for another
+ * stays there for state_keep_ms. */
+static inline uint32_t rill_setting_flows_kept(const struct rill_config *settings)
+{
+    return (uint32_t)(2 * rill_config_u64(settings, "flows_max")); /* at most 2 * 10^8 */
 }
 
 /* Bits per second of a whole unit. */

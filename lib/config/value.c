@@ -137,22 +137,43 @@ static int read_range(const struct rill_option *option, const char *text, struct
                           rill_option_max_u64(option), unit_before(option), unit_of(option));
 }
 
-static int read_choice(const struct rill_option *option, const char *text, unsigned *choice,
+/* `word` is one choice; one that holds "<N>" takes a number in that place. */
+static bool is_choice(const struct rill_option *option, const char *word, size_t bytes,
+                      const char *text, uint64_t *number)
+{
+    size_t length = strlen(text), mark = strlen(RILL_CHOICE_NUMBER);
+    const char *place = memmem(word, bytes, RILL_CHOICE_NUMBER, mark);
+    size_t before = place != NULL ? (size_t)(place - word) : bytes;
+    size_t after = place != NULL ? bytes - before - mark : 0;
+
+    *number = 0;
+    if (bytes == 0)
+        return false;
+    if (place == NULL)
+        return length == bytes && memcmp(word, text, bytes) == 0;
+    return length > before + after && memcmp(word, text, before) == 0 &&
+           memcmp(place + mark, text + length - after, after) == 0 &&
+           read_digits(text + before, length - before - after, number) &&
+           in_range_u64(option, *number);
+}
+
+static int read_choice(const struct rill_option *option, const char *text, struct rill_value *value,
                        struct rill_error *err)
 {
     const char *word = option->choices;
+    char choices[256];
 
-    for (*choice = 0;; ++*choice) {
+    for (value->choice = 0;; value->choice++) {
         size_t bytes = strcspn(word, "|");
 
-        if (bytes > 0 && strlen(text) == bytes && memcmp(word, text, bytes) == 0)
+        if (is_choice(option, word, bytes, text, &value->choice_number))
             return 0;
         if (word[bytes] == '\0')
             break;
         word += bytes + 1;
     }
-    return rill_error_set(err, -EINVAL, "\"%s\" is not one of %s", rill_show(text).text,
-                          option->choices);
+    rill_option_choices(option, choices, sizeof(choices));
+    return rill_error_set(err, -EINVAL, "\"%s\" is not one of %s", rill_show(text).text, choices);
 }
 
 static int read_string(const char *text, size_t bytes, char **string, struct rill_error *err)
@@ -269,7 +290,7 @@ int rill_value_read(const struct rill_option *option, const char *text, struct r
     case RILL_OPT_STRING:
         return read_string(text, strlen(text), &value->string, err);
     case RILL_OPT_ENUM:
-        return read_choice(option, text, &value->choice, err);
+        return read_choice(option, text, value, err);
     case RILL_OPT_RANGE:
         return read_range(option, text, value, err);
     case RILL_OPT_LIST:
@@ -302,13 +323,24 @@ static void write_double(double number, char *buf, size_t bytes)
     snprintf(buf, bytes, "%s", text);
 }
 
-static void write_choice(const struct rill_option *option, unsigned choice, char *buf, size_t bytes)
+static void write_choice(const struct rill_option *option, const struct rill_value *value,
+                         char *buf, size_t bytes)
 {
-    const char *word = option->choices;
+    const char *word = option->choices, *place;
+    size_t length, before;
 
-    for (unsigned i = 0; i < choice; i++)
+    for (unsigned i = 0; i < value->choice; i++)
         word += strcspn(word, "|") + 1;
-    snprintf(buf, bytes, "%.*s", (int)strcspn(word, "|"), word);
+    length = strcspn(word, "|");
+    place = memmem(word, length, RILL_CHOICE_NUMBER, strlen(RILL_CHOICE_NUMBER));
+    if (place == NULL) {
+        snprintf(buf, bytes, "%.*s", (int)length, word);
+        return;
+    }
+    before = (size_t)(place - word);
+    place += strlen(RILL_CHOICE_NUMBER);
+    snprintf(buf, bytes, "%.*s%" PRIu64 "%.*s", (int)before, word, value->choice_number,
+             (int)(word + length - place), place);
 }
 
 static void write_list(const struct rill_value *value, char *buf, size_t bytes)
@@ -339,7 +371,7 @@ void rill_value_write(const struct rill_option *option, const struct rill_value 
         snprintf(buf, bytes, "%s", value->string);
         break;
     case RILL_OPT_ENUM:
-        write_choice(option, value->choice, buf, bytes);
+        write_choice(option, value, buf, bytes);
         break;
     case RILL_OPT_RANGE:
         snprintf(buf, bytes, "%" PRIu64 "-%" PRIu64, value->range.low, value->range.high);
@@ -348,6 +380,15 @@ void rill_value_write(const struct rill_option *option, const struct rill_value 
         write_list(value, buf, bytes);
         break;
     }
+}
+
+void rill_option_choices(const struct rill_option *option, char *buf, size_t bytes)
+{
+    if (strstr(option->choices, RILL_CHOICE_NUMBER) == NULL)
+        snprintf(buf, bytes, "%s", option->choices);
+    else
+        snprintf(buf, bytes, "%s, " RILL_CHOICE_NUMBER " an integer in %" PRIu64 "..%" PRIu64,
+                 option->choices, rill_option_min_u64(option), rill_option_max_u64(option));
 }
 
 void rill_option_takes(const struct rill_option *option, char *buf, size_t bytes)

@@ -20,7 +20,10 @@ struct rill_value {
         uint64_t u64;
         double number;
         char *string;
-        unsigned choice;
+        struct {
+            unsigned choice;
+            uint64_t choice_number; /* 0 where the choice has none */
+        };
         struct {
             uint64_t low, high;
         } range;
@@ -45,6 +48,8 @@ void rill_value_write(const struct rill_option *option, const struct rill_value 
                       size_t bytes);
 /* What the option takes, short: "1..1000000", "flowlet|flow", "true|false", "text", "list". */
 void rill_option_takes(const struct rill_option *option, char *buf, size_t bytes);
+/* The choices of an enum, with the bounds of the number in them where there is one. */
+void rill_option_choices(const struct rill_option *option, char *buf, size_t bytes);
 
 /* Bounds of an integer option. 2^64 - 1 can't be said as a double: from 2^64 on, `max` means it. */
 uint64_t rill_option_min_u64(const struct rill_option *option);

@@ -171,9 +171,13 @@ class BadInput(unittest.TestCase):
 
     def test_options_that_do_not_exist_yet(self):
         for option in (["--cluster", "x"], ["--controllers", "2"],
-                       ["--mode", "smart-flow:50ms"], ["--state", "external"],
-                       ["--set", "replica_choice=predicted"]):
+                       ["--state", "external"]):
             self.refused(self.good(), "--nf", "nat", *option)
+
+    def test_modes(self):
+        for mode in ("smart-flow", "smart-flow:0ms", "smart-flow:50", "smart-flow:99999ms", "flows"):
+            self.refused(self.good(), "--nf", "nat", "--mode", mode,
+                         says=["mode", mode, "smart-flow:<N>ms", "1..60000"])
 
     def test_commands_that_do_not_exist_yet(self):
         for command in ("top", "bill"):
@@ -192,6 +196,7 @@ class BadInput(unittest.TestCase):
         self.refused(self.good(), "--nf", "nat", "--out", self.path("out.txt"), says=["out.txt"])
         self.refused(self.good(), "--nf", "nat", "--out", "dpdk:no_such_driver0", says=["no_such_driver0"])
         self.refused(self.good(), "--nf", "nat", "--json", self.path("no/such/report.json"), says=["report.json"])
+        self.refused(self.good(), "--nf", "nat", "--epochs", self.path("no/such/epochs.csv"), says=["epochs.csv"])
 
     def test_disk_full(self):
         if not os.path.exists("/dev/full"):
@@ -215,8 +220,12 @@ class BadInput(unittest.TestCase):
 
     def test_flow_table_full(self):
         packets = [(1, 1000 * i, flow(i), len(flow(i))) for i in range(600)]
-        report = self.goes_on(self.path("many.pcap", pcap(packets)), "--nf", "nat", "--set", "flows_max=500")
+        full = [self.path("many.pcap", pcap(packets)), "--nf", "nat", "--set", "flows_max=500"]
+        report = self.goes_on(*full, "--set", "frame_life_ms=1000")  # none has been idle for so long
         self.assertEqual(report["packets_dropped"], {"flow_table_full": 100})
+        report = self.goes_on(*full)
+        self.assertEqual(report["packets_dropped"], {})
+        self.assertEqual(report["counters"]["controller.flows_evicted"], 100)
 
 
 if __name__ == "__main__":

@@ -38,7 +38,8 @@ def check_books(report):
     assert report["packets_in"] == report["packets_released"] + dropped, report
     assert report["inverse_mismatches"] == 0 and report["outward_mismatches"] == 0, report
     assert report["flowlets_moved"] == report["flowlets_seamless"] + report["flowlets_stalled"], report
-    assert report["flowlets_moved"] == report["moves_by_gap"] + report["moves_by_size"], report
+    assert report["flowlets_moved"] == (report["moves_by_gap"] + report["moves_by_size"]
+                                        + report["moves_by_period"]), report
 
 
 def script(name, *args):

@@ -16,10 +16,13 @@ enum rill_option_type {
     RILL_OPT_U64,    /* integer in [min, max] */
     RILL_OPT_DOUBLE, /* number in [min, max] */
     RILL_OPT_STRING, /* at most 255 bytes */
-    RILL_OPT_ENUM,   /* one of `choices`, separated by '|'; its value is the index */
+    RILL_OPT_ENUM,   /* one of `choices`, separated by '|'; its value is the index. A choice may
+                      * hold RILL_CHOICE_NUMBER once: an integer in [min, max] stands there */
     RILL_OPT_RANGE,  /* two integers LOW-HIGH, both in [min, max], LOW <= HIGH */
     RILL_OPT_LIST,   /* list of strings, in YAML a sequence, in --set separated by commas */
 };
+
+#define RILL_CHOICE_NUMBER "<N>" /* as in "off|every:<N>ms" */
 
 struct rill_option {
     const char *name; /* lower_case, unit as its last word where it has one */
@@ -41,6 +44,8 @@ uint64_t rill_config_u64(const struct rill_config *config, const char *name);
 double rill_config_double(const struct rill_config *config, const char *name);
 const char *rill_config_string(const struct rill_config *config, const char *name);
 unsigned rill_config_enum(const struct rill_config *config, const char *name);
+/* The number in the present choice; 0 if that takes none. */
+uint64_t rill_config_enum_number(const struct rill_config *config, const char *name);
 void rill_config_range(const struct rill_config *config, const char *name, uint64_t *low,
                        uint64_t *high);
 /* Number of entries; *items points to that many strings. */
