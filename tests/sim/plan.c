@@ -197,7 +197,7 @@ static void draw_allocation(struct sim_plan *plan)
     if (rill_rng_below(&rng, 8) != 0)
         return;
     set(plan, "flows_max=%g", PICK(&rng, 1, 2, 4));
-    plan->fresh_ns = 0; /* any may have given way */
+    plan->evicts = true;
     plan->tight = true;
 }
 

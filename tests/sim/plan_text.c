@@ -58,6 +58,7 @@ static const struct field {
     FIELD(logger_faults),
     FIELD(pair_faults),
     FIELD(failovers),
+    FIELD(evicts),
     FIELD(chase),
     FIELD(zombies),
     FIELD(tight),

@@ -59,6 +59,7 @@ struct sim_plan {
     uint32_t unit_flows_max, output_logger_flows_max;
     uint32_t unit_faults, logger_faults, pair_faults;
     uint32_t failovers; /* of controllers */
+    bool evicts;        /* the controller's table is so small that any flow may give way */
     double chase;   /* share of the new output loggers whose unit dies as soon as they are filled */
     double zombies; /* share of these that are taken for dead but go on */
     bool tight;     /* bounds so low that packets are dropped although there are no faults */
