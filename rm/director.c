@@ -156,8 +156,8 @@ static void on_role_answer(struct rill_director *d, struct dir_role *role,
 static void role_message(struct rill_director *d, struct dir_role *role,
                          const Control__Message *message)
 {
-    if (role->state == DIR_STOPPING)
-        return; /* it does not know yet */
+    if (dir_role_is_over(role))
+        return; /* it did not know yet */
     switch (message->body_case) {
     case CONTROL__MESSAGE__BODY_JOIN:
         dir_on_join(d, role, message);

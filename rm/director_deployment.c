@@ -391,17 +391,29 @@ void dir_on_activated(struct rill_director *d, struct dir_role *role,
 
 /* --- deaths ----------------------------------------------------------------------------------- */
 
-/* Notes one now; true if there were too many. */
-static bool too_many_deaths(const struct rill_director *d, struct dir_deployment *dep)
+/* One more now. */
+static bool is_one_too_many(const struct rill_director *d, const struct dir_deployment *dep)
 {
     uint32_t max = d->config.deaths_max;
-    uint64_t first_ns;
+    uint64_t first_ns; /* of the last deaths_max, this one among them */
 
-    dep->death_ns[dep->deaths_timed++ % max] = d->now_ns;
-    if (dep->deaths_timed < max)
+    if (dep->deaths_timed + 1 < max)
         return false;
-    first_ns = dep->death_ns[dep->deaths_timed % max]; /* of the last deaths_max */
+    first_ns = max == 1 ? d->now_ns : dep->death_ns[(dep->deaths_timed + 1) % max];
     return d->now_ns - first_ns <= d->config.deaths_window_ns;
+}
+
+static bool too_many_deaths(const struct rill_director *d, struct dir_deployment *dep)
+{
+    bool too_many = is_one_too_many(d, dep);
+
+    dep->death_ns[dep->deaths_timed++ % d->config.deaths_max] = d->now_ns;
+    return too_many;
+}
+
+bool dir_deployment_bears_a_death(const struct rill_director *d, const struct dir_deployment *dep)
+{
+    return dir_is_up(dep) && dep->deployed && !is_one_too_many(d, dep);
 }
 
 /* With the controller the numbers of its flows are gone, and nothing recovers them from the units

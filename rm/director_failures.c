@@ -104,7 +104,7 @@ void dir_on_fail(struct rill_director *d, uint32_t peer, const Control__Message 
     enum rill_role_kind kind = rill_role_kind(message->fail->role);
     Control__Message m = rill_control_message(d->config.id, 0, 0);
 
-    if (role == NULL || role->state == DIR_STOPPING) {
+    if (role == NULL || dir_role_is_over(role)) {
         dir_answer_error(d, &asker, "%s %u is not there; `rill status` lists the roles",
                          rill_role_kind_name(kind), rill_role_number(message->fail->role));
         return;

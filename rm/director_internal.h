@@ -67,7 +67,14 @@ struct dir_machine {
     char name[DIR_MACHINE_NAME_MAX + 1];
 };
 
-enum dir_role_state { DIR_STARTING, DIR_WARM, DIR_ACTIVATING, DIR_ACTIVE, DIR_STOPPING };
+enum dir_role_state {
+    DIR_STARTING,
+    DIR_WARM,
+    DIR_ACTIVATING,
+    DIR_ACTIVE,
+    DIR_STOPPING,
+    DIR_ENDED /* by itself, after it was active; there is only how that is left to say */
+};
 
 struct dir_role {
     uint32_t id; /* 0: free */
@@ -224,10 +231,14 @@ struct dir_role *dir_start_role(struct rill_director *d, const struct dir_machin
                                 enum rill_role_kind kind, bool host_network, uint32_t vni,
                                 struct rill_error *err);
 void dir_stop_role(struct rill_director *d, struct dir_role *role);
+/* It is stopping, or has ended: nobody counts on it. */
+bool dir_role_is_over(const struct dir_role *role);
 /* Its container is gone; `how`, if it was wanted: "killed by SIGSEGV". */
 void dir_role_gone(struct rill_director *d, struct dir_role *role, const char *how);
 /* It is there and does not do what it should: stopped, and taken for dead. */
 void dir_role_failed(struct rill_director *d, struct dir_role *role, const char *how);
+/* Of those that ended there: who was to tell is gone. */
+void dir_how_stays_unknown(struct rill_director *d, uint32_t agent);
 void dir_on_join(struct rill_director *d, struct dir_role *role, const Control__Message *message);
 void dir_on_exited(struct rill_director *d, const struct dir_machine *machine,
                    const Control__Message *message);
@@ -272,6 +283,8 @@ void dir_settle_deployment(struct rill_director *d, struct dir_deployment *dep);
 void dir_repeat_activate(struct rill_director *d, const struct dir_role *role);
 void dir_on_activated(struct rill_director *d, struct dir_role *role,
                       const Control__Activated *activated);
+/* It runs, and goes on if one more of its roles dies now. */
+bool dir_deployment_bears_a_death(const struct rill_director *d, const struct dir_deployment *dep);
 /* A role of it died, or failed: `line` says which, and how. */
 void dir_deployment_lost(struct rill_director *d, struct dir_deployment *dep, uint32_t role,
                          const char *line);

@@ -33,8 +33,8 @@ static uint32_t count_roles(const struct rill_director *d, uint32_t agent, bool 
     uint32_t n = 0;
 
     for (uint32_t i = 0; i < d->role_slots; i++)
-        n +=
-            d->roles[i].id != 0 && d->roles[i].agent == agent && (warm_too || d->roles[i].vni != 0);
+        n += d->roles[i].id != 0 && d->roles[i].agent == agent && d->roles[i].state != DIR_ENDED &&
+             (warm_too || d->roles[i].vni != 0);
     return n;
 }
 
@@ -335,6 +335,7 @@ void dir_machine_down(struct rill_director *d, struct dir_machine *machine)
 
     dir_say(d, "machine %s: its agent is gone", machine->name);
     machine->peer = 0;
+    dir_how_stays_unknown(d, machine->agent);
     for (uint32_t i = 0; i < d->request_count; i++) {
         const struct dir_request *request = &d->requests[i];
         bool for_nobody = request->who == machine->agent &&

@@ -6,13 +6,13 @@
 #include "lib/base/role_name.h"
 #include "rm/director_internal.h"
 
+#define HOW_IS_NOT_KNOWN "ended, how is not known"
+
 const char *dir_role_state_name(enum dir_role_state state)
 {
-    static const char *const names[] = {[DIR_STARTING] = "starting",
-                                        [DIR_WARM] = "warm",
-                                        [DIR_ACTIVATING] = "activating",
-                                        [DIR_ACTIVE] = "active",
-                                        [DIR_STOPPING] = "stopping"};
+    static const char *const names[] = {
+        [DIR_STARTING] = "starting", [DIR_WARM] = "warm",         [DIR_ACTIVATING] = "activating",
+        [DIR_ACTIVE] = "active",     [DIR_STOPPING] = "stopping", [DIR_ENDED] = "ended"};
 
     return names[state];
 }
@@ -84,6 +84,11 @@ struct dir_role *dir_start_role(struct rill_director *d, const struct dir_machin
     return role;
 }
 
+bool dir_role_is_over(const struct dir_role *role)
+{
+    return role->state == DIR_STOPPING || role->state == DIR_ENDED;
+}
+
 /* What it was asked for is of no interest any more, but it may still answer. */
 static void stop_waiting(struct rill_director *d, uint32_t id)
 {
@@ -97,7 +102,7 @@ void dir_stop_role(struct rill_director *d, struct dir_role *role)
     Control__Message m = rill_control_message(d->config.id, role->agent, 0);
     Control__Stop stop = CONTROL__STOP__INIT;
 
-    if (role->state == DIR_STOPPING)
+    if (dir_role_is_over(role))
         return;
     role->state = DIR_STOPPING;
     stop_waiting(d, role->id);
@@ -147,18 +152,50 @@ static void lose(struct rill_director *d, struct dir_role *role, const char *how
         dir_deployment_lost(d, dep, id, line);
 }
 
+/* What it served goes on without it at once; how it ended is said when that is known. */
+static void end(struct rill_director *d, struct dir_role *role)
+{
+    struct dir_deployment *dep = dir_deployment(d, role->vni);
+    char line[DIR_LINE_BYTES];
+
+    describe(d, role, "ended", line);
+    dir_failure_detected(d, role);
+    d->n.deaths++;
+    dir_forget_requests_about(d, role->id);
+    role->state = DIR_ENDED;
+    dir_deployment_lost(d, dep, role->id, line);
+}
+
+static void say_how(struct rill_director *d, struct dir_role *role, const char *how)
+{
+    char line[DIR_LINE_BYTES];
+
+    describe(d, role, how, line);
+    dir_note_failure(d, line);
+    remove_role(d, role);
+}
+
 void dir_role_gone(struct rill_director *d, struct dir_role *role, const char *how)
 {
     if (role->state == DIR_STOPPING)
         remove_role(d, role);
+    else if (role->state == DIR_ENDED)
+        say_how(d, role, how);
     else
         lose(d, role, how, true);
 }
 
 void dir_role_failed(struct rill_director *d, struct dir_role *role, const char *how)
 {
-    if (role->state != DIR_STOPPING)
+    if (!dir_role_is_over(role))
         lose(d, role, how, false);
+}
+
+void dir_how_stays_unknown(struct rill_director *d, uint32_t agent)
+{
+    for (uint32_t i = 0; i < d->role_slots; i++)
+        if (d->roles[i].id != 0 && d->roles[i].agent == agent && d->roles[i].state == DIR_ENDED)
+            dir_role_gone(d, &d->roles[i], HOW_IS_NOT_KNOWN);
 }
 
 static void describe_status(int32_t status, char *how, size_t bytes)
@@ -171,16 +208,17 @@ static void describe_status(int32_t status, char *how, size_t bytes)
     } else if (status != -1 && WIFEXITED(status)) {
         snprintf(how, bytes, "ended by itself, exit status %d", WEXITSTATUS(status));
     } else {
-        snprintf(how, bytes, "ended, how is not known");
+        snprintf(how, bytes, HOW_IS_NOT_KNOWN);
     }
 }
 
 static void describe_exit(const struct dir_role *role, const Control__Exited *exited,
                           char how[DIR_LINE_BYTES])
 {
+    bool was_active = role->state == DIR_ACTIVE || role->state == DIR_ENDED;
     size_t n;
 
-    if (exited->stalled && rill_role_kind(role->id) == RILL_ROLE_UNIT && role->state == DIR_ACTIVE)
+    if (exited->stalled && rill_role_kind(role->id) == RILL_ROLE_UNIT && was_active)
         snprintf(how, DIR_LINE_BYTES,
                  "did not return from process_packet and was killed (its loop stood still)");
     else if (exited->stalled)
@@ -201,6 +239,15 @@ static bool was_there_once(const struct rill_director *d, uint32_t id)
     return kind < DIR_KINDS && rill_role_number(id) < d->next_number[kind];
 }
 
+/* Where nothing goes on without it, people are told, and for them the words are what counts: it
+ * then dies with those. */
+static bool is_to_be_replaced_at_once(const struct rill_director *d, const struct dir_role *role)
+{
+    const struct dir_deployment *dep = dir_deployment(d, role->vni);
+
+    return role->state == DIR_ACTIVE && dep != NULL && dir_deployment_bears_a_death(d, dep);
+}
+
 void dir_on_exited(struct rill_director *d, const struct dir_machine *machine,
                    const Control__Message *message)
 {
@@ -212,6 +259,11 @@ void dir_on_exited(struct rill_director *d, const struct dir_machine *machine,
         return;
     if (role == NULL || role->agent != machine->agent) {
         dir_unexpected(d, machine->peer, message);
+        return;
+    }
+    if (exited->how_follows) {
+        if (is_to_be_replaced_at_once(d, role))
+            end(d, role);
         return;
     }
     describe_exit(role, exited, how);

@@ -239,6 +239,20 @@ void world_send_exited(struct world *w, struct world_role *role, int32_t status,
         world_give(w, agent->peer, &m);
 }
 
+void world_ends(struct world *w, uint32_t id, bool stalled)
+{
+    const struct world_agent *agent = &w->agents[world_role(w, id)->agent];
+    Control__Message m = rill_control_message(agent->id, w->config.id, 0);
+    Control__Exited exited = CONTROL__EXITED__INIT;
+
+    exited.role = id;
+    exited.wait_status = -1;
+    exited.stalled = stalled;
+    exited.how_follows = true;
+    RILL_CONTROL_SET(&m, EXITED, exited, &exited);
+    world_say(w, agent->peer, &m);
+}
+
 void world_dies(struct world *w, uint32_t id, int32_t status, bool stalled, const char *text)
 {
     assert_true(world_role(w, id)->running);

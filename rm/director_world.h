@@ -136,6 +136,8 @@ bool world_is_down(const struct world *w, uint32_t peer);
 /* A container ends. */
 void world_dies(struct world *w, uint32_t role, int32_t wait_status, bool stalled,
                 const char *text);
+/* The first word of it; world_dies() has the second. */
+void world_ends(struct world *w, uint32_t role, bool stalled);
 #define world_segfaults(w, role) world_dies(w, role, 11, false, "")
 
 /* A client connects and joins, as being at machine "m<machine>". */

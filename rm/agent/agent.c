@@ -98,6 +98,7 @@ static void tell_exited(struct rill_agent *a, const struct rill_keeper_event *ev
     exited.role = event->role;
     exited.wait_status = event->wait_status;
     exited.stalled = event->stalled;
+    exited.how_follows = event->type == RILL_KEEPER_ENDED;
     exited.text = (char *)(uintptr_t)event->text;
     RILL_CONTROL_SET(&m, EXITED, exited, &exited);
     send_up(a, &m);
@@ -367,6 +368,24 @@ static void on_failed(struct rill_agent *a, const struct rill_keeper_event *even
     forget(a, program);
 }
 
+/* The container is there still. */
+static void on_ended(struct rill_agent *a, const struct rill_keeper_event *event)
+{
+    struct rill_agent_program *program = rill_agent_find(a, event->role);
+    struct rill_keeper_event ended = *event;
+
+    if (program == NULL || program->ended) {
+        a->n.unexpected++;
+        return;
+    }
+    program->ended = true;
+    program->peer = 0;
+    rill_control_free(program->join);
+    program->join = NULL;
+    ended.wait_status = -1;
+    tell_exited(a, &ended);
+}
+
 static void on_exited(struct rill_agent *a, const struct rill_keeper_event *event)
 {
     struct rill_agent_program *program = rill_agent_find(a, event->role);
@@ -406,6 +425,9 @@ void rill_agent_keeper_event(struct rill_agent *agent, const struct rill_keeper_
         break;
     case RILL_KEEPER_FAILED:
         on_failed(agent, event);
+        break;
+    case RILL_KEEPER_ENDED:
+        on_ended(agent, event);
         break;
     case RILL_KEEPER_EXITED:
         on_exited(agent, event);

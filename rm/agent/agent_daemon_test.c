@@ -297,7 +297,9 @@ static void starts_and_stops_for_the_rm(void **state)
     send_start(rill_role_id(RILL_ROLE_CLIENT, 1), 6);
     assert_int_equal(next(CONTROL__MESSAGE__BODY_ERROR)->number, 6);
     send_stop(unit, 7);
+    assert_true(next(CONTROL__MESSAGE__BODY_EXITED)->exited->how_follows);
     m = next(CONTROL__MESSAGE__BODY_EXITED);
+    assert_false(m->exited->how_follows);
     assert_int_equal(m->from, agent_id);
     assert_int_equal(m->exited->role, unit);
     assert_int_equal(next(CONTROL__MESSAGE__BODY_DONE)->number, 7);

@@ -15,6 +15,7 @@ struct rill_agent_program {
     uint32_t asker;        /* who wants it started or stopped */
     uint64_t start_number; /* of the Start that is to be answered */
     uint64_t stop_number;
+    bool ended;             /* how is told soon; it says nothing any more */
     bool rm_was_away;       /* since its Start: who asked may have forgotten */
     bool welcomed;          /* the RM's Welcome passed by: it heard all that was said until then */
     Control__Message *join; /* what it said first, until it is welcomed; or NULL */

@@ -73,7 +73,8 @@ static void on_join(struct rill_agent *a, uint32_t peer, const Control__Message 
 {
     struct rill_agent_program *program = rill_agent_find(a, message->join->role);
 
-    if (program == NULL || (program->token != 0 && program->token != message->join->token))
+    if (program == NULL || program->ended ||
+        (program->token != 0 && program->token != message->join->token))
         a->n.refused_identity++;
     else if (program->token == 0)
         keep_early(a, peer, message);

@@ -420,6 +420,65 @@ static void an_end_is_told(void **state)
     assert_silent();
 }
 
+static void ends(uint32_t role)
+{
+    struct rill_keeper_event event = {
+        .type = RILL_KEEPER_ENDED, .role = role, .stalled = true, .wait_status = 99};
+
+    rill_agent_keeper_event(agent, &event);
+}
+
+static void an_end_is_told_before_how(void **state)
+{
+    const Control__Message *m;
+
+    (void)state;
+    start_and_join(unit, PROGRAM);
+    ends(unit);
+    m = next_to_rm(CONTROL__MESSAGE__BODY_EXITED);
+    assert_int_equal(m->exited->role, unit);
+    assert_int_equal(m->exited->wait_status, -1);
+    assert_true(m->exited->stalled);
+    assert_true(m->exited->how_follows);
+    ends(unit); /* once */
+    assert_silent();
+    exits(unit, 139, true, "its last words");
+    m = next_to_rm(CONTROL__MESSAGE__BODY_EXITED);
+    assert_int_equal(m->exited->wait_status, 139);
+    assert_false(m->exited->how_follows);
+    assert_silent();
+}
+
+/* What was under way from it, a Join of its even, goes nowhere. */
+static void who_ended_says_nothing_any_more(void **state)
+{
+    (void)state;
+    start_and_join(unit, PROGRAM);
+    ends(unit);
+    next_to_rm(CONTROL__MESSAGE__BODY_EXITED);
+    says_done(PROGRAM, unit, rm_id);
+    says_join(OTHER, unit, unit, TOKEN);
+    rm_says_peers(unit);
+    assert_silent();
+    assert_int_equal(counters()->refused_identity, 2);
+    assert_int_equal(counters()->no_program, 1);
+}
+
+/* What is left of it is there: Done comes when it is not. */
+static void a_stop_of_who_ended_is_answered_when_it_is_gone(void **state)
+{
+    (void)state;
+    start_program(unit);
+    ends(unit);
+    next_to_rm(CONTROL__MESSAGE__BODY_EXITED);
+    asks_stop(unit, 9);
+    next(STOP);
+    assert_silent();
+    exits(unit, 0, false, "");
+    next_to_rm(CONTROL__MESSAGE__BODY_EXITED);
+    assert_int_equal(next_to_rm(CONTROL__MESSAGE__BODY_DONE)->number, 9);
+}
+
 static void asks_fail(uint32_t role, bool hang)
 {
     Control__Message m = rill_control_message(rm_id, agent_id, 0);
@@ -827,6 +886,9 @@ int main(void)
         JOINED(a_start_that_fails_is_answered),
         JOINED(a_second_start_starts_nothing),
         JOINED(an_end_is_told),
+        JOINED(an_end_is_told_before_how),
+        JOINED(who_ended_says_nothing_any_more),
+        JOINED(a_stop_of_who_ended_is_answered_when_it_is_gone),
         JOINED(who_is_to_fail_does),
         JOINED(a_program_can_not_let_others_fail),
         JOINED(a_stop_is_answered_when_it_is_gone),

@@ -321,6 +321,11 @@ int rill_container_pidfd(const struct rill_container *container)
     return container->pidfd;
 }
 
+int rill_container_exit_fd(const struct rill_container *container)
+{
+    return container->monitor_pidfd;
+}
+
 int rill_container_signal(const struct rill_container *container, int signal_number)
 {
     /* Where the program ended before its pidfd could be had, this is the monitor's. */

@@ -103,8 +103,13 @@ int rill_container_pidfd(const struct rill_container *container);
  * SIGKILL and SIGSTOP. 0, also if it has ended. */
 int rill_container_signal(const struct rill_container *container, int signal_number);
 
+/* Readable from the moment on at which how the program ended is known, or never will be. That is
+ * a while after its end, milliseconds, or tens of them on a busy machine: liblxc tidies up before
+ * it tells. Belongs to the container. */
+int rill_container_exit_fd(const struct rill_container *container);
+
 /* After the program's end: how, as wait(2) has it. -EAGAIN: it runs. -ENODATA: nobody knows, as its
- * monitor was killed too. Waits for the monitor to finish, about a millisecond, at most 5 s. */
+ * monitor was killed too. Waits for exit_fd, at most 5 s. */
 int rill_container_exit_status(const struct rill_container *container, int *wait_status);
 
 /* SIGTERM, then after grace_ms SIGKILL; returns when it has ended, at the latest some milliseconds

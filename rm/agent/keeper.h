@@ -54,6 +54,7 @@ enum rill_keeper_event_type {
     RILL_KEEPER_READY,   /* all adopted ones were told */
     RILL_KEEPER_STARTED, /* role, token, start_ns */
     RILL_KEEPER_FAILED,  /* role, text: it could not be started, nothing is left of it */
+    RILL_KEEPER_ENDED,   /* role, stalled: at once; EXITED follows, when it is known how */
     RILL_KEEPER_EXITED,  /* role, wait_status (-1: unknown), stalled, text: its last line. What it
                           * left, but for its log, is removed right after: who waits for the news
                           * of a death need not wait for that */
@@ -88,12 +89,13 @@ bool rill_keeper_next(struct rill_keeper *keeper, struct rill_keeper_event *even
  * stopping one that is not there is nothing; stopping one that still waits for its start is a
  * FAILED, and it does not start. */
 void rill_keeper_run(struct rill_keeper *keeper, uint32_t role, bool host_network);
-void rill_keeper_stop(struct rill_keeper *keeper, uint32_t role); /* EXITED follows */
+void rill_keeper_stop(struct rill_keeper *keeper, uint32_t role); /* ENDED and EXITED follow */
 /* For tests of what follows: killed, or stopped so that it hangs and the stall watch has to find
- * it. EXITED follows; one that is not there, or was told to end, is left alone. */
+ * it. ENDED and EXITED follow; one that is not there, or was told to end, is left alone. */
 void rill_keeper_fail(struct rill_keeper *keeper, uint32_t role, bool hang);
-void rill_keeper_stop_all(struct rill_keeper *keeper); /* no EXITED, one ALL_STOPPED; what waits for
-                                                        * its start is forgotten */
+void rill_keeper_stop_all(struct rill_keeper *keeper); /* one ALL_STOPPED, and before it no more
+                                                        * ENDED or EXITED; what waits for its start
+                                                        * is forgotten */
 
 /* Kills and removes everything of the cluster on this machine without an agent: containers, and
  * what is below base but for logs/. -EBUSY: an agent is there. 0 if nothing is left. */

@@ -44,6 +44,8 @@ struct rill_keeper_program {
     bool stalled;     /* and so killed */
     uint64_t kill_ns; /* it was told to end, and is killed then; 0: nobody told it */
     bool over;        /* its end was noticed */
+    uint64_t how_ns;  /* over: how it ended is not waited for any longer than until then */
+    bool told;        /* over: and how; what is left of it can go */
 };
 
 /* Makes what it needs below base, and removes it again if it fails. Blocks as

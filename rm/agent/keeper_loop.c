@@ -17,7 +17,13 @@
 
 #define NS_PER_MS UINT64_C(1000000)
 
-enum { LOOK_MS = 20, LOOK_AT_LOGS_MS = 1000, ALLOC_FIRST = 16, WAIT_MS_MAX = 60000 };
+enum {
+    LOOK_MS = 20,
+    LOOK_AT_LOGS_MS = 1000,
+    ALLOC_FIRST = 16,
+    WAIT_MS_MAX = 60000,
+    HOW_MS = 5000, /* for what takes tens of them on a busy machine */
+};
 
 struct start {
     uint32_t role;
@@ -30,7 +36,7 @@ struct keeper {
     int fd;
     bool agent_gone;
     struct rill_keeper_program *programs;
-    struct pollfd *polls; /* the agent's socket, then the programs' pidfds */
+    struct pollfd *polls; /* the agent's socket, then the programs' ends, or how they ended */
     uint32_t count, room, polls_room;
     struct start *starts; /* asked for; from starts_begin on */
     uint32_t starts_begin, starts_end, starts_room;
@@ -128,12 +134,21 @@ static void tell_failed(struct keeper *k, uint32_t role, const char *text)
     tell(k, &event);
 }
 
-static void tell_exited(struct keeper *k, struct rill_keeper_program *program)
+static void tell_ended(struct keeper *k, const struct rill_keeper_program *program)
+{
+    struct rill_keeper_event event = {
+        .type = RILL_KEEPER_ENDED, .role = program->role, .stalled = program->stalled};
+
+    tell(k, &event);
+}
+
+static void tell_exited(struct keeper *k, const struct rill_keeper_program *program,
+                        bool how_is_known)
 {
     struct rill_keeper_event event = {
         .type = RILL_KEEPER_EXITED, .role = program->role, .stalled = program->stalled};
 
-    if (rill_container_exit_status(program->container, &event.wait_status) != 0)
+    if (!how_is_known || rill_container_exit_status(program->container, &event.wait_status) != 0)
         event.wait_status = -1;
     rill_keeper_last_line(k->config, program->role, event.text, sizeof(event.text));
     tell(k, &event);
@@ -232,7 +247,7 @@ static void start_one(struct keeper *k)
     tell(k, &event);
 }
 
-static void notice_ends(struct keeper *k)
+static void notice_ends(struct keeper *k, uint64_t now)
 {
     for (uint32_t i = 0; i < k->count; i++) {
         struct rill_keeper_program *program = &k->programs[i];
@@ -240,18 +255,41 @@ static void notice_ends(struct keeper *k)
         if (program->over || k->polls[i + 1].revents == 0)
             continue;
         program->over = true;
+        program->how_ns = now + HOW_MS * NS_PER_MS;
+        k->polls[i + 1].revents = 0; /* from now on that means another descriptor */
         if (!k->stopping_all)
-            tell_exited(k, program);
+            tell_ended(k, program);
     }
 }
 
-/* False: none is over. */
+/* After the ends themselves: whom a death concerns does not wait for that. */
+static void notice_how(struct keeper *k, uint64_t now)
+{
+    for (uint32_t i = 0; i < k->count; i++) {
+        struct rill_keeper_program *program = &k->programs[i];
+        bool known = k->polls[i + 1].revents != 0;
+
+        if (!program->over || program->told || (!known && now < program->how_ns))
+            continue;
+        program->told = true;
+        if (!k->stopping_all)
+            tell_exited(k, program, known);
+    }
+}
+
+/* When all are stopped, nobody asks how. */
+static bool can_go(const struct keeper *k, const struct rill_keeper_program *program)
+{
+    return program->over && (program->told || k->stopping_all);
+}
+
+/* False: none can go. */
 static bool remove_one(struct keeper *k)
 {
     struct rill_error err = {.text = ""};
     uint32_t i = 0;
 
-    while (i < k->count && !k->programs[i].over)
+    while (i < k->count && !can_go(k, &k->programs[i]))
         i++;
     if (i == k->count)
         return false;
@@ -327,7 +365,7 @@ static void look_at_logs(struct keeper *k, uint64_t now)
 static bool has_work(const struct keeper *k)
 {
     for (uint32_t i = 0; i < k->count; i++)
-        if (k->programs[i].over)
+        if (can_go(k, &k->programs[i]))
             return true;
     return k->starts_begin != k->starts_end || (k->stopping_all && k->count == 0);
 }
@@ -343,9 +381,13 @@ static int timeout_ms(const struct keeper *k, uint64_t now)
         due = k->look_ns;
     if (k->config->log_bytes != 0 && k->count > 0 && k->look_at_logs_ns < due)
         due = k->look_at_logs_ns;
-    for (uint32_t i = 0; i < k->count; i++)
-        if (k->programs[i].kill_ns != 0 && k->programs[i].kill_ns < due)
-            due = k->programs[i].kill_ns;
+    for (uint32_t i = 0; i < k->count; i++) {
+        const struct rill_keeper_program *program = &k->programs[i];
+        uint64_t program_ns = program->over ? program->how_ns : program->kill_ns;
+
+        if (program_ns != 0 && program_ns < due)
+            due = program_ns;
+    }
     if (due == UINT64_MAX)
         return -1;
     if (due <= now)
@@ -356,10 +398,14 @@ static int timeout_ms(const struct keeper *k, uint64_t now)
 static void wait_for_something(struct keeper *k)
 {
     k->polls[0] = (struct pollfd){.fd = k->fd, .events = POLLIN};
-    for (uint32_t i = 0; i < k->count; i++)
-        k->polls[i + 1] = (struct pollfd){
-            .fd = k->programs[i].over ? -1 : rill_container_pidfd(k->programs[i].container),
-            .events = POLLIN};
+    for (uint32_t i = 0; i < k->count; i++) {
+        const struct rill_container *container = k->programs[i].container;
+
+        k->polls[i + 1] =
+            (struct pollfd){.fd = k->programs[i].over ? rill_container_exit_fd(container)
+                                                      : rill_container_pidfd(container),
+                            .events = POLLIN};
+    }
     if (poll(k->polls, k->count + 1, timeout_ms(k, now_ns())) < 0)
         for (uint32_t i = 0; i <= k->count; i++)
             k->polls[i].revents = 0;
@@ -370,7 +416,9 @@ static void turn(struct keeper *k)
     uint64_t now;
 
     wait_for_something(k);
-    notice_ends(k);
+    now = now_ns();
+    notice_ends(k, now);
+    notice_how(k, now);
     read_requests(k);
     now = now_ns();
     kill_due(k, now);

@@ -22,7 +22,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "lib/base/role.h"
+#include "lib/base/role_name.h"
 #include "rm/agent/container_fixture.h"
 #include "rm/agent/keeper.h"
 #include "rm/agent/remove_tree.h"
@@ -110,6 +110,16 @@ static struct rill_keeper_event expect(enum rill_keeper_event_type type, uint32_
     return event;
 }
 
+/* That it ended, then how. */
+static struct rill_keeper_event expect_end(uint32_t role)
+{
+    bool stalled = expect(RILL_KEEPER_ENDED, role).stalled;
+    struct rill_keeper_event event = expect(RILL_KEEPER_EXITED, role);
+
+    assert_int_equal(event.stalled, stalled);
+    return event;
+}
+
 static void assert_quiet(int ms)
 {
     struct pollfd wait = {.fd = rill_keeper_fd(keeper), .events = POLLIN};
@@ -181,10 +191,25 @@ static int run_program(uint32_t role)
     return running(role, false, text, sizeof(text));
 }
 
+static pid_t monitor_of(uint32_t role)
+{
+    char path[256], name[RILL_ROLE_NAME_BYTES];
+    FILE *file;
+    int pid = 0;
+
+    snprintf(path, sizeof(path), "%s/containers/%s/rill-%s-%s/monitor", base, cluster, cluster,
+             rill_role_name(role, name));
+    file = fopen(path, "r");
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "%d", &pid), 1);
+    fclose(file);
+    return pid;
+}
+
 static void stop_program(uint32_t role, int fd)
 {
     rill_keeper_stop(keeper, role);
-    expect(RILL_KEEPER_EXITED, role);
+    expect_end(role);
     close(fd);
 }
 
@@ -358,12 +383,15 @@ static void an_end_is_told_with_its_reason(void **state)
 {
     int fd = run_program(unit);
     struct rill_keeper_event event;
-    uint64_t begin_ns = fixture_now_ns();
+    uint64_t begin_ns = fixture_now_ns(), ended_ns;
 
     (void)state;
     command(fd, 'e');
+    expect(RILL_KEEPER_ENDED, unit);
+    ended_ns = fixture_now_ns();
     event = expect(RILL_KEEPER_EXITED, unit);
-    print_message("an exit was told after %.1f ms\n", (double)(fixture_now_ns() - begin_ns) / 1e6);
+    print_message("an exit was told after %.1f ms, and how after %.1f ms\n",
+                  (double)(ended_ns - begin_ns) / 1e6, (double)(fixture_now_ns() - begin_ns) / 1e6);
     assert_true(WIFEXITED(event.wait_status));
     assert_int_equal(WEXITSTATUS(event.wait_status), 3);
     assert_false(event.stalled);
@@ -376,6 +404,7 @@ static void an_end_is_told_while_starts_queue(void **state)
     int fd = run_program(unit);
     struct rill_keeper_event event;
     uint32_t before = 0, after = 0;
+    bool how = false;
     uint64_t begin_ns;
 
     (void)state;
@@ -388,11 +417,15 @@ static void an_end_is_told_while_starts_queue(void **state)
         before++;
     print_message("an exit was told after %.1f ms, %u starts between\n",
                   (double)(fixture_now_ns() - begin_ns) / 1e6, before);
-    assert_int_equal(event.type, RILL_KEEPER_EXITED);
+    assert_int_equal(event.type, RILL_KEEPER_ENDED);
     assert_int_equal(event.role, unit);
-    assert_true(before + 1 < QUEUED); /* some had still to wait */
-    for (; after + before + 1 < QUEUED; after++)
-        assert_int_equal(next_event().type, RILL_KEEPER_STARTED);
+    assert_true(before + 1 < QUEUED);             /* some had still to wait */
+    while (!how || after + before + 1 < QUEUED) { /* starts do not wait for how it ended */
+        event = next_event();
+        after += event.type == RILL_KEEPER_STARTED;
+        how |= event.type == RILL_KEEPER_EXITED;
+    }
+    assert_int_equal(after + before + 1, QUEUED);
     close(fd);
     rill_keeper_stop_all(keeper);
     expect(RILL_KEEPER_ALL_STOPPED, 0);
@@ -410,10 +443,56 @@ static void a_killed_program_is_told(void **state)
     assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size), 0);
     assert_int_equal(peer.uid, fixture.uid);
     assert_int_equal(kill(peer.pid, SIGKILL), 0);
-    event = expect(RILL_KEEPER_EXITED, unit);
+    event = expect_end(unit);
     assert_true(WIFSIGNALED(event.wait_status));
     assert_int_equal(WTERMSIG(event.wait_status), SIGKILL);
     assert_false(event.stalled);
+    close(fd);
+}
+
+/* What tells how it ended stands still: nobody waits for that, neither for the news nor for the
+ * next start; and it is told at last. */
+static void an_end_is_told_before_it_is_known_how(void **state)
+{
+    int fd = run_program(unit), other;
+    pid_t monitor = monitor_of(unit);
+
+    (void)state;
+    assert_int_equal(kill(monitor, SIGSTOP), 0);
+    command(fd, 'e');
+    expect(RILL_KEEPER_ENDED, unit);
+    other = run_program(output_logger);
+    assert_int_equal(kill(monitor, SIGCONT), 0);
+    assert_int_equal(WEXITSTATUS(expect(RILL_KEEPER_EXITED, unit).wait_status), 3);
+    close(fd);
+    stop_program(output_logger, other);
+}
+
+static void how_it_ended_is_not_asked_for_ever(void **state)
+{
+    int fd = run_program(unit);
+    struct rill_keeper_event event;
+
+    (void)state;
+    assert_int_equal(kill(monitor_of(unit), SIGSTOP), 0);
+    command(fd, 'e');
+    event = expect_end(unit);
+    assert_int_equal(event.wait_status, -1);
+    assert_string_equal(event.text, "last ?words");
+    close(fd);
+}
+
+/* Nobody asks how any more. */
+static void stop_all_does_not_wait_for_how(void **state)
+{
+    int fd = run_program(unit);
+
+    (void)state;
+    assert_int_equal(kill(monitor_of(unit), SIGSTOP), 0);
+    command(fd, 'e');
+    expect(RILL_KEEPER_ENDED, unit);
+    rill_keeper_stop_all(keeper);
+    expect(RILL_KEEPER_ALL_STOPPED, 0);
     close(fd);
 }
 
@@ -429,7 +508,7 @@ static void who_stands_still_is_killed(void **state)
     assert_quiet(2 * STALL_MS);
     begin_ns = fixture_now_ns();
     command(fd, 'l');
-    event = expect(RILL_KEEPER_EXITED, unit);
+    event = expect_end(unit);
     print_message("a loop that stood still was told after %.0f ms\n",
                   (double)(fixture_now_ns() - begin_ns) / 1e6);
     assert_true(fixture_now_ns() - begin_ns > STALL_MS * UINT64_C(1000000) / 2);
@@ -450,7 +529,7 @@ static void a_loop_without_end_is_killed(void **state)
     command(fd, 'c');
     begin_ns = fixture_now_ns();
     command(fd, 's');
-    assert_true(expect(RILL_KEEPER_EXITED, unit).stalled);
+    assert_true(expect_end(unit).stalled);
     print_message("a loop without end was told after %.0f ms\n",
                   (double)(fixture_now_ns() - begin_ns) / 1e6);
     close(fd);
@@ -464,7 +543,7 @@ static void who_is_to_fail_is_killed(void **state)
     (void)state;
     rill_keeper_fail(keeper, output_logger, false); /* not there */
     rill_keeper_fail(keeper, unit, false);
-    event = expect(RILL_KEEPER_EXITED, unit);
+    event = expect_end(unit);
     assert_true(WIFSIGNALED(event.wait_status));
     assert_int_equal(WTERMSIG(event.wait_status), SIGKILL);
     assert_false(event.stalled);
@@ -484,7 +563,7 @@ static void who_is_made_to_hang_is_found(void **state)
     assert_quiet(2 * STALL_MS);
     begin_ns = fixture_now_ns();
     rill_keeper_fail(keeper, unit, true);
-    event = expect(RILL_KEEPER_EXITED, unit);
+    event = expect_end(unit);
     print_message("a program that was stopped was told after %.0f ms\n",
                   (double)(fixture_now_ns() - begin_ns) / 1e6);
     assert_true(fixture_now_ns() - begin_ns > STALL_MS * UINT64_C(1000000) / 2);
@@ -510,7 +589,7 @@ static void stop_is_heard(void **state)
 
     (void)state;
     rill_keeper_stop(keeper, unit);
-    event = expect(RILL_KEEPER_EXITED, unit);
+    event = expect_end(unit);
     assert_true(WIFEXITED(event.wait_status));
     assert_int_equal(WEXITSTATUS(event.wait_status), 7);
     close(fd);
@@ -528,7 +607,7 @@ static void who_does_not_hear_has_its_grace(void **state)
     begin_ns = fixture_now_ns();
     rill_keeper_stop(keeper, unit);
     rill_keeper_stop(keeper, unit); /* does not prolong it */
-    event = expect(RILL_KEEPER_EXITED, unit);
+    event = expect_end(unit);
     assert_true(fixture_now_ns() - begin_ns >= GRACE_MS * UINT64_C(1000000));
     assert_true(WIFSIGNALED(event.wait_status));
     assert_false(event.stalled);
@@ -636,10 +715,10 @@ static void adopts_after(void (*end_keeper)(void))
     assert_adopted(&first, &second);
     command(fds[0], 'c');
     command(fds[0], 'l');
-    event = expect(RILL_KEEPER_EXITED, unit);
+    event = expect_end(unit);
     assert_true(event.stalled);
     command(fds[1], 'e');
-    event = expect(RILL_KEEPER_EXITED, controller);
+    event = expect_end(controller);
     assert_int_equal(WEXITSTATUS(event.wait_status), 3);
     assert_string_equal(event.text, "last ?words");
     close(fds[0]);
@@ -824,6 +903,9 @@ int main(void)
         TEST(an_end_is_told_with_its_reason),
         TEST(an_end_is_told_while_starts_queue),
         TEST(a_killed_program_is_told),
+        TEST(an_end_is_told_before_it_is_known_how),
+        TEST(how_it_ended_is_not_asked_for_ever),
+        TEST(stop_all_does_not_wait_for_how),
         TEST(who_stands_still_is_killed),
         TEST(a_loop_without_end_is_killed),
         TEST(who_is_to_fail_is_killed),

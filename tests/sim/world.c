@@ -70,11 +70,8 @@ static bool before(const struct world_event *a, const struct world_event *b)
     return a->at_ns != b->at_ns ? a->at_ns < b->at_ns : a->number < b->number;
 }
 
-void world_at(struct world *w, uint64_t at_ns,
-              void (*happen)(struct world *w, const struct world_event *event), void *data,
-              uint64_t a, uint64_t b)
+static void add_event(struct world *w, struct world_event event)
 {
-    struct world_event event = {RTE_MAX(at_ns, w->now_ns), ++w->event_number, happen, data, a, b};
     uint32_t i = w->event_count++;
 
     if (w->event_count > w->event_room) {
@@ -86,6 +83,22 @@ void world_at(struct world *w, uint64_t at_ns,
     for (; i > 0 && before(&event, &w->events[(i - 1) / 2]); i = (i - 1) / 2)
         w->events[i] = w->events[(i - 1) / 2];
     w->events[i] = event;
+}
+
+void world_at(struct world *w, uint64_t at_ns,
+              void (*happen)(struct world *w, const struct world_event *event), void *data,
+              uint64_t a, uint64_t b)
+{
+    add_event(
+        w, (struct world_event){RTE_MAX(at_ns, w->now_ns), ++w->event_number, happen, data, a, b});
+}
+
+void world_put_off(struct world *w, const struct world_event *event, uint64_t at_ns)
+{
+    struct world_event later = *event;
+
+    later.at_ns = at_ns;
+    add_event(w, later);
 }
 
 static struct world_event take_event(struct world *w)

@@ -86,6 +86,8 @@ struct world_event {
 void world_at(struct world *w, uint64_t at_ns,
               void (*happen)(struct world *w, const struct world_event *event), void *data,
               uint64_t a, uint64_t b);
+/* What just came up, later: before what came up after it first, however often both are put off. */
+void world_put_off(struct world *w, const struct world_event *event, uint64_t at_ns);
 uint64_t world_draw(struct world *w, uint64_t most); /* uniform in [0, most] */
 bool world_chance(struct world *w, double p);
 __attribute__((format(printf, 2, 3))) void world_note(struct world *w, const char *format, ...);

@@ -144,7 +144,7 @@ static void on_arrival(struct world *w, const struct world_event *event)
 
     if (wakes > w->now_ns && arrives(w, c, end)) {
         if (wakes != UINT64_MAX)
-            world_at(w, wakes, on_arrival, event->data, event->a, event->b);
+            world_put_off(w, event, wakes);
         else
             free(event->data);
         return;
@@ -247,7 +247,7 @@ static void on_down(struct world *w, const struct world_event *event)
         return;
     if (lives && wakes > w->now_ns) {
         if (wakes != UINT64_MAX)
-            world_at(w, wakes, on_down, NULL, event->a, event->b);
+            world_put_off(w, event, wakes);
         return;
     }
     c->open[end] = false;

@@ -5,7 +5,7 @@
 
 #include "tests/sim/world.h"
 
-enum { LOOK_MS = 20, GRACE_MS = 50, JOIN_AGAIN_MS = 100 };
+enum { LOOK_MS = 20, GRACE_MS = 50, JOIN_AGAIN_MS = 100, TIDY_UP_MS = 100 };
 
 /* --- events of the keeper --------------------------------------------------------------------- */
 
@@ -78,8 +78,8 @@ static void end_stop_all(struct world_machine *m)
     tell(m, &event);
 }
 
-/* The container is looked at: its program has ended. */
-static void on_end_noticed(struct world *w, const struct world_event *event)
+/* It is known how the program ended, and the container goes. */
+static void on_how_known(struct world *w, const struct world_event *event)
 {
     struct world_program *p = event->data;
     struct world_machine *m = p->machine;
@@ -96,6 +96,21 @@ static void on_end_noticed(struct world *w, const struct world_event *event)
         end_stop_all(m);
     else
         tell(m, &exited);
+}
+
+/* The container is looked at: its program has ended. */
+static void on_end_noticed(struct world *w, const struct world_event *event)
+{
+    struct world_program *p = event->data;
+    struct world_machine *m = p->machine;
+    struct rill_keeper_event ended = {
+        .type = RILL_KEEPER_ENDED, .role = p->id, .stalled = p->stalled};
+
+    if (!p->there || m->agent == NULL || m->life != event->a)
+        return;
+    if (!m->stopping_all)
+        tell(m, &ended);
+    world_at(w, w->now_ns + world_draw(w, TIDY_UP_MS * WORLD_MS), on_how_known, p, m->life, 0);
 }
 
 void world_machine_ended(struct world *w, struct world_program *p, int32_t wait_status)
