@@ -290,10 +290,8 @@ static bool is_fresh(const struct sim_check *k, const struct sim_flow *flow, uin
     return flow->step_ns < began_ns && (double)(k->now_ns - flow->step_ns) < fresh_ns;
 }
 
-void sim_check_must_survive(struct sim_check *k, uint32_t controller)
+void sim_check_must_survive(struct sim_check *k, const struct rill_controller *old)
 {
-    const struct rill_controller *old = rill_cluster_controller_at(k->cluster, controller);
-
     for (uint32_t i = 0; i <= k->history.flows.mask; i++)
         for (struct rill_map_node *node = k->history.flows.buckets[i]; node; node = node->next) {
             struct sim_flow *flow = (struct sim_flow *)node;
@@ -302,10 +300,15 @@ void sim_check_must_survive(struct sim_check *k, uint32_t controller)
         }
 }
 
-void sim_check_survived(struct sim_check *k, uint64_t began_ns)
+void sim_check_may_be_lost(struct sim_check *k)
 {
-    struct rill_controller *now = rill_cluster_controller(k->cluster);
+    for (uint32_t i = 0; i <= k->history.flows.mask; i++)
+        for (struct rill_map_node *node = k->history.flows.buckets[i]; node; node = node->next)
+            ((struct sim_flow *)node)->must_survive = false;
+}
 
+void sim_check_survived(struct sim_check *k, struct rill_controller *now, uint64_t began_ns)
+{
     for (uint32_t i = 0; i <= k->history.flows.mask; i++)
         for (struct rill_map_node *node = k->history.flows.buckets[i]; node; node = node->next) {
             struct sim_flow *flow = (struct sim_flow *)node;
