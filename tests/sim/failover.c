@@ -73,6 +73,12 @@ static void crash(struct sim_failover *f)
     rill_cluster_controller_crash(f->cluster, f->old);
 }
 
+static uint64_t fresh_ns(const struct sim_plan *plan)
+{
+    return (uint64_t)(sim_plan_setting(plan, "flow_idle_s") * 1e9 -
+                      sim_plan_setting(plan, "frame_life_ms") * 1e6);
+}
+
 void sim_failover_turn(struct sim_failover *f, uint64_t now_ns)
 {
     if (f->taking_over && !rill_controller_taking_over(rill_cluster_controller(f->cluster))) {
@@ -82,7 +88,8 @@ void sim_failover_turn(struct sim_failover *f, uint64_t now_ns)
                        rill_cluster_controller_count(f->cluster));
         if (f->crash_ns != UINT64_MAX)
             sim_check_must_survive(f->check, rill_cluster_controller_at(f->cluster, f->old));
-        sim_check_survived(f->check, rill_cluster_controller(f->cluster), f->began_ns);
+        sim_check_survived(f->check, rill_cluster_controller(f->cluster), f->began_ns,
+                           fresh_ns(f->plan));
     }
     for (uint32_t i = 0; i < f->count; i++) {
         if (f->at_ns[i] > now_ns)

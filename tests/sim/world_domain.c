@@ -6,6 +6,7 @@
 #include "tests/sim/world.h"
 
 #define LINK_NS (10 * WORLD_MS)    /* until a link is up, at most */
+#define FRESH_NS (75 * WORLD_MS)   /* flow_idle_s less frame_life_ms, as world_plan.c has them */
 #define QUIET_NS (2000 * WORLD_MS) /* after a death all is recovered from, and filled again */
 
 /* --- folders ---------------------------------------------------------------------------------- */
@@ -222,8 +223,10 @@ void world_domain_loses(struct world_domain *domain, struct world_program *p)
 void world_domain_taken_over(struct world_domain *domain, struct world_program *controller)
 {
     world_note(domain->w, "%08x has taken over", controller->id);
+    sim_check_time(domain->check, domain->w->now_ns);
     if (domain->survive_ns != 0)
-        sim_check_survived(domain->check, controller->core.controller, domain->survive_ns);
+        sim_check_survived(domain->check, controller->core.controller, domain->survive_ns,
+                           FRESH_NS);
     domain->survive_ns = 0;
 }
 
