@@ -44,6 +44,8 @@ struct rill_report_failure {
     /* Flows whose state units took over since, and where from. Of failures that overlap, each has
      * those of both. */
     int64_t from_replica, from_output_logger;
+    /* Of a controller: flows that the next one took over. */
+    int64_t inherited;
 };
 
 struct rill_report_setting {
@@ -114,7 +116,9 @@ int rill_report_settings(struct rill_report *report, const struct rill_config *s
 
 static inline int64_t rill_report_flows_recovered(const struct rill_report_failure *failure)
 {
-    return failure->from_replica < 0 ? -1 : failure->from_replica + failure->from_output_logger;
+    return failure->from_replica < 0
+               ? -1
+               : failure->from_replica + failure->from_output_logger + failure->inherited;
 }
 
 /* True if every packet is accounted for and none is in flight. */

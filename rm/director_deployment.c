@@ -244,7 +244,7 @@ static void fill_activate(const struct rill_director *d, const struct dir_deploy
     a->inside_interface = spec->inside_interface;
     a->outside_interface = spec->outside_interface;
     if (kind == RILL_ROLE_CONTROLLER) {
-        a->takes_over = dep->deployed;
+        a->takes_over = dep->deployed && !RILL_MUTANT(takeover_untold);
         a->rm = d->config.id;
         a->units = spec->units;
     }
