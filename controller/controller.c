@@ -162,8 +162,11 @@ static uint8_t reopen(struct rill_controller *c, struct flow *flow, uint8_t star
     if (c->config.mode == RILL_MODE_FLOWLET || !rill_wam_is_active(c->wam, unit))
         unit = flows_choose_unit(c, flow);
     smm_move(c, flow, unit);
-    c->n.flowlets_moved += unit != before;
-    return start_flag | (unit != before ? RILL_FLAG_MOVED : 0);
+    if (unit == before)
+        return start_flag;
+    c->n.flowlets_moved++;
+    c->n.moves_by_gap++; /* the takeover was one */
+    return RILL_FLAG_BY_GAP | RILL_FLAG_MOVED;
 }
 
 /* A flowlet begins: where does it go? Gives the flags of its first packet. */

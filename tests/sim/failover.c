@@ -73,10 +73,13 @@ static void crash(struct sim_failover *f)
     rill_cluster_controller_crash(f->cluster, f->old);
 }
 
+/* Flows may end within less than a frame's life. */
 static uint64_t fresh_ns(const struct sim_plan *plan)
 {
-    return (uint64_t)(sim_plan_setting(plan, "flow_idle_s") * 1e9 -
-                      sim_plan_setting(plan, "frame_life_ms") * 1e6);
+    double ns =
+        sim_plan_setting(plan, "flow_idle_s") * 1e9 - sim_plan_setting(plan, "frame_life_ms") * 1e6;
+
+    return ns > 0 ? (uint64_t)ns : 0;
 }
 
 void sim_failover_turn(struct sim_failover *f, uint64_t now_ns)
