@@ -443,6 +443,12 @@ struct rill_controller *rill_cluster_controller(struct rill_cluster *k)
     return k->controllers[k->controller_count - 1].controller;
 }
 
+const struct rill_controller_counters *
+rill_cluster_controller_counters(const struct rill_cluster *k, uint32_t i)
+{
+    return controller_node_counters(&k->controllers[i]);
+}
+
 struct rill_controller *rill_cluster_controller_at(struct rill_cluster *k, uint32_t i)
 {
     return k->controllers[i].controller;

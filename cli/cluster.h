@@ -15,7 +15,7 @@
 #include "output-logger/output_logger.h"
 #include "rm/rm.h"
 
-enum { RILL_CLUSTER_UNITS_MAX = 64 };
+enum { RILL_CLUSTER_UNITS_MAX = 64, RILL_CLUSTER_CONTROLLERS_MAX = 16 };
 
 /* For simulators: roles whose clocks differ, and who take their turns when they please. */
 struct rill_cluster_pace {
@@ -107,6 +107,7 @@ bool rill_cluster_unit_recovered(const struct rill_cluster *cluster, uint32_t i)
  * there since; and those of a unit that its output logger refused since. Of the i-th unit, and of
  * the output logger of that number. */
 uint64_t rill_cluster_unit_packets_lost(const struct rill_cluster *cluster, uint32_t i);
+uint64_t rill_cluster_controller_packets_lost(const struct rill_cluster *cluster, uint32_t i);
 uint64_t rill_cluster_logger_packets_lost(const struct rill_cluster *cluster, uint32_t number);
 
 /* What the role's own clock shows. */
@@ -115,6 +116,9 @@ struct rill_rm *rill_cluster_rm(struct rill_cluster *cluster);
 struct rill_controller *rill_cluster_controller(struct rill_cluster *cluster);
 /* Of the i-th, by epoch; NULL: it died. */
 struct rill_controller *rill_cluster_controller_at(struct rill_cluster *cluster, uint32_t i);
+/* Of the i-th, also once it has died. */
+const struct rill_controller_counters *
+rill_cluster_controller_counters(const struct rill_cluster *cluster, uint32_t i);
 /* Those that died count. Units, output loggers and controllers: NULL once they have gone. */
 uint32_t rill_cluster_controller_count(const struct rill_cluster *cluster);
 uint32_t rill_cluster_unit_count(const struct rill_cluster *cluster);

@@ -124,9 +124,9 @@ int rill_cluster_take_over(struct rill_cluster *k, struct rill_error *err)
     struct rill_fabric *fabric = k->config.fabric;
     int rc;
 
-    if (k->controller_count == CONTROLLERS_MAX)
+    if (k->controller_count == RILL_CLUSTER_CONTROLLERS_MAX)
         return rill_error_set(err, -ENOSPC, "no more than %d controllers in one run",
-                              CONTROLLERS_MAX);
+                              RILL_CLUSTER_CONTROLLERS_MAX);
     k->controllers[k->controller_count] =
         (struct controller_node){.id = rill_role_id(RILL_ROLE_CONTROLLER, k->controller_count + 1)};
     k->controller_count++;
@@ -171,6 +171,11 @@ uint64_t rill_cluster_unit_packets_lost(const struct rill_cluster *k, uint32_t i
 
     return node->died_with_it + node->sent_to_dead +
            logger_node_counters(&k->loggers[node->logger])->dropped_fenced;
+}
+
+uint64_t rill_cluster_controller_packets_lost(const struct rill_cluster *k, uint32_t i)
+{
+    return k->controllers[i].died_with_it;
 }
 
 uint64_t rill_cluster_logger_packets_lost(const struct rill_cluster *k, uint32_t number)

@@ -5,9 +5,9 @@
 
 #include "cli/cluster.h"
 
-enum { LOGGERS_MAX = 4 * RILL_CLUSTER_UNITS_MAX, CONTROLLERS_MAX = 16 };
+enum { LOGGERS_MAX = 4 * RILL_CLUSTER_UNITS_MAX };
 
-enum { ROLES_MAX = 1 + CONTROLLERS_MAX + RILL_CLUSTER_UNITS_MAX + LOGGERS_MAX };
+enum { ROLES_MAX = 1 + RILL_CLUSTER_CONTROLLERS_MAX + RILL_CLUSTER_UNITS_MAX + LOGGERS_MAX };
 
 /* A role that lives, as far as turning it goes: one that nothing has come for and that is not due
  * is not touched. */
@@ -57,7 +57,8 @@ struct rill_cluster {
     uint64_t stepped_ns; /* the last step's time */
     uint32_t rm_id;
     struct rill_rm *rm;
-    struct controller_node controllers[CONTROLLERS_MAX]; /* by epoch; the last is the present one */
+    struct controller_node
+        controllers[RILL_CLUSTER_CONTROLLERS_MAX]; /* by epoch; the last is the present one */
     uint32_t controller_count;
     uint64_t dropped_no_controller;
     struct unit_node units[RILL_CLUSTER_UNITS_MAX];

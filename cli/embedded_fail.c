@@ -63,6 +63,17 @@ static int fail_logger(struct run *r, uint32_t number, struct rill_error *err)
     return 0;
 }
 
+/* It knows nothing yet: what comes in meanwhile is dropped. */
+static int fail_controller(struct run *r, struct failing *failing, uint32_t number,
+                           struct rill_error *err)
+{
+    failing->was_gone = rill_cluster_controller_at(r->cluster, number - 1) == NULL;
+    if (failing->was_gone)
+        return 0;
+    rill_cluster_controller_crash(r->cluster, number - 1);
+    return rill_cluster_take_over(r->cluster, err);
+}
+
 static int let_fail(struct run *r, struct failing *failing, const struct rill_fail *fail,
                     struct rill_error *err)
 {
@@ -71,6 +82,8 @@ static int let_fail(struct run *r, struct failing *failing, const struct rill_fa
     count_recovered(r, &failing->before.from_replica, &failing->before.from_logger);
     if (fail->kind == RILL_ROLE_UNIT)
         return fail_unit(r, failing->unit, err);
+    if (fail->kind == RILL_ROLE_CONTROLLER)
+        return fail_controller(r, failing, fail->number, err);
     /* A dead unit's output logger goes when nobody needs it any more. */
     failing->was_gone = rill_cluster_output_logger(r->cluster, fail->number) == NULL;
     failing->unit = rill_cluster_unit_of_logger(r->cluster, fail->number);
@@ -95,9 +108,18 @@ uint64_t embedded_next_fail_ns(const struct run *r)
     return time_of(r, r->fail_count);
 }
 
-/* A unit's death, or that of its output logger, is over when all its flows can go on. */
-static bool has_recovered(const struct run *r, const struct failing *failing)
+/* A controller's death is over when the next one knows its flows. A unit's death, or that of its
+ * output logger, is over when all its flows can go on. */
+static bool has_recovered(const struct run *r, uint32_t i)
 {
+    const struct failing *failing = &r->fails[i];
+
+    if (asked(r, i)->kind == RILL_ROLE_CONTROLLER) {
+        const struct rill_controller *next =
+            rill_cluster_controller_at(r->cluster, asked(r, i)->number);
+
+        return next != NULL && !rill_controller_taking_over(next);
+    }
     if (rill_cluster_unit(r->cluster, failing->unit) == NULL)
         return rill_cluster_unit_recovered(r->cluster, failing->unit);
     return rill_cluster_logger_filled(r->cluster, failing->unit);
@@ -108,7 +130,7 @@ void embedded_watch_fails(struct run *r)
     for (uint32_t i = 0; i < r->fail_count; i++) {
         struct failing *failing = &r->fails[i];
 
-        if (failing->recovered_ns != 0 || failing->was_gone || !has_recovered(r, failing))
+        if (failing->recovered_ns != 0 || failing->was_gone || !has_recovered(r, i))
             continue;
         failing->recovered_ns = r->player.now_ns;
         count_recovered(r, &failing->after.from_replica, &failing->after.from_logger);
@@ -129,6 +151,9 @@ static uint64_t packets_lost(const struct run *r, const struct failing *failing,
 {
     if (failing->was_gone)
         return 0;
+    if (fail->kind == RILL_ROLE_CONTROLLER)
+        return rill_cluster_controller_packets_lost(r->cluster, fail->number - 1) +
+               rill_cluster_controller_counters(r->cluster, fail->number)->dropped_takeover;
     if (fail->kind == RILL_ROLE_UNIT)
         return rill_cluster_unit_packets_lost(r->cluster, failing->unit);
     return rill_cluster_logger_packets_lost(r->cluster, fail->number);
@@ -149,6 +174,10 @@ int embedded_report_fails(struct run *r)
 
         if (f->recovered_ns == 0)
             count_recovered(r, &f->after.from_replica, &f->after.from_logger);
+        if (asked(r, i)->kind == RILL_ROLE_CONTROLLER && !f->was_gone)
+            failure.inherited =
+                (int64_t)rill_cluster_controller_counters(r->cluster, asked(r, i)->number)
+                    ->flows_inherited;
         failure.from_replica = (int64_t)(f->after.from_replica - f->before.from_replica);
         failure.from_output_logger = (int64_t)(f->after.from_logger - f->before.from_logger);
         snprintf(failure.role, sizeof(failure.role), "%s:%" PRIu32,

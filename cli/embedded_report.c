@@ -39,19 +39,21 @@ static int report_units(struct run *r)
     return rc;
 }
 
-static void report_controller(struct run *r)
+static void report_controllers(struct run *r)
 {
-    const struct rill_controller_counters *n =
-        rill_controller_counters(rill_cluster_controller(r->cluster));
     struct rill_report *report = r->player.report;
 
-    report->flows = n->flows;
-    report->flowlets = n->flowlets;
-    report->flowlets_moved = n->flowlets_moved;
-    report->flowlets_stalled = n->flowlets_moved - report->flowlets_seamless;
-    report->moves_by_gap = n->moves_by_gap;
-    report->moves_by_size = n->moves_by_size;
-    report->overloads = n->overloads;
+    for (uint32_t i = 0; i < rill_cluster_controller_count(r->cluster); i++) {
+        const struct rill_controller_counters *n = rill_cluster_controller_counters(r->cluster, i);
+
+        report->flows += n->flows;
+        report->flowlets += n->flowlets;
+        report->flowlets_moved += n->flowlets_moved;
+        report->moves_by_gap += n->moves_by_gap;
+        report->moves_by_size += n->moves_by_size;
+        report->overloads += n->overloads;
+    }
+    report->flowlets_stalled = report->flowlets_moved - report->flowlets_seamless;
 }
 
 static int report_counters(struct run *r)
@@ -71,7 +73,7 @@ int embedded_report(struct run *r, struct rill_error *err)
     embedded_sample_units(r);
     r->player.report->packets_in_flight = rill_cluster_packets_in_flight(r->cluster);
     rc = report_units(r);
-    report_controller(r);
+    report_controllers(r);
     if (rc == 0)
         rc = embedded_report_fails(r);
     if (rc == 0)

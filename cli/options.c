@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli/args.h"
+#include "cli/cluster.h"
 #include "cli/commands.h"
 
 static int bad(struct rill_error *err, const char *option, const char *value, const char *right)
@@ -274,9 +275,9 @@ static const struct rill_arg table[] = {
     {"memory-mb", "N", "how much memory DPDK may take (default: what capture and units need)",
      false, NULL, take_memory},
     {"fail", "ROLE:N@TIME",
-     "let a role fail: unit:2@1.5s or output-logger:1@300ms after the first packet; may be given\n"
-     "again. What takes its place has the next number. With --cluster the N-th of the deployment,\n"
-     "also controller:1",
+     "let a role fail: unit:2@1.5s, output-logger:1@300ms or controller:1@2s after the first\n"
+     "packet; may be given again. What takes its place has the next number. With --cluster the\n"
+     "N-th of the deployment",
      true, NULL, take_fail},
     {"cluster", "NAME",
      "replay through a deployment of this cluster (`rill up`, `rill deploy`), which says what "
@@ -353,30 +354,52 @@ static int judge_nf(const struct rill_replay_options *o, struct rill_error *err)
     return 0;
 }
 
-/* Every failure but that of a controller brings a new role or two, under the next numbers. */
+/* How many roles of the kind there are by then; NULL: none can fail. */
+static uint32_t *count_of(enum rill_role_kind kind, uint32_t *units, uint32_t *loggers,
+                          uint32_t *controllers)
+{
+    switch (kind) {
+    case RILL_ROLE_UNIT:
+        return units;
+    case RILL_ROLE_OUTPUT_LOGGER:
+        return loggers;
+    case RILL_ROLE_CONTROLLER:
+        return controllers;
+    default:
+        return NULL;
+    }
+}
+
+/* Every failure brings a new role or two, under the next numbers. */
 static int judge_fails(const struct rill_replay_options *o, struct rill_error *err)
 {
     uint32_t units = (o->units_milli != 0 ? o->units_milli + 999 : 4999) / 1000;
-    uint32_t loggers = units;
+    uint32_t loggers = units, controllers = 1;
 
     for (uint32_t i = 0; i < o->fail_count; i++) {
         const struct rill_fail *fail = &o->fails[i];
-        bool is_unit = fail->kind == RILL_ROLE_UNIT;
+        uint32_t *count = count_of(fail->kind, &units, &loggers, &controllers);
 
-        if (!is_unit && fail->kind != RILL_ROLE_OUTPUT_LOGGER)
+        if (count == NULL)
             return rill_error_set(err, -EINVAL,
                                   "--fail '%s': only a cluster's %s can fail (`rill fail`); in one "
-                                  "process it is unit:N or output-logger:N",
+                                  "process it is unit:N, output-logger:N or controller:N",
                                   fail->text, rill_role_kind_name(fail->kind));
-        if (fail->number > (is_unit ? units : loggers))
+        if (fail->number > *count)
             return rill_error_set(err, -EINVAL, "--fail '%s': by then there are only %u of them",
-                                  fail->text, is_unit ? units : loggers);
+                                  fail->text, *count);
         for (uint32_t j = 0; j < i; j++)
             if (o->fails[j].kind == fail->kind && o->fails[j].number == fail->number)
                 return rill_error_set(err, -EINVAL, "--fail '%s': it failed before, '%s'",
                                       fail->text, o->fails[j].text);
-        units += is_unit;
-        loggers++;
+        units += fail->kind == RILL_ROLE_UNIT;
+        loggers += fail->kind != RILL_ROLE_CONTROLLER;
+        controllers += fail->kind == RILL_ROLE_CONTROLLER;
+        if (controllers > RILL_CLUSTER_CONTROLLERS_MAX)
+            return rill_error_set(err, -EINVAL,
+                                  "--fail '%s': no more than %d controllers in one run, with those "
+                                  "that take another's place",
+                                  fail->text, RILL_CLUSTER_CONTROLLERS_MAX);
         if (units > 64)
             return rill_error_set(err, -EINVAL,
                                   "--fail '%s': no more than 64 units in one run, with those that "

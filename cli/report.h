@@ -44,8 +44,7 @@ struct rill_report_failure {
     /* Flows whose state units took over since, and where from. Of failures that overlap, each has
      * those of both. */
     int64_t from_replica, from_output_logger;
-    /* Of a controller: flows that the next one took over. */
-    int64_t inherited;
+    int64_t inherited; /* of a controller: flows that the next one found again */
 };
 
 struct rill_report_setting {

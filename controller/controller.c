@@ -159,13 +159,13 @@ static uint8_t reopen(struct rill_controller *c, struct flow *flow, uint8_t star
 {
     uint32_t unit = flow->owner, before = flow->owner;
 
-    if (c->config.mode == RILL_MODE_FLOWLET || !rill_wam_is_active(c->wam, unit))
+    if (!rill_wam_is_active(c->wam, unit))
         unit = flows_choose_unit(c, flow);
     smm_move(c, flow, unit);
     if (unit == before)
         return start_flag;
     c->n.flowlets_moved++;
-    c->n.moves_by_gap++; /* the takeover was one */
+    c->n.moves_by_gap++; /* who knows how long ago its last one was */
     return RILL_FLAG_BY_GAP | RILL_FLAG_MOVED;
 }
 

@@ -46,10 +46,10 @@ static bool adopt_epoch(struct rill_unit *u, const struct rill_frame *f)
     return rill_controllers_adopt(&u->controllers, f->epoch, controller ? f->src : 0);
 }
 
-static bool is_current(const struct rill_unit *u, const struct rill_frame *f)
+/* Its word, or a packet that it sent. */
+static bool comes_of_controller(const struct rill_frame *f)
 {
-    return f->epoch == u->controllers.slot[rill_epoch_slot(f->epoch)].epoch ||
-           RILL_MUTANT(old_epoch);
+    return rill_role_kind(f->src) == RILL_ROLE_CONTROLLER || f->type == RILL_FRAME_FORWARDED;
 }
 
 static bool is_for_nf(const struct rill_frame *f)
@@ -62,21 +62,18 @@ static void drop_stale(struct rte_mbuf *m, uint64_t *packet_counter, uint64_t *m
     unit_drop(m, rill_frame_has_packet(m) ? packet_counter : message_counter);
 }
 
-/* A frame whose turn in the queue has come. */
+/* A frame whose turn in the queue has come. What came in before a newer controller asked what is
+ * here is served before the answer. */
 static void serve(struct rill_unit *u, struct rte_mbuf *m)
 {
     struct rill_frame *f = rill_frame(m);
-    bool current = is_current(u, f); /* a newer controller may have come while it queued */
 
     if (is_for_nf(f)) {
-        if (current)
-            handoff_on_data(u, m);
-        else
-            unit_drop(m, &u->n.dropped_old_epoch);
+        handoff_on_data(u, m);
         return;
     }
-    if (!current && f->type != RILL_FRAME_PULL)
-        u->n.messages_old_epoch++;
+    if (f->type == RILL_FRAME_INVENTORY)
+        inventory_of_unit(u, m);
     else if (f->type == RILL_FRAME_FORGET)
         store_on_forget(u, f);
     else
@@ -128,9 +125,6 @@ static void handle_message(struct rill_unit *u, struct rte_mbuf *m)
     case RILL_FRAME_NEW_LOGGER:
         logger_on_new(u, f);
         break;
-    case RILL_FRAME_INVENTORY:
-        inventory_of_unit(u, m);
-        break;
     case RILL_FRAME_SHARE:
         service_set_share(u, m);
         break;
@@ -150,8 +144,7 @@ static void receive(struct rill_unit *u, struct rte_mbuf *m)
         drop_stale(m, &u->n.dropped_wrong_incarnation, &u->n.messages_unknown);
         return;
     }
-    if (!adopt_epoch(u, f) && rill_role_kind(f->src) == RILL_ROLE_CONTROLLER &&
-        !RILL_MUTANT(old_epoch)) {
+    if (!adopt_epoch(u, f) && comes_of_controller(f) && !RILL_MUTANT(old_epoch)) {
         u->n.packets_in += is_for_nf(f);
         drop_stale(m, is_for_nf(f) ? &u->n.dropped_old_epoch : &u->n.dropped_unit_unexpected,
                    &u->n.messages_old_epoch);
@@ -166,6 +159,7 @@ static void receive(struct rill_unit *u, struct rte_mbuf *m)
     case RILL_FRAME_MOVE:
     case RILL_FRAME_PULL:
     case RILL_FRAME_FORGET: /* behind the packets that came before it */
+    case RILL_FRAME_INVENTORY:
         service_put(u, m);
         break;
     default:

@@ -59,7 +59,7 @@ const struct rill_option rill_settings_schema[] = {
         "Wait for a flow's state after which the new owner asks for it."),
     U64("retry_us", "us", 10, 10000000, "2000",
         "Pause before an unanswered question is sent again; doubles, up to 8 times."),
-    U64("resend_attempts", "", 1, 1000, "16",
+    U64("resend_attempts", "", 1, 1000, "64",
         "Times that a question is asked before it is asked only once per resend_slow_ms."),
     U64("resend_slow_ms", "ms", 1, 60000, "500",
         "Pause between askings of a question that had resend_attempts without an answer."),

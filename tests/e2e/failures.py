@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Units and output loggers that fail during a replay, with many moves under way (--fail): what is lost is
+"""Units, output loggers and controllers that fail during a replay, with many moves under way (--fail): what is lost is
 counted, nothing comes out wrong, every inside endpoint keeps its public one, and the same seed is the same
 run. What is given on the command line and can't be is refused before anything runs."""
 import json
@@ -13,7 +13,8 @@ FORCED = ["--nf", "nat", "--units", "4", "--set", "unit_capacity_mbps=40", "--se
           "--set", "units_min=4", "--set", "placement=spread", "--speed", "0.1x",
           "--set", "link_delay_us=1000"]  # long, so that packets are on their way to who fails
 # Who takes another's place fails, too.
-FAILS = ["unit:2@1.5s", "output-logger:3@2500ms", "unit:5@3s", "output-logger:1@4s", "unit:3@4.5s"]
+FAILS = ["unit:2@1.5s", "controller:1@2s", "output-logger:3@2500ms", "unit:5@3s", "output-logger:1@4s",
+         "controller:2@4200ms", "unit:3@4.5s"]
 
 
 def with_fails(*fails):
@@ -23,6 +24,11 @@ def with_fails(*fails):
 def check_failures(report, fails):
     failures = report["failures"]
     assert [f["role"] for f in failures] == [f.split("@")[0] for f in fails], failures
+    controllers = [f for f in failures if f["role"].startswith("controller")]
+    failures = [f for f in failures if f not in controllers]
+    for f in controllers:
+        assert f["detected_after_ns"] == 0 and f["recovered_after_ns"] >= 0, f
+        assert f["flows_recovered"] > 0 and f["state_from"] == {"replica": 0, "output_logger": 0}, f
     for f in failures:
         assert f["detected_after_ns"] == 0, f
         assert f["recovered_after_ns"] >= 0, f
@@ -31,7 +37,8 @@ def check_failures(report, fails):
     assert sum(f["flows_recovered"] for f in failures) == report["recoveries"] > 0, failures
     dropped = report["packets_dropped"]
     lost = sum(dropped.get(name, 0) for name in ("died_with_role", "fabric_no_route", "fenced"))
-    assert sum(f["packets_lost"] for f in failures) == lost, (failures, dropped)
+    lost += dropped.get("takeover", 0)
+    assert sum(f["packets_lost"] for f in failures + controllers) == lost, (failures, controllers, dropped)
 
 
 def virtual(folder):
