@@ -193,7 +193,7 @@ static int wait_until_quiet(struct remote *r, struct rill_error *err)
         }
         books = remote_books(r, roles);
         if (r->roles.rounds > rounds && r->roles.still && rill_books_held(&books) == 0 &&
-            has_lease(&books, r->attached->attached->controller))
+            has_lease(&books, r->controller))
             return 0;
         rounds = r->roles.rounds;
         if (r->player.now_ns > until_ns)
@@ -269,7 +269,7 @@ static bool inject(struct remote *r)
 
         f->type = RILL_FRAME_INGRESS;
         f->src = self;
-        f->dst = r->attached->attached->controller;
+        f->dst = r->controller;
         f->vni = r->attached->attached->vni;
     }
     if (n > 0)

@@ -153,6 +153,9 @@ int remote_report_fails(struct remote *r, const struct rill_books *books)
                 (int64_t)rill_books_counter(books, 0, "unit.recovered_from_replica");
             failure.from_output_logger =
                 (int64_t)rill_books_counter(books, 0, "unit.recovered_from_logger");
+            if (fail->kind == RILL_ROLE_CONTROLLER)
+                failure.inherited =
+                    (int64_t)rill_books_counter(books, 0, "controller.flows_inherited");
         }
         snprintf(failure.role, sizeof(failure.role), "%s:%" PRIu32, rill_role_kind_name(fail->kind),
                  fail->number);

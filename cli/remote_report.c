@@ -8,7 +8,7 @@
 static void ask_controller(struct remote *r, uint64_t epoch_ns)
 {
     Control__MetricsRequest body = CONTROL__METRICS_REQUEST__INIT;
-    Control__Message m = rill_client_message_to(r->client, r->attached->attached->controller);
+    Control__Message m = rill_client_message_to(r->client, r->controller);
 
     RILL_CONTROL_SET(&m, METRICS_REQUEST, metrics_request, &body);
     r->epochs.number = rill_client_send(r->client, &m);
@@ -68,7 +68,7 @@ void remote_look_at_units(struct remote *r)
     for (uint32_t i = 0; i < r->roles.count; i++) {
         const struct remote_role *role = &r->roles.list[i];
 
-        if (role->id == r->attached->attached->controller && role->now != NULL)
+        if (role->id == r->controller && role->now != NULL)
             look_at_units(r, role->now->metrics);
     }
 }

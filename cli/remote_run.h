@@ -75,7 +75,8 @@ struct remote {
     struct rill_fabric *fabric; /* NULL: the links' folder is not known yet */
     Control__Message *attached; /* NULL: not yet */
     uint64_t attach_number;
-    bool detached; /* the deployment ended, or failed: what still goes in is lost */
+    uint32_t controller; /* role id: the present one, or the last there was */
+    bool detached;       /* the deployment ended, or failed: what still goes in is lost */
     struct remote_links links;
     struct remote_roles roles;
     struct remote_epochs epochs;

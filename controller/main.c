@@ -111,6 +111,7 @@ static int create_controller(struct gate *g, const struct rill_role_host *host,
     config.id = host->role;
     config.rm = how->rm;
     config.epoch = (uint16_t)how->epoch;
+    config.takes_over = how->takes_over;
     config.vni = how->vni;
     config.pool = host->pool;
     config.units_max = 2 * how->units; /* some may be dying while others come */

@@ -43,6 +43,7 @@ static int create_unit(struct runtime *r, const struct rill_role_host *host,
     config.id = host->role;
     config.output_logger = how->output_logger;
     config.controller = how->controller;
+    config.epoch = (uint16_t)how->epoch;
     config.vni = how->vni;
     config.pool = host->pool;
     config.nf = r->nf;

@@ -38,6 +38,7 @@ static int activate(void *arg, const struct rill_role_host *host, const Control_
     l->role = host->role;
     config.id = host->role;
     config.controller = how->controller;
+    config.epoch = (uint16_t)how->epoch;
     config.vni = how->vni;
     config.state_bytes = how->facts->state_bytes;
     config.pool = host->pool;

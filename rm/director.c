@@ -168,6 +168,7 @@ static void role_message(struct rill_director *d, struct dir_role *role,
         on_role_answer(d, role, message);
         break;
     case CONTROL__MESSAGE__BODY_LEASE_REQUEST:
+    case CONTROL__MESSAGE__BODY_MEMBERS_REQUEST:
     case CONTROL__MESSAGE__BODY_SHARE_ACK:
     case CONTROL__MESSAGE__BODY_DEATH_ACK:
     case CONTROL__MESSAGE__BODY_RECOVERED:
@@ -346,15 +347,16 @@ static void is_late(struct rill_director *d, const struct dir_request *request)
 }
 
 /* A link has two ends, and both are late if one does not do its part. Clients come before roles,
- * and the youngest role before those that had made links before; last the controller, with which
- * everything goes. Whoever is left is told new peers, and has time again. */
+ * and the youngest role before those that had made links before; of some that are of an age last
+ * the controller, without which no packet comes in. Whoever is left is told new peers, and has time
+ * again. */
 static uint64_t blame(const struct rill_director *d, const struct dir_request *request)
 {
     const struct dir_role *role = dir_role(d, request->who);
 
     if (request->kind != DIR_PEERS || role == NULL)
         return UINT64_MAX;
-    return rill_role_kind(role->id) == RILL_ROLE_CONTROLLER ? 0 : 1 + role->active_ns;
+    return role->active_ns + (rill_role_kind(role->id) == RILL_ROLE_CONTROLLER ? 0 : 1);
 }
 
 static struct dir_request *find_late_request(const struct rill_director *d)

@@ -63,6 +63,7 @@ static void a_machine_that_lost_all_counts_once(void **state)
     world_agent_joins(w, 0);
     assert_int_equal(world_deployment(w, "web")->deaths, 1);
     world_pass(w, SECOND_MS);
+    world_asks_for_units(w, world_active(w, RILL_ROLE_CONTROLLER, 0), 1, 1000);
     assert_string_equal(world_deployment(w, "web")->state, "running");
     assert_int_equal(world_count(w, RILL_ROLE_UNIT, 1, "active"), 2);
     assert_true(world_status(w, 0)->settled);

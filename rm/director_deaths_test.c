@@ -280,26 +280,136 @@ static void a_loop_that_stands_still(void **state)
     world_free(w);
 }
 
-static void a_controller_that_dies_begins_everything_anew(void **state)
+/* What the newest controller is told of who lives, and who died. */
+static const Control__Members *members_of(struct world *w, uint32_t controller, uint64_t number)
+{
+    Control__Message m = rill_control_message(controller, w->config.id, 0);
+    Control__MembersRequest request = CONTROL__MEMBERS_REQUEST__INIT;
+
+    request.number = number;
+    request.epoch = world_role(w, controller)->activate->activate->epoch;
+    RILL_CONTROL_SET(&m, MEMBERS_REQUEST, members_request, &request);
+    world_program_says(w, controller, &m);
+    assert_non_null(world_role(w, controller)->members);
+    assert_int_equal(world_role(w, controller)->members->members->number, number);
+    return world_role(w, controller)->members->members;
+}
+
+static void another_controller_takes_over(void **state)
 {
     struct world *w = world_with_web(1, 2);
-    uint32_t before[5] = {world_active(w, RILL_ROLE_CONTROLLER, 0),
-                          world_active(w, RILL_ROLE_UNIT, 0), world_active(w, RILL_ROLE_UNIT, 1),
+    uint32_t first = world_active(w, RILL_ROLE_CONTROLLER, 0);
+    uint32_t others[4] = {world_active(w, RILL_ROLE_UNIT, 0), world_active(w, RILL_ROLE_UNIT, 1),
                           world_active(w, RILL_ROLE_OUTPUT_LOGGER, 0),
                           world_active(w, RILL_ROLE_OUTPUT_LOGGER, 1)};
+    const Control__Members *members;
     uint32_t controller;
 
     (void)state;
-    world_segfaults(w, before[0]);
-    for (uint32_t i = 0; i < 5; i++)
-        assert_false(world_role(w, before[i])->running);
+    assert_int_equal(world_role(w, first)->activate->activate->epoch, 1);
+    assert_false(world_role(w, first)->activate->activate->takes_over);
+    world_asks_for_units(w, first, 1, 2000);
+    world_segfaults(w, first);
     controller = world_active(w, RILL_ROLE_CONTROLLER, 0);
     assert_int_equal(world_role(w, controller)->activate->activate->epoch, 2);
+    assert_true(world_role(w, controller)->activate->activate->takes_over);
     assert_int_equal(world_role(w, controller)->peer_count, 4);
+    for (uint32_t i = 0; i < 4; i++) {
+        assert_true(world_role(w, others[i])->running);
+        assert_true(world_has_peer(world_role(w, others[i]), controller));
+        assert_false(world_has_peer(world_role(w, others[i]), first));
+    }
+    members = members_of(w, controller, 7);
+    assert_int_equal(members->n_members, 2);
+    for (uint32_t i = 0; i < 2; i++) {
+        assert_int_equal(members->members[i]->unit, others[i]);
+        assert_int_equal(members->members[i]->output_logger, others[2 + i]);
+        assert_false(members->members[i]->dead);
+    }
     assert_string_equal(world_deployment(w, "web")->state, "running");
     assert_int_equal(world_deployment(w, "web")->deaths, 1);
+    assert_false(world_status(w, 0)->settled);
     world_asks_for_units(w, controller, 1, 5000);
     assert_int_equal(world_role(w, controller)->grant->lease_grant->n_leases, 2);
+    assert_true(world_was_said(w, "deployment web: controller 2 has taken over"));
+    assert_true(world_status(w, 0)->settled);
+    world_free(w);
+}
+
+/* The dead unit's output logger stays for the controller that comes. */
+static void a_unit_dies_before_its_flows_are_taken_over(void **state)
+{
+    struct world *w = world_with_web(1, 2);
+    uint32_t first = world_active(w, RILL_ROLE_CONTROLLER, 0), unit, logger, controller;
+    const Control__Members *members;
+
+    (void)state;
+    w->no_recovery = true;
+    world_asks_for_units(w, first, 1, 2000);
+    world_segfaults(w, first);
+    unit = world_active(w, RILL_ROLE_UNIT, 0);
+    logger = world_role(w, unit)->activate->activate->output_logger;
+    world_segfaults(w, unit);
+    controller = world_active(w, RILL_ROLE_CONTROLLER, 0);
+    assert_true(world_has_peer(world_role(w, controller), logger));
+    assert_true(world_has_peer(world_role(w, logger), controller));
+    members = members_of(w, controller, 1);
+    assert_int_equal(members->n_members, 3); /* one has come in its place */
+    assert_int_equal(members->members[2]->unit, unit);
+    assert_int_equal(members->members[2]->output_logger, logger);
+    assert_true(members->members[2]->dead);
+    controller_recovers(w, controller, unit);
+    assert_false(world_role(w, logger)->running);
+    world_free(w);
+}
+
+/* A unit that was not in use yet knows the controller that is gone: another comes. */
+static void who_was_not_in_use_is_not_kept(void **state)
+{
+    struct world *w = world_with_web(2, 2);
+    uint32_t first = world_active(w, RILL_ROLE_CONTROLLER, 0), controller, kept, fresh;
+
+    (void)state;
+    kept = world_active(w, RILL_ROLE_UNIT, 1);
+    fresh = world_find(w, RILL_ROLE_UNIT, 0, "warm", 0);
+    w->frozen = fresh; /* has no links yet */
+    world_segfaults(w, world_active(w, RILL_ROLE_UNIT, 0));
+    assert_non_null(world_role(w, fresh)->activate);
+    world_segfaults(w, first);
+    assert_false(world_role(w, fresh)->running);
+    assert_true(world_role(w, kept)->running);
+    w->frozen = 0;
+    world_pass(w, 2 * WORLD_LINKS_S * SECOND_MS);
+    controller = world_active(w, RILL_ROLE_CONTROLLER, 0);
+    for (uint32_t i = 0; i < 2; i++) {
+        uint32_t unit = world_active(w, RILL_ROLE_UNIT, i);
+
+        if (unit != kept)
+            assert_int_equal(world_role(w, unit)->activate->activate->controller, controller);
+    }
+    world_asks_for_units(w, controller, 1, 2000);
+    assert_int_equal(world_role(w, controller)->grant->lease_grant->n_leases, 2);
+    world_free(w);
+}
+
+/* The next one is killed as well: whoever comes then takes over, and both deaths are over. */
+static void a_controller_dies_while_it_takes_over(void **state)
+{
+    struct world *w = world_with_web(2, 1);
+    uint32_t first = world_active(w, RILL_ROLE_CONTROLLER, 0), second, third;
+
+    (void)state;
+    world_segfaults(w, first);
+    second = world_active(w, RILL_ROLE_CONTROLLER, 0);
+    world_segfaults(w, second);
+    third = world_active(w, RILL_ROLE_CONTROLLER, 0);
+    assert_int_equal(world_role(w, third)->activate->activate->epoch, 3);
+    assert_int_equal(world_status(w, 0)->n_failure_list, 2);
+    for (uint32_t i = 0; i < 2; i++)
+        assert_int_equal(world_status(w, 0)->failure_list[i]->recovered_ns, 0);
+    world_asks_for_units(w, third, 1, 1000);
+    for (uint32_t i = 0; i < 2; i++)
+        assert_int_not_equal(world_status(w, 0)->failure_list[i]->recovered_ns, 0);
     world_free(w);
 }
 
@@ -516,17 +626,12 @@ static void a_controller_that_is_made_to_fail(void **state)
     uint32_t controller = world_active(w, RILL_ROLE_CONTROLLER, 0);
 
     (void)state;
-    w->frozen = world_find(w, RILL_ROLE_UNIT, 0, "warm", 0);
     asks_to_fail(w, controller, false);
     assert_int_equal(newest_failure(w)->role, controller);
     assert_int_not_equal(newest_failure(w)->detected_ns, 0);
     assert_int_equal(newest_failure(w)->recovered_ns, 0);
-    w->frozen = 0;
-    world_pass(w, 2 * WORLD_LINKS_S * SECOND_MS);
-    assert_string_equal(world_deployment(w, "web")->state, "running");
-    for (size_t i = 0; i < world_status(w, 0)->n_failure_list; i++)
-        if (world_status(w, 0)->failure_list[i]->role == controller)
-            assert_int_not_equal(world_status(w, 0)->failure_list[i]->recovered_ns, 0);
+    world_asks_for_units(w, world_active(w, RILL_ROLE_CONTROLLER, 0), 1, 1000);
+    assert_int_not_equal(newest_failure(w)->recovered_ns, 0);
     world_free(w);
 }
 
@@ -596,7 +701,10 @@ int main(void)
         cmocka_unit_test(an_output_logger_that_dies_is_replaced),
         cmocka_unit_test(a_unit_dies_before_its_new_output_logger_is_filled),
         cmocka_unit_test(a_loop_that_stands_still),
-        cmocka_unit_test(a_controller_that_dies_begins_everything_anew),
+        cmocka_unit_test(another_controller_takes_over),
+        cmocka_unit_test(a_unit_dies_before_its_flows_are_taken_over),
+        cmocka_unit_test(who_was_not_in_use_is_not_kept),
+        cmocka_unit_test(a_controller_dies_while_it_takes_over),
         cmocka_unit_test(too_many_deaths_and_it_has_failed),
         cmocka_unit_test(deaths_now_and_then_are_borne),
         cmocka_unit_test(a_successor_that_does_not_start_is_tried_again),

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/epoch.h"
 #include "lib/base/mutant.h"
 #include "lib/frame/body.h"
 #include "nf-runtime/include/rill/nf.h"
@@ -60,7 +61,7 @@ static void stop_all_roles(struct rill_director *d, struct dir_deployment *dep)
             dir_stop_role(d, &d->roles[i]);
     memset(dep->pairs, 0, sizeof(dep->pairs));
     dep->mourned_count = 0;
-    dep->controller = 0;
+    dep->controller = dep->lost_controller = 0;
 }
 
 /* It does not go on. `why` answers who waits for something else. */
@@ -228,6 +229,7 @@ static void fill_activate(const struct rill_director *d, const struct dir_deploy
     a->deployment = spec->name;
     a->n_settings = spec->n_settings;
     a->settings = spec->settings;
+    a->epoch = dep->epoch;
     if (kind != RILL_ROLE_CONTROLLER)
         a->controller = dep->controller;
     if (kind == RILL_ROLE_UNIT) {
@@ -242,7 +244,7 @@ static void fill_activate(const struct rill_director *d, const struct dir_deploy
     a->inside_interface = spec->inside_interface;
     a->outside_interface = spec->outside_interface;
     if (kind == RILL_ROLE_CONTROLLER) {
-        a->epoch = dep->epoch;
+        a->takes_over = dep->deployed && !RILL_MUTANT(takeover_untold);
         a->rm = d->config.id;
         a->units = spec->units;
     }
@@ -291,6 +293,12 @@ static void activate_if_warm(struct rill_director *d, const struct dir_deploymen
         activate(d, dep, role);
 }
 
+/* The interfaces of a live deployment are free. */
+static bool controller_may_begin(const struct rill_director *d, const struct dir_deployment *dep)
+{
+    return !dir_is_live(dep) || dir_role(d, dep->lost_controller) == NULL;
+}
+
 /* The first unit says what the NF is; all others are activated with that. A pair needs to know its
  * controller. */
 static void activate_roles(struct rill_director *d, struct dir_deployment *dep)
@@ -304,7 +312,8 @@ static void activate_roles(struct rill_director *d, struct dir_deployment *dep)
             activate_if_warm(d, dep, dep->pairs[i].unit);
     if (dep->facts == NULL)
         return;
-    activate_if_warm(d, dep, dep->controller);
+    if (controller_may_begin(d, dep))
+        activate_if_warm(d, dep, dep->controller);
     for (uint32_t i = 0; i < units; i++)
         activate_if_warm(d, dep, dep->pairs[i].output_logger);
 }
@@ -391,6 +400,13 @@ void dir_on_activated(struct rill_director *d, struct dir_role *role,
 
 /* --- deaths ----------------------------------------------------------------------------------- */
 
+/* Roles that are lost with their machine are so at one moment, and by one fault. */
+static bool is_same_death(const struct rill_director *d, const struct dir_deployment *dep)
+{
+    return dep->deaths_timed > 0 &&
+           dep->death_ns[(dep->deaths_timed - 1) % d->config.deaths_max] == d->now_ns;
+}
+
 /* One more now. */
 static bool is_one_too_many(const struct rill_director *d, const struct dir_deployment *dep)
 {
@@ -403,6 +419,7 @@ static bool is_one_too_many(const struct rill_director *d, const struct dir_depl
     return d->now_ns - first_ns <= d->config.deaths_window_ns;
 }
 
+/* Notes one now; true if there were too many. */
 static bool too_many_deaths(const struct rill_director *d, struct dir_deployment *dep)
 {
     bool too_many = is_one_too_many(d, dep);
@@ -413,32 +430,20 @@ static bool too_many_deaths(const struct rill_director *d, struct dir_deployment
 
 bool dir_deployment_bears_a_death(const struct rill_director *d, const struct dir_deployment *dep)
 {
-    return dir_is_up(dep) && dep->deployed && !is_one_too_many(d, dep);
-}
-
-/* With the controller the numbers of its flows are gone, and nothing recovers them from the units
- * yet (docs/protocol.md, "What is not in this version"): so units and output loggers begin anew,
- * too. The new epoch keeps apart whatever is still on its way. */
-static void rebuild(struct rill_director *d, struct dir_deployment *dep, uint32_t controller)
-{
-    struct rill_error err;
-
-    dep->lost_controller = controller;
-
-    stop_all_roles(d, dep);
-    if (!RILL_MUTANT(epoch_again))
-        dep->epoch++;
-    dep->state = DIR_DEPLOYING;
-    rill_rm_destroy(dep->leases);
-    dep->leases = NULL;
-    if (dir_create_leases(d, dep, &err) != 0)
-        fail(d, dep, err.text);
+    return dir_is_up(dep) && dep->deployed && (is_same_death(d, dep) || !is_one_too_many(d, dep));
 }
 
 static void stop_if_there(struct rill_director *d, uint32_t id)
 {
     if (dir_role(d, id) != NULL)
         dir_stop_role(d, dir_role(d, id));
+}
+
+static bool is_awake(const struct rill_director *d, uint32_t id)
+{
+    const struct dir_role *role = dir_role(d, id);
+
+    return role != NULL && (role->state == DIR_ACTIVATING || role->state == DIR_ACTIVE);
 }
 
 static void drop_pair(struct rill_director *d, struct dir_deployment *dep, struct dir_pair *pair)
@@ -487,6 +492,35 @@ static void lose_logger(struct rill_director *d, struct dir_deployment *dep, str
     stop_if_there(d, logger);
 }
 
+/* It never had a flow. What of it is awake knows the controller that is gone, and nobody would tell
+ * it of the next: so others take its place. */
+static void drop_unused(struct rill_director *d, struct dir_deployment *dep, struct dir_pair *pair)
+{
+    if (!pair->leasable && (is_awake(d, pair->unit) || is_awake(d, pair->output_logger)))
+        drop_pair(d, dep, pair);
+    if (!pair->logger_is_new || !is_awake(d, pair->output_logger))
+        return;
+    dir_stop_role(d, dir_role(d, pair->output_logger));
+    pair->output_logger = 0;
+}
+
+/* Units and output loggers have all that is to know about the flows: another controller, of the
+ * next epoch, takes them over. */
+static void replace_controller(struct rill_director *d, struct dir_deployment *dep, uint32_t lost,
+                               const char *line)
+{
+    if (dep->epoch == RILL_INCARNATIONS_MAX) {
+        fail(d, dep, line);
+        return;
+    }
+    dep->lost_controller = lost;
+    dep->controller = 0;
+    if (!RILL_MUTANT(epoch_again))
+        dep->epoch++;
+    for (uint32_t i = 0; i < dep->spec->units; i++)
+        drop_unused(d, dep, &dep->pairs[i]);
+}
+
 static void remove_mourned(struct dir_deployment *dep, uint32_t i)
 {
     dep->mourned[i] = dep->mourned[--dep->mourned_count];
@@ -528,17 +562,19 @@ static void bury(struct rill_director *d, struct dir_deployment *dep)
 }
 
 void dir_deployment_lost(struct rill_director *d, struct dir_deployment *dep, uint32_t role,
-                         const char *line)
+                         bool served, const char *line)
 {
+    bool counts = !served || !is_same_death(d, dep);
+
     if (!dir_is_up(dep))
         return;
-    dep->deaths++;
+    dep->deaths += counts;
     if (!dep->deployed)
         give_up_deploying(d, dep, line);
-    else if (too_many_deaths(d, dep))
+    else if (counts && too_many_deaths(d, dep))
         fail(d, dep, line);
     else if (rill_role_kind(role) == RILL_ROLE_CONTROLLER)
-        rebuild(d, dep, role);
+        replace_controller(d, dep, role, line);
     else
         lose_role(d, dep, role);
 }
@@ -556,13 +592,6 @@ static void answer_deployed(struct rill_director *d, struct dir_deployment *dep)
     dir_answer(d, &dep->deploy, &m);
     dir_say(d, "deployment %s runs: %s, %" PRIu32 " unit(s), after %" PRIu64 " ms", dep->spec->name,
             dep->spec->nf, dep->spec->units, deployed.took_ns / 1000000);
-}
-
-static void say_runs_again(struct rill_director *d, struct dir_deployment *dep)
-{
-    dir_failure_recovered(d, dep->lost_controller);
-    dep->lost_controller = 0;
-    dir_say(d, "deployment %s runs again", dep->spec->name);
 }
 
 /* Units that can do their work are given to the lease core. */
@@ -584,11 +613,8 @@ static void lease_pairs(struct rill_director *d, struct dir_deployment *dep)
     if (!all || dep->state != DIR_DEPLOYING)
         return;
     dep->state = DIR_RUNNING;
-    if (!dep->deployed)
-        answer_deployed(d, dep);
-    else
-        say_runs_again(d, dep);
     dep->deployed = true;
+    answer_deployed(d, dep);
 }
 
 void dir_settle_deployment(struct rill_director *d, struct dir_deployment *dep)

@@ -3,7 +3,7 @@
  *
  * A record is about a role that served a deployment. It is over when what the role had can go on:
  * a unit's flows elsewhere; an output logger's unit with another that holds all that it has; a
- * controller's deployment, which begins anew. */
+ * controller's flows with the one that took them over. */
 #include <string.h>
 
 #include "lib/base/role_name.h"
@@ -63,6 +63,13 @@ void dir_failure_recovered(struct rill_director *d, uint32_t unit)
 {
     for (uint32_t i = oldest(d); unit != 0 && i < d->failure_list_count; i++)
         if (at(d, i)->unit == unit)
+            recovered(d, at(d, i));
+}
+
+void dir_controllers_recovered(struct rill_director *d, uint32_t vni)
+{
+    for (uint32_t i = oldest(d); i < d->failure_list_count; i++)
+        if (at(d, i)->vni == vni && rill_role_kind(at(d, i)->role) == RILL_ROLE_CONTROLLER)
             recovered(d, at(d, i));
 }
 

@@ -123,9 +123,9 @@ struct dir_deployment {
     struct rill_rm *leases;
     char folder[RILL_FOLDER_NAME_BYTES];
     bool has_folder;
-    uint32_t epoch;
+    uint32_t epoch;           /* of its controller: slot 0, so as many as there have been */
     uint32_t controller;      /* role id; 0: none yet */
-    uint32_t lost_controller; /* that died, and without which all begins anew; 0: none */
+    uint32_t lost_controller; /* whose flows another is to take over, or is about to; 0: none */
     struct dir_pair pairs[RILL_DIRECTOR_UNITS_MAX]; /* spec->units of them */
     struct dir_mourned mourned[DIR_MOURNED_MAX];
     uint32_t mourned_count;
@@ -285,9 +285,9 @@ void dir_on_activated(struct rill_director *d, struct dir_role *role,
                       const Control__Activated *activated);
 /* It runs, and goes on if one more of its roles dies now. */
 bool dir_deployment_bears_a_death(const struct rill_director *d, const struct dir_deployment *dep);
-/* A role of it died, or failed: `line` says which, and how. */
+/* A role of it died, or failed: `line` says which, and how. `served`: it was active. */
 void dir_deployment_lost(struct rill_director *d, struct dir_deployment *dep, uint32_t role,
-                         const char *line);
+                         bool served, const char *line);
 void dir_on_undeploy(struct rill_director *d, uint32_t peer, const Control__Message *message);
 const char *dir_deployment_state_name(enum dir_deployment_state state);
 
@@ -348,8 +348,10 @@ void dir_settle_attach(struct rill_director *d, struct dir_deployment *dep);
 
 /* A role died, or is given up. Nothing if it served no deployment. */
 void dir_failure_detected(struct rill_director *d, const struct dir_role *role);
-/* What that unit had, or its output logger, can go on; or a controller's deployment. */
+/* What that unit had, or its output logger, can go on. */
 void dir_failure_recovered(struct rill_director *d, uint32_t unit);
+/* That deployment's flows have a controller again. */
+void dir_controllers_recovered(struct rill_director *d, uint32_t vni);
 void dir_settle_failures(struct rill_director *d, const struct dir_deployment *dep);
 /* Into a status: RILL_DIRECTOR_FAILURES_MAX of each list. */
 void dir_add_failures(struct rill_director *d, Control__Failure *list, Control__Failure **pointers,

@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <inttypes.h>
 
 #include "lib/base/mutant.h"
 #include "lib/config/settings.h"
@@ -107,6 +108,7 @@ static bool is_sensible(const struct dir_deployment *dep, const struct dir_role 
         return false;
     switch (message->body_case) {
     case CONTROL__MESSAGE__BODY_LEASE_REQUEST:
+    case CONTROL__MESSAGE__BODY_MEMBERS_REQUEST:
     case CONTROL__MESSAGE__BODY_DEATH_ACK:
     case CONTROL__MESSAGE__BODY_RECOVERED:
         return role->id == dep->controller;
@@ -116,6 +118,15 @@ static bool is_sensible(const struct dir_deployment *dep, const struct dir_role 
     default:
         return false;
     }
+}
+
+/* A controller wants no units before it knows all that the one before had. */
+static void note_taken_over(struct rill_director *d, struct dir_deployment *dep)
+{
+    dep->lost_controller = 0;
+    dir_controllers_recovered(d, dep->vni);
+    dir_say(d, "deployment %s: controller %" PRIu32 " has taken over", dep->spec->name,
+            rill_role_number(dep->controller));
 }
 
 void dir_on_lease_message(struct rill_director *d, const struct dir_role *role,
@@ -128,6 +139,8 @@ void dir_on_lease_message(struct rill_director *d, const struct dir_role *role,
         dir_unexpected(d, dir_peer_of(d, role->id), message);
         return;
     }
+    if (message->body_case == CONTROL__MESSAGE__BODY_LEASE_REQUEST && dep->lost_controller != 0)
+        note_taken_over(d, dep);
     frame = rill_lease_to_frame(message, d->config.id, d->config.pool);
     if (frame == NULL)
         return; /* no memory now: both ask again */

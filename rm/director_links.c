@@ -47,12 +47,13 @@ bool dir_pair_is_active(const struct rill_director *d, const struct dir_deployme
            is_active(d, pair->output_logger);
 }
 
-/* Its unit may have links: all of it is there, or its output logger is being replaced. */
+/* Its unit may have links: all of it is there, or its output logger is being replaced, or the
+ * controller of a deployment that goes on meanwhile. */
 static bool is_linkable(const struct rill_director *d, const struct dir_deployment *dep,
                         const struct dir_pair *pair)
 {
-    return dir_pair_is_active(d, dep, pair) ||
-           (pair->leasable && is_active(d, dep->controller) && is_active(d, pair->unit));
+    return (dep->deployed || is_active(d, dep->controller)) && is_active(d, pair->unit) &&
+           (pair->leasable || is_active(d, pair->output_logger));
 }
 
 /* --- who has links to whom -------------------------------------------------------------------- */
@@ -104,18 +105,19 @@ static struct dir_ids peers_of_unit(const struct rill_director *d, const struct 
 {
     struct dir_ids peers = {.count = 0};
 
-    add(&peers, dep->controller);
+    add_active(d, &peers, dep->controller);
     add_active(d, &peers, pair->output_logger);
     add_units(d, dep, pair, &peers);
     add_mourned(d, dep, &peers);
     return peers;
 }
 
-static struct dir_ids peers_of_logger(const struct dir_deployment *dep, uint32_t unit)
+static struct dir_ids peers_of_logger(const struct rill_director *d,
+                                      const struct dir_deployment *dep, uint32_t unit)
 {
     struct dir_ids peers = {.count = 0};
 
-    add(&peers, dep->controller);
+    add_active(d, &peers, dep->controller);
     add(&peers, unit);
     add(&peers, dep->client);
     return peers;
@@ -126,7 +128,7 @@ static struct dir_ids peers_of_mourned(const struct rill_director *d,
 {
     struct dir_ids peers = {.count = 0};
 
-    add(&peers, dep->controller);
+    add_active(d, &peers, dep->controller);
     add_units(d, dep, NULL, &peers);
     add(&peers, dep->client);
     return peers;
@@ -219,7 +221,7 @@ void dir_settle_links(struct rill_director *d, struct dir_deployment *dep)
         if (!is_linkable(d, dep, pair))
             continue;
         tell_role(d, pair->unit, peers_of_unit(d, dep, pair), 0);
-        tell_role(d, pair->output_logger, peers_of_logger(dep, pair->unit), dep->client);
+        tell_role(d, pair->output_logger, peers_of_logger(d, dep, pair->unit), dep->client);
     }
     for (uint32_t i = 0; i < dep->mourned_count; i++)
         tell_role(d, dep->mourned[i].output_logger, peers_of_mourned(d, dep), dep->client);
@@ -315,6 +317,6 @@ bool dir_client_is_linked(const struct rill_director *d, const struct dir_deploy
 {
     const struct dir_links *links = &client->links;
 
-    return dep->client == client->id && links->told.count > 0 &&
+    return dep->client == client->id && dir_has_id(&links->up, dep->controller) &&
            links->up.count == links->told.count && reached_by(d, client->id, &links->told);
 }

@@ -232,8 +232,8 @@ static bool lists(const Control__Join *join, uint32_t id)
     return false;
 }
 
-/* Controllers first: with a controller its whole deployment begins anew, so that the others that
- * are missing too do not count as deaths of their own. */
+/* Controllers first: units that are missing, too, are then dead before the next controller asks who
+ * lives. All count as one death (director_deployment.c). */
 static void lose_missing(struct rill_director *d, const struct dir_machine *machine,
                          const Control__Join *join, bool controllers)
 {

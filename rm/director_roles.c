@@ -133,6 +133,7 @@ static void lose(struct rill_director *d, struct dir_role *role, const char *how
 {
     struct dir_deployment *dep = dir_deployment(d, role->vni);
     uint32_t id = role->id;
+    bool served = role->state == DIR_ACTIVE;
     char line[DIR_LINE_BYTES];
 
     describe(d, role, how, line);
@@ -149,7 +150,7 @@ static void lose(struct rill_director *d, struct dir_role *role, const char *how
     else
         dir_stop_role(d, role);
     if (dep != NULL)
-        dir_deployment_lost(d, dep, id, line);
+        dir_deployment_lost(d, dep, id, served, line);
 }
 
 /* What it served goes on without it at once; how it ended is said when that is known. */

@@ -115,7 +115,7 @@ static bool is_settled(const struct rill_director *d)
 
         if (dep->vni == 0 || dep->state == DIR_FAILED)
             continue;
-        if (dep->state != DIR_RUNNING)
+        if (dep->state != DIR_RUNNING || dep->lost_controller != 0)
             return false;
         for (uint32_t j = 0; j < dep->spec->units; j++)
             if (!is_whole(dep, &dep->pairs[j]))

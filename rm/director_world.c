@@ -151,6 +151,7 @@ void world_free(struct world *w)
     for (uint32_t i = 0; i < w->role_count; i++) {
         rill_control_free(w->roles[i].activate);
         rill_control_free(w->roles[i].grant);
+        rill_control_free(w->roles[i].members);
     }
     for (uint32_t i = 0; i < WORLD_CLIENTS; i++)
         rill_control_free(w->clients[i].last);

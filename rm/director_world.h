@@ -54,7 +54,8 @@ struct world_role {
     uint32_t peers[WORLD_PEERS];
     uint32_t peer_count, peers_told; /* how often */
     uint32_t egress;
-    Control__Message *grant; /* the newest LeaseGrant */
+    Control__Message *grant;   /* the newest LeaseGrant */
+    Control__Message *members; /* the newest Members */
 };
 
 struct world_agent {

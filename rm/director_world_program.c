@@ -160,6 +160,10 @@ void world_program_receives(struct world *w, const Control__Message *message)
         rill_control_free(role->grant);
         role->grant = world_copy(message);
         break;
+    case CONTROL__MESSAGE__BODY_MEMBERS:
+        rill_control_free(role->members);
+        role->members = world_copy(message);
+        break;
     case CONTROL__MESSAGE__BODY_DEATH:
         on_death(w, role, message);
         break;
@@ -188,10 +192,11 @@ void world_asks_for_units(struct world *w, uint32_t controller, uint64_t number,
 {
     Control__Message m = rill_control_message(controller, w->config.id, 0);
     Control__LeaseRequest request = CONTROL__LEASE_REQUEST__INIT;
+    const Control__Message *activate = world_role(w, controller)->activate;
 
     request.number = number;
     request.want = want;
-    request.epoch = 1;
+    request.epoch = activate != NULL ? activate->activate->epoch : 1;
     RILL_CONTROL_SET(&m, LEASE_REQUEST, lease_request, &request);
     world_program_says(w, controller, &m);
 }

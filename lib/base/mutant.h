@@ -85,7 +85,8 @@
     X(list_short, "an agent forgets a container that it adopted")                                  \
     X(number_again, "a new resource manager gives away ids that are in use")                       \
     X(folder_again, "two deployments have one folder of links")                                    \
-    X(epoch_again, "a deployment that begins anew has the epoch of before")                        \
+    X(epoch_again, "a controller that takes over has the epoch of the one before")                 \
+    X(takeover_untold, "a controller that takes over is not told that it does")                    \
     X(taken_twice, "a warm role is taken for two")                                                 \
     X(lease_dead, "a dead unit is leased as before")                                               \
     X(unfilled, "a logger that is not filled is asked for a dead unit's state")                    \

@@ -6,9 +6,13 @@
 #include "lib/frame/body.h"
 #include "lib/frame/frame.h"
 
-enum { LEASES_MAX = RILL_BODY_MAX / sizeof(struct rill_lease) };
+enum {
+    LEASES_MAX = RILL_BODY_MAX / sizeof(struct rill_lease),
+    MEMBERS_MAX = RILL_BODY_MAX / sizeof(struct rill_member)
+};
 _Static_assert((int)LEASES_MAX <= (int)RILL_CONTROL_LIST_MAX,
                "a grant's leases fit into a message");
+_Static_assert((int)MEMBERS_MAX <= (int)RILL_CONTROL_LIST_MAX, "all members fit into a message");
 
 /* --- frame to message ------------------------------------------------------------------------- */
 
@@ -47,6 +51,39 @@ static int send_grant(struct rte_mbuf *frame, Control__Message *m,
     return 0;
 }
 
+static int send_members(struct rte_mbuf *frame, Control__Message *m,
+                        void (*send)(void *arg, const Control__Message *message), void *arg)
+{
+    const struct rill_frame *f = rill_frame(frame);
+    Control__Members body = CONTROL__MEMBERS__INIT;
+    Control__Member *members, **list;
+
+    if (f->count > MEMBERS_MAX || frame->pkt_len != f->count * sizeof(struct rill_member))
+        return -EINVAL;
+    members = calloc(f->count + 1, sizeof(*members));
+    list = calloc(f->count + 1, sizeof(list[0]));
+    for (uint32_t i = 0; members != NULL && list != NULL && i < f->count; i++) {
+        struct rill_member member;
+
+        rill_body_read(frame, i * (uint32_t)sizeof(member), &member, sizeof(member));
+        control__member__init(&members[i]);
+        members[i].unit = member.unit;
+        members[i].output_logger = member.output_logger;
+        members[i].dead = member.dead != 0;
+        list[i] = &members[i];
+    }
+    if (members != NULL && list != NULL) {
+        body.number = f->clock;
+        body.n_members = f->count;
+        body.members = list;
+        RILL_CONTROL_SET(m, MEMBERS, members, &body);
+        send(arg, m);
+    } /* else: lost, and asked for again */
+    free(list);
+    free(members);
+    return 0;
+}
+
 static void send_death_word(const struct rill_frame *f, Control__Message *m,
                             void (*send)(void *arg, const Control__Message *message), void *arg)
 {
@@ -78,6 +115,7 @@ int rill_lease_from_frame(struct rte_mbuf *frame,
     Control__ShareAck ack = CONTROL__SHARE_ACK__INIT;
     Control__NewLogger new_logger = CONTROL__NEW_LOGGER__INIT;
     Control__NewLoggerAck new_logger_ack = CONTROL__NEW_LOGGER_ACK__INIT;
+    Control__MembersRequest members_request = CONTROL__MEMBERS_REQUEST__INIT;
 
     switch (f->type) {
     case RILL_FRAME_DEATH:
@@ -98,6 +136,13 @@ int rill_lease_from_frame(struct rte_mbuf *frame,
         break;
     case RILL_FRAME_LEASE_GRANT:
         return send_grant(frame, &m, send, arg);
+    case RILL_FRAME_MEMBERS:
+        return send_members(frame, &m, send, arg);
+    case RILL_FRAME_MEMBERS_REQUEST:
+        members_request.number = f->clock;
+        members_request.epoch = f->epoch;
+        RILL_CONTROL_SET(&m, MEMBERS_REQUEST, members_request, &members_request);
+        break;
     case RILL_FRAME_LEASE_REQUEST:
         request.number = f->clock;
         request.want = f->count;
@@ -162,7 +207,40 @@ static struct rte_mbuf *grant_frame(const Control__Message *m, uint32_t dst,
     return NULL;
 }
 
-/* All but a grant: the type, and what it carries. */
+static bool append_members(struct rte_mbuf *frame, const Control__Members *members,
+                           struct rte_mempool *pool)
+{
+    for (size_t i = 0; i < members->n_members; i++) {
+        const Control__Member *from = members->members[i];
+        struct rill_member member = {
+            .unit = from->unit, .output_logger = from->output_logger, .dead = from->dead ? 1 : 0};
+
+        if (rill_body_append(frame, pool, &member, sizeof(member)) != 0)
+            return false;
+    }
+    return true;
+}
+
+static struct rte_mbuf *members_frame(const Control__Message *m, uint32_t dst,
+                                      struct rte_mempool *pool)
+{
+    const Control__Members *members = m->members;
+    struct rte_mbuf *frame;
+
+    if (members->n_members > MEMBERS_MAX)
+        return NULL;
+    frame = rill_frame_new(pool, RILL_FRAME_MEMBERS, m->from, dst);
+    if (frame == NULL)
+        return NULL;
+    rill_frame(frame)->clock = members->number;
+    rill_frame(frame)->count = (uint32_t)members->n_members;
+    if (append_members(frame, members, pool))
+        return frame;
+    rte_pktmbuf_free(frame);
+    return NULL;
+}
+
+/* All but those with a list: the type, and what it carries. */
 struct small {
     enum rill_frame_type type;
     uint64_t clock;
@@ -197,6 +275,9 @@ static struct small small_of(const Control__Message *m)
     case CONTROL__MESSAGE__BODY_NEW_LOGGER_ACK:
         return (struct small){RILL_FRAME_NEW_LOGGER_ACK, m->new_logger_ack->number, 0,
                               m->new_logger_ack->filled ? 1 : 0, 0};
+    case CONTROL__MESSAGE__BODY_MEMBERS_REQUEST:
+        return (struct small){RILL_FRAME_MEMBERS_REQUEST, m->members_request->number, 0, 0,
+                              m->members_request->epoch};
     default:
         return (struct small){RILL_FRAME_NONE, 0, 0, 0, 0};
     }
@@ -210,6 +291,8 @@ struct rte_mbuf *rill_lease_to_frame(const Control__Message *message, uint32_t d
 
     if (message->body_case == CONTROL__MESSAGE__BODY_LEASE_GRANT)
         return grant_frame(message, dst, pool);
+    if (message->body_case == CONTROL__MESSAGE__BODY_MEMBERS)
+        return members_frame(message, dst, pool);
     if (small.type == RILL_FRAME_NONE)
         return NULL;
     frame = rill_frame_new(pool, small.type, message->from, dst);

@@ -77,7 +77,7 @@ static const struct {
     {RILL_FRAME_SHARE_ACK, true, true, 500},      {RILL_FRAME_DEATH, false, true, 0x04000003},
     {RILL_FRAME_DEATH_ACK, false, true, 7},       {RILL_FRAME_RECOVERED, false, true, 0},
     {RILL_FRAME_RECOVERED_ACK, false, true, 0},   {RILL_FRAME_NEW_LOGGER, true, true, 0},
-    {RILL_FRAME_NEW_LOGGER_ACK, true, false, 1},
+    {RILL_FRAME_NEW_LOGGER_ACK, true, false, 1},  {RILL_FRAME_MEMBERS_REQUEST, true, false, 0},
 };
 
 static void small_messages(void **state)
@@ -128,6 +128,55 @@ static void grants(void **state)
     assert_int_equal(rte_mempool_in_use_count(pool), 0);
 }
 
+static void members(void **state)
+{
+    (void)state;
+    for (uint32_t n = 0; n <= 300; n += 100) { /* several segments */
+        struct rte_mbuf *m = rill_frame_new(pool, RILL_FRAME_MEMBERS, 0x01000001, 0x02000001);
+        struct rte_mbuf *back;
+
+        rill_frame(m)->clock = 9;
+        rill_frame(m)->count = n;
+        for (uint32_t i = 0; i < n; i++) {
+            struct rill_member member = {
+                .unit = 0x03000000 + i, .output_logger = 0x04000000 + i, .dead = i % 3 == 0};
+
+            assert_int_equal(rill_body_append(m, pool, &member, sizeof(member)), 0);
+        }
+        back = there_and_back(m);
+        for (uint32_t i = 0; i < n; i++) {
+            struct rill_member member;
+
+            assert_int_equal(
+                rill_body_read(back, i * (uint32_t)sizeof(member), &member, sizeof(member)), 0);
+            assert_int_equal(member.unit, 0x03000000 + i);
+            assert_int_equal(member.output_logger, 0x04000000 + i);
+            assert_int_equal(member.dead, i % 3 == 0);
+        }
+        rte_pktmbuf_free(back);
+        rte_pktmbuf_free(m);
+    }
+    assert_int_equal(rte_mempool_in_use_count(pool), 0);
+}
+
+/* Whose place is taken says the epoch. */
+static void epochs(void **state)
+{
+    const enum rill_frame_type types[] = {RILL_FRAME_LEASE_REQUEST, RILL_FRAME_SHARE,
+                                          RILL_FRAME_MEMBERS_REQUEST};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+        struct rte_mbuf *m = rill_frame_new(pool, types[i], 0x02000002, 0x01000001), *back;
+
+        rill_frame(m)->epoch = 0x0402;
+        back = there_and_back(m);
+        assert_int_equal(rill_frame(back)->epoch, 0x0402);
+        rte_pktmbuf_free(back);
+        rte_pktmbuf_free(m);
+    }
+}
+
 static void refusals(void **state)
 {
     struct rte_mbuf *m = rill_frame_new(pool, RILL_FRAME_LEASE_GRANT, 1, 2);
@@ -137,6 +186,8 @@ static void refusals(void **state)
 
     (void)state;
     rill_frame(m)->count = 1; /* and no body */
+    assert_int_equal(rill_lease_from_frame(m, carry, &trip), -EINVAL);
+    rill_frame(m)->type = RILL_FRAME_MEMBERS;
     assert_int_equal(rill_lease_from_frame(m, carry, &trip), -EINVAL);
     rill_frame(m)->type = RILL_FRAME_MOVE;
     assert_int_equal(rill_lease_from_frame(m, carry, &trip), -EINVAL);
@@ -149,9 +200,8 @@ static void refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(small_messages),
-        cmocka_unit_test(grants),
-        cmocka_unit_test(refusals),
+        cmocka_unit_test(small_messages), cmocka_unit_test(grants),   cmocka_unit_test(members),
+        cmocka_unit_test(epochs),         cmocka_unit_test(refusals),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

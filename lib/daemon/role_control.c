@@ -153,6 +153,7 @@ static void on_message(void *arg, uint32_t peer, const Control__Message *m)
     case CONTROL__MESSAGE__BODY_DEATH:
     case CONTROL__MESSAGE__BODY_RECOVERED_ACK:
     case CONTROL__MESSAGE__BODY_NEW_LOGGER:
+    case CONTROL__MESSAGE__BODY_MEMBERS:
         on_lease(p, m);
         break;
     case CONTROL__MESSAGE__BODY_METRICS_REQUEST:

@@ -98,6 +98,7 @@ static void share(uint32_t thousandths)
     body.number = ++number;
     body.controller = CONTROLLER;
     body.share = thousandths;
+    body.epoch = 1; /* as activation() has it */
     RILL_CONTROL_SET(&m, SHARE, share, &body);
     fake_tell(&agent, unit, &m);
     fake_await(&agent, &unit->share_acks, unit->share_acks + 1);

@@ -282,19 +282,14 @@ static bool knows(const struct rill_controller *controller, uint64_t flow)
 
 /* A flow that was idle for nearly as long as it takes to end may end a little early; what a unit
  * did after it was asked says nothing of how long the flow was idle then. */
-static bool is_fresh(const struct sim_check *k, const struct sim_flow *flow, uint64_t began_ns)
+static bool is_fresh(const struct sim_check *k, const struct sim_flow *flow, uint64_t began_ns,
+                     uint64_t fresh_ns)
 {
-    double fresh_ns = sim_plan_setting(k->plan, "flow_idle_s") * 1e9 -
-                      sim_plan_setting(k->plan, "frame_life_ms") * 1e6;
-
-    return !k->plan->evicts && flow->step_ns < began_ns &&
-           (double)(k->now_ns - flow->step_ns) < fresh_ns;
+    return flow->step_ns < began_ns && k->now_ns - flow->step_ns < fresh_ns;
 }
 
-void sim_check_must_survive(struct sim_check *k, uint32_t controller)
+void sim_check_must_survive(struct sim_check *k, const struct rill_controller *old)
 {
-    const struct rill_controller *old = rill_cluster_controller_at(k->cluster, controller);
-
     for (uint32_t i = 0; i <= k->history.flows.mask; i++)
         for (struct rill_map_node *node = k->history.flows.buckets[i]; node; node = node->next) {
             struct sim_flow *flow = (struct sim_flow *)node;
@@ -303,15 +298,22 @@ void sim_check_must_survive(struct sim_check *k, uint32_t controller)
         }
 }
 
-void sim_check_survived(struct sim_check *k, uint64_t began_ns)
+void sim_check_may_be_lost(struct sim_check *k)
 {
-    struct rill_controller *now = rill_cluster_controller(k->cluster);
+    for (uint32_t i = 0; i <= k->history.flows.mask; i++)
+        for (struct rill_map_node *node = k->history.flows.buckets[i]; node; node = node->next)
+            ((struct sim_flow *)node)->must_survive = false;
+}
 
+void sim_check_survived(struct sim_check *k, struct rill_controller *now, uint64_t began_ns,
+                        uint64_t fresh_ns)
+{
     for (uint32_t i = 0; i <= k->history.flows.mask; i++)
         for (struct rill_map_node *node = k->history.flows.buckets[i]; node; node = node->next) {
             struct sim_flow *flow = (struct sim_flow *)node;
 
-            if (flow->must_survive && is_fresh(k, flow, began_ns) && !knows(now, node->flow))
+            if (flow->must_survive && is_fresh(k, flow, began_ns, fresh_ns) &&
+                !knows(now, node->flow))
                 sim_check_fail(k, "I2",
                                "flow %" PRIx64 ", whose packets are out, is not known any more "
                                "after the takeover",

@@ -43,7 +43,7 @@ static void fail(struct sim_failover *f, uint64_t now_ns)
     sim_check_counts(f->check)->controller_zombies += zombie;
     sim_check_note(f->check, "controller %u %s", f->old + 1,
                    zombie ? "is taken for dead, and goes on" : "dies");
-    sim_check_must_survive(f->check, f->old);
+    sim_check_must_survive(f->check, rill_cluster_controller_at(f->cluster, f->old));
     if (zombie) {
         f->take_over_ns = now_ns;
         f->crash_ns = after(f, now_ns, 50, 20000);
@@ -69,8 +69,17 @@ static void crash(struct sim_failover *f)
 {
     f->crash_ns = UINT64_MAX;
     if (f->taking_over)
-        sim_check_must_survive(f->check, f->old);
+        sim_check_must_survive(f->check, rill_cluster_controller_at(f->cluster, f->old));
     rill_cluster_controller_crash(f->cluster, f->old);
+}
+
+/* Flows may end within less than a frame's life. */
+static uint64_t fresh_ns(const struct sim_plan *plan)
+{
+    double ns =
+        sim_plan_setting(plan, "flow_idle_s") * 1e9 - sim_plan_setting(plan, "frame_life_ms") * 1e6;
+
+    return ns > 0 && !plan->evicts ? (uint64_t)ns : 0;
 }
 
 void sim_failover_turn(struct sim_failover *f, uint64_t now_ns)
@@ -81,8 +90,9 @@ void sim_failover_turn(struct sim_failover *f, uint64_t now_ns)
         sim_check_note(f->check, "controller %u has taken over",
                        rill_cluster_controller_count(f->cluster));
         if (f->crash_ns != UINT64_MAX)
-            sim_check_must_survive(f->check, f->old);
-        sim_check_survived(f->check, f->began_ns);
+            sim_check_must_survive(f->check, rill_cluster_controller_at(f->cluster, f->old));
+        sim_check_survived(f->check, rill_cluster_controller(f->cluster), f->began_ns,
+                           fresh_ns(f->plan));
     }
     for (uint32_t i = 0; i < f->count; i++) {
         if (f->at_ns[i] > now_ns)

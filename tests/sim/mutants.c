@@ -5,7 +5,7 @@
 
 #include "tests/sim/sim.h"
 
-enum { STARTS = 5, SEEDS = 1500, CLUSTER_SEEDS = 6000, APART = 1000000 };
+enum { STARTS = 5, SEEDS = 1500, WORLD_SEEDS = 6000, APART = 1000000 };
 
 /* For one fault; what is rare gets fewer starts. */
 static const double ENOUGH_S = 1.5;
@@ -142,7 +142,7 @@ static bool try(unsigned mutant)
 /* Of the control plane: in a simulated cluster. */
 static bool try_in_cluster(unsigned mutant)
 {
-    for (uint32_t seed = 1; seed <= CLUSTER_SEEDS; seed++) {
+    for (uint32_t seed = 1; seed <= WORLD_SEEDS; seed++) {
         struct sim_result result;
 
         rill_mutant = (enum rill_mutant)mutant;
@@ -153,7 +153,7 @@ static bool try_in_cluster(unsigned mutant)
         printf("%-16s found after %4u seeds   %s\n", table[mutant].name, seed, table[mutant].what);
         return true;
     }
-    printf("%-16s NOT FOUND in %d seeds   %s\n", table[mutant].name, CLUSTER_SEEDS,
+    printf("%-16s NOT FOUND in %d seeds   %s\n", table[mutant].name, WORLD_SEEDS,
            table[mutant].what);
     return false;
 }

@@ -211,6 +211,8 @@ struct world_program {
     struct world_line *line; /* NULL: it does not dial yet */
     bool active, ending;
     uint64_t activated_by; /* number of the Activate */
+    uint32_t epoch;        /* a controller's */
+    bool taking_over;
     struct world_domain *domain;
     struct world_core core;
     struct world_links links;
@@ -271,6 +273,8 @@ struct world_domain {
     uint64_t dropped;        /* by roles that are gone */
     uint64_t died;           /* with a role that held them */
     uint64_t no_link;        /* sent where there is no link */
+    uint64_t loss_ns;        /* when a unit or an output logger died last */
+    uint64_t survive_ns;     /* flows have to survive a controller that died then; 0: need not */
     uint32_t released_of[64];
     uint32_t releasing;
 };
@@ -281,6 +285,11 @@ void world_domain_link(struct world_domain *domain, uint32_t from, uint32_t to);
 void world_domain_unlink(struct world_domain *domain, uint32_t from, uint32_t to);
 /* All links of a process that is gone. */
 void world_domain_unlink_all(struct world_domain *domain, uint32_t from);
+/* A role is about to be gone, or has taken over: what becomes of the flows. */
+void world_domain_loses(struct world_domain *domain, struct world_program *p);
+void world_domain_taken_over(struct world_domain *domain, struct world_program *controller);
+/* The one whose flows they are, or will be; NULL: none. */
+struct world_program *world_domain_controller(const struct world_domain *domain);
 bool world_domain_is_linked(struct world_domain *domain, uint32_t a, uint32_t b);
 /* Peers: links to all of these and to no others. */
 void world_links_set(struct world_domain *domain, struct world_links *links,

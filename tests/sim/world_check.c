@@ -59,6 +59,8 @@ static const char *missing_of(struct world *w, const Control__Deployment *there,
     controller = world_program(w, there->controller, true);
     if (controller == NULL || !controller->active)
         return "a deployment's controller is not there";
+    if (rill_controller_taking_over(controller->core.controller))
+        return "a deployment's controller has not taken over";
     if (rill_controller_units(controller->core.controller) == 0)
         return "a deployment's controller has no unit";
     if (roles_of(status_of(w), there, RILL_ROLE_OUTPUT_LOGGER) > there->units)
@@ -168,7 +170,8 @@ void world_check_truth(struct world *w)
     }
 }
 
-/* I5, at every moment: what controllers take for theirs of a unit. */
+/* I5, at every moment: what controllers take for theirs of a unit. From one whose place was taken
+ * no unit takes anything. */
 void world_check_leases(struct world *w)
 {
     for (uint32_t i = 0; i < w->program_count; i++) {
@@ -178,7 +181,7 @@ void world_check_leases(struct world *w)
         if (!unit->alive || unit->core.unit == NULL)
             continue;
         for (uint32_t j = 0; j < w->program_count; j++)
-            if (w->programs[j]->domain == unit->domain && w->programs[j]->core.controller != NULL)
+            if (w->programs[j] == world_domain_controller(unit->domain))
                 sum += rill_controller_unit_share(w->programs[j]->core.controller, unit->id);
         if (sum > RILL_RM_SHARE_WHOLE)
             world_fail(w, "I5", "%u thousandths of unit %08x are leased", sum, unit->id);

@@ -36,6 +36,7 @@ static int make_unit(struct world_program *p, const Control__Activate *how, stru
     config.id = p->id;
     config.output_logger = how->output_logger;
     config.controller = how->controller;
+    config.epoch = (uint16_t)how->epoch;
     config.vni = how->vni;
     config.pool = p->w->pool;
     config.nf = core->nf;
@@ -54,6 +55,7 @@ static int make_logger(struct world_program *p, const Control__Activate *how,
 
     config.id = p->id;
     config.controller = how->controller;
+    config.epoch = (uint16_t)how->epoch;
     config.vni = how->vni;
     config.state_bytes = how->facts->state_bytes;
     config.pool = p->w->pool;
@@ -92,6 +94,7 @@ static int make_controller(struct world_program *p, const Control__Activate *how
     config.id = p->id;
     config.rm = how->rm;
     config.epoch = (uint16_t)how->epoch;
+    config.takes_over = how->takes_over;
     config.vni = how->vni;
     config.pool = p->w->pool;
     config.units_max = 2 * how->units;

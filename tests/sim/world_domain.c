@@ -5,7 +5,9 @@
 
 #include "tests/sim/world.h"
 
-#define LINK_NS (10 * WORLD_MS) /* until a link is up, at most */
+#define LINK_NS (10 * WORLD_MS)    /* until a link is up, at most */
+#define FRESH_NS (75 * WORLD_MS)   /* flow_idle_s less frame_life_ms, as world_plan.c has them */
+#define QUIET_NS (2000 * WORLD_MS) /* after a death all is recovered from, and filled again */
 
 /* --- folders ---------------------------------------------------------------------------------- */
 
@@ -181,23 +183,61 @@ void world_domain_send(struct world_domain *domain, struct world_program *from,
         domain->fabric->ops->send(domain->fabric, from->id, frames, kept, domain->w->now_ns);
 }
 
-/* The controller whose flows they are; one that is dead knows of no alias. */
-static struct rill_controller *controller_of(struct world_domain *domain)
+struct world_program *world_domain_controller(const struct world_domain *domain)
 {
     struct world *w = domain->w;
+    struct world_program *newest = NULL;
 
-    for (uint32_t i = w->program_count; i-- > 0;)
-        if (w->programs[i]->domain == domain && w->programs[i]->core.controller != NULL)
-            return w->programs[i]->core.controller;
-    return NULL;
+    for (uint32_t i = 0; i < w->program_count; i++) {
+        struct world_program *p = w->programs[i];
+
+        if (p->domain == domain && p->core.controller != NULL &&
+            (newest == NULL || p->epoch > newest->epoch))
+            newest = p;
+    }
+    return newest;
+}
+
+/* --- controllers that die --------------------------------------------------------------------- */
+
+/* What only a unit and its output logger knew is gone with both, and who lost one has to have time
+ * to put it elsewhere: flows are asked after only where no other died about then. */
+static bool losses_are_over(const struct world_domain *domain)
+{
+    return domain->loss_ns == 0 || domain->w->now_ns - domain->loss_ns > QUIET_NS;
+}
+
+void world_domain_loses(struct world_domain *domain, struct world_program *p)
+{
+    if (p->core.controller == NULL) {
+        domain->loss_ns = domain->w->now_ns;
+        domain->survive_ns = 0;
+        sim_check_may_be_lost(domain->check);
+    } else if (world_domain_controller(domain) == p && losses_are_over(domain)) {
+        if (domain->survive_ns == 0)
+            domain->survive_ns = domain->w->now_ns;
+        sim_check_must_survive(domain->check, p->core.controller);
+    }
+}
+
+void world_domain_taken_over(struct world_domain *domain, struct world_program *controller)
+{
+    world_note(domain->w, "%08x has taken over", controller->id);
+    sim_check_time(domain->check, domain->w->now_ns);
+    if (domain->survive_ns != 0)
+        sim_check_survived(domain->check, controller->core.controller, domain->survive_ns,
+                           FRESH_NS);
+    domain->survive_ns = 0;
 }
 
 void world_domain_released(struct world_domain *domain, struct world_program *logger,
                            struct rte_mbuf *m)
 {
+    const struct world_program *controller = world_domain_controller(domain);
     struct world *w = domain->w;
 
-    sim_check_look_at(domain->check, logger->core.ol, controller_of(domain));
+    sim_check_look_at(domain->check, logger->core.ol,
+                      controller == NULL ? NULL : controller->core.controller);
     sim_check_released(domain->check, m, w->now_ns);
     w->result->hash =
         sim_chain_next(w->result->hash ^ w->now_ns, rill_frame(m)->ingress_id ^ logger->id);

@@ -59,6 +59,7 @@ static void leave_domain(struct world_program *p)
         return;
     if (p->core.unit != NULL)
         sim_check_suspect(domain->check, p->id, false);
+    world_domain_loses(domain, p);
     world_core_count(&p->core, p->w->result);
     domain->dropped += world_core_drops(&p->core);
     domain->died += world_core_held(&p->core);
@@ -148,6 +149,11 @@ static void flush(struct world_program *p)
 {
     struct rill_outbox *out = &p->out;
     uint32_t kept = 0;
+
+    if (p->taking_over && !rill_controller_taking_over(p->core.controller)) {
+        p->taking_over = false;
+        world_domain_taken_over(p->domain, p);
+    }
 
     for (uint32_t i = 0; i < out->count; i++) {
         struct rte_mbuf *m = out->frames[i];
@@ -268,6 +274,8 @@ static void activate(struct world_program *p, const Control__Message *asked)
     }
     p->active = true;
     p->activated_by = asked->number;
+    p->epoch = asked->activate->epoch;
+    p->taking_over = asked->activate->takes_over;
     p->logger = asked->activate->output_logger;
     p->due_ns = world_core_next_ns(p);
     answer_activated(p, asked);
@@ -353,6 +361,7 @@ void world_program_message(struct world_program *p, const Control__Message *m)
     case CONTROL__MESSAGE__BODY_DEATH:
     case CONTROL__MESSAGE__BODY_RECOVERED_ACK:
     case CONTROL__MESSAGE__BODY_NEW_LOGGER:
+    case CONTROL__MESSAGE__BODY_MEMBERS:
         on_lease(p, m);
         break;
     default:
