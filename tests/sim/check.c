@@ -287,6 +287,8 @@ static bool is_fresh(const struct sim_check *k, const struct sim_flow *flow, uin
     double fresh_ns = sim_plan_setting(k->plan, "flow_idle_s") * 1e9 -
                       sim_plan_setting(k->plan, "frame_life_ms") * 1e6;
 
+    if (k->plan->evicts)
+        return false;
     return flow->step_ns < began_ns && (double)(k->now_ns - flow->step_ns) < fresh_ns;
 }
 
