@@ -183,11 +183,20 @@ static void begin(struct rill_unit *u, uint64_t now_ns, struct rill_outbox *out)
     u->out = out;
 }
 
+static void fire_gaps(struct rill_unit *u)
+{
+    struct rill_timer *t;
+
+    while ((t = rill_timer_pop(u->gaps, u->now_ns)) != NULL)
+        replicate_due(u, RTE_PTR_SUB(t, offsetof(struct flow, push_timer)));
+}
+
 static void finish(struct rill_unit *u)
 {
     do {
         receive_own(u);
         serve_all(u);
+        fire_gaps(u); /* a packet that waited for long may be followed by its push at once */
     } while (u->self.count > 0);
     spare_trim(u);
     replicate_flush(u);
@@ -227,8 +236,7 @@ void rill_unit_tick(struct rill_unit *u, uint64_t now_ns, struct rill_outbox *ou
 
     begin(u, now_ns, out);
     serve_all(u);
-    while ((t = rill_timer_pop(u->gaps, now_ns)) != NULL)
-        replicate_due(u, RTE_PTR_SUB(t, offsetof(struct flow, push_timer)));
+    fire_gaps(u);
     fire_questions(u);
     logger_tick(u);
     while ((t = rill_timer_pop(u->slow, now_ns)) != NULL)

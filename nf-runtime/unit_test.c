@@ -1255,8 +1255,8 @@ static void a_packet_puts_the_push_off(void **state)
     assert_int_equal(core_count(&out, RILL_FRAME_REPLICA, 0), 1);
 }
 
-/* It waited for longer than half of T: the pause is over when its turn comes, but for the one behind
- * it. */
+/* It waited for longer than half of T: the pause is over when its turn comes, but for the one
+ * behind it. */
 static void a_packet_that_waited_is_pushed_at_once(void **state)
 {
     (void)state;
@@ -1268,7 +1268,6 @@ static void a_packet_that_waited_is_pushed_at_once(void **state)
     pass_time(20 * CORE_MS - 1);
     assert_int_equal(core_count(&out, RILL_FRAME_REPLICA, 0), 0);
     pass_time(1);
-    rill_unit_tick(unit, now_ns, &out);
     assert_int_equal(core_count(&out, RILL_FRAME_REPLICA, PEER), 1);
 }
 

@@ -164,7 +164,7 @@ static void end(struct rill_director *d, struct dir_role *role)
     d->n.deaths++;
     dir_forget_requests_about(d, role->id);
     role->state = DIR_ENDED;
-    dir_deployment_lost(d, dep, role->id, line);
+    dir_deployment_lost(d, dep, role->id, true, line);
 }
 
 static void say_how(struct rill_director *d, struct dir_role *role, const char *how)

@@ -175,32 +175,6 @@ static void draw_bounds(struct sim_plan *plan, struct rill_rng *rng)
     set(plan, "resend_slow_ms=%g", PICK(rng, 1, 4, 10, 10, 10, 10));
 }
 
-/* How flows are cut and placed, and how many there may be: a full table lets the oldest idle flow
- * go. From a seed of its own, too. */
-static void draw_allocation(struct sim_plan *plan)
-{
-    struct rill_rng rng;
-
-    rill_rng_seed(&rng, plan->seed ^ 0xa110c);
-    if (rill_rng_below(&rng, 2) == 0)
-        return;
-    if (rill_rng_below(&rng, 8) == 0)
-        set(plan, "mode=smart-flow:%gms", PICK(&rng, 1, 2, 10));
-    else if (rill_rng_below(&rng, 16) == 0)
-        set(plan, "mode=flow");
-    if (rill_rng_below(&rng, 4) == 0)
-        set(plan, "replica_choice=predicted");
-    if (rill_rng_below(&rng, 8) == 0)
-        set(plan, "placement=first-fit");
-    if (rill_rng_below(&rng, 8) == 0)
-        set(plan, "detection=timeout");
-    if (rill_rng_below(&rng, 8) != 0)
-        return;
-    set(plan, "flows_max=%g", PICK(&rng, 1, 2, 4));
-    plan->evicts = true;
-    plan->tight = true;
-}
-
 /* Half of the seeds have none, the others up to three. */
 static void draw_troubles(struct sim_plan *plan, struct rill_rng *rng)
 {
@@ -252,6 +226,5 @@ void sim_plan_draw(struct sim_plan *plan, uint64_t seed, const char *kind)
     draw_deaths(plan, &rng);
     draw_bounds(plan, &rng);
     sim_swarm_draw(plan, kind);
-    draw_allocation(plan);
     plan->span_us = plan->packets * plan->gap_ns / 1000 + 1;
 }

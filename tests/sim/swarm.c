@@ -248,6 +248,29 @@ static void failover_ends(struct sim_plan *plan, struct rill_rng *rng)
     sim_plan_set(plan, "placement=spread");
 }
 
+/* How flows are cut and placed, and who gets copies. */
+static void allocation(struct sim_plan *plan, struct rill_rng *rng)
+{
+    if (rill_rng_below(rng, 4) == 0)
+        sim_plan_set(plan, "mode=smart-flow:%gms", SIM_PICK(rng, 1, 2, 10));
+    else if (rill_rng_below(rng, 8) == 0)
+        sim_plan_set(plan, "mode=flow");
+    if (rill_rng_below(rng, 2) == 0)
+        sim_plan_set(plan, "replica_choice=predicted");
+    if (rill_rng_below(rng, 4) == 0)
+        sim_plan_set(plan, "placement=first-fit");
+    if (rill_rng_below(rng, 4) == 0)
+        sim_plan_set(plan, "detection=timeout");
+}
+
+/* A full table lets the flow go that was idle for longest; any may have gone. */
+static void small_flow_table(struct sim_plan *plan, struct rill_rng *rng)
+{
+    sim_plan_set(plan, "flows_max=%g", SIM_PICK(rng, 1, 2, 4));
+    plan->evicts = true;
+    plan->tight = true;
+}
+
 static const struct {
     const char *name;
     uint32_t one_in;
@@ -273,6 +296,8 @@ static const struct {
     {"failovers", 3, failovers},
     {"failover_storm", 12, failover_storm},
     {"failover_ends", 30, failover_ends},
+    {"allocation", 6, allocation},
+    {"small_flow_table", 25, small_flow_table},
 };
 
 bool sim_swarm_has(const char *kind)
