@@ -62,7 +62,6 @@ struct sim_plan {
     bool evicts;        /* the controller's table is so small that any flow may give way */
     double chase;   /* share of the new output loggers whose unit dies as soon as they are filled */
     double zombies; /* share of these that are taken for dead but go on */
-    bool evicts;    /* a flow may give way to another before its time */
     bool tight;     /* bounds so low that packets are dropped although there are no faults */
     /* swarm.c */
     uint32_t part;       /* thousandths of one unit more */
