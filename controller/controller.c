@@ -395,20 +395,21 @@ void rill_controller_tick(struct rill_controller *c, uint64_t now_ns, struct ril
     flows_tick(c);
     while (rill_fragment_hold_due_ns(&c->early) <= c->now_ns)
         drop(rill_fragment_hold_take(&c->early, 0), &c->n.dropped_fragment_without_first);
-    capacity_tick(c);
     takeover_tick(c);
-    if (!c->takeover.active)
-        recovery_tick(c);
+    if (c->takeover.active)
+        return; /* units are wanted when there is something to send them */
+    capacity_tick(c);
+    recovery_tick(c);
 }
 
 uint64_t rill_controller_next_ns(struct rill_controller *c)
 {
-    uint64_t next_ns = RTE_MIN(rill_timer_wheel_next_ns(c->idle), capacity_next_ns(c));
+    uint64_t next_ns =
+        RTE_MIN(rill_timer_wheel_next_ns(c->idle), rill_fragment_hold_due_ns(&c->early));
 
-    next_ns = RTE_MIN(next_ns, takeover_next_ns(c));
-    if (!c->takeover.active)
-        next_ns = RTE_MIN(next_ns, recovery_next_ns(c));
-    return RTE_MIN(next_ns, rill_fragment_hold_due_ns(&c->early));
+    if (c->takeover.active)
+        return RTE_MIN(next_ns, takeover_next_ns(c));
+    return RTE_MIN(next_ns, RTE_MIN(capacity_next_ns(c), recovery_next_ns(c)));
 }
 
 /* In mode SMART_FLOW what is assigned is all that a flow brings in a period. */

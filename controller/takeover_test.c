@@ -149,7 +149,10 @@ static void create(struct rill_controller_config config)
     assert_non_null(c);
     now_ns = CORE_MS;
     rill_controller_tick(c, now_ns, &out);
-    lease(1, 2);
+    if (config.takes_over)
+        assert_int_equal(core_count(&out, RILL_FRAME_LEASE_REQUEST, 0), 0); /* not yet */
+    else
+        lease(1, 2);
 }
 
 static int setup(void **state)
@@ -353,6 +356,8 @@ static void take_over(void)
     }
     assert_false(rill_controller_taking_over(c));
     assert_int_equal(n()->takeovers, 1);
+    rill_controller_tick(c, now_ns, &out);
+    lease(1, 2);
 }
 
 static void take_over_from_two(void)
