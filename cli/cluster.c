@@ -383,8 +383,10 @@ bool rill_cluster_step(struct rill_cluster *k, uint64_t now_ns)
         return false;
     moved = take_turns(k, now_ns);
     /* What has arrived for nobody ends when any role sends or receives. */
-    if (arrived && !moved)
+    if (arrived && !moved) {
         moved = k->turns[0].take(k, &k->turns[0], now_ns);
+        find_due(k);
+    }
     if (k->rm_touched)
         cluster_retire_loggers(k);
     k->rm_touched = false;
