@@ -154,8 +154,8 @@ static bool has_ended(const struct rill_controller *c, const struct found *found
     const struct rill_alias *alias = &found->item.head.alias;
     uint32_t pool, index;
 
-    if (!RILL_MUTANT(ended) && (found->idle_ns >= c->config.flow_idle_ns ||
-                                found->idle_ns + c->config.frame_life_ns >= c->config.flow_idle_ns))
+    if (found->idle_ns >= c->config.flow_idle_ns ||
+        found->idle_ns + c->config.frame_life_ns >= c->config.flow_idle_ns)
         return true;
     return found->has_head && endpoints_find(c, &alias->local, &pool, &index) &&
            c->lease[pool][index] != 0 && c->lease[pool][index] != alias->lease;

@@ -42,7 +42,6 @@
     X(inv_fence, "and is answered before the dead are fenced")                                     \
     X(old_epoch, "frames of a controller that was replaced are taken")                             \
     X(aliasepoch, "a controller that takes over does not know aliases whose packets are out")      \
-    X(ended, "a controller that takes over begins flows again that had ended")                     \
     X(epochterm, "terms of a controller that takes over go on where they were")                    \
     X(lost, "who waits for a state that is lost waits for good")                                   \
     X(implied, "an owner takes a later term's packets for its own")                                \
