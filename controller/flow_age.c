@@ -145,13 +145,15 @@ static bool is_one_connection(const struct rill_controller *c, struct flow *flow
                               const struct rill_view *view, enum rill_side side)
 {
     const struct rill_endpoint *remote = side == RILL_INSIDE ? &view->destination : &view->source;
+    uint64_t addr[2]; /* aligned, as the hash reads words */
     uint32_t hash;
 
     if (c->config.flow_kind == RILL_KEY_CONNECTION)
         return true;
     if (c->config.flow_kind != RILL_KEY_INSIDE_ENDPOINT)
         return false;
-    hash = rte_hash_crc(remote->addr, sizeof(remote->addr), remote->port) | 1;
+    memcpy(addr, remote->addr, sizeof(addr));
+    hash = rte_hash_crc(addr, sizeof(addr), remote->port) | 1;
     if (flow->remote == 0)
         flow->remote = hash;
     flow->many_remotes |= flow->remote != hash;
