@@ -61,17 +61,7 @@ static void take_head(struct found *found, const struct rill_inventory_item *ite
     found->step = item->flow.step;
 }
 
-/* Units know it themselves; of one that is dead its output logger does. Of one that lives the
- * logger does not: it may just have been filled. */
-static bool knows_idle(const struct rill_controller *c, uint32_t role,
-                       const struct rill_inventory_item *item)
-{
-    return rill_role_kind(role) == RILL_ROLE_UNIT ||
-           (item->flow.claims > 0 && recovery_logger_of(c, item->claims[0].unit) != 0);
-}
-
-static void take_flow(struct rill_controller *c, uint32_t role,
-                      const struct rill_inventory_item *item)
+static void take_flow(struct rill_controller *c, const struct rill_inventory_item *item)
 {
     struct found *found =
         (struct found *)rill_flow_map_find(&c->takeover.found, item->flow.flow, 0);
@@ -91,8 +81,7 @@ static void take_flow(struct rill_controller *c, uint32_t role,
                              item->claims[i].established);
     if (item->flow.flags & RILL_INVENTORY_HEAD)
         take_head(found, item);
-    if (knows_idle(c, role, item))
-        found->idle_ns = RTE_MIN(found->idle_ns, item->flow.idle_ns);
+    found->idle_ns = RTE_MIN(found->idle_ns, item->flow.idle_ns);
 }
 
 bool inherit_take(struct rill_controller *c, uint32_t role, const struct rte_mbuf *m)
@@ -104,7 +93,7 @@ bool inherit_take(struct rill_controller *c, uint32_t role, const struct rte_mbu
         if (item.kind == RILL_INVENTORY_ENDPOINT)
             take_endpoint(c, role, &item.endpoint);
         else
-            take_flow(c, role, &item);
+            take_flow(c, &item);
     }
     return at == rte_pktmbuf_pkt_len(m);
 }
@@ -154,8 +143,8 @@ static bool has_ended(const struct rill_controller *c, const struct found *found
     const struct rill_alias *alias = &found->item.head.alias;
     uint32_t pool, index;
 
-    if (found->idle_ns >= c->config.flow_idle_ns ||
-        found->idle_ns + c->config.frame_life_ns >= c->config.flow_idle_ns)
+    if (found->idle_ns >=
+        c->config.flow_idle_ns - RTE_MIN(c->config.frame_life_ns, c->config.flow_idle_ns))
         return true;
     return found->has_head && endpoints_find(c, &alias->local, &pool, &index) &&
            c->lease[pool][index] != 0 && c->lease[pool][index] != alias->lease;

@@ -73,6 +73,8 @@
     X(alias_kept, "a unit forgets what its logger alone could tell the controller")                \
     X(est_once, "ESTABLISHED is said once")                                                        \
     X(pull_never, "who waits for a state does not ask")                                            \
+    X(asker, "a unit that died before a takeover is given flows after it")                         \
+    X(ended_pull, "what ended and is forgotten begins again when an old question comes")           \
     X(full_order, "an older full state takes the place of a newer one")
 
 /* The same of the control plane, which only a cluster has: rill-sim --world cluster. */
