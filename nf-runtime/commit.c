@@ -10,7 +10,7 @@ static bool window_admit(struct tag *tag, uint64_t clock)
 
     if (rill_number_epoch(clock) > rill_number_epoch(tag->clock)) {
         /* Another controller: the clocks of the one before are over, and its own begin here. */
-        tag->clock = (uint64_t)rill_number_epoch(clock) << RILL_EPOCH_SHIFT;
+        tag->clock = rill_epoch_base(rill_number_epoch(clock));
         tag->window = UINT64_MAX;
     }
     if (clock > tag->clock) {
