@@ -260,6 +260,7 @@ void rill_cluster_ingress_at(struct rill_cluster *k, uint32_t controller, struct
 {
     struct controller_node *node = &k->controllers[controller];
 
+    k->touched |= 1u << RILL_ROLE_CONTROLLER;
     if (node->controller == NULL) {
         k->dropped_no_controller += n;
         rte_pktmbuf_free_bulk(packets, n);
@@ -339,6 +340,7 @@ static void list_turns(struct rill_cluster *k)
             ADD_TURN(k, rill_ol, k->loggers[i].id, k->loggers[i].ol);
     k->turns_stale = false;
     k->rm_touched = true;
+    k->touched = UINT32_MAX;
     find_due(k);
 }
 
@@ -363,6 +365,7 @@ static bool take_turns(struct rill_cluster *k, uint64_t now_ns)
             turn_ns(k, turn, now_ns) <= now_ns) {
             moved |= turn->take(k, turn, now_ns);
             k->rm_touched |= i == 0;
+            k->touched |= 1u << rill_role_kind(turn->id);
         }
         due_ns = RTE_MIN(due_ns, turn->due_ns);
     }
@@ -385,6 +388,7 @@ bool rill_cluster_step(struct rill_cluster *k, uint64_t now_ns)
     /* What has arrived for nobody ends when any role sends or receives. */
     if (arrived && !moved) {
         moved = k->turns[0].take(k, &k->turns[0], now_ns);
+        k->touched |= 1u << RILL_ROLE_RM;
         find_due(k);
     }
     if (k->rm_touched)
@@ -404,7 +408,9 @@ uint64_t rill_cluster_next_ns(struct rill_cluster *k)
         uint64_t ns = RTE_MIN(k->turns[i].due_ns, *k->turns[i].arrival_ns);
 
         /* What it could not turn to by now it turns to later. */
-        next_ns = RTE_MIN(next_ns, turn_ns(k, &k->turns[i], RTE_MAX(ns, k->stepped_ns)));
+        ns = RTE_MAX(ns, k->stepped_ns);
+        if (ns < next_ns)
+            next_ns = RTE_MIN(next_ns, turn_ns(k, &k->turns[i], ns));
     }
     if (k->config.pace != NULL)
         return next_ns;
@@ -427,6 +433,14 @@ uint64_t rill_cluster_packets_in_flight(const struct rill_cluster *k)
         if (k->loggers[i].ol != NULL)
             n += rill_ol_packets_held(k->loggers[i].ol);
     return n;
+}
+
+uint32_t rill_cluster_touched(struct rill_cluster *k)
+{
+    uint32_t touched = k->turns_stale ? UINT32_MAX : k->touched;
+
+    k->touched = 0;
+    return touched;
 }
 
 uint64_t rill_cluster_clock_ns(const struct rill_cluster *k, uint32_t role, uint64_t now_ns)
@@ -479,6 +493,17 @@ const struct rill_unit_counters *rill_cluster_unit_counters(const struct rill_cl
 struct rill_ol *rill_cluster_output_logger(struct rill_cluster *k, uint32_t number)
 {
     return k->loggers[number - 1].ol;
+}
+
+uint32_t rill_cluster_logger_count(const struct rill_cluster *k)
+{
+    return k->logger_count;
+}
+
+const struct rill_ol_counters *rill_cluster_logger_counters(const struct rill_cluster *k,
+                                                            uint32_t number)
+{
+    return logger_node_counters(&k->loggers[number - 1]);
 }
 
 uint32_t rill_cluster_logger_of(const struct rill_cluster *k, uint32_t i)

@@ -110,6 +110,8 @@ uint64_t rill_cluster_unit_packets_lost(const struct rill_cluster *cluster, uint
 uint64_t rill_cluster_controller_packets_lost(const struct rill_cluster *cluster, uint32_t i);
 uint64_t rill_cluster_logger_packets_lost(const struct rill_cluster *cluster, uint32_t number);
 
+/* 1 << kind of the roles that did anything since the last call, came or went. */
+uint32_t rill_cluster_touched(struct rill_cluster *cluster);
 /* What the role's own clock shows. */
 uint64_t rill_cluster_clock_ns(const struct rill_cluster *cluster, uint32_t role, uint64_t now_ns);
 struct rill_rm *rill_cluster_rm(struct rill_cluster *cluster);
@@ -129,6 +131,9 @@ const struct rill_unit_counters *rill_cluster_unit_counters(const struct rill_cl
 /* By number, from 1; the number of unit i's present one; and the unit whose present one it is:
  * UINT32_MAX: none. */
 struct rill_ol *rill_cluster_output_logger(struct rill_cluster *cluster, uint32_t number);
+uint32_t rill_cluster_logger_count(const struct rill_cluster *cluster); /* also those that died */
+const struct rill_ol_counters *rill_cluster_logger_counters(const struct rill_cluster *cluster,
+                                                            uint32_t number);
 uint32_t rill_cluster_logger_of(const struct rill_cluster *cluster, uint32_t i);
 uint32_t rill_cluster_unit_of_logger(const struct rill_cluster *cluster, uint32_t number);
 /* Within `released`: the role id of the output logger that lets the packet go. */

@@ -62,19 +62,37 @@ static void check_committed(struct sim_check *check, struct rill_cluster *cluste
     }
 }
 
-void sim_books_shares(struct sim_check *check, struct rill_cluster *cluster, bool asleep)
+/* The controller never takes more of a unit as its own than that was told. */
+static void check_taken(struct sim_check *check, struct rill_cluster *cluster)
 {
-    struct rill_controller *c = rill_cluster_controller(cluster);
+    const struct rill_controller *c = rill_cluster_controller(cluster);
+    uint32_t id = 0, taken;
 
-    check_committed(check, cluster);
-    for (uint32_t i = 0; i < rill_cluster_unit_count(cluster) && c != NULL && !asleep; i++) {
-        const struct rill_unit *unit = rill_cluster_unit(cluster, i);
-        uint32_t taken = rill_controller_unit_share(c, rill_role_id(RILL_ROLE_UNIT, i + 1));
+    for (uint32_t i = 0; c != NULL && (taken = rill_controller_leased(c, i, &id)) != 0; i++) {
+        uint32_t number = rill_role_number(id);
+        const struct rill_unit *unit = NULL;
 
+        if (number >= 1 && number <= rill_cluster_unit_count(cluster))
+            unit = rill_cluster_unit(cluster, number - 1);
         if (unit != NULL && taken > rill_unit_share(unit))
             sim_check_fail(check, "I5",
                            "the controller takes %u thousandths of unit %u as its own, which was "
                            "told %u",
-                           taken, i + 1, rill_unit_share(unit));
+                           taken, number, rill_unit_share(unit));
     }
+}
+
+void sim_books_shares(struct sim_check *check, struct rill_cluster *cluster, uint32_t *unchecked,
+                      bool asleep)
+{
+    const uint32_t takers = 1u << RILL_ROLE_CONTROLLER | 1u << RILL_ROLE_UNIT;
+
+    *unchecked |= rill_cluster_touched(cluster);
+    if (*unchecked & 1u << RILL_ROLE_RM)
+        check_committed(check, cluster);
+    *unchecked &= takers;
+    if (asleep || *unchecked == 0)
+        return;
+    check_taken(check, cluster);
+    *unchecked = 0;
 }

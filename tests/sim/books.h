@@ -17,7 +17,9 @@ void sim_books_billed(struct sim_check *check, struct rill_cluster *cluster,
                       const struct sim_done *done);
 /* Packets that units which died had processed, and that never left. */
 uint64_t sim_books_unbilled(struct rill_cluster *cluster, const struct sim_done *done);
-/* I5. */
-void sim_books_shares(struct sim_check *check, struct rill_cluster *cluster, bool asleep);
+/* I5. `unchecked`: kinds of roles that did something since they were looked at, kept from one call
+ * to the next; all at first. What nobody touched is as it was. */
+void sim_books_shares(struct sim_check *check, struct rill_cluster *cluster, uint32_t *unchecked,
+                      bool asleep);
 
 #endif

@@ -28,6 +28,7 @@ struct run {
     struct sim_pace pace;
     bool plain; /* it changes nothing */
     struct sim_partitions partitions;
+    uint64_t trouble_ns;      /* when any of these does something next */
     struct rill_rng more_rng; /* for what plans of later versions know */
     struct rte_mbuf *door[DOOR];
     uint32_t door_flow[DOOR], at_door;
@@ -157,19 +158,18 @@ static void trouble(struct run *r)
     sim_failover_turn(&r->failover, r->now_ns);
     sim_pace_turn(&r->pace, r->now_ns);
     sim_partitions_turn(&r->partitions, r->now_ns);
+    r->trouble_ns =
+        RTE_MIN(RTE_MIN(sim_faults_next_ns(&r->faults), sim_failover_next_ns(&r->failover)),
+                RTE_MIN(sim_pace_next_ns(&r->pace), sim_partitions_next_ns(&r->partitions)));
 }
 
+/* When something happens besides what the cluster does by itself. */
 static uint64_t next_trouble_ns(struct run *r)
 {
-    uint64_t next_ns = sim_faults_next_ns(&r->faults);
-
-    next_ns = RTE_MIN(next_ns, sim_failover_next_ns(&r->failover));
-    next_ns = RTE_MIN(next_ns, sim_pace_next_ns(&r->pace));
-    next_ns = RTE_MIN(next_ns, sim_partitions_next_ns(&r->partitions));
-    if (r->at_door > 0)
-        next_ns =
-            RTE_MIN(next_ns, r->pace.ops.turn_ns(&r->pace, sim_controller(r->cluster), r->now_ns));
-    return next_ns;
+    if (r->at_door == 0)
+        return r->trouble_ns;
+    return RTE_MIN(r->trouble_ns,
+                   r->pace.ops.turn_ns(&r->pace, sim_controller(r->cluster), r->now_ns));
 }
 
 /* Questions and answers that breed more of their kind would go on for ever. */
@@ -192,7 +192,9 @@ static void run_until(struct run *r, uint64_t until_ns)
                 return;
         sim_check_time(r->check, r->now_ns);
         sim_check_shares(r->check, controller_sleeps(r));
-        trouble(r);
+        /* Whether a takeover is done is looked at after every step that could end it. */
+        if (r->trouble_ns <= r->now_ns || r->failover.taking_over)
+            trouble(r);
         next_ns = next_trouble_ns(r);
         next_ns = RTE_MIN(next_ns, rill_cluster_next_ns(r->cluster));
         if (next_ns > until_ns)
@@ -313,6 +315,7 @@ static void converge(struct run *r)
     sim_failover_stop(&r->failover);
     sim_pace_calm(&r->pace);
     sim_partitions_heal(&r->partitions);
+    r->trouble_ns = r->now_ns;
     /* Flows that lived through the faults must go on: after a rest in which questions are answered,
      * but shorter than flow_idle. */
     run_until(r, r->now_ns + 40 * MS);

@@ -128,6 +128,7 @@ static inline struct sim_mark *sim_mark(struct rte_mbuf *m)
     return rte_pktmbuf_mtod_offset(m, struct sim_mark *, rte_pktmbuf_data_len(m) - SIM_MARK_BYTES);
 }
 uint64_t sim_chain_next(uint64_t hash, uint64_t packet);
+uint64_t sim_chain_dry(struct rill_nf *nf); /* packets for which it found no endpoint */
 
 /* --- packets.c */
 struct sim_packet {
@@ -260,6 +261,12 @@ void sim_faults_turn(struct sim_faults *faults, uint64_t now_ns);
 
 /* --- pace.c */
 enum { SIM_PAUSES_MAX = 32 };
+struct sim_pace_role {
+    uint32_t id; /* 0: nothing is known here yet */
+    bool slow;
+    int64_t rate_ppm;
+    uint64_t offset_ns;
+};
 struct sim_pace {
     struct rill_cluster_pace ops; /* for the cluster */
     const struct sim_plan *plan;
@@ -273,6 +280,7 @@ struct sim_pace {
         uint64_t until_ns;
     } paused[SIM_PAUSES_MAX];
     uint32_t count;
+    struct sim_pace_role roles[128]; /* looked at of late */
 };
 void sim_pace_init(struct sim_pace *pace, const struct sim_plan *plan);
 /* The cluster is there; pauses begin from now on. */
