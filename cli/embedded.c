@@ -75,6 +75,7 @@ static int create_cluster(struct run *r, struct rill_error *err)
                                          .nf_config = r->input.nf_config,
                                          .settings = r->input.settings,
                                          .units_milli = r->options->units_milli,
+                                         .controllers = r->options->controllers,
                                          .flows_max =
                                              rill_player_flows_bound(&r->player, r->input.settings),
                                          .pool = r->player.pool,
@@ -183,7 +184,7 @@ static int end_epochs(struct run *r)
         embedded_epochs_end(r);
         rc = rill_report_add_epoch(
             p->report, (double)(p->next_epoch_ns - RILL_PLAYER_EPOCH_NS - p->start_ns) / 1e9,
-            rill_controller_units(rill_cluster_controller(r->cluster)));
+            embedded_units_in_use(r));
         p->next_epoch_ns += RILL_PLAYER_EPOCH_NS;
     }
     return rc;
@@ -203,17 +204,24 @@ static bool inject(struct run *r)
 
 /* --- the run --------------------------------------------------------------------------------- */
 
+/* Every controller has leased something. */
+static bool is_warm(const struct run *r)
+{
+    for (uint32_t i = 0; i < rill_cluster_controller_count(r->cluster); i++)
+        if (rill_controller_units(rill_cluster_controller_at(r->cluster, i)) == 0)
+            return false;
+    return true;
+}
+
 static int warm_up(struct run *r, struct rill_error *err)
 {
-    struct rill_controller *c = rill_cluster_controller(r->cluster);
-
     r->real_start_ns = rill_player_clock_ns();
     do {
         advance(r, UINT64_MAX, !turn(r));
         if (r->player.now_ns > WARM_UP_MAX_NS)
             return rill_error_set(err, -EIO,
                                   "no unit was leased within a second: the machine is too busy");
-    } while (rill_controller_units(c) == 0);
+    } while (!is_warm(r));
     rill_player_start(&r->player, (r->player.now_ns / 1000000 + 2) * 1000000);
     embedded_epochs_start(r);
     return 0;

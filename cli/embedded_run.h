@@ -14,6 +14,7 @@
 struct failing {
     uint64_t at_ns, recovered_ns; /* of the run's clock; 0: not yet */
     bool was_gone;                /* it had gone by itself: nothing happened */
+    uint32_t next;                /* of a controller: index of the one that took its place */
     uint32_t unit;                /* it, or whose output logger it is */
     struct failing_counts {
         uint64_t from_replica, from_logger; /* flows that all units have recovered */
@@ -29,6 +30,11 @@ struct epochs {
     uint64_t leased_ns[RILL_CLUSTER_UNITS_MAX]; /* of the epoch: thousandths times ns */
     uint64_t bytes_before[RILL_CLUSTER_UNITS_MAX]; /* its start: bytes that ever came */
     uint64_t all_bytes_before;
+};
+
+/* What one controller after the other had, by its slot. */
+struct embedded_totals {
+    uint64_t lease_changes, bytes_to_units;
 };
 
 /* Everything that a run holds, in the order in which it is taken. */
@@ -57,6 +63,10 @@ uint64_t embedded_next_fail_ns(const struct run *r); /* UINT64_MAX: none is left
 bool embedded_fails_settled(const struct run *r);
 int embedded_report_fails(struct run *r); /* -ENOMEM */
 
+/* Of all controllers, those that died too. */
+struct embedded_totals embedded_totals(const struct run *r);
+/* Leased by any controller now. */
+uint32_t embedded_units_in_use(const struct run *r);
 /* Takes note of how many units are in use, and how much; at least once per 100 ms. */
 void embedded_sample_units(struct run *r);
 /* --epochs. Before the run: the file can be written, or negative with *err. */

@@ -244,7 +244,7 @@ static void fire_questions(struct rill_unit *u)
     while ((t = rill_timer_pop(u->questions, u->now_ns)) != NULL) {
         uintptr_t at = (uintptr_t)t;
 
-        if (at >= (uintptr_t)u->pools && at < (uintptr_t)(u->pools + RILL_NF_POOLS_MAX))
+        if (at >= (uintptr_t)u->pools && at < (uintptr_t)(u->pools + RILL_SLOTS_MAX))
             pool_due(u, RTE_PTR_SUB(t, offsetof(struct pool_lease, timer)));
         else
             handoff_segment_due(u, RTE_PTR_SUB(t, offsetof(struct segment, timer)));
@@ -287,6 +287,8 @@ struct rill_unit *rill_unit_create(const struct rill_unit_config *config, struct
     u->spoken[rill_epoch_slot(config->epoch)] = config->epoch;
     u->state_bytes = rill_nf_state_bytes(config->nf);
     u->pool_count = rill_nf_pool_count(config->nf);
+    if (config->controller != 0)
+        pool_ask_controller(u, rill_epoch_slot(config->epoch));
     u->before = malloc(u->state_bytes);
     if (u->before == NULL || service_init(u) != 0 || store_init(u) != 0)
         goto fail;
@@ -339,6 +341,16 @@ struct rill_table_use rill_unit_tables(const struct rill_unit *u)
 uint32_t rill_unit_share(const struct rill_unit *u)
 {
     return u->service.share;
+}
+
+uint32_t rill_unit_share_of(const struct rill_unit *u, uint32_t slot)
+{
+    return u->service.queue[slot].share;
+}
+
+uint64_t rill_unit_served_bytes(const struct rill_unit *u, uint32_t slot)
+{
+    return u->service.queue[slot].served_bytes;
 }
 
 bool rill_unit_flow_info(const struct rill_unit *u, uint64_t number,

@@ -1,7 +1,7 @@
 /* What the files of the unit's core share. See unit.h for what the core is.
  *
  *   unit.c       frames in, timers, and who handles what
- *   service.c    the queue: capacity
+ *   service.c    the queues, one for each controller: capacity
  *   flow_store.c entries for flows, their memory, when they are forgotten
  *   spare.c      of these, those that may go when memory is short: mere replicas
  *   handoff.c    who owns a flow, and how it changes: MOVE, PULL, FINAL, chains
@@ -107,19 +107,26 @@ struct service_entry {
     uint32_t cost_bytes;
 };
 
-/* The queue of packets that wait for their share of the unit. */
-struct service {
-    struct service_entry *ring;
+/* Packets of one controller's flows, which wait for that controller's share of the unit. */
+struct service_queue {
+    struct service_entry *ring; /* NULL: nothing has come yet */
     uint32_t mask, head, count;
-    uint32_t packets; /* of `count`; messages ride along for order and cost nothing */
-    uint32_t share;   /* thousandths, of all controllers; 0: nobody has leased anything */
-    struct {
-        uint64_t number; /* of the newest word about it */
-        uint32_t share;
-    } slot[RILL_SLOTS_MAX];   /* by controller */
+    uint32_t packets;         /* of `count`; messages ride along for order and cost nothing */
+    uint32_t share;           /* thousandths; 0: it has leased nothing */
+    uint64_t number;          /* of the newest word about that */
     uint64_t ns_per_byte_q24; /* service time, fixed point */
     uint64_t busy_until_ns;
     uint64_t head_done_ns; /* when the head has been served; UINT64_MAX: never */
+    uint64_t served_bytes;
+};
+
+struct service {
+    struct service_queue queue[RILL_SLOTS_MAX]; /* by the controller's slot */
+    uint8_t used[RILL_SLOTS_MAX];               /* those that have a ring or a share */
+    uint32_t used_count;
+    uint32_t packets, share;     /* of all */
+    struct service_queue *first; /* whose head is done first ... */
+    uint64_t head_done_ns;       /* ... and when; UINT64_MAX: none's ever */
 };
 
 struct pool_lease {
@@ -167,8 +174,10 @@ struct rill_unit {
     struct replica_batch batch[PEERS_BATCHED_MAX];
     uint32_t batches;
     struct refill refill;
-    struct pool_lease pools[RILL_NF_POOLS_MAX];
+    struct pool_lease pools[RILL_SLOTS_MAX][RILL_NF_POOLS_MAX]; /* by the controller's slot */
     unsigned pool_count;
+    uint8_t pool_slots[RILL_SLOTS_MAX]; /* whose controllers are asked for endpoints */
+    uint32_t pool_slot_count;
     struct rill_outbox self; /* frames to ourselves */
     struct rill_unit_counters n;
     void (*step_hook)(void *arg, const struct rill_unit_step *step);
@@ -270,6 +279,7 @@ uint64_t logger_next_ns(const struct rill_unit *u);
 void inventory_of_unit(struct rill_unit *u, struct rte_mbuf *m);
 
 /* pool_lease.c */
+void pool_ask_controller(struct rill_unit *u, uint32_t slot); /* from now on */
 void pool_refill(struct rill_unit *u);
 void pool_due(struct rill_unit *u, struct pool_lease *lease);
 void pool_on_grant(struct rill_unit *u, struct rte_mbuf *m);

@@ -45,7 +45,12 @@ const struct rill_option rill_settings_schema[] = {
          "Which unit gets a flowlet: the fullest with room, the least loaded, or the first with "
          "room."),
     U64("units_min", "units", 1, 64, "1",
-        "Units that are leased from the start and never given back."),
+        "Units that are leased from the start and never given back; if independent, of each "
+        "controller."),
+    ENUM("controllers", "leased|independent", "leased",
+         "Several controllers share units by leases of parts, or each has whole units of its own."),
+    U64("lease_step", "thousandths", 1, 1000, "250",
+        "Part of a unit that one of several controllers asks for at a time (leased)."),
     DOUBLE("alpha", "", 0, 1, "0.25",
            "Bonus in utilization for a unit that holds the flow's state, when packing."),
     DOUBLE("ewma_weight", "", 0, 1, "0.5",
@@ -55,7 +60,8 @@ const struct rill_option rill_settings_schema[] = {
     U64("unit_backlog_us", "us", 0, 10000000, "100",
         "Work that may wait at a unit before flowlets go elsewhere; 0: any amount."),
     U64("unit_queue_packets", "packets", 1, 10000000, "4096",
-        "Longest queue at a unit; packets beyond it are dropped (unit_queue_full)."),
+        "Longest queue at a unit, of each controller; packets beyond it are dropped "
+        "(unit_queue_full)."),
     U64("stash_packets_per_flow", "packets", 1, 1000000, "1024",
         "Packets of one flow that a unit holds while the flow's state is on its way."),
     U64("stash_packets_per_unit", "packets", 1, 10000000, "65536",

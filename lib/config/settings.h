@@ -17,6 +17,7 @@ enum rill_replica_choice {
     RILL_REPLICA_PREDICTED
 };
 enum rill_placement { RILL_PLACEMENT_PACK, RILL_PLACEMENT_SPREAD, RILL_PLACEMENT_FIRST_FIT };
+enum rill_controllers_mode { RILL_CONTROLLERS_LEASED, RILL_CONTROLLERS_INDEPENDENT };
 enum rill_unhandled { RILL_UNHANDLED_NF, RILL_UNHANDLED_PASS, RILL_UNHANDLED_DROP };
 
 /* Times, as the cores want them. */

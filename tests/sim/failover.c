@@ -58,7 +58,7 @@ static void take_over(struct sim_failover *f, uint64_t now_ns)
 
     f->began_ns = now_ns;
     f->take_over_ns = UINT64_MAX;
-    if (rill_cluster_take_over(f->cluster, &err) != 0)
+    if (rill_cluster_take_over(f->cluster, f->old, &err) != 0)
         sim_check_fail(f->check, "SIM", "%s", err.text);
     else
         f->taking_over = true;
