@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "lib/base/log_limit.h"
+#include "lib/config/settings.h"
 
 #define SECOND_NS UINT64_C(1000000000)
 #define WARM_UP_MAX_NS SECOND_NS  /* for the first lease */
@@ -69,6 +70,18 @@ static struct rill_fabric *create_fabric(const struct run *r, struct rill_error 
     return rill_fabric_inproc_create(RING_FRAMES, err);
 }
 
+/* Of the store outside there is a model only, which the cluster makes, under virtual time. */
+static int check_store(const struct run *r, struct rill_error *err)
+{
+    const struct rill_config *settings = r->input.settings;
+
+    if (rill_config_enum(settings, "state") != RILL_STATE_EXTERNAL ||
+        r->options->clock == RILL_CLOCK_VIRTUAL)
+        return 0;
+    return rill_error_set(err, -EINVAL, "%s: state=external needs --clock virtual",
+                          rill_config_source(settings, "state"));
+}
+
 static int create_cluster(struct run *r, struct rill_error *err)
 {
     struct rill_cluster_config config = {.nf = r->input.image.descriptor,
@@ -98,6 +111,8 @@ static int prepare(struct run *r, struct rill_error *err)
     struct rill_player_nf nf;
     int rc = rill_nf_input_read(&request, &r->input, err);
 
+    if (rc == 0)
+        rc = check_store(r, err);
     if (rc == 0)
         rc = rill_player_read(&r->player, err);
     if (rc == 0)

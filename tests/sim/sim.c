@@ -28,6 +28,7 @@ struct run {
     struct sim_pace pace;
     bool plain; /* it changes nothing */
     struct sim_partitions partitions;
+    struct sim_stores stores;
     struct rill_rng more_rng; /* for what plans of later versions know */
     struct rte_mbuf *door[DOOR];
     uint32_t door_flow[DOOR], at_door;
@@ -157,6 +158,7 @@ static void trouble(struct run *r)
     sim_failover_turn(&r->failover, r->now_ns);
     sim_pace_turn(&r->pace, r->now_ns);
     sim_partitions_turn(&r->partitions, r->now_ns);
+    sim_stores_turn(&r->stores, r->now_ns);
 }
 
 static uint64_t next_trouble_ns(struct run *r)
@@ -166,6 +168,7 @@ static uint64_t next_trouble_ns(struct run *r)
     next_ns = RTE_MIN(next_ns, sim_failover_next_ns(&r->failover));
     next_ns = RTE_MIN(next_ns, sim_pace_next_ns(&r->pace));
     next_ns = RTE_MIN(next_ns, sim_partitions_next_ns(&r->partitions));
+    next_ns = RTE_MIN(next_ns, sim_stores_next_ns(&r->stores));
     if (r->at_door > 0)
         next_ns =
             RTE_MIN(next_ns, r->pace.ops.turn_ns(&r->pace, sim_controller(r->cluster), r->now_ns));
@@ -303,6 +306,7 @@ static void converge(struct run *r)
     sim_failover_stop(&r->failover);
     sim_pace_calm(&r->pace);
     sim_partitions_heal(&r->partitions);
+    sim_stores_calm(&r->stores);
     /* Flows that lived through the faults must go on: after a rest in which questions are answered,
      * but shorter than flow_idle. */
     run_until(r, r->now_ns + 40 * MS);
@@ -377,6 +381,7 @@ static int set_up(struct run *r, FILE *trace, struct rill_error *err)
     sim_failover_init(&r->failover, &r->plan, r->cluster, r->check, 20 * MS);
     sim_pace_start(&r->pace, r->cluster, r->check, 20 * MS);
     sim_partitions_init(&r->partitions, &r->plan, r->cluster, r->fabric, r->check, 20 * MS);
+    sim_stores_init(&r->stores, &r->plan, r->cluster, r->fabric, r->check, 20 * MS);
     return 0;
 }
 

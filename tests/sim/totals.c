@@ -48,6 +48,7 @@ void sim_counts_read(struct sim_counts *counts, struct rill_cluster *cluster,
     counts->full = fabric->counters.full;
     counts->wrong_incarnation = rill_tally_get(&tally, "unit.dropped_wrong_incarnation") +
                                 rill_tally_get(&tally, "output_logger.dropped_wrong_incarnation");
+    counts->store_stale = rill_tally_get(&tally, "unit.store_stale");
     counts->leases_expired = rill_tally_get(&tally, "controller.leases_expired");
     counts->no_mbuf = rill_tally_get(&tally, "controller.messages_no_mbuf") +
                       rill_tally_get(&tally, "unit.messages_no_mbuf") +
