@@ -7,7 +7,6 @@
 #include <time.h>
 
 #include "lib/base/log_limit.h"
-#include "lib/config/settings.h"
 
 #define SECOND_NS UINT64_C(1000000000)
 #define WARM_UP_MAX_NS SECOND_NS  /* for the first lease */
@@ -70,18 +69,6 @@ static struct rill_fabric *create_fabric(const struct run *r, struct rill_error 
     return rill_fabric_inproc_create(RING_FRAMES, err);
 }
 
-/* Of the store outside there is a model only, which the cluster makes, under virtual time. */
-static int check_store(const struct run *r, struct rill_error *err)
-{
-    const struct rill_config *settings = r->input.settings;
-
-    if (rill_config_enum(settings, "state") != RILL_STATE_EXTERNAL ||
-        r->options->clock == RILL_CLOCK_VIRTUAL)
-        return 0;
-    return rill_error_set(err, -EINVAL, "%s: state=external needs --clock virtual",
-                          rill_config_source(settings, "state"));
-}
-
 static int create_cluster(struct run *r, struct rill_error *err)
 {
     struct rill_cluster_config config = {.nf = r->input.image.descriptor,
@@ -98,7 +85,10 @@ static int create_cluster(struct run *r, struct rill_error *err)
     r->fabric = create_fabric(r, err);
     if (r->fabric == NULL)
         return -ENOMEM;
+    if (embedded_store_open(r, err) != 0)
+        return -EINVAL;
     config.fabric = r->fabric;
+    config.store = r->store;
     r->cluster = rill_cluster_create(&config, err);
     return r->cluster == NULL ? -EINVAL : 0;
 }
@@ -111,8 +101,6 @@ static int prepare(struct run *r, struct rill_error *err)
     struct rill_player_nf nf;
     int rc = rill_nf_input_read(&request, &r->input, err);
 
-    if (rc == 0)
-        rc = check_store(r, err);
     if (rc == 0)
         rc = rill_player_read(&r->player, err);
     if (rc == 0)
@@ -134,6 +122,7 @@ static void clean_up(struct run *r)
 {
     embedded_epochs_close(r, NULL);
     rill_cluster_destroy(r->cluster);
+    rill_store_destroy(r->store);
     if (r->fabric != NULL)
         r->fabric->ops->destroy(r->fabric);
     rill_player_fini(&r->player);
@@ -221,6 +210,7 @@ static bool inject(struct run *r)
 static int warm_up(struct run *r, struct rill_error *err)
 {
     struct rill_controller *c = rill_cluster_controller(r->cluster);
+    int rc;
 
     r->real_start_ns = rill_player_clock_ns();
     do {
@@ -229,6 +219,10 @@ static int warm_up(struct run *r, struct rill_error *err)
             return rill_error_set(err, -EIO,
                                   "no unit was leased within a second: the machine is too busy");
     } while (rill_controller_units(c) == 0);
+    while ((rc = embedded_store_ready(r, err)) == 0)
+        advance(r, UINT64_MAX, !turn(r));
+    if (rc < 0)
+        return rc;
     rill_player_start(&r->player, (r->player.now_ns / 1000000 + 2) * 1000000);
     embedded_epochs_start(r);
     return 0;

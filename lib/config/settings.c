@@ -39,6 +39,12 @@ const struct rill_option rill_settings_schema[] = {
          "How state moves: ahead to replicas, once a flow has moved, or through a store outside."),
     DOUBLE("external_rtt_us", "us", 0, 1000000, "100",
            "Round trip to that store, under the virtual clock; at least twice link_delay_us."),
+    {.name = "external_store",
+     .type = RILL_OPT_STRING,
+     .unit = "",
+     .def = "",
+     .doc = "That store, under the real clock: Redis at unix:/PATH or ADDRESS:PORT; empty: "
+            "127.0.0.1:6379."},
     U64("replicas", "", 0, 7, "3", "Units that a flow's state is pushed to ahead of need."),
     ENUM("replica_choice", "weighted|deterministic|predicted", "weighted",
          "How replicas are chosen: at random, low ids more often; lowest ids; where it would go "

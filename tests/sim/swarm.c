@@ -310,7 +310,7 @@ static const struct {
     {"failover_ends", 30, failover_ends},
     {"allocation", 6, allocation},
     {"small_flow_table", 25, small_flow_table},
-    {"external", 8, external},
+    {"external", 10, external},
 };
 
 bool sim_swarm_has(const char *kind)
