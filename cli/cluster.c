@@ -3,11 +3,13 @@
 #include <errno.h>
 
 #include "controller/controller_settings.h"
+#include "lib/store/store_model.h"
 #include "nf-runtime/unit_settings.h"
 #include "output-logger/ol_settings.h"
 #include "rm/rm_settings.h"
 
 enum { BURST = 32, WHOLE_UNIT = 1000 };
+#define STORE_ID rill_role_id(RILL_ROLE_STORE, 1)
 
 /* The caller's bounds on tables, besides the setting's. */
 static uint32_t bounded(const struct rill_cluster *k, uint32_t flows_max)
@@ -30,6 +32,11 @@ static struct rill_controllers present(const struct rill_cluster *k)
     return known;
 }
 
+static bool is_external(const struct rill_cluster *k)
+{
+    return rill_config_enum(k->config.settings, "state") == RILL_STATE_EXTERNAL;
+}
+
 static int create_unit(struct rill_cluster *k, struct unit_node *node, uint32_t output_logger,
                        struct rill_error *err)
 {
@@ -41,6 +48,7 @@ static int create_unit(struct rill_cluster *k, struct unit_node *node, uint32_t 
         config.controller = newest_of(k, 0)->id;
         config.epoch = newest_of(k, 0)->epoch;
     }
+    config.store = is_external(k) ? STORE_ID : 0;
     config.pool = k->config.pool;
     config.flows_max =
         k->config.unit_flows_max ? k->config.unit_flows_max : bounded(k, config.flows_max);
@@ -181,6 +189,22 @@ static int create_rm(struct rill_cluster *k, struct rill_error *err)
     return k->rm == NULL ? -ENOMEM : 0;
 }
 
+/* A round trip to the modelled store is that on the fabric, and what it takes itself. */
+static int create_store(struct rill_cluster *k, struct rill_error *err)
+{
+    const struct rill_config *s = k->config.settings;
+    double own_us =
+        rill_config_double(s, "external_rtt_us") - 2 * rill_config_double(s, "link_delay_us");
+    struct rill_store_model_config config = {.pool = k->config.pool,
+                                             .delay_ns = own_us > 0 ? (uint64_t)(own_us * 1000) : 0,
+                                             .keep_ns = rill_setting_keep_ns(s),
+                                             .flows_max = bounded(k, rill_setting_flows_kept(s)),
+                                             .state_bytes = rill_nf_state_bytes(k->units[0].nf)};
+
+    k->store = k->config.store != NULL ? k->config.store : rill_store_model_create(&config, err);
+    return k->store == NULL ? -ENOMEM : 0;
+}
+
 static int attach_all(struct rill_cluster *k, struct rill_error *err)
 {
     struct rill_fabric *fabric = k->config.fabric;
@@ -192,6 +216,8 @@ static int attach_all(struct rill_cluster *k, struct rill_error *err)
         rc = fabric->ops->attach(fabric, k->units[i].id, err);
     for (uint32_t i = 0; rc == 0 && i < k->logger_count; i++)
         rc = fabric->ops->attach(fabric, k->loggers[i].id, err);
+    if (rc == 0 && k->store != NULL)
+        rc = fabric->ops->attach(fabric, STORE_ID, err);
     return rc;
 }
 
@@ -242,6 +268,8 @@ static int create_roles(struct rill_cluster *k, struct rill_error *err)
         rc = create_controller(k, &k->controllers[i], false, err);
     if (rc == 0)
         rc = cluster_create_split(k, err);
+    if (rc == 0 && is_external(k))
+        rc = create_store(k, err);
     return rc == 0 ? attach_all(k, err) : rc;
 }
 
@@ -282,6 +310,8 @@ void rill_cluster_destroy(struct rill_cluster *k)
     rill_rm_destroy(k->rm);
     rill_split_destroy(k->split);
     rill_fragment_hold_fini(&k->early);
+    if (k->store != k->config.store)
+        rill_store_destroy(k->store);
     rill_outbox_fini(&k->out);
     free(k);
 }
@@ -367,6 +397,7 @@ TAKE(rill_rm)
 TAKE(rill_controller)
 TAKE(rill_unit)
 TAKE(rill_ol)
+TAKE(rill_store)
 
 static uint32_t add_turn(struct rill_cluster *k, struct turn turn)
 {
@@ -400,6 +431,8 @@ static void list_turns(struct rill_cluster *k)
     for (uint32_t i = 0; i < k->logger_count; i++)
         if (k->loggers[i].ol != NULL)
             ADD_TURN(k, rill_ol, k->loggers[i].id, k->loggers[i].ol);
+    if (k->store != NULL)
+        ADD_TURN(k, rill_store, STORE_ID, k->store);
     k->turns_stale = false;
     k->rm_touched = true;
     k->touched = UINT32_MAX;
@@ -606,4 +639,9 @@ uint32_t rill_cluster_releasing(const struct rill_cluster *k)
 struct rill_nf *rill_cluster_nf(struct rill_cluster *k, uint32_t i)
 {
     return k->units[i].nf;
+}
+
+struct rill_store *rill_cluster_store(struct rill_cluster *k)
+{
+    return k->store;
 }

@@ -11,6 +11,7 @@
 #include "cli/tally.h"
 #include "controller/controller.h"
 #include "lib/fabric/fabric.h"
+#include "lib/store/store.h"
 #include "nf-runtime/unit.h"
 #include "output-logger/output_logger.h"
 #include "rm/rm.h"
@@ -41,6 +42,7 @@ struct rill_cluster_config {
     uint32_t unit_flows_max, output_logger_flows_max; /* 0: as flows_max (simulators) */
     struct rill_fabric *fabric;                       /* the caller's, outlives the cluster */
     struct rte_mempool *pool;                         /* the caller's */
+    struct rill_store *store; /* for state=external; the caller's; NULL: a modelled one */
     /* A released packet (frame metadata intact, dst = port and side). The callee owns it. */
     void (*released)(void *arg, struct rte_mbuf *m, uint64_t now_ns);
     void *arg;
@@ -156,5 +158,7 @@ uint32_t rill_cluster_unit_of_logger(const struct rill_cluster *cluster, uint32_
 /* Within `released`: the role id of the output logger that lets the packet go. */
 uint32_t rill_cluster_releasing(const struct rill_cluster *cluster);
 struct rill_nf *rill_cluster_nf(struct rill_cluster *cluster, uint32_t i); /* of unit i */
+/* The store outside; NULL without state=external. */
+struct rill_store *rill_cluster_store(struct rill_cluster *cluster);
 
 #endif

@@ -10,7 +10,7 @@
 
 enum { LOGGERS_MAX = 4 * RILL_CLUSTER_UNITS_MAX };
 
-enum { ROLES_MAX = 1 + RILL_CLUSTER_CONTROLLERS_MAX + RILL_CLUSTER_UNITS_MAX + LOGGERS_MAX };
+enum { ROLES_MAX = 2 + RILL_CLUSTER_CONTROLLERS_MAX + RILL_CLUSTER_UNITS_MAX + LOGGERS_MAX };
 
 /* A role that lives, as far as turning it goes: one that nothing has come for and that is not due
  * is not touched. */
@@ -62,6 +62,7 @@ struct rill_cluster {
     uint64_t stepped_ns; /* the last step's time */
     uint32_t rm_id;
     struct rill_rm *rm;
+    struct rill_store *store; /* NULL: units hand state to each other */
     struct controller_node
         controllers[RILL_CLUSTER_CONTROLLERS_MAX]; /* in the order in which they came */
     uint32_t controller_count, slots;

@@ -73,6 +73,9 @@
     X(alias_kept, "a unit forgets what its logger alone could tell the controller")                \
     X(est_once, "ESTABLISHED is said once")                                                        \
     X(pull_never, "who waits for a state does not ask")                                            \
+    X(store_old, "what a store outside has is taken, whatever version FINAL names")                \
+    X(store_trust, "a former owner does not write again what a store has acknowledged")            \
+    X(store_pin, "a former owner gives its copy up once a store has acknowledged it")              \
     X(full_order, "an older full state takes the place of a newer one")
 
 /* So rare that no few thousand seeds show them; named plans of tests/sim/regressions.txt do. */

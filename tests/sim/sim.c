@@ -29,6 +29,7 @@ struct run {
     bool plain; /* it changes nothing */
     struct sim_partitions partitions;
     uint64_t trouble_ns;      /* when any of these does something next */
+    struct sim_stores stores;
     struct rill_rng more_rng; /* for what plans of later versions know */
     struct rte_mbuf *door[DOOR];
     uint32_t door_flow[DOOR], at_door;
@@ -158,9 +159,11 @@ static void trouble(struct run *r)
     sim_failover_turn(&r->failover, r->now_ns);
     sim_pace_turn(&r->pace, r->now_ns);
     sim_partitions_turn(&r->partitions, r->now_ns);
+    sim_stores_turn(&r->stores, r->now_ns);
     r->trouble_ns =
         RTE_MIN(RTE_MIN(sim_faults_next_ns(&r->faults), sim_failover_next_ns(&r->failover)),
                 RTE_MIN(sim_pace_next_ns(&r->pace), sim_partitions_next_ns(&r->partitions)));
+    r->trouble_ns = RTE_MIN(r->trouble_ns, sim_stores_next_ns(&r->stores));
 }
 
 /* When something happens besides what the cluster does by itself. */
@@ -315,6 +318,7 @@ static void converge(struct run *r)
     sim_failover_stop(&r->failover);
     sim_pace_calm(&r->pace);
     sim_partitions_heal(&r->partitions);
+    sim_stores_calm(&r->stores);
     r->trouble_ns = r->now_ns;
     /* Flows that lived through the faults must go on: after a rest in which questions are answered,
      * but shorter than flow_idle. */
@@ -390,6 +394,7 @@ static int set_up(struct run *r, FILE *trace, struct rill_error *err)
     sim_failover_init(&r->failover, &r->plan, r->cluster, r->check, 20 * MS);
     sim_pace_start(&r->pace, r->cluster, r->check, 20 * MS);
     sim_partitions_init(&r->partitions, &r->plan, r->cluster, r->fabric, r->check, 20 * MS);
+    sim_stores_init(&r->stores, &r->plan, r->cluster, r->fabric, r->check, 20 * MS);
     return 0;
 }
 
