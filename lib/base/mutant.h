@@ -103,7 +103,9 @@
     X(join_once, "an agent that is refused stays away")                                            \
     X(activate_once, "an Activate that was lost with a connection is not told again")              \
     X(peers_once, "Peers that were lost with a connection are not told again")                     \
-    X(undeploy_mute, "who undeploys is not answered")
+    X(undeploy_mute, "who undeploys is not answered")                                              \
+    X(said_first, "roles are told before it is written down")                                      \
+    X(old_rm, "an old resource manager's orders are obeyed")
 
 #ifdef RILL_MUTANTS
 enum rill_mutant {

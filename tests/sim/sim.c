@@ -28,7 +28,7 @@ struct run {
     struct sim_pace pace;
     bool plain; /* it changes nothing */
     struct sim_partitions partitions;
-    uint64_t trouble_ns;      /* when any of these does something next */
+    uint64_t trouble_ns; /* when any of these does something next */
     struct sim_stores stores;
     struct rill_rng more_rng; /* for what plans of later versions know */
     struct rte_mbuf *door[DOOR];
