@@ -73,7 +73,11 @@
     X(alias_kept, "a unit forgets what its logger alone could tell the controller")                \
     X(est_once, "ESTABLISHED is said once")                                                        \
     X(pull_never, "who waits for a state does not ask")                                            \
-    X(full_order, "an older full state takes the place of a newer one")
+    X(full_order, "an older full state takes the place of a newer one")                            \
+    X(one_queue, "a unit serves all controllers from one queue, at the sum of their shares")       \
+    X(pool_slot, "a flow takes an endpoint of another controller's part")                          \
+    X(pool_part, "each controller gives out all of a pool")                                        \
+    X(first_come, "who asked first keeps all units, and others get none")
 
 /* The same of the control plane, which only a cluster has: rill-sim --world cluster. */
 #define RILL_MUTANT_CLUSTER_LIST(X)                                                                \

@@ -48,7 +48,10 @@ static const struct {
     {RILL_MUTANT_inv_fence, "failover_storm"},
     {RILL_MUTANT_old_epoch, "failover_storm"},
     {RILL_MUTANT_epochterm, "failover_storm"},
-
+    {RILL_MUTANT_one_queue, "controllers"},
+    {RILL_MUTANT_pool_slot, "controllers"},
+    {RILL_MUTANT_pool_part, "controllers"},
+    {RILL_MUTANT_first_come, "controllers"},
 };
 
 static const char *kind_for(unsigned mutant)
