@@ -79,6 +79,11 @@
     X(pool_part, "each controller gives out all of a pool")                                        \
     X(first_come, "who asked first keeps all units, and others get none")
 
+/* So rare that no few thousand seeds show them; named plans of tests/sim/regressions.txt do. */
+#define RILL_MUTANT_PLAN_LIST(X)                                                                   \
+    X(asker, "a unit that died before a takeover is given flows after it")                         \
+    X(ended_pull, "what ended and is forgotten begins again when an old question comes")
+
 /* The same of the control plane, which only a cluster has: rill-sim --world cluster. */
 #define RILL_MUTANT_CLUSTER_LIST(X)                                                                \
     X(death_untold, "controllers are not told that a unit is dead")                                \
@@ -110,6 +115,10 @@ enum rill_mutant {
         RILL_MUTANT_COUNT,
 #define X(name, what) RILL_MUTANT_##name,
     RILL_MUTANT_CLUSTER_LIST(X)
+#undef X
+        RILL_MUTANT_CLUSTER_END,
+#define X(name, what) RILL_MUTANT_##name,
+    RILL_MUTANT_PLAN_LIST(X)
 #undef X
         RILL_MUTANT_END
 };
