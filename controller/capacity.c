@@ -22,7 +22,7 @@ static uint32_t least_of(const struct rill_controller *c)
 
     if (step == WHOLE_UNIT)
         return least;
-    return RTE_ALIGN_MUL_CEIL(least / RTE_MAX(c->config.controllers, 1u), step);
+    return RTE_MAX(least / RTE_MAX(c->config.controllers, 1u) / step, 1u) * step;
 }
 
 int capacity_init(struct rill_controller *c)

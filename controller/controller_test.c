@@ -774,14 +774,14 @@ static void parts_of_units_are_asked_for_in_steps(void **state)
 {
     (void)state;
     share_units();
-    assert_int_equal(wanted(), 400);
-    grant_share(400);
-    /* 6 MB in 100 ms would be 0.48 Gbps of 0.4. */
-    for (uint16_t i = 0; i < 2000; i++) {
+    assert_int_equal(wanted(), 200);
+    grant_share(200);
+    /* 3 MB in 100 ms would be 0.24 Gbps of 0.2. */
+    for (uint16_t i = 0; i < 1000; i++) {
         send_bytes(1 + i % 50, 3000);
         rte_pktmbuf_free(core_take(&out, RILL_FRAME_DATA, 0));
     }
-    assert_int_equal(wanted(), 600);
+    assert_int_equal(wanted(), 400);
 }
 
 static void a_step_that_is_not_used_is_given_back(void **state)

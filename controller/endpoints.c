@@ -18,7 +18,7 @@ static struct rill_split_range part_of(const struct rill_controller *c, unsigned
 {
     uint32_t size = size_of(&c->config.pools[pool]);
 
-    if (c->config.controllers <= 1)
+    if (c->config.controllers <= 1 || RILL_MUTANT(pool_part))
         return (struct rill_split_range){.low = 0, .end = size};
     return rill_split_part(size, rill_epoch_slot(c->config.epoch), c->config.controllers);
 }

@@ -13,6 +13,8 @@ enum { MESSAGE_ROOM = 1024 }; /* places that packets can't take */
 
 static uint32_t slot_of(const struct rill_frame *f)
 {
+    if (RILL_MUTANT(one_queue))
+        return 0;
     return f->type == RILL_FRAME_INVENTORY ? rill_epoch_slot(f->epoch) : rill_number_slot(f->flow);
 }
 
@@ -163,17 +165,17 @@ static void change_speed(struct rill_unit *u, struct service_queue *q, uint32_t 
      * moved yet, is still served, and nothing waits behind it for good. */
     if (share != 0)
         q->ns_per_byte_q24 = ns_per_byte(u, RTE_MIN(share, 1000u));
-    if (q->ns_per_byte_q24 == before && !RILL_MUTANT(share0))
-        return;
-    if (q->head_done_ns != UINT64_MAX && q->head_done_ns > u->now_ns && !RILL_MUTANT(share0)) {
-        q->head_done_ns = u->now_ns + service_ns(q, ((q->head_done_ns - u->now_ns) << 24) / before);
+    if (q->head_done_ns == UINT64_MAX || RILL_MUTANT(share0)) {
+        /* What stood still while there was no share starts now, not in the past. */
+        q->busy_until_ns = RTE_MAX(q->busy_until_ns, u->now_ns);
+        head_changed(&u->service, q);
+    } else if (q->head_done_ns > u->now_ns && q->ns_per_byte_q24 != before) {
+        double left_ns = (double)(q->head_done_ns - u->now_ns);
+
+        q->head_done_ns =
+            u->now_ns + (uint64_t)(left_ns * (double)q->ns_per_byte_q24 / (double)before + 0.5);
         find_first(&u->service);
-        return;
     }
-    /* What stood still while there was no share starts now, not in the past. */
-    if (q->head_done_ns == UINT64_MAX && q->busy_until_ns < u->now_ns)
-        q->busy_until_ns = u->now_ns;
-    head_changed(&u->service, q);
 }
 
 /* A controller's share is another now. */
@@ -185,7 +187,10 @@ static void take_share(struct rill_unit *u, uint32_t slot, uint32_t share, uint6
     s->share += share - q->share;
     q->share = share;
     q->number = number;
-    change_speed(u, q, share);
+    if (RILL_MUTANT(one_queue))
+        change_speed(u, &s->queue[0], s->share);
+    else
+        change_speed(u, q, share);
     if (share != 0)
         pool_ask_controller(u, slot);
 }

@@ -36,7 +36,8 @@
  * where it has a share already, then from whole free units, then, for the remainder, from the
  * fullest unit where it fits (if it fits nowhere, from the ones with most room). What it wants less
  * goes off its smallest shares first. Ties go to the lowest id in growing, to the highest in
- * shrinking. If units run out it gets what there is.
+ * shrinking. If units run out it gets what there is; but a controller that has less than an equal
+ * part of all, and wants more, gets it from those that have more than theirs, when they ask next.
  *
  * Sans-IO: no clock, no randomness, deterministic. A message that can not be allocated is counted,
  * and sent with the next resend. One thread.

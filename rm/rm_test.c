@@ -533,6 +533,29 @@ static void test_whole_units_are_not_shared(void **state)
     bench_end(&b);
 }
 
+/* The first has all that there is; the second gets its half of it at the first's next requests. */
+static void test_nobody_gets_nothing(void **state)
+{
+    struct bench b = bench_with(2);
+
+    (void)state;
+    ask(&b, 1, 1, 2000);
+    expect_and_acknowledge(&b, 1, 1, 1000);
+    expect_and_acknowledge(&b, 2, 1, 1000);
+    expect_grant(&b, 1, 1, SHARES(1000, 1000));
+    ask(&b, 2, 1, 700);
+    expect_grant(&b, 2, 1, SHARES(0, 0));
+    ask(&b, 1, 2, 2000);
+    expect_grant(&b, 1, 2, SHARES(1000, 300));
+    ask(&b, 1, 3, 2000); /* it has heard */
+    expect_and_acknowledge(&b, 2, 1, 300);
+    expect_grant(&b, 1, 3, SHARES(1000, 300));
+    ask(&b, 2, 2, 700);
+    expect_and_acknowledge(&b, 2, 2, 700);
+    expect_grant(&b, 2, 2, SHARES(0, 700));
+    bench_end(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -550,6 +573,7 @@ int main(void)
         cmocka_unit_test(bad_units_are_refused),
         cmocka_unit_test(without_memory_it_is_sent_later),
         cmocka_unit_test(test_whole_units_are_not_shared),
+        cmocka_unit_test(test_nobody_gets_nothing),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -76,7 +76,11 @@
     X(store_old, "what a store outside has is taken, whatever version FINAL names")                \
     X(store_trust, "a former owner does not write again what a store has acknowledged")            \
     X(store_pin, "a former owner gives its copy up once a store has acknowledged it")              \
-    X(full_order, "an older full state takes the place of a newer one")
+    X(full_order, "an older full state takes the place of a newer one")                            \
+    X(one_queue, "a unit serves all controllers from one queue, at the sum of their shares")       \
+    X(pool_slot, "a flow takes an endpoint of another controller's part")                          \
+    X(pool_part, "each controller gives out all of a pool")                                        \
+    X(first_come, "who asked first keeps all units, and others get none")
 
 /* So rare that no few thousand seeds show them; named plans of tests/sim/regressions.txt do. */
 #define RILL_MUTANT_PLAN_LIST(X)                                                                   \

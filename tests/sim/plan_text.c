@@ -63,6 +63,7 @@ static const struct field {
     FIELD(zombies),
     FIELD(tight),
     FIELD(part),
+    FIELD(controllers),
     FIELD(partitions),
     FIELD(partition_ns),
     FIELD(partition_rm),

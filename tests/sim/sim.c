@@ -31,10 +31,12 @@ struct run {
     uint64_t trouble_ns; /* when any of these does something next */
     struct sim_stores stores;
     struct rill_rng more_rng; /* for what plans of later versions know */
-    struct rte_mbuf *door[DOOR];
-    uint32_t door_flow[DOOR], at_door;
-    bool door_must_come_out[DOOR];
-    uint32_t flow; /* of the burst */
+    struct door {
+        struct rte_mbuf *packets[DOOR];
+        uint32_t flow[DOOR], count;
+        bool must_come_out[DOOR];
+    } doors[RILL_CLUSTER_SLOTS_MAX]; /* by the controller's slot */
+    uint32_t flow;                   /* of the burst */
     uint32_t burst_left;
     struct rill_endpoint old_public[64][4]; /* by workload flow */
     uint32_t old_count[64];
@@ -42,9 +44,9 @@ struct run {
     struct rte_mbuf *taken[POOL_MBUFS]; /* so that the pool is nearly empty; the last member */
 };
 
-static uint32_t sim_controller(struct rill_cluster *cluster)
+uint32_t sim_controller(const struct rill_cluster *cluster, uint32_t slot)
 {
-    return rill_role_id(RILL_ROLE_CONTROLLER, rill_cluster_controller_count(cluster));
+    return rill_role_id(RILL_ROLE_CONTROLLER, rill_cluster_newest(cluster, slot) + 1);
 }
 
 static void on_released(void *arg, struct rte_mbuf *m, uint64_t now_ns)
@@ -76,34 +78,53 @@ static const struct rill_endpoint *reply_to(struct run *r, uint32_t flow)
 }
 
 /* The controller stands still, or is slow: what comes in waits at its door. */
-static bool controller_sleeps(struct run *r)
+static uint64_t wakes_ns(struct run *r, uint32_t slot)
 {
-    return !r->plain &&
-           r->pace.ops.turn_ns(&r->pace, sim_controller(r->cluster), r->now_ns) > r->now_ns;
+    return r->pace.ops.turn_ns(&r->pace, sim_controller(r->cluster, slot), r->now_ns);
 }
 
-static void come_in(struct run *r)
+static bool controller_sleeps(struct run *r, uint32_t slot)
 {
-    for (uint32_t i = 0; i < r->at_door; i++) {
-        struct rill_frame *f = rill_frame(r->door[i]);
+    return !r->plain && wakes_ns(r, slot) > r->now_ns;
+}
+
+/* Whose controllers do: a bit for each slot. */
+static uint32_t asleep(struct run *r)
+{
+    uint32_t slots = 0;
+
+    for (uint32_t slot = 0; slot < rill_cluster_slots(r->cluster); slot++)
+        slots |= (uint32_t)controller_sleeps(r, slot) << slot;
+    return slots;
+}
+
+static void come_in(struct run *r, uint32_t slot)
+{
+    struct door *door = &r->doors[slot];
+
+    for (uint32_t i = 0; i < door->count; i++) {
+        struct rill_frame *f = rill_frame(door->packets[i]);
 
         f->ingress_ns = r->now_ns;
-        sim_check_sent(r->check, f->ingress_id, r->door_flow[i], f->wire_bytes,
-                       r->door_must_come_out[i]);
+        sim_check_sent(r->check, f->ingress_id, door->flow[i], f->wire_bytes,
+                       door->must_come_out[i]);
     }
-    rill_cluster_ingress_at(r->cluster, sim_failover_ingress(&r->failover), r->door, r->at_door,
-                            r->now_ns);
-    r->at_door = 0;
-    sim_check_shares(r->check, false);
+    rill_cluster_ingress_at(r->cluster, sim_failover_ingress(&r->failover, slot), door->packets,
+                            door->count, r->now_ns);
+    door->count = 0;
+    sim_check_shares(r->check, asleep(r) & ~(1u << slot));
 }
 
 static void knock(struct run *r, struct rte_mbuf *m, uint32_t flow, bool must_come_out)
 {
-    r->door[r->at_door] = m;
-    r->door_flow[r->at_door] = flow;
-    r->door_must_come_out[r->at_door++] = must_come_out;
-    if (r->at_door == DOOR || !controller_sleeps(r))
-        come_in(r);
+    uint32_t slot = rill_cluster_slot_of(r->cluster, m, r->now_ns);
+    struct door *door = &r->doors[slot];
+
+    door->packets[door->count] = m;
+    door->flow[door->count] = flow;
+    door->must_come_out[door->count++] = must_come_out;
+    if (door->count == DOOR || !controller_sleeps(r, slot))
+        come_in(r, slot);
 }
 
 /* What the next packet is, besides its flow; some plans know more kinds. */
@@ -169,10 +190,12 @@ static void trouble(struct run *r)
 /* When something happens besides what the cluster does by itself. */
 static uint64_t next_trouble_ns(struct run *r)
 {
-    if (r->at_door == 0)
-        return r->trouble_ns;
-    return RTE_MIN(r->trouble_ns,
-                   r->pace.ops.turn_ns(&r->pace, sim_controller(r->cluster), r->now_ns));
+    uint64_t next_ns = r->trouble_ns;
+
+    for (uint32_t slot = 0; slot < rill_cluster_slots(r->cluster); slot++)
+        if (r->doors[slot].count > 0)
+            next_ns = RTE_MIN(next_ns, wakes_ns(r, slot));
+    return next_ns;
 }
 
 /* Questions and answers that breed more of their kind would go on for ever. */
@@ -188,13 +211,16 @@ static void run_until(struct run *r, uint64_t until_ns)
     while (!stopped(r)) {
         uint64_t next_ns;
 
-        if (r->at_door > 0 && !controller_sleeps(r))
-            come_in(r);
+        for (uint32_t slot = 0; slot < rill_cluster_slots(r->cluster); slot++)
+            if (r->doors[slot].count > 0 && !controller_sleeps(r, slot))
+                come_in(r, slot);
         while (rill_cluster_step(r->cluster, r->now_ns))
             if (stopped(r))
                 return;
         sim_check_time(r->check, r->now_ns);
-        sim_check_shares(r->check, controller_sleeps(r));
+        sim_check_shares(r->check, asleep(r));
+        if (r->plain)
+            sim_check_speed(r->check);
         /* Whether a takeover is done is looked at after every step that could end it. */
         if (r->trouble_ns <= r->now_ns || r->failover.taking_over)
             trouble(r);
@@ -368,6 +394,7 @@ static int set_up(struct run *r, FILE *trace, struct rill_error *err)
 {
     struct rill_cluster_config config = {.nf = &sim_chain_nf,
                                          .units_milli = r->plan.units * 1000 + r->plan.part,
+                                         .controllers = r->plan.controllers,
                                          .flows_max = FLOWS_MAX,
                                          .unit_flows_max = r->plan.unit_flows_max,
                                          .output_logger_flows_max = r->plan.output_logger_flows_max,
@@ -401,7 +428,8 @@ static int set_up(struct run *r, FILE *trace, struct rill_error *err)
 static void tear_down(struct run *r)
 {
     give_buffers_back(r);
-    rte_pktmbuf_free_bulk(r->door, r->at_door);
+    for (uint32_t slot = 0; slot < RILL_CLUSTER_SLOTS_MAX; slot++)
+        rte_pktmbuf_free_bulk(r->doors[slot].packets, r->doors[slot].count);
     rill_cluster_destroy(r->cluster);
     if (r->fabric != NULL)
         r->fabric->ops->destroy(r->fabric);
@@ -433,8 +461,10 @@ static void count(struct run *r)
     r->result->packets = r->packet.number;
     r->result->frames = r->fabric->counters.sent;
     r->result->virtual_ns = r->now_ns;
-    r->result->moves =
-        rill_controller_counters(rill_cluster_controller(r->cluster))->flowlets_moved;
+    for (uint32_t slot = 0; slot < rill_cluster_slots(r->cluster); slot++)
+        r->result->moves +=
+            rill_cluster_controller_counters(r->cluster, rill_cluster_newest(r->cluster, slot))
+                ->flowlets_moved;
     for (uint32_t i = 0; i < rill_cluster_unit_count(r->cluster); i++)
         r->result->steps += rill_cluster_unit_counters(r->cluster, i)->packets_processed;
     if (violation != NULL)

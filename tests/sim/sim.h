@@ -65,8 +65,9 @@ struct sim_plan {
     double zombies; /* share of these that are taken for dead but go on */
     bool tight;     /* bounds so low that packets are dropped although there are no faults */
     /* swarm.c */
-    uint32_t part;       /* thousandths of one unit more */
-    uint32_t partitions; /* links that are cut, and heal */
+    uint32_t part;        /* thousandths of one unit more */
+    uint32_t controllers; /* 0: one */
+    uint32_t partitions;  /* links that are cut, and heal */
     uint64_t partition_ns;
     double partition_rm, partition_one_way; /* shares: the resource manager's; in one direction */
     uint32_t pauses;                        /* a role stands still */
@@ -159,9 +160,12 @@ struct sim_counts *sim_check_counts(struct sim_check *check);
 void sim_check_released(struct sim_check *check, struct rte_mbuf *m, uint64_t now_ns);
 void sim_check_step(void *check, const struct rill_unit_step *step);
 /* I5, after every event: what controllers take as theirs of a unit the unit was told, and all that
- * may be leased of it is no more than there is. `asleep`: the controller stands still, and does not
- * know the time. */
-void sim_check_shares(struct sim_check *check, bool asleep);
+ * may be leased of it is no more than there is. `asleep`, a bit for each slot: that controller
+ * stands still, and does not know the time. */
+void sim_check_shares(struct sim_check *check, uint32_t asleep);
+/* And nobody's packets are served faster than its share is. Where roles take their turns at once.
+ */
+void sim_check_speed(struct sim_check *check);
 /* A term that began is established in the end, or its flow can not move any more (I4). */
 void sim_check_established(struct sim_check *check);
 /* All that were sent as "must come out" did (I4). */
@@ -205,7 +209,7 @@ struct sim_failover {
     struct rill_rng rng;
     uint64_t at_ns[SIM_FAILOVERS_MAX]; /* to come */
     uint32_t count;
-    uint32_t old;                    /* index of the one that failed last */
+    uint32_t old, slot;              /* index of the one that failed last, and its slot */
     uint64_t take_over_ns, crash_ns; /* of the failure at hand; UINT64_MAX: has happened */
     bool taking_over;
     uint64_t began_ns;
@@ -216,8 +220,8 @@ uint64_t sim_failover_next_ns(const struct sim_failover *failover);
 void sim_failover_turn(struct sim_failover *failover, uint64_t now_ns);
 /* No more of them from now on. */
 void sim_failover_stop(struct sim_failover *failover);
-/* Index of the controller that the next packet comes in at. */
-uint32_t sim_failover_ingress(struct sim_failover *failover);
+/* Index of the controller of that slot that the next packet comes in at. */
+uint32_t sim_failover_ingress(struct sim_failover *failover, uint32_t slot);
 
 /* --- faults.c */
 enum { SIM_FAULTS_MAX = 64 };
@@ -394,6 +398,9 @@ struct sim_result {
     uint64_t hash; /* of everything that was released and when: same seed, same hash */
     uint64_t packets, steps, frames, moves, virtual_ns;
 };
+/* Role id of the newest controller of a slot; and of any of them. */
+uint32_t sim_controller(const struct rill_cluster *cluster, uint32_t slot);
+uint32_t sim_any_controller(struct rill_rng *rng, const struct rill_cluster *cluster);
 /* -1: the machine could not run it (no memory). */
 int sim_run_plan(const struct sim_plan *plan, FILE *trace, struct sim_result *result);
 
