@@ -15,7 +15,6 @@
 #include "cli/commands.h"
 #include "cli/format.h"
 #include "cli/nf_input.h"
-#include "lib/config/settings.h"
 
 enum {
     UNITS_DEFAULT = 2,
@@ -368,16 +367,6 @@ static int deploy_input(const struct request *r, const struct rill_nf_input *inp
     return rc;
 }
 
-static int check_state(const struct rill_config *settings, struct rill_error *err)
-{
-    if (rill_config_enum(settings, "state") != RILL_STATE_EXTERNAL)
-        return 0;
-    return rill_error_set(err, -EINVAL,
-                          "%s: state=external is for `rill replay` in one process; a cluster has "
-                          "proactive and reactive",
-                          rill_config_source(settings, "state"));
-}
-
 static int deploy(struct request *r, struct rill_error *err)
 {
     struct rill_nf_input input = {0};
@@ -385,8 +374,6 @@ static int deploy(struct request *r, struct rill_error *err)
 
     if (rc == 0)
         rc = rill_nf_input_read(&r->nf, &input, err);
-    if (rc == 0)
-        rc = check_state(input.settings, err);
     if (rc == 0)
         rc = deploy_input(r, &input, err);
     rill_nf_input_fini(&input);

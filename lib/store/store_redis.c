@@ -249,6 +249,14 @@ static void on_connect(const redisAsyncContext *context, int status)
     load_script(s);
 }
 
+static void on_disconnect(const redisAsyncContext *context, int status)
+{
+    struct redis *s = context->data;
+
+    if (status != REDIS_OK) /* else it was our will */
+        snprintf(s->trouble, sizeof(s->trouble), "%s", context->errstr);
+}
+
 static void connect_now(struct redis *s)
 {
     redisAsyncContext *context =
@@ -273,6 +281,7 @@ static void connect_now(struct redis *s)
     context->ev.delWrite = del_write;
     context->ev.cleanup = clean_up;
     redisAsyncSetConnectCallback(context, on_connect);
+    redisAsyncSetDisconnectCallback(context, on_disconnect);
 }
 
 /* Looks at the socket; what comes may end the connection. */

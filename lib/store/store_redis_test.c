@@ -249,6 +249,7 @@ static void a_server_that_dies_is_connected_to_again(void **state)
     give(get(FLOW, 1));
     redis_server_kill(server);
     UNTIL(!rill_store_redis_is_connected(store));
+    assert_true(rill_store_redis_trouble(store)[0] != '\0');
     assert_int_equal(store->n.requests_lost, 1);
     give(get(FLOW, 2)); /* counted, and forgotten: it is asked again */
     assert_int_equal(store->n.requests_refused, 1);
