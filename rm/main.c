@@ -52,6 +52,7 @@ struct rm {
     struct listener listeners[LISTENERS];
     struct rill_director *director; /* while it leads; else NULL */
     struct rill_store *store;
+    struct rill_store_state state; /* for status */
     struct rte_mempool *pool;
     const char *cluster, *base, *listen;
     char links[PATH_BYTES];
@@ -237,6 +238,15 @@ static void save(void *arg, uint64_t version, const char *name, const void *data
     rill_store_save(rm->store, version, name, data, bytes);
 }
 
+static const char *registry_state(void *arg, uint32_t *standbys)
+{
+    struct rm *rm = arg;
+
+    rill_store_state(rm->store, &rm->state);
+    *standbys = rm->state.standbys;
+    return rm->state.registry;
+}
+
 static int create_director(struct rm *rm, uint64_t number, struct rill_error *err)
 {
     struct rill_director_config config = {.id = rill_role_id(RILL_ROLE_RM, 1),
@@ -245,6 +255,7 @@ static int create_director(struct rm *rm, uint64_t number, struct rill_error *er
                                           .first_number = 1,
                                           .number = number,
                                           .save = save,
+                                          .registry = registry_state,
                                           .start_timeout_ns = START_TIMEOUT_S * SECOND_NS,
                                           .links_timeout_ns = LINKS_TIMEOUT_S * SECOND_NS,
                                           .deaths_max = DEATHS_MAX,
