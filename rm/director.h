@@ -61,6 +61,9 @@ struct rill_director_config {
      * know. When all until then is kept, rill_director_saved(version); until then what was said
      * because of it waits. Lent. NULL: nothing is kept. */
     void (*save)(void *arg, uint64_t version, const char *name, const void *data, size_t bytes);
+    /* For status: the registry in words, lent until the next call, and how many stand by. May be
+     * NULL: "none". */
+    const char *(*registry)(void *arg, uint32_t *standbys);
     /* A line for people: a machine joined, a deployment started or failed, a role died. May be
      * NULL. */
     void (*say)(void *arg, const char *line);

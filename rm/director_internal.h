@@ -10,7 +10,8 @@
  *   director_leases.c     the lease cores' frames
  *   director_clients.c    clients, and who is attached
  *   director_status.c     Status
- *   director_record.c     what the next director has to know, and what waits until it is kept
+ *   director_record.c     what the next director has to know, and the next one, that reads it
+ *   director_keep.c       what waits until that is kept
  *
  * What happens is noted where it happens; what follows from it is done at one place, by
  * dir_settle(), which looks at what there is and does what is missing. So no order of events needs
@@ -391,6 +392,15 @@ void dir_on_fail(struct rill_director *d, uint32_t peer, const Control__Message 
 void dir_on_status_request(struct rill_director *d, uint32_t peer, const Control__Message *message);
 
 /* --- director_record.c ------------------------------------------------------------------------ */
+
+enum { DIR_RECORD_NAME_BYTES = 32 };
+extern const char dir_state_name[];
+const char *dir_record_name(uint32_t vni, char name[DIR_RECORD_NAME_BYTES]);
+void dir_save(struct rill_director *d, uint64_t version, const char *name, const void *data,
+              size_t bytes);
+void dir_write_state(struct rill_director *d, struct rill_record *r);
+
+/* --- director_keep.c -------------------------------------------------------------------------- */
 
 /* Sends it, now or when what it follows from is kept. */
 void dir_out(struct rill_director *d, uint32_t peer, const Control__Message *message);
