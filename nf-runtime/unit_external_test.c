@@ -328,7 +328,7 @@ static void who_is_asked_writes_again_whatever_was_acknowledged(void **state)
 static void a_flow_without_a_step_is_written_too(void **state)
 {
     (void)state;
-    give(handoff(RILL_FRAME_PULL)); /* nothing came before: it is born, and passed on */
+    give(handoff(RILL_FRAME_MOVE)); /* nothing came before: it is born, and passed on */
     expect_put(0);
     core_expect(&out, RILL_FRAME_FINAL, PEER);
 }
