@@ -143,12 +143,19 @@ uint32_t sim_any_unit(struct rill_rng *rng, struct rill_cluster *cluster)
     return n == 0 ? 0 : rill_role_id(RILL_ROLE_UNIT, list[rill_rng_below(rng, n)] + 1);
 }
 
+uint32_t sim_any_controller(struct rill_rng *rng, const struct rill_cluster *cluster)
+{
+    uint32_t slots = rill_cluster_slots(cluster);
+
+    return sim_controller(cluster, slots > 1 ? rill_rng_below(rng, slots) : 0);
+}
+
 uint32_t sim_any_role(struct rill_rng *rng, struct rill_cluster *cluster, double controller)
 {
     uint32_t unit = sim_any_unit(rng, cluster), kind = rill_rng_below(rng, 8);
 
     if (rill_rng_double(rng) < controller)
-        return rill_role_id(RILL_ROLE_CONTROLLER, rill_cluster_controller_count(cluster));
+        return sim_any_controller(rng, cluster);
     if (kind == 0)
         return rill_role_id(RILL_ROLE_RM, 1);
     if (kind < 5 || unit == 0)

@@ -51,6 +51,7 @@ static void read_units(struct sim_counts *counts, struct rill_cluster *cluster)
         counts->wrong_incarnation += n->dropped_wrong_incarnation;
         counts->no_mbuf += n->messages_no_mbuf;
         counts->queue_full += n->dropped_unit_queue_full;
+        counts->store_stale += n->store_stale;
         counts->dry_pools += sim_chain_dry(rill_cluster_nf(cluster, i));
     }
 }

@@ -1,4 +1,4 @@
-#include "controller/fragments.h"
+#include "lib/packet/fragments.h"
 
 #include <stdlib.h>
 #include <string.h>
