@@ -352,7 +352,7 @@ void rill_cluster_ingress_at(struct rill_cluster *k, uint32_t controller, struct
 {
     struct controller_node *node = &k->controllers[controller];
 
-    k->touched |= 1u << RILL_ROLE_CONTROLLER;
+    k->touched |= RILL_CLUSTER_TURNED << RILL_ROLE_CONTROLLER;
     if (node->controller == NULL) {
         k->dropped_no_controller += n;
         rte_pktmbuf_free_bulk(packets, n);
@@ -381,6 +381,7 @@ void rill_cluster_ingress_at(struct rill_cluster *k, uint32_t controller, struct
         bool moved = n > 0;                                                                        \
                                                                                                    \
         if (n > 0) {                                                                               \
+            k->touched |= 1u << rill_role_kind(turn->id);                                          \
             prefix##_recv(turn->core, frames, n, clock_ns, &k->out);                               \
             cluster_flush(k, turn->id, now_ns);                                                    \
             turn->due_ns = cluster_when(k, turn->id, prefix##_next_ns(turn->core));                \
@@ -456,11 +457,11 @@ static bool take_turns(struct rill_cluster *k, uint64_t now_ns)
     for (uint32_t i = 0; i < k->turn_count; i++) {
         struct turn *turn = &k->turns[i];
 
-        if ((turn->due_ns <= now_ns || *turn->arrival_ns <= now_ns) &&
+        if (RTE_MIN(turn->due_ns, *turn->arrival_ns) <= now_ns &&
             turn_ns(k, turn, now_ns) <= now_ns) {
             moved |= turn->take(k, turn, now_ns);
             k->rm_touched |= i == 0;
-            k->touched |= 1u << rill_role_kind(turn->id);
+            k->touched |= RILL_CLUSTER_TURNED << rill_role_kind(turn->id);
         }
         due_ns = RTE_MIN(due_ns, turn->due_ns);
     }
@@ -485,7 +486,7 @@ bool rill_cluster_step(struct rill_cluster *k, uint64_t now_ns)
     /* What has arrived for nobody ends when any role sends or receives. */
     if (arrived && !moved) {
         moved = k->turns[0].take(k, &k->turns[0], now_ns);
-        k->touched |= 1u << RILL_ROLE_RM;
+        k->touched |= RILL_CLUSTER_TURNED << RILL_ROLE_RM;
         find_due(k);
     }
     if (k->rm_touched)
