@@ -130,6 +130,14 @@ static bool shares_units(const struct rill_cluster *k)
            rill_config_enum(k->config.settings, "controllers") == RILL_CONTROLLERS_LEASED;
 }
 
+/* The split is even; twice its part is room enough for any capture that is not made against it. */
+static uint32_t controller_flows(const struct rill_cluster *k, uint32_t flows_max)
+{
+    uint32_t most = bounded(k, flows_max);
+
+    return k->slots <= 2 ? most : RTE_MIN(flows_max, most / k->slots * 2 + 1024);
+}
+
 static int create_controller(struct rill_cluster *k, struct controller_node *node, bool takes_over,
                              struct rill_error *err)
 {
@@ -144,7 +152,7 @@ static int create_controller(struct rill_cluster *k, struct controller_node *nod
     if (shares_units(k))
         config.lease_step = (uint32_t)rill_config_u64(k->config.settings, "lease_step");
     config.pool = k->config.pool;
-    config.flows_max = bounded(k, config.flows_max);
+    config.flows_max = controller_flows(k, config.flows_max);
     config.units_max = RILL_CLUSTER_UNITS_MAX; /* others may take the place of those that die */
     node->controller = rill_controller_create(&config, err);
     return node->controller == NULL ? -ENOMEM : 0;
