@@ -34,10 +34,13 @@ static int create_unit(struct rill_cluster *k, struct unit_node *node, uint32_t 
                        struct rill_error *err)
 {
     struct rill_unit_config config = rill_unit_settings(k->config.settings);
+    const struct rill_controllers known = present(k);
 
     config.id = node->id;
     config.output_logger = output_logger;
-    if (k->slots == 1) { /* of several, those that lease it make themselves known */
+    if (k->slots > 1) {
+        config.controllers = &known;
+    } else {
         config.controller = newest_of(k, 0)->id;
         config.epoch = newest_of(k, 0)->epoch;
     }
