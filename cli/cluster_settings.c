@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define U64(name_, unit_, min_, max_, def_, doc_)                                                  \
     {                                                                                              \
@@ -40,6 +41,8 @@ const struct rill_option rill_cluster_schema[] = {
         "Log lines of the resource manager and of the agent; those beyond are only counted."),
     U64("log_mb", "MB", 1, 1000000, "16",
         "Size of a role's log, the part before included; what is older goes."),
+    TEXT("store_folder", "",
+         "Folder with the socket of a Redis server for state=external, as /run/store in units."),
     TEXT("listen", "", "Where agents of other machines reach this one: tcp://ADDRESS:PORT."),
     TEXT("registry", "local",
          "Where resource managers keep what the next one has to know, and are elected: local (a "
@@ -80,6 +83,21 @@ static int judge_place(const struct rill_config *config, struct rill_place *plac
     return rill_place_resolve(place, err);
 }
 
+/* Containers do not start without it. */
+static int judge_store_folder(const struct rill_config *config, struct rill_error *err)
+{
+    const char *folder = rill_config_string(config, "store_folder");
+    struct stat info;
+
+    if (folder[0] == '\0')
+        return 0;
+    if (folder[0] != '/' || strstr(folder, "..") != NULL)
+        return fail(config, "store_folder", "is no absolute path", err);
+    if (stat(folder, &info) != 0)
+        return fail(config, "store_folder", strerror(errno), err);
+    return S_ISDIR(info.st_mode) ? 0 : fail(config, "store_folder", "is no folder", err);
+}
+
 /* What the daemons could not take as an argument. */
 static int judge_texts(const struct rill_config *config, struct rill_error *err)
 {
@@ -93,7 +111,7 @@ static int judge_texts(const struct rill_config *config, struct rill_error *err)
         return fail(config, "cpus", "is no list of processors like 2-7,9", err);
     if (machine[0] == '-' || strlen(machine) > 64)
         return fail(config, "machine", "begins with '-', or has more than 64 bytes", err);
-    return 0;
+    return judge_store_folder(config, err);
 }
 
 static bool is_server(const char *text, size_t bytes)

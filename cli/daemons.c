@@ -80,6 +80,7 @@ static void agent_arguments(struct arguments *a, const struct rill_place *place,
     add_number(a, "--memory-mb", settings, "memory_mb");
     add_number(a, "--memory-limit-mb", settings, "memory_limit_mb");
     add_text(a, "--cpus", settings, "cpus");
+    add_text(a, "--store-folder", settings, "store_folder");
     add(a, "--poll", polls[rill_config_enum(settings, "poll")]);
     add_number(a, "--stall-ms", settings, "stall_ms");
     add_number(a, "--grace-ms", settings, "grace_ms");

@@ -75,6 +75,7 @@ static int create_cluster(struct run *r, struct rill_error *err)
                                          .nf_config = r->input.nf_config,
                                          .settings = r->input.settings,
                                          .units_milli = r->options->units_milli,
+                                         .controllers = r->options->controllers,
                                          .flows_max =
                                              rill_player_flows_bound(&r->player, r->input.settings),
                                          .pool = r->player.pool,
@@ -85,7 +86,10 @@ static int create_cluster(struct run *r, struct rill_error *err)
     r->fabric = create_fabric(r, err);
     if (r->fabric == NULL)
         return -ENOMEM;
+    if (embedded_store_open(r, err) != 0)
+        return -EINVAL;
     config.fabric = r->fabric;
+    config.store = r->store;
     r->cluster = rill_cluster_create(&config, err);
     return r->cluster == NULL ? -EINVAL : 0;
 }
@@ -119,6 +123,7 @@ static void clean_up(struct run *r)
 {
     embedded_epochs_close(r, NULL);
     rill_cluster_destroy(r->cluster);
+    rill_store_destroy(r->store);
     if (r->fabric != NULL)
         r->fabric->ops->destroy(r->fabric);
     rill_player_fini(&r->player);
@@ -183,7 +188,7 @@ static int end_epochs(struct run *r)
         embedded_epochs_end(r);
         rc = rill_report_add_epoch(
             p->report, (double)(p->next_epoch_ns - RILL_PLAYER_EPOCH_NS - p->start_ns) / 1e9,
-            rill_controller_units(rill_cluster_controller(r->cluster)));
+            embedded_units_in_use(r));
         p->next_epoch_ns += RILL_PLAYER_EPOCH_NS;
     }
     return rc;
@@ -203,9 +208,18 @@ static bool inject(struct run *r)
 
 /* --- the run --------------------------------------------------------------------------------- */
 
+/* Every controller has leased something. */
+static bool is_warm(const struct run *r)
+{
+    for (uint32_t i = 0; i < rill_cluster_controller_count(r->cluster); i++)
+        if (rill_controller_units(rill_cluster_controller_at(r->cluster, i)) == 0)
+            return false;
+    return true;
+}
+
 static int warm_up(struct run *r, struct rill_error *err)
 {
-    struct rill_controller *c = rill_cluster_controller(r->cluster);
+    int rc;
 
     r->real_start_ns = rill_player_clock_ns();
     do {
@@ -213,7 +227,11 @@ static int warm_up(struct run *r, struct rill_error *err)
         if (r->player.now_ns > WARM_UP_MAX_NS)
             return rill_error_set(err, -EIO,
                                   "no unit was leased within a second: the machine is too busy");
-    } while (rill_controller_units(c) == 0);
+    } while (!is_warm(r));
+    while ((rc = embedded_store_ready(r, err)) == 0)
+        advance(r, UINT64_MAX, !turn(r));
+    if (rc < 0)
+        return rc;
     rill_player_start(&r->player, (r->player.now_ns / 1000000 + 2) * 1000000);
     embedded_epochs_start(r);
     return 0;

@@ -1,5 +1,6 @@
 /* One replay in one process: embedded.c sets it up, plays it and cleans up; embedded_fail.c lets
- * roles fail; embedded_report.c says what happened, embedded_epochs.c what in each 100 ms. */
+ * roles fail; embedded_report.c says what happened, embedded_epochs.c what in each 100 ms;
+ * embedded_store.c knows the store outside of state=external. */
 #ifndef RILL_CLI_EMBEDDED_RUN_H
 #define RILL_CLI_EMBEDDED_RUN_H
 
@@ -14,6 +15,7 @@
 struct failing {
     uint64_t at_ns, recovered_ns; /* of the run's clock; 0: not yet */
     bool was_gone;                /* it had gone by itself: nothing happened */
+    uint32_t next;                /* of a controller: index of the one that took its place */
     uint32_t unit;                /* it, or whose output logger it is */
     struct failing_counts {
         uint64_t from_replica, from_logger; /* flows that all units have recovered */
@@ -31,6 +33,11 @@ struct epochs {
     uint64_t all_bytes_before;
 };
 
+/* What one controller after the other had, by its slot. */
+struct embedded_totals {
+    uint64_t lease_changes, bytes_to_units;
+};
+
 /* Everything that a run holds, in the order in which it is taken. */
 struct run {
     const struct rill_replay_options *options;
@@ -38,6 +45,7 @@ struct run {
     struct rill_player player;
     struct rill_fabric *fabric;
     struct rill_cluster *cluster;
+    struct rill_store *store; /* outside; NULL: none, or the cluster's own model */
     uint64_t real_start_ns;
     uint64_t in_flight, give_up_ns; /* once the capture is in */
     struct epochs epochs;
@@ -57,6 +65,10 @@ uint64_t embedded_next_fail_ns(const struct run *r); /* UINT64_MAX: none is left
 bool embedded_fails_settled(const struct run *r);
 int embedded_report_fails(struct run *r); /* -ENOMEM */
 
+/* Of all controllers, those that died too. */
+struct embedded_totals embedded_totals(const struct run *r);
+/* Leased by any controller now. */
+uint32_t embedded_units_in_use(const struct run *r);
 /* Takes note of how many units are in use, and how much; at least once per 100 ms. */
 void embedded_sample_units(struct run *r);
 /* --epochs. Before the run: the file can be written, or negative with *err. */
@@ -66,6 +78,12 @@ void embedded_epochs_watch(struct run *r); /* after each turn: have leases chang
 void embedded_epochs_end(struct run *r);   /* one ends now, the next begins */
 /* Also where the run failed. Negative with *err if the file is not whole. */
 int embedded_epochs_close(struct run *r, struct rill_error *err);
+
+/* state=external under real time: the way to its server. Negative with *err. */
+int embedded_store_open(struct run *r, struct rill_error *err);
+/* 1: it is there, or none is needed; 0: not yet; negative with *err: it was waited for long enough.
+ */
+int embedded_store_ready(const struct run *r, struct rill_error *err);
 
 /* Fills the player's report from what the run's parts counted. -ENOMEM with *err. */
 int embedded_report(struct run *r, struct rill_error *err);

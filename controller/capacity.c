@@ -7,11 +7,28 @@
 
 enum { WHOLE_UNIT = 1000 };
 static const double NEARLY_FULL = 0.9; /* SNF, 4.2: one unit ahead when all are above */
+static const double ROOMY = 0.6; /* so full that a step less would still do: it is given back */
+
+/* What is asked for at a time: units are shared with other controllers, or they are not. */
+static uint32_t step_of(const struct rill_controller *c)
+{
+    return c->config.lease_step == 0 ? WHOLE_UNIT : c->config.lease_step;
+}
+
+/* What is never given back: of controllers that share units, each its part of units_min. */
+static uint32_t least_of(const struct rill_controller *c)
+{
+    uint32_t least = c->config.units_min * WHOLE_UNIT, step = step_of(c);
+
+    if (step == WHOLE_UNIT)
+        return least;
+    return RTE_MAX(least / RTE_MAX(c->config.controllers, 1u) / step, 1u) * step;
+}
 
 int capacity_init(struct rill_controller *c)
 {
     c->capacity.units = calloc(c->config.units_max, sizeof(c->capacity.units[0]));
-    c->capacity.want = c->config.units_min * WHOLE_UNIT;
+    c->capacity.want = least_of(c);
     c->capacity.resend_ns = UINT64_MAX;
     c->capacity.expires_ns = UINT64_MAX;
     return c->capacity.units == NULL ? -ENOMEM : 0;
@@ -50,16 +67,38 @@ static const struct leased_unit *first_to_go(const struct capacity *cap)
     return least;
 }
 
+/* Parts of units: what is used would fit into a step less, and that for as long as a unit would
+ * have had to be idle. */
+static bool has_step_to_spare(struct rill_controller *c)
+{
+    struct capacity *cap = &c->capacity;
+    uint32_t step = step_of(c);
+    uint64_t load_bps, capacity_bps;
+
+    if (step == WHOLE_UNIT || cap->leased < least_of(c) + step)
+        return false;
+    rill_wam_totals(c->wam, c->now_ns, &load_bps, &capacity_bps);
+    if ((double)load_bps * cap->leased >= ROOMY * (double)capacity_bps * (cap->leased - step)) {
+        cap->used_ns = c->now_ns;
+        return false;
+    }
+    return c->now_ns - cap->used_ns >= c->config.idle_unit_ns;
+}
+
 static void decide(struct rill_controller *c)
 {
     struct capacity *cap = &c->capacity;
     const struct leased_unit *last = first_to_go(cap);
-    uint32_t least = c->config.units_min * WHOLE_UNIT;
+    uint32_t least = least_of(c);
 
     if (cap->leased < least) {
         cap->want = least;
     } else if (cap->grow) {
-        cap->want = cap->leased + WHOLE_UNIT;
+        cap->want = cap->leased + step_of(c);
+        cap->used_ns = c->now_ns;
+    } else if (has_step_to_spare(c)) {
+        cap->want = cap->leased - step_of(c);
+        c->n.lease_steps_given_back++;
     } else if (cap->leased - last->share >= least &&
                rill_wam_idle_ns(c->wam, last->unit, c->now_ns) >= c->config.idle_unit_ns) {
         cap->want = cap->leased - last->share;

@@ -459,8 +459,8 @@ struct rill_controller *rill_controller_create(const struct rill_controller_conf
         return NULL;
     }
     c->config = *config;
-    c->clock = (uint64_t)config->epoch << RILL_EPOCH_SHIFT;
-    c->term = (uint64_t)config->epoch << RILL_EPOCH_SHIFT;
+    c->clock = rill_epoch_base(config->epoch);
+    c->term = rill_epoch_base(config->epoch);
     if (init_parts(c, err) != 0) {
         rill_controller_destroy(c);
         return NULL;
@@ -504,6 +504,14 @@ uint32_t rill_controller_unit(struct rill_controller *c, uint32_t i, uint64_t no
 uint32_t rill_controller_unit_share(const struct rill_controller *c, uint32_t unit)
 {
     return capacity_share(c, unit);
+}
+
+uint32_t rill_controller_leased(const struct rill_controller *c, uint32_t i, uint32_t *unit)
+{
+    if (i >= c->capacity.count)
+        return 0;
+    *unit = c->capacity.units[i].unit;
+    return c->capacity.units[i].share;
 }
 
 const struct rill_controller_counters *rill_controller_counters(const struct rill_controller *c)

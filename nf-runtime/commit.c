@@ -10,7 +10,7 @@ static bool window_admit(struct tag *tag, uint64_t clock)
 
     if (rill_number_epoch(clock) > rill_number_epoch(tag->clock)) {
         /* Another controller: the clocks of the one before are over, and its own begin here. */
-        tag->clock = (uint64_t)rill_number_epoch(clock) << RILL_EPOCH_SHIFT;
+        tag->clock = rill_epoch_base(rill_number_epoch(clock));
         tag->window = UINT64_MAX;
     }
     if (clock > tag->clock) {
@@ -45,12 +45,19 @@ static bool show(struct rill_unit *u, struct flow *flow, struct rte_mbuf *m, str
     pkt->side = (enum rill_side)f->side;
     pkt->time_ns = f->ingress_ns;
     pkt->wire_bytes = f->wire_bytes;
+    pkt->slot = RILL_MUTANT(pool_slot) ? u->pool_slots[0] : rill_number_slot(flow->node.flow);
     pkt->is_new = flow->tag.step == 0;
     pkt->state = flow->state;
     pkt->dirty_low = UINT32_MAX;
     pkt->dirty_high = 0;
     pkt->nf = u->config.nf;
     return true;
+}
+
+/* What an output logger can't see: it may just have been put in another's place. */
+uint32_t commit_idle_us(const struct rill_unit *u, const struct flow *flow)
+{
+    return (uint32_t)RTE_MIN((u->now_ns - flow->last_ns) / 1000, (uint64_t)UINT32_MAX);
 }
 
 void commit_send_full(struct rill_unit *u, struct flow *flow, uint32_t dst)
@@ -63,6 +70,7 @@ void commit_send_full(struct rill_unit *u, struct flow *flow, uint32_t dst)
     f = rill_frame(m);
     tag_to_frame(&flow->tag, f);
     f->granted_term = flow->granted;
+    f->count = commit_idle_us(u, flow);
     if (rill_body_append(m, u->config.pool, flow->state, u->state_bytes) != 0) {
         rte_pktmbuf_free(m);
         u->n.messages_no_mbuf++;

@@ -94,6 +94,7 @@ void replicate_sync(struct rill_unit *u, const struct flow *flow)
         return;
     tag_to_frame(&flow->tag, rill_frame(m));
     rill_frame(m)->granted_term = RILL_MUTANT(sync_term) ? flow->tag.term : flow->granted;
+    rill_frame(m)->count = commit_idle_us(u, flow);
     u->n.syncs_sent++;
     unit_send(u, m);
 }
@@ -102,6 +103,8 @@ static void push(struct rill_unit *u, struct flow *flow)
 {
     flow->pushed = flow->tag;
     flow->pushed_count = 0;
+    if (u->config.store != 0)
+        external_put(u, flow);
     for (uint8_t i = 0; u->config.proactive && i < flow->target_count; i++)
         if (flow->targets[i] != u->config.id)
             push_to(u, flow, flow->targets[i]);

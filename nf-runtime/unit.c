@@ -46,6 +46,23 @@ static bool adopt_epoch(struct rill_unit *u, const struct rill_frame *f)
     return rill_controllers_adopt(&u->controllers, f->epoch, controller ? f->src : 0);
 }
 
+/* The controller itself has spoken to us, otherwise than to ask what is here: it knows that we are
+ * alive, and what we have. */
+static void note_spoken(struct rill_unit *u, const struct rill_frame *f)
+{
+    if (rill_role_kind(f->src) == RILL_ROLE_CONTROLLER && f->type != RILL_FRAME_INVENTORY)
+        u->spoken[rill_epoch_slot(f->epoch)] = f->epoch;
+}
+
+/* A unit that the newest controller has not spoken to may have died before that one took over. What
+ * it waits for nobody has told; were it passed on to it, nobody would know where it is ("asker").
+ */
+static bool is_unknown_asker(const struct rill_unit *u, const struct rill_frame *f)
+{
+    return f->type == RILL_FRAME_PULL && !RILL_MUTANT(asker) &&
+           f->epoch < rill_controllers_epoch(&u->controllers, f->flow);
+}
+
 /* Its word, or a packet that it sent. */
 static bool comes_of_controller(const struct rill_frame *f)
 {
@@ -122,6 +139,12 @@ static void handle_message(struct rill_unit *u, struct rte_mbuf *m)
     case RILL_FRAME_POOL_GRANT:
         pool_on_grant(u, m);
         break;
+    case RILL_FRAME_STORE_ACK:
+        external_on_ack(u, f);
+        break;
+    case RILL_FRAME_STORE_VALUE:
+        external_on_value(u, m);
+        break;
     case RILL_FRAME_NEW_LOGGER:
         logger_on_new(u, f);
         break;
@@ -150,6 +173,11 @@ static void receive(struct rill_unit *u, struct rte_mbuf *m)
                    &u->n.messages_old_epoch);
         return;
     }
+    if (is_unknown_asker(u, f)) { /* it asks again */
+        unit_drop(m, &u->n.messages_old_epoch);
+        return;
+    }
+    note_spoken(u, f);
     switch (f->type) {
     case RILL_FRAME_DATA:
     case RILL_FRAME_FORWARDED:
@@ -222,7 +250,7 @@ static void fire_questions(struct rill_unit *u)
     while ((t = rill_timer_pop(u->questions, u->now_ns)) != NULL) {
         uintptr_t at = (uintptr_t)t;
 
-        if (at >= (uintptr_t)u->pools && at < (uintptr_t)(u->pools + RILL_NF_POOLS_MAX))
+        if (at >= (uintptr_t)u->pools && at < (uintptr_t)(u->pools + RILL_SLOTS_MAX))
             pool_due(u, RTE_PTR_SUB(t, offsetof(struct pool_lease, timer)));
         else
             handoff_segment_due(u, RTE_PTR_SUB(t, offsetof(struct segment, timer)));
@@ -262,8 +290,11 @@ struct rill_unit *rill_unit_create(const struct rill_unit_config *config, struct
         goto fail;
     u->config = *config;
     rill_controllers_adopt(&u->controllers, config->epoch, config->controller);
+    u->spoken[rill_epoch_slot(config->epoch)] = config->epoch;
     u->state_bytes = rill_nf_state_bytes(config->nf);
     u->pool_count = rill_nf_pool_count(config->nf);
+    if (config->controller != 0)
+        pool_ask_controller(u, rill_epoch_slot(config->epoch));
     u->before = malloc(u->state_bytes);
     if (u->before == NULL || service_init(u) != 0 || store_init(u) != 0)
         goto fail;
@@ -316,6 +347,16 @@ struct rill_table_use rill_unit_tables(const struct rill_unit *u)
 uint32_t rill_unit_share(const struct rill_unit *u)
 {
     return u->service.share;
+}
+
+uint32_t rill_unit_share_of(const struct rill_unit *u, uint32_t slot)
+{
+    return u->service.queue[slot].share;
+}
+
+uint64_t rill_unit_served_bytes(const struct rill_unit *u, uint32_t slot)
+{
+    return u->service.queue[slot].served_bytes;
 }
 
 bool rill_unit_flow_info(const struct rill_unit *u, uint64_t number,

@@ -317,6 +317,7 @@ static void flows_of_other_slots_are_not_told(void **state)
     struct rte_mbuf *m = with_chain(packet(7, 7, 7, 1), RILL_BIRTH_TERM, 0);
 
     (void)state;
+    set_share(OTHER, OTHERS, 100);
     rill_frame(m)->flow = rill_frame(m)->term = rill_frame(m)->clock = number(OTHERS, 7);
     give(of(OTHER, OTHERS, m));
     own(8);
@@ -575,11 +576,47 @@ static void the_answer_waits_behind_what_queues(void **state)
     assert_int_equal(rill_unit_packets_held(unit), 0);
 }
 
+/* Whoever the new controller has not spoken to may be dead, and what it waits for is told by
+ * nobody. */
+static void who_is_not_known_to_the_new_controller_is_not_passed_on_to(void **state)
+{
+    (void)state;
+    own(7);
+    core_clear(&out);
+    ask_all();
+    give(of(PEER, OLD, moved(RILL_FRAME_PULL, 7, 7, 8, PEER)));
+    assert_int_equal(core_count(&out, RILL_FRAME_FINAL, 0), 0);
+    assert_int_equal(n()->messages_old_epoch, 1);
+    give(of(PEER, NEW, moved(RILL_FRAME_PULL, 7, 7, 8, PEER)));
+    core_expect(&out, RILL_FRAME_FINAL, PEER);
+}
+
+/* ... and a question says who spoke to us last. To be asked what is here is not to be known. */
+static void a_question_has_the_epoch_of_who_spoke_to_us(void **state)
+{
+    struct rte_mbuf *m;
+
+    (void)state;
+    give(with_chain(packet(7, 8, 8, 1), number(OLD, 7), PEER));
+    ask_all();
+    core_clear(&out);
+    pass_time(5 * CORE_MS);
+    assert_int_equal(core_expect(&out, RILL_FRAME_PULL, PEER).epoch, OLD);
+    m = with_chain(of(AFTER, NEW, core_frame(RILL_FRAME_CHAIN, AFTER, UNIT)), number(OLD, 7), PEER);
+    rill_frame(m)->flow = number(OLD, 7);
+    rill_frame(m)->term = number(OLD, 8);
+    give(m);
+    core_clear(&out);
+    pass_time(40 * CORE_MS);
+    assert_int_equal(core_expect(&out, RILL_FRAME_PULL, PEER).epoch, NEW);
+}
+
 static void another_slots_controller_is_none_of_its_business(void **state)
 {
     struct rte_mbuf *m = with_chain(packet(9, 9, 9, 1), RILL_BIRTH_TERM, 0);
 
     (void)state;
+    set_share(OTHER, OTHERS, 100);
     own(7);
     rill_frame(m)->flow = rill_frame(m)->term = rill_frame(m)->clock = number(OTHERS, 9);
     give(of(OTHER, OTHERS, m));
@@ -658,18 +695,18 @@ static uint64_t time_for(uint32_t packets)
     return now_ns - begin_ns;
 }
 
-static void shares_of_two_slots_add_up(void **state)
+static void shares_of_other_slots_change_nothing(void **state)
 {
     (void)state;
     create(8000000); /* a packet takes 1 ms of the whole unit */
     set_share(BEFORE, OLD, 250);
     assert_int_equal(time_for(4), 16 * CORE_MS);
     set_share(OTHER, OTHERS, 250);
-    assert_int_equal(time_for(4), 8 * CORE_MS);
+    assert_int_equal(rill_unit_share(unit), 500);
+    assert_int_equal(time_for(4), 16 * CORE_MS);
     set_share(OTHER, OTHERS, 0);
     assert_int_equal(time_for(4), 16 * CORE_MS);
-    set_share(OTHER, OTHERS, 750);
-    assert_int_equal(time_for(4), 4 * CORE_MS);
+    assert_int_equal(rill_unit_share(unit), 250);
 }
 
 /* Who takes over has its predecessor's share, not one beside it. */
@@ -680,10 +717,10 @@ static void a_share_is_a_slots(void **state)
     (void)state;
     create(8000000);
     set_share(OTHER, OTHERS, 250);
-    set_share(BEFORE, OLD, 250);
+    set_share(BEFORE, OLD, 500);
     assert_int_equal(time_for(4), 8 * CORE_MS);
     core_clear(&out);
-    set_share(AFTER, NEW, 250);
+    set_share(AFTER, NEW, 500);
     assert_int_equal(core_expect(&out, RILL_FRAME_SHARE_ACK, RM).next_unit, AFTER);
     set_share(BEFORE, OLD, 750); /* it is over */
     assert_int_equal(n()->messages_old_epoch, 1);
@@ -719,11 +756,13 @@ int main(void)
         T(any_part_may_be_asked_for),
         T(nothing_of_an_older_epoch_is_taken),
         T(the_answer_waits_behind_what_queues),
+        T(who_is_not_known_to_the_new_controller_is_not_passed_on_to),
+        T(a_question_has_the_epoch_of_who_spoke_to_us),
         T(another_slots_controller_is_none_of_its_business),
         T(questions_go_to_the_new_controller),
         T(the_list_of_the_dead_is_heard),
         T(the_window_begins_with_the_epoch),
-        T(shares_of_two_slots_add_up),
+        T(shares_of_other_slots_change_nothing),
         T(a_share_is_a_slots),
     };
 

@@ -469,6 +469,67 @@ static struct controller *find_or_add_controller(struct rill_rm *rm, const struc
     return &rm->controllers[rm->controller_count++];
 }
 
+static bool is_there(const struct controller *c)
+{
+    return c->waits || c->expire_ns != UINT64_MAX;
+}
+
+static uint32_t share_of_all(const struct rill_rm *rm)
+{
+    uint64_t all = 0;
+
+    for (uint32_t i = 0; i < rm->unit_count; i++)
+        all += rm->units[i].share_max;
+    return (uint32_t)all;
+}
+
+/* What each controller gets at least, if it wants so much: an equal part of all. */
+static uint32_t fair_part(const struct rill_rm *rm)
+{
+    uint32_t controllers = 0, part;
+
+    for (uint32_t i = 0; i < rm->controller_count; i++)
+        controllers += is_there(&rm->controllers[i]);
+    part = share_of_all(rm) / max_u32(controllers, 1);
+    if (rm->config.whole_units)
+        part = max_u32(part / RILL_RM_SHARE_WHOLE, 1) * RILL_RM_SHARE_WHOLE;
+    return part;
+}
+
+static uint32_t target_sum(const struct rill_rm *rm, uint32_t controller)
+{
+    uint32_t sum = 0;
+
+    for (uint32_t i = 0; i < rm->unit_count; i++) {
+        const struct share *share = find_share(&rm->units[i], controller);
+
+        sum += share != NULL ? share->target : 0;
+    }
+    return sum;
+}
+
+/* Who has more than its part gives back what others lack of theirs, if that is not free. */
+static uint32_t fair_limit(const struct rill_rm *rm, uint32_t controller, uint32_t wanted)
+{
+    uint32_t part = fair_part(rm), missing = 0, taken = 0, own = target_sum(rm, controller), free;
+
+    if (wanted <= part || RILL_MUTANT(first_come))
+        return wanted;
+    for (uint32_t i = 0; i < rm->controller_count; i++) {
+        const struct controller *c = &rm->controllers[i];
+        uint32_t its_part = min_u32(c->wanted, part), its = target_sum(rm, i);
+
+        taken += its;
+        if (i != controller && is_there(c) && its < its_part)
+            missing += its_part - its;
+    }
+    if (missing == 0)
+        return wanted;
+    free = share_of_all(rm) - taken;
+    own -= min_u32(own, missing - min_u32(missing, free));
+    return min_u32(wanted, max_u32(part, own));
+}
+
 static void pack(struct rill_rm *rm, uint32_t controller, uint32_t wanted)
 {
     for (uint32_t i = 0; i < rm->unit_count; i++) {
@@ -484,6 +545,8 @@ static void pack(struct rill_rm *rm, uint32_t controller, uint32_t wanted)
             else
                 p->others += committed(&unit->shares[j]);
         }
+        if (rm->config.whole_units && p->others > 0)
+            p->share_max = p->others + p->own;
     }
     rill_packing_set(rm->packing, rm->unit_count, wanted, RILL_RM_LEASES_MAX, rm->scratch);
     for (uint32_t i = 0; i < rm->unit_count; i++) {
@@ -527,7 +590,7 @@ static void take_request(struct rill_rm *rm, const struct rill_frame *f, uint64_
     c->granted = false;
     c->asked_ns = now_ns;
     c->retry_ns = 0;
-    pack(rm, controller, f->count);
+    pack(rm, controller, fair_limit(rm, controller, f->count));
     tell_units(rm, controller, now_ns, outbox);
     grant_if_ready(rm, controller, now_ns, outbox);
 }

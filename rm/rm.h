@@ -36,7 +36,8 @@
  * where it has a share already, then from whole free units, then, for the remainder, from the
  * fullest unit where it fits (if it fits nowhere, from the ones with most room). What it wants less
  * goes off its smallest shares first. Ties go to the lowest id in growing, to the highest in
- * shrinking. If units run out it gets what there is.
+ * shrinking. If units run out it gets what there is; but a controller that has less than an equal
+ * part of all, and wants more, gets it from those that have more than theirs, when they ask next.
  *
  * Sans-IO: no clock, no randomness, deterministic. A message that can not be allocated is counted,
  * and sent with the next resend. One thread.
@@ -68,6 +69,7 @@ struct rill_rm_config {
     uint64_t epoch_ns;  /* a grant waits so long for units, at most */
     uint64_t lease_ns;  /* > epoch_ns */
     uint64_t margin_ns; /* for clocks that run at different speed */
+    bool whole_units;   /* no unit is shared: who has a part of one may have all of it */
     uint64_t resend_ns; /* first pause before what is not acknowledged is said again; > 0 */
     struct rill_resend resend;
     struct rte_mempool *pool; /* of frames; outlives the RM */

@@ -73,7 +73,19 @@
     X(alias_kept, "a unit forgets what its logger alone could tell the controller")                \
     X(est_once, "ESTABLISHED is said once")                                                        \
     X(pull_never, "who waits for a state does not ask")                                            \
-    X(full_order, "an older full state takes the place of a newer one")
+    X(store_old, "what a store outside has is taken, whatever version FINAL names")                \
+    X(store_trust, "a former owner does not write again what a store has acknowledged")            \
+    X(store_pin, "a former owner gives its copy up once a store has acknowledged it")              \
+    X(full_order, "an older full state takes the place of a newer one")                            \
+    X(one_queue, "a unit serves all controllers from one queue, at the sum of their shares")       \
+    X(pool_slot, "a flow takes an endpoint of another controller's part")                          \
+    X(pool_part, "each controller gives out all of a pool")                                        \
+    X(first_come, "who asked first keeps all units, and others get none")
+
+/* So rare that no few thousand seeds show them; named plans of tests/sim/regressions.txt do. */
+#define RILL_MUTANT_PLAN_LIST(X)                                                                   \
+    X(asker, "a unit that died before a takeover is given flows after it")                         \
+    X(ended_pull, "what ended and is forgotten begins again when an old question comes")
 
 /* The same of the control plane, which only a cluster has: rill-sim --world cluster. */
 #define RILL_MUTANT_CLUSTER_LIST(X)                                                                \
@@ -108,6 +120,10 @@ enum rill_mutant {
         RILL_MUTANT_COUNT,
 #define X(name, what) RILL_MUTANT_##name,
     RILL_MUTANT_CLUSTER_LIST(X)
+#undef X
+        RILL_MUTANT_CLUSTER_END,
+#define X(name, what) RILL_MUTANT_##name,
+    RILL_MUTANT_PLAN_LIST(X)
 #undef X
         RILL_MUTANT_END
 };

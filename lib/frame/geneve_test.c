@@ -75,10 +75,10 @@ static const struct type_info types[] = {
     {RILL_FRAME_PULL, "12367a", '-'},
     {RILL_FRAME_FINAL, "12345678a", 'b'},
     {RILL_FRAME_REPLICA, "1", 'b'},
-    {RILL_FRAME_FULL, "123458", 'b'},
+    {RILL_FRAME_FULL, "123458e", 'b'},
     {RILL_FRAME_NO_FULL, "12", '-'},
     {RILL_FRAME_SYNC_ACK, "123458", '-'},
-    {RILL_FRAME_SYNC, "123458", '-'},
+    {RILL_FRAME_SYNC, "123458e", '-'},
     {RILL_FRAME_REQUEST_FULL, "12", '-'},
     {RILL_FRAME_ESTABLISHED, "1237", '-'},
     {RILL_FRAME_ESTABLISHED_ACK, "1237", '-'},
@@ -112,6 +112,10 @@ static const struct type_info types[] = {
     {RILL_FRAME_INVENTORY_PART, "1346", 'b'},
     {RILL_FRAME_MEMBERS_REQUEST, "14", '-'},
     {RILL_FRAME_MEMBERS, "14e", 'b'},
+    {RILL_FRAME_STORE_PUT, "123458", 'b'},
+    {RILL_FRAME_STORE_ACK, "123458", '-'},
+    {RILL_FRAME_STORE_GET, "12e", '-'},
+    {RILL_FRAME_STORE_VALUE, "123458e", 'b'},
 };
 enum { TYPES = sizeof(types) / sizeof(types[0]) };
 

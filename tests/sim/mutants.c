@@ -20,6 +20,10 @@ static const struct {
 #define X(name, what) {#name, what},
              RILL_MUTANT_CLUSTER_LIST(X)
 #undef X
+                 {"", ""},
+#define X(name, what) {#name, what},
+             RILL_MUTANT_PLAN_LIST(X)
+#undef X
 };
 
 /* What is rare among all seeds is looked for where it is less so. */
@@ -48,7 +52,13 @@ static const struct {
     {RILL_MUTANT_inv_fence, "failover_storm"},
     {RILL_MUTANT_old_epoch, "failover_storm"},
     {RILL_MUTANT_epochterm, "failover_storm"},
-
+    {RILL_MUTANT_store_old, "external"},
+    {RILL_MUTANT_store_trust, "external"},
+    {RILL_MUTANT_store_pin, "external"},
+    {RILL_MUTANT_one_queue, "controllers"},
+    {RILL_MUTANT_pool_slot, "controllers"},
+    {RILL_MUTANT_pool_part, "controllers"},
+    {RILL_MUTANT_first_come, "controllers"},
 };
 
 static const char *kind_for(unsigned mutant)
@@ -168,7 +178,7 @@ static bool try_in_cluster(unsigned mutant)
 int sim_mutants(bool cluster)
 {
     unsigned first = cluster ? RILL_MUTANT_COUNT + 1 : 1;
-    unsigned end = cluster ? RILL_MUTANT_END : RILL_MUTANT_COUNT, found = 0;
+    unsigned end = cluster ? RILL_MUTANT_CLUSTER_END : RILL_MUTANT_COUNT, found = 0;
 
     for (unsigned i = first; i < end; i++)
         found += cluster ? try_in_cluster(i) : try(i);
