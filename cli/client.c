@@ -25,7 +25,6 @@ struct rill_client {
     uint64_t
         away_ms; /* since when the connection is down, or it was not let in again; 0: it is up */
     uint64_t rejoin; /* number of the Join that is not answered yet */
-    bool forgotten;  /* let in under another id */
     unsigned returns;
     uint64_t last_number;
     uint64_t awaited; /* 0: no answer is */
@@ -94,14 +93,13 @@ static void on_down(void *arg, uint32_t peer)
         c->away_ms = uv_now(&c->loop) + 1;
 }
 
-/* Under another id it is another client: the one that it was has no links any more. */
+/* If not, its time runs out. */
 static void on_let_in(struct rill_client *c, const Control__Message *message)
 {
     c->rejoin = 0;
-    if (message->body_case != CONTROL__MESSAGE__BODY_WELCOME || message->welcome->role != c->role) {
-        c->forgotten = true;
+    if (message->body_case != CONTROL__MESSAGE__BODY_WELCOME)
         return;
-    }
+    c->role = message->welcome->role;
     c->away_ms = 0;
     c->returns++;
 }
@@ -333,7 +331,7 @@ bool rill_client_is_away(const struct rill_client *c)
 
 bool rill_client_lost(const struct rill_client *c)
 {
-    return c->forgotten || (c->away_ms != 0 && uv_now(&c->loop) > c->away_ms + AWAY_MS);
+    return c->away_ms != 0 && uv_now(&c->loop) > c->away_ms + AWAY_MS;
 }
 
 unsigned rill_client_returns(const struct rill_client *c)

@@ -68,6 +68,11 @@ static void look_at_returns(struct remote *r)
     if (rill_client_returns(r->client) == r->returns)
         return;
     r->returns = rill_client_returns(r->client);
+    if (r->fabric != NULL && rill_client_role(r->client) != r->role)
+        rill_error_set(&r->failure, -ECONNRESET,
+                       "the resource manager of cluster '%s' does not know this replay, which the "
+                       "one before it knew: start it again",
+                       r->place.name);
     r->roles.asking = false;
     r->roles.status_number = 0;
     r->roles.status_wanted = true;

@@ -175,6 +175,7 @@ struct rill_director {
     uint32_t role_slots;
     struct rill_id_map role_at; /* role id to index */
     uint32_t next_number[DIR_KINDS];
+    uint32_t clients_taken; /* number after those of clients that were ever attached */
     uint32_t next_vni;
     uint64_t folders;
     struct dir_request *requests; /* in order of their numbers */

@@ -64,6 +64,8 @@ static bool waits_for_nothing(const Control__Message *message)
     case CONTROL__MESSAGE__BODY_STATUS:
     case CONTROL__MESSAGE__BODY_ERROR:
         return true;
+    case CONTROL__MESSAGE__BODY_WELCOME: /* it is remembered only once it is attached */
+        return rill_role_kind(message->to) == RILL_ROLE_CLIENT;
     default:
         return false;
     }

@@ -168,14 +168,34 @@ static void record_deployment(struct rill_director *d, struct rill_record *r,
         dep->lease_bytes = r->count - dep->lease_start;
 }
 
+/* Who is attached to nothing has nothing to lose. */
+static bool is_kept(const struct dir_client *client)
+{
+    return client->id != 0 && client->vni != 0;
+}
+
+/* Of those that were ever attached. Who only looks changes nothing, and is answered while the store
+ * is away; its id may be another's later. */
+static uint32_t clients_taken(struct rill_director *d)
+{
+    for (uint32_t i = 0; i < DIR_CLIENTS_MAX; i++)
+        if (is_kept(&d->clients[i]))
+            d->clients_taken = RTE_MAX(d->clients_taken, rill_role_number(d->clients[i].id) + 1);
+    return RTE_MAX(d->clients_taken, d->config.first_number);
+}
+
 static void record_numbers(struct rill_director *d, struct rill_record *r)
 {
     for (uint32_t i = 0; i < DIR_KINDS; i++) {
         uint32_t next = d->next_number[i];
 
+        if (i == RILL_ROLE_CLIENT)
+            next = clients_taken(d);
         rill_record_u32(r, &next);
-        if (!RILL_MUTANT(number_again))
+        if (r->reading && !RILL_MUTANT(number_again))
             d->next_number[i] = next;
+        if (r->reading && i == RILL_ROLE_CLIENT)
+            d->clients_taken = next;
     }
     rill_record_u32(r, &d->next_vni);
     rill_record_u64(r, &d->next_request);
@@ -191,6 +211,13 @@ static bool record_next(struct rill_record *r, uint32_t id)
     return more && !rill_record_failed(r);
 }
 
+static bool is_kept_of(struct rill_director *d, uint32_t who)
+{
+    const struct dir_client *client = dir_client(d, who);
+
+    return rill_role_kind(who) != RILL_ROLE_CLIENT || (client != NULL && is_kept(client));
+}
+
 static void write_lists(struct rill_director *d, struct rill_record *r)
 {
     for (uint32_t i = 0; i < RILL_DIRECTOR_MACHINES_MAX; i++)
@@ -202,7 +229,7 @@ static void write_lists(struct rill_director *d, struct rill_record *r)
             record_role(r, &d->roles[i]);
     record_next(r, 0);
     for (uint32_t i = 0; i < DIR_CLIENTS_MAX; i++)
-        if (d->clients[i].id != 0 && record_next(r, d->clients[i].id))
+        if (is_kept(&d->clients[i]) && record_next(r, d->clients[i].id))
             record_client(r, &d->clients[i]);
     record_next(r, 0);
     for (uint32_t i = 0; i < RILL_DIRECTOR_DEPLOYMENTS_MAX; i++) {
@@ -215,7 +242,7 @@ static void write_lists(struct rill_director *d, struct rill_record *r)
     }
     record_next(r, 0);
     for (uint32_t i = 0; i < d->request_count; i++)
-        if (record_next(r, d->requests[i].who))
+        if (is_kept_of(d, d->requests[i].who) && record_next(r, d->requests[i].who))
             record_request(r, &d->requests[i]);
     record_next(r, 0);
 }

@@ -25,6 +25,7 @@
 #include "lib/registry/lease_table.h"
 #include "lib/registry/membership.h"
 #include "lib/registry/registry_zookeeper.h"
+#include "rm/leader_death.h"
 #include "rm/store_internal.h"
 
 enum {
@@ -33,7 +34,7 @@ enum {
     NAMES_MAX = 2 * RILL_DIRECTOR_DEPLOYMENTS_MAX + 8,
     KEY_BYTES = RILL_STORE_NAME_MAX + 32,
     PATH_BYTES = RILL_REGISTRY_PATH_MAX + 1,
-    AGAIN_MS = 100,
+    AGAIN_MS = 50,
     END_MS = 3000,
 };
 #define MS_NS UINT64_C(1000000)
@@ -77,6 +78,8 @@ struct kept {
     struct rill_election *election;
     struct rill_lease_table *table;
     struct rill_membership *membership;
+    struct rill_leader_death death; /* of the one that this one stands by for */
+    char info[RILL_LEADER_INFO_BYTES];
     bool folder_is_there, reading, busy, lost, closing, turning;
     uint64_t number; /* under which its owner leads; 0: it does not */
     uint64_t epoch;  /* of the newest leadership of its own */
@@ -419,8 +422,7 @@ static void on_leader(void *arg, uint64_t epoch, const void *info, uint32_t info
 {
     struct kept *k = arg;
 
-    (void)info;
-    (void)info_bytes;
+    rill_leader_death_watch(&k->death, epoch, info, info_bytes);
     if (k->number != 0 && epoch > k->epoch && epoch != rill_election_epoch(k->election))
         k->lost = true; /* it may be our own next one: on_elected() knows */
 }
@@ -464,6 +466,7 @@ static void close_session(struct kept *k)
 {
     if (k->polls)
         uv_poll_stop(&k->poll);
+    rill_leader_death_end(&k->death);
     rill_membership_destroy(k->membership);
     rill_election_destroy(k->election);
     rill_lease_table_destroy(k->table);
@@ -487,8 +490,8 @@ static int open_parts(struct kept *k, struct rill_error *err)
 {
     const struct rill_membership_events nobody = {0};
     struct rill_election_config election = {
-        .info = k->name,
-        .info_bytes = (uint32_t)strlen(k->name),
+        .info = rill_leader_info(k->name, k->info),
+        .info_bytes = (uint32_t)strlen(k->info),
         .events = {.elected = on_elected, .deposed = on_deposed, .leader = on_leader, .arg = k}};
     char path[PATH_BYTES];
     int rc = rill_registry_listen(k->registry, on_state, k);
@@ -496,6 +499,7 @@ static int open_parts(struct kept *k, struct rill_error *err)
     if (rc == 0)
         rc = rill_lease_table_create(k->registry, below(k, "kept", path), &k->table, err);
     election.folder = below(k, "election", path);
+    rill_leader_death_begin(&k->death, k->registry, path);
     if (rc == 0)
         rc = rill_election_create(k->registry, &election, &k->election, err);
     if (rc == 0)
@@ -575,6 +579,8 @@ static void turn_session(struct kept *k, uint64_t now_ns)
     if (k->lost && rill_election_epoch(k->election) == 0)
         stop_leading(k);
     k->lost = false;
+    if (rill_leader_death_look(&k->death))
+        say(k, "the process that led has ended");
     read_if_due(k, now_ns);
     write_next(k, now_ns);
 }
