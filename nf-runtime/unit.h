@@ -32,8 +32,8 @@ struct rill_unit_config {
     uint16_t epoch;         /* of that one, lib/base/epoch.h; 0: as its first frame says */
     /* Instead of these two, where there are several: all that are there. NULL: that one. */
     const struct rill_controllers *controllers;
-    uint32_t store;         /* role id of the store outside that keeps flows' state; 0: units hand
-                               it to each other */
+    uint32_t store; /* role id of the store outside that keeps flows' state; 0: units hand
+                       it to each other */
     uint32_t vni;
     struct rill_nf *nf;       /* the caller's, outlives the unit */
     struct rte_mempool *pool; /* for messages; the caller's */
