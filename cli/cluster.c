@@ -3,11 +3,13 @@
 #include <errno.h>
 
 #include "controller/controller_settings.h"
+#include "lib/store/store_model.h"
 #include "nf-runtime/unit_settings.h"
 #include "output-logger/ol_settings.h"
 #include "rm/rm_settings.h"
 
 enum { BURST = 32, WHOLE_UNIT = 1000 };
+#define STORE_ID rill_role_id(RILL_ROLE_STORE, 1)
 
 /* The caller's bounds on tables, besides the setting's. */
 static uint32_t bounded(const struct rill_cluster *k, uint32_t flows_max)
@@ -30,6 +32,11 @@ static struct rill_controllers present(const struct rill_cluster *k)
     return known;
 }
 
+static bool is_external(const struct rill_cluster *k)
+{
+    return rill_config_enum(k->config.settings, "state") == RILL_STATE_EXTERNAL;
+}
+
 static int create_unit(struct rill_cluster *k, struct unit_node *node, uint32_t output_logger,
                        struct rill_error *err)
 {
@@ -44,6 +51,7 @@ static int create_unit(struct rill_cluster *k, struct unit_node *node, uint32_t 
         config.controller = newest_of(k, 0)->id;
         config.epoch = newest_of(k, 0)->epoch;
     }
+    config.store = is_external(k) ? STORE_ID : 0;
     config.pool = k->config.pool;
     config.flows_max =
         k->config.unit_flows_max ? k->config.unit_flows_max : bounded(k, config.flows_max);
@@ -192,6 +200,22 @@ static int create_rm(struct rill_cluster *k, struct rill_error *err)
     return k->rm == NULL ? -ENOMEM : 0;
 }
 
+/* A round trip to the modelled store is that on the fabric, and what it takes itself. */
+static int create_store(struct rill_cluster *k, struct rill_error *err)
+{
+    const struct rill_config *s = k->config.settings;
+    double own_us =
+        rill_config_double(s, "external_rtt_us") - 2 * rill_config_double(s, "link_delay_us");
+    struct rill_store_model_config config = {.pool = k->config.pool,
+                                             .delay_ns = own_us > 0 ? (uint64_t)(own_us * 1000) : 0,
+                                             .keep_ns = rill_setting_keep_ns(s),
+                                             .flows_max = bounded(k, rill_setting_flows_kept(s)),
+                                             .state_bytes = rill_nf_state_bytes(k->units[0].nf)};
+
+    k->store = k->config.store != NULL ? k->config.store : rill_store_model_create(&config, err);
+    return k->store == NULL ? -ENOMEM : 0;
+}
+
 static int attach_all(struct rill_cluster *k, struct rill_error *err)
 {
     struct rill_fabric *fabric = k->config.fabric;
@@ -203,6 +227,8 @@ static int attach_all(struct rill_cluster *k, struct rill_error *err)
         rc = fabric->ops->attach(fabric, k->units[i].id, err);
     for (uint32_t i = 0; rc == 0 && i < k->logger_count; i++)
         rc = fabric->ops->attach(fabric, k->loggers[i].id, err);
+    if (rc == 0 && k->store != NULL)
+        rc = fabric->ops->attach(fabric, STORE_ID, err);
     return rc;
 }
 
@@ -253,6 +279,8 @@ static int create_roles(struct rill_cluster *k, struct rill_error *err)
         rc = create_controller(k, &k->controllers[i], false, err);
     if (rc == 0)
         rc = cluster_create_split(k, err);
+    if (rc == 0 && is_external(k))
+        rc = create_store(k, err);
     return rc == 0 ? attach_all(k, err) : rc;
 }
 
@@ -293,6 +321,8 @@ void rill_cluster_destroy(struct rill_cluster *k)
     rill_rm_destroy(k->rm);
     rill_split_destroy(k->split);
     rill_fragment_hold_fini(&k->early);
+    if (k->store != k->config.store)
+        rill_store_destroy(k->store);
     rill_outbox_fini(&k->out);
     free(k);
 }
@@ -333,6 +363,7 @@ void rill_cluster_ingress_at(struct rill_cluster *k, uint32_t controller, struct
 {
     struct controller_node *node = &k->controllers[controller];
 
+    k->touched |= 1u << RILL_ROLE_CONTROLLER;
     if (node->controller == NULL) {
         k->dropped_no_controller += n;
         rte_pktmbuf_free_bulk(packets, n);
@@ -377,6 +408,7 @@ TAKE(rill_rm)
 TAKE(rill_controller)
 TAKE(rill_unit)
 TAKE(rill_ol)
+TAKE(rill_store)
 
 static uint32_t add_turn(struct rill_cluster *k, struct turn turn)
 {
@@ -410,8 +442,11 @@ static void list_turns(struct rill_cluster *k)
     for (uint32_t i = 0; i < k->logger_count; i++)
         if (k->loggers[i].ol != NULL)
             ADD_TURN(k, rill_ol, k->loggers[i].id, k->loggers[i].ol);
+    if (k->store != NULL)
+        ADD_TURN(k, rill_store, STORE_ID, k->store);
     k->turns_stale = false;
     k->rm_touched = true;
+    k->touched = UINT32_MAX;
     find_due(k);
 }
 
@@ -436,6 +471,7 @@ static bool take_turns(struct rill_cluster *k, uint64_t now_ns)
             turn_ns(k, turn, now_ns) <= now_ns) {
             moved |= turn->take(k, turn, now_ns);
             k->rm_touched |= i == 0;
+            k->touched |= 1u << rill_role_kind(turn->id);
         }
         due_ns = RTE_MIN(due_ns, turn->due_ns);
     }
@@ -460,6 +496,7 @@ bool rill_cluster_step(struct rill_cluster *k, uint64_t now_ns)
     /* What has arrived for nobody ends when any role sends or receives. */
     if (arrived && !moved) {
         moved = k->turns[0].take(k, &k->turns[0], now_ns);
+        k->touched |= 1u << RILL_ROLE_RM;
         find_due(k);
     }
     if (k->rm_touched)
@@ -479,7 +516,9 @@ uint64_t rill_cluster_next_ns(struct rill_cluster *k)
         uint64_t ns = RTE_MIN(k->turns[i].due_ns, *k->turns[i].arrival_ns);
 
         /* What it could not turn to by now it turns to later. */
-        next_ns = RTE_MIN(next_ns, turn_ns(k, &k->turns[i], RTE_MAX(ns, k->stepped_ns)));
+        ns = RTE_MAX(ns, k->stepped_ns);
+        if (ns < next_ns)
+            next_ns = RTE_MIN(next_ns, turn_ns(k, &k->turns[i], ns));
     }
     if (k->config.pace != NULL)
         return next_ns;
@@ -502,6 +541,14 @@ uint64_t rill_cluster_packets_in_flight(const struct rill_cluster *k)
         if (k->loggers[i].ol != NULL)
             n += rill_ol_packets_held(k->loggers[i].ol);
     return n;
+}
+
+uint32_t rill_cluster_touched(struct rill_cluster *k)
+{
+    uint32_t touched = k->turns_stale ? UINT32_MAX : k->touched;
+
+    k->touched = 0;
+    return touched;
 }
 
 uint64_t rill_cluster_clock_ns(const struct rill_cluster *k, uint32_t role, uint64_t now_ns)
@@ -571,6 +618,17 @@ struct rill_ol *rill_cluster_output_logger(struct rill_cluster *k, uint32_t numb
     return k->loggers[number - 1].ol;
 }
 
+uint32_t rill_cluster_logger_count(const struct rill_cluster *k)
+{
+    return k->logger_count;
+}
+
+const struct rill_ol_counters *rill_cluster_logger_counters(const struct rill_cluster *k,
+                                                            uint32_t number)
+{
+    return logger_node_counters(&k->loggers[number - 1]);
+}
+
 uint32_t rill_cluster_logger_of(const struct rill_cluster *k, uint32_t i)
 {
     return k->units[i].logger + 1;
@@ -592,4 +650,9 @@ uint32_t rill_cluster_releasing(const struct rill_cluster *k)
 struct rill_nf *rill_cluster_nf(struct rill_cluster *k, uint32_t i)
 {
     return k->units[i].nf;
+}
+
+struct rill_store *rill_cluster_store(struct rill_cluster *k)
+{
+    return k->store;
 }

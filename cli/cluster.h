@@ -11,6 +11,7 @@
 #include "cli/tally.h"
 #include "controller/controller.h"
 #include "lib/fabric/fabric.h"
+#include "lib/store/store.h"
 #include "nf-runtime/unit.h"
 #include "output-logger/output_logger.h"
 #include "rm/rm.h"
@@ -41,6 +42,7 @@ struct rill_cluster_config {
     uint32_t unit_flows_max, output_logger_flows_max; /* 0: as flows_max (simulators) */
     struct rill_fabric *fabric;                       /* the caller's, outlives the cluster */
     struct rte_mempool *pool;                         /* the caller's */
+    struct rill_store *store; /* for state=external; the caller's; NULL: a modelled one */
     /* A released packet (frame metadata intact, dst = port and side). The callee owns it. */
     void (*released)(void *arg, struct rte_mbuf *m, uint64_t now_ns);
     void *arg;
@@ -119,6 +121,8 @@ uint64_t rill_cluster_unit_packets_lost(const struct rill_cluster *cluster, uint
 uint64_t rill_cluster_controller_packets_lost(const struct rill_cluster *cluster, uint32_t i);
 uint64_t rill_cluster_logger_packets_lost(const struct rill_cluster *cluster, uint32_t number);
 
+/* 1 << kind of the roles that did anything since the last call, came or went. */
+uint32_t rill_cluster_touched(struct rill_cluster *cluster);
 /* What the role's own clock shows. */
 uint64_t rill_cluster_clock_ns(const struct rill_cluster *cluster, uint32_t role, uint64_t now_ns);
 struct rill_rm *rill_cluster_rm(struct rill_cluster *cluster);
@@ -146,10 +150,15 @@ const struct rill_unit_counters *rill_cluster_unit_counters(const struct rill_cl
 /* By number, from 1; the number of unit i's present one; and the unit whose present one it is:
  * UINT32_MAX: none. */
 struct rill_ol *rill_cluster_output_logger(struct rill_cluster *cluster, uint32_t number);
+uint32_t rill_cluster_logger_count(const struct rill_cluster *cluster); /* also those that died */
+const struct rill_ol_counters *rill_cluster_logger_counters(const struct rill_cluster *cluster,
+                                                            uint32_t number);
 uint32_t rill_cluster_logger_of(const struct rill_cluster *cluster, uint32_t i);
 uint32_t rill_cluster_unit_of_logger(const struct rill_cluster *cluster, uint32_t number);
 /* Within `released`: the role id of the output logger that lets the packet go. */
 uint32_t rill_cluster_releasing(const struct rill_cluster *cluster);
 struct rill_nf *rill_cluster_nf(struct rill_cluster *cluster, uint32_t i); /* of unit i */
+/* The store outside; NULL without state=external. */
+struct rill_store *rill_cluster_store(struct rill_cluster *cluster);
 
 #endif

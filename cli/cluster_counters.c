@@ -77,6 +77,15 @@ static void add_loggers(const struct rill_cluster *k, struct sink *sink)
     }
 }
 
+static void add_store(const struct rill_cluster *k, struct sink *sink)
+{
+    if (k->store == NULL)
+        return;
+#define X(name) add(sink, "store", #name, k->store->n.name);
+    RILL_STORE_COUNTERS(X)
+#undef X
+}
+
 static void add_fabric(const struct rill_cluster *k, struct sink *sink)
 {
     const struct rill_fabric_counters *n = &k->config.fabric->counters;
@@ -97,6 +106,7 @@ static int add_all(const struct rill_cluster *k, struct rill_tally *tally, bool 
     add_controllers(k, &sink);
     add_units(k, &sink);
     add_loggers(k, &sink);
+    add_store(k, &sink);
     add_fabric(k, &sink);
     return sink.rc;
 }

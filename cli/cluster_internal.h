@@ -10,7 +10,7 @@
 
 enum { LOGGERS_MAX = 4 * RILL_CLUSTER_UNITS_MAX };
 
-enum { ROLES_MAX = 1 + RILL_CLUSTER_CONTROLLERS_MAX + RILL_CLUSTER_UNITS_MAX + LOGGERS_MAX };
+enum { ROLES_MAX = 2 + RILL_CLUSTER_CONTROLLERS_MAX + RILL_CLUSTER_UNITS_MAX + LOGGERS_MAX };
 
 /* A role that lives, as far as turning it goes: one that nothing has come for and that is not due
  * is not touched. */
@@ -57,10 +57,12 @@ struct rill_cluster {
     uint32_t turn_count;
     bool turns_stale;    /* roles came or went, or the RM was told something: list them anew */
     bool rm_touched;     /* it may name output loggers that nobody needs any more */
+    uint32_t touched;    /* 1 << kind of those who took a turn */
     uint64_t due_ns;     /* the least of the turns' */
     uint64_t stepped_ns; /* the last step's time */
     uint32_t rm_id;
     struct rill_rm *rm;
+    struct rill_store *store; /* NULL: units hand state to each other */
     struct controller_node
         controllers[RILL_CLUSTER_CONTROLLERS_MAX]; /* in the order in which they came */
     uint32_t controller_count, slots;

@@ -86,7 +86,10 @@ static int create_cluster(struct run *r, struct rill_error *err)
     r->fabric = create_fabric(r, err);
     if (r->fabric == NULL)
         return -ENOMEM;
+    if (embedded_store_open(r, err) != 0)
+        return -EINVAL;
     config.fabric = r->fabric;
+    config.store = r->store;
     r->cluster = rill_cluster_create(&config, err);
     return r->cluster == NULL ? -EINVAL : 0;
 }
@@ -120,6 +123,7 @@ static void clean_up(struct run *r)
 {
     embedded_epochs_close(r, NULL);
     rill_cluster_destroy(r->cluster);
+    rill_store_destroy(r->store);
     if (r->fabric != NULL)
         r->fabric->ops->destroy(r->fabric);
     rill_player_fini(&r->player);
@@ -215,6 +219,8 @@ static bool is_warm(const struct run *r)
 
 static int warm_up(struct run *r, struct rill_error *err)
 {
+    int rc;
+
     r->real_start_ns = rill_player_clock_ns();
     do {
         advance(r, UINT64_MAX, !turn(r));
@@ -222,6 +228,10 @@ static int warm_up(struct run *r, struct rill_error *err)
             return rill_error_set(err, -EIO,
                                   "no unit was leased within a second: the machine is too busy");
     } while (!is_warm(r));
+    while ((rc = embedded_store_ready(r, err)) == 0)
+        advance(r, UINT64_MAX, !turn(r));
+    if (rc < 0)
+        return rc;
     rill_player_start(&r->player, (r->player.now_ns / 1000000 + 2) * 1000000);
     embedded_epochs_start(r);
     return 0;

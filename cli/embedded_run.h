@@ -1,5 +1,6 @@
 /* One replay in one process: embedded.c sets it up, plays it and cleans up; embedded_fail.c lets
- * roles fail; embedded_report.c says what happened, embedded_epochs.c what in each 100 ms. */
+ * roles fail; embedded_report.c says what happened, embedded_epochs.c what in each 100 ms;
+ * embedded_store.c knows the store outside of state=external. */
 #ifndef RILL_CLI_EMBEDDED_RUN_H
 #define RILL_CLI_EMBEDDED_RUN_H
 
@@ -44,6 +45,7 @@ struct run {
     struct rill_player player;
     struct rill_fabric *fabric;
     struct rill_cluster *cluster;
+    struct rill_store *store; /* outside; NULL: none, or the cluster's own model */
     uint64_t real_start_ns;
     uint64_t in_flight, give_up_ns; /* once the capture is in */
     struct epochs epochs;
@@ -76,6 +78,12 @@ void embedded_epochs_watch(struct run *r); /* after each turn: have leases chang
 void embedded_epochs_end(struct run *r);   /* one ends now, the next begins */
 /* Also where the run failed. Negative with *err if the file is not whole. */
 int embedded_epochs_close(struct run *r, struct rill_error *err);
+
+/* state=external under real time: the way to its server. Negative with *err. */
+int embedded_store_open(struct run *r, struct rill_error *err);
+/* 1: it is there, or none is needed; 0: not yet; negative with *err: it was waited for long enough.
+ */
+int embedded_store_ready(const struct run *r, struct rill_error *err);
 
 /* Fills the player's report from what the run's parts counted. -ENOMEM with *err. */
 int embedded_report(struct run *r, struct rill_error *err);

@@ -157,6 +157,9 @@ uint32_t rill_controller_units(const struct rill_controller *c);
 uint32_t rill_controller_unit(struct rill_controller *c, uint32_t i, uint64_t now_ns,
                               double *utilization);
 /* How much of a unit is leased, in thousandths; 0 if nothing. */
+/* The i-th that it has leased, and how much of it; 0: there is none. */
+uint32_t rill_controller_leased(const struct rill_controller *controller, uint32_t i,
+                                uint32_t *unit);
 uint32_t rill_controller_unit_share(const struct rill_controller *c, uint32_t unit);
 
 const struct rill_controller_counters *rill_controller_counters(const struct rill_controller *c);

@@ -139,6 +139,12 @@ static void handle_message(struct rill_unit *u, struct rte_mbuf *m)
     case RILL_FRAME_POOL_GRANT:
         pool_on_grant(u, m);
         break;
+    case RILL_FRAME_STORE_ACK:
+        external_on_ack(u, f);
+        break;
+    case RILL_FRAME_STORE_VALUE:
+        external_on_value(u, m);
+        break;
     case RILL_FRAME_NEW_LOGGER:
         logger_on_new(u, f);
         break;

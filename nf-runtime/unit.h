@@ -32,6 +32,8 @@ struct rill_unit_config {
     uint16_t epoch;         /* of that one, lib/base/epoch.h; 0: as its first frame says */
     /* Instead of these two, where there are several: all that are there. NULL: that one. */
     const struct rill_controllers *controllers;
+    uint32_t store;         /* role id of the store outside that keeps flows' state; 0: units hand
+                               it to each other */
     uint32_t vni;
     struct rill_nf *nf;       /* the caller's, outlives the unit */
     struct rte_mempool *pool; /* for messages; the caller's */
@@ -89,6 +91,12 @@ struct rill_unit_config {
     X(replicas_refused) /* no room, and no other replica that could give way */                    \
     X(replicas_evicted) /* the oldest, for a newer one or for a flow of our own */                 \
     X(resends_slowed)   /* questions that had resend_attempts without an answer */                 \
+    X(store_puts)       /* to the store outside */                                                 \
+    X(store_acks)                                                                                  \
+    X(store_gets)                                                                                  \
+    X(store_values) /* flows that went on with what was read there */                              \
+    X(store_empty)  /* answers: nothing there */                                                   \
+    X(store_stale)  /* answers: not the version that the flow goes on from */                      \
     X(syncs_sent)                                                                                  \
     X(fulls_sent)                                                                                  \
     X(no_fulls_sent)                                                                               \

@@ -73,6 +73,9 @@
     X(alias_kept, "a unit forgets what its logger alone could tell the controller")                \
     X(est_once, "ESTABLISHED is said once")                                                        \
     X(pull_never, "who waits for a state does not ask")                                            \
+    X(store_old, "what a store outside has is taken, whatever version FINAL names")                \
+    X(store_trust, "a former owner does not write again what a store has acknowledged")            \
+    X(store_pin, "a former owner gives its copy up once a store has acknowledged it")              \
     X(full_order, "an older full state takes the place of a newer one")                            \
     X(one_queue, "a unit serves all controllers from one queue, at the sum of their shares")       \
     X(pool_slot, "a flow takes an endpoint of another controller's part")                          \
@@ -104,7 +107,9 @@
     X(join_once, "an agent that is refused stays away")                                            \
     X(activate_once, "an Activate that was lost with a connection is not told again")              \
     X(peers_once, "Peers that were lost with a connection are not told again")                     \
-    X(undeploy_mute, "who undeploys is not answered")
+    X(undeploy_mute, "who undeploys is not answered")                                              \
+    X(said_first, "roles are told before it is written down")                                      \
+    X(old_rm, "an old resource manager's orders are obeyed")
 
 #ifdef RILL_MUTANTS
 enum rill_mutant {

@@ -273,12 +273,14 @@ static struct rill_timer *merge(struct rill_timer *a, struct rill_timer *b)
     return head;
 }
 
-/* Sorts a chain of `next` links: run i holds 2^i timers or none. */
+/* Sorts a chain of `next` links that is not empty: run i holds 2^i timers or none. */
 static struct rill_timer *sort(struct rill_timer *list)
 {
     struct rill_timer *runs[64] = {NULL}, *sorted = NULL;
     int top = 0;
 
+    if (list->next == NULL)
+        return list; /* as most are */
     while (list != NULL) {
         struct rill_timer *run = list;
         int i;

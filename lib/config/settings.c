@@ -35,8 +35,16 @@ const struct rill_option rill_settings_schema[] = {
             "ms."},
     ENUM("detection", "timeout+size|timeout", "timeout+size",
          "What ends a flowlet: a pause or its size, or a pause alone (flowlet_bytes is not used)."),
-    ENUM("state", "proactive|reactive", "proactive",
-         "When state moves: ahead to replicas, or only once a flow has moved."),
+    ENUM("state", "proactive|reactive|external", "proactive",
+         "How state moves: ahead to replicas, once a flow has moved, or through a store outside."),
+    DOUBLE("external_rtt_us", "us", 0, 1000000, "100",
+           "Round trip to that store, under the virtual clock; at least twice link_delay_us."),
+    {.name = "external_store",
+     .type = RILL_OPT_STRING,
+     .unit = "",
+     .def = "",
+     .doc = "That store, under the real clock: Redis at unix:/PATH or ADDRESS:PORT; empty: "
+            "127.0.0.1:6379."},
     U64("replicas", "", 0, 7, "3", "Units that a flow's state is pushed to ahead of need."),
     ENUM("replica_choice", "weighted|deterministic|predicted", "weighted",
          "How replicas are chosen: at random, low ids more often; lowest ids; where it would go "

@@ -10,7 +10,7 @@ extern const struct rill_option rill_settings_schema[];
 
 enum rill_allocation_mode { RILL_MODE_FLOWLET, RILL_MODE_FLOW, RILL_MODE_SMART_FLOW };
 enum rill_detection { RILL_DETECT_TIMEOUT_AND_SIZE, RILL_DETECT_TIMEOUT };
-enum rill_state_mode { RILL_STATE_PROACTIVE, RILL_STATE_REACTIVE };
+enum rill_state_mode { RILL_STATE_PROACTIVE, RILL_STATE_REACTIVE, RILL_STATE_EXTERNAL };
 enum rill_replica_choice {
     RILL_REPLICA_WEIGHTED,
     RILL_REPLICA_DETERMINISTIC,

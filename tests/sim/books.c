@@ -65,27 +65,40 @@ static void check_committed(struct sim_check *check, struct rill_cluster *cluste
 /* What the slot's controller takes as its own the unit was told. */
 static void check_taken(struct sim_check *check, struct rill_cluster *cluster, uint32_t slot)
 {
-    struct rill_controller *c =
+    const struct rill_controller *c =
         rill_cluster_controller_at(cluster, rill_cluster_newest(cluster, slot));
+    uint32_t id = 0, taken;
 
-    for (uint32_t i = 0; i < rill_cluster_unit_count(cluster) && c != NULL; i++) {
-        const struct rill_unit *unit = rill_cluster_unit(cluster, i);
-        uint32_t taken = rill_controller_unit_share(c, rill_role_id(RILL_ROLE_UNIT, i + 1));
+    for (uint32_t i = 0; c != NULL && (taken = rill_controller_leased(c, i, &id)) != 0; i++) {
+        uint32_t number = rill_role_number(id);
+        const struct rill_unit *unit = NULL;
 
+        if (number >= 1 && number <= rill_cluster_unit_count(cluster))
+            unit = rill_cluster_unit(cluster, number - 1);
         if (unit != NULL && taken > rill_unit_share_of(unit, slot))
             sim_check_fail(check, "I5",
                            "the controller of slot %u takes %u thousandths of unit %u as its own, "
                            "which was told %u",
-                           slot, taken, i + 1, rill_unit_share_of(unit, slot));
+                           slot, taken, number, rill_unit_share_of(unit, slot));
     }
 }
 
-void sim_books_shares(struct sim_check *check, struct rill_cluster *cluster, uint32_t asleep)
+void sim_books_shares(struct sim_check *check, struct rill_cluster *cluster, uint32_t *unchecked,
+                      uint32_t asleep)
 {
-    check_committed(check, cluster);
+    const uint32_t takers = 1u << RILL_ROLE_CONTROLLER | 1u << RILL_ROLE_UNIT;
+
+    *unchecked |= rill_cluster_touched(cluster);
+    if (*unchecked & 1u << RILL_ROLE_RM)
+        check_committed(check, cluster);
+    *unchecked &= takers;
+    if (*unchecked == 0)
+        return;
     for (uint32_t slot = 0; slot < rill_cluster_slots(cluster); slot++)
         if (!(asleep >> slot & 1))
             check_taken(check, cluster, slot);
+    if (asleep == 0)
+        *unchecked = 0;
 }
 
 /* False: more was served than there was room for. */

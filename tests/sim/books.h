@@ -17,8 +17,10 @@ void sim_books_billed(struct sim_check *check, struct rill_cluster *cluster,
                       const struct sim_done *done);
 /* Packets that units which died had processed, and that never left. */
 uint64_t sim_books_unbilled(struct rill_cluster *cluster, const struct sim_done *done);
-/* I5. */
-void sim_books_shares(struct sim_check *check, struct rill_cluster *cluster, uint32_t asleep);
+/* I5. `unchecked`: kinds of roles that did something since they were looked at, kept from one call
+ * to the next; all at first. What nobody touched is as it was. */
+void sim_books_shares(struct sim_check *check, struct rill_cluster *cluster, uint32_t *unchecked,
+                      uint32_t asleep);
 
 /* What each controller's packets may still be served at each unit at once: a bucket that fills at
  * the speed of its share, and holds one packet. */

@@ -34,6 +34,7 @@ struct sim_check {
     uint64_t sent, released, now_ns;
     bool seen[64]; /* by workload flow: its tuple was in use before */
     struct sim_done done[RILL_CLUSTER_UNITS_MAX + 1]; /* by number of the unit */
+    uint32_t unchecked;                               /* of shares */
     struct sim_speed speed;
     struct sim_counts counts;
     char violation[256];
@@ -47,6 +48,7 @@ struct sim_check *sim_check_create(const struct sim_plan *plan, FILE *trace)
         return NULL;
     k->plan = plan;
     k->trace = trace;
+    k->unchecked = UINT32_MAX;
     if (sim_history_init(&k->history) != 0 || rill_flow_map_init(&k->terms, 4096) != 0 ||
         rill_slab_init(&k->term_slab, sizeof(struct term), TERMS_MAX) != 0) {
         sim_check_destroy(k);
@@ -443,7 +445,7 @@ void sim_check_established(struct sim_check *k)
 
 void sim_check_shares(struct sim_check *k, uint32_t asleep)
 {
-    sim_books_shares(k, k->cluster, asleep);
+    sim_books_shares(k, k->cluster, &k->unchecked, asleep);
 }
 
 void sim_check_speed(struct sim_check *k)

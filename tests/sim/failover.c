@@ -28,7 +28,6 @@ uint64_t sim_failover_next_ns(const struct sim_failover *f)
 
     for (uint32_t i = 0; i < f->count; i++)
         next_ns = RTE_MIN(next_ns, f->at_ns[i]);
-    /* Whether a takeover is done is looked at after every step that could end it. */
     return next_ns;
 }
 

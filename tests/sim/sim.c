@@ -28,6 +28,8 @@ struct run {
     struct sim_pace pace;
     bool plain; /* it changes nothing */
     struct sim_partitions partitions;
+    uint64_t trouble_ns; /* when any of these does something next */
+    struct sim_stores stores;
     struct rill_rng more_rng; /* for what plans of later versions know */
     struct door {
         struct rte_mbuf *packets[DOOR];
@@ -178,15 +180,18 @@ static void trouble(struct run *r)
     sim_failover_turn(&r->failover, r->now_ns);
     sim_pace_turn(&r->pace, r->now_ns);
     sim_partitions_turn(&r->partitions, r->now_ns);
+    sim_stores_turn(&r->stores, r->now_ns);
+    r->trouble_ns =
+        RTE_MIN(RTE_MIN(sim_faults_next_ns(&r->faults), sim_failover_next_ns(&r->failover)),
+                RTE_MIN(sim_pace_next_ns(&r->pace), sim_partitions_next_ns(&r->partitions)));
+    r->trouble_ns = RTE_MIN(r->trouble_ns, sim_stores_next_ns(&r->stores));
 }
 
+/* When something happens besides what the cluster does by itself. */
 static uint64_t next_trouble_ns(struct run *r)
 {
-    uint64_t next_ns = sim_faults_next_ns(&r->faults);
+    uint64_t next_ns = r->trouble_ns;
 
-    next_ns = RTE_MIN(next_ns, sim_failover_next_ns(&r->failover));
-    next_ns = RTE_MIN(next_ns, sim_pace_next_ns(&r->pace));
-    next_ns = RTE_MIN(next_ns, sim_partitions_next_ns(&r->partitions));
     for (uint32_t slot = 0; slot < rill_cluster_slots(r->cluster); slot++)
         if (r->doors[slot].count > 0)
             next_ns = RTE_MIN(next_ns, wakes_ns(r, slot));
@@ -216,7 +221,9 @@ static void run_until(struct run *r, uint64_t until_ns)
         sim_check_shares(r->check, asleep(r));
         if (r->plain)
             sim_check_speed(r->check);
-        trouble(r);
+        /* Whether a takeover is done is looked at after every step that could end it. */
+        if (r->trouble_ns <= r->now_ns || r->failover.taking_over)
+            trouble(r);
         next_ns = next_trouble_ns(r);
         next_ns = RTE_MIN(next_ns, rill_cluster_next_ns(r->cluster));
         if (next_ns > until_ns)
@@ -337,6 +344,8 @@ static void converge(struct run *r)
     sim_failover_stop(&r->failover);
     sim_pace_calm(&r->pace);
     sim_partitions_heal(&r->partitions);
+    sim_stores_calm(&r->stores);
+    r->trouble_ns = r->now_ns;
     /* Flows that lived through the faults must go on: after a rest in which questions are answered,
      * but shorter than flow_idle. */
     run_until(r, r->now_ns + 40 * MS);
@@ -412,6 +421,7 @@ static int set_up(struct run *r, FILE *trace, struct rill_error *err)
     sim_failover_init(&r->failover, &r->plan, r->cluster, r->check, 20 * MS);
     sim_pace_start(&r->pace, r->cluster, r->check, 20 * MS);
     sim_partitions_init(&r->partitions, &r->plan, r->cluster, r->fabric, r->check, 20 * MS);
+    sim_stores_init(&r->stores, &r->plan, r->cluster, r->fabric, r->check, 20 * MS);
     return 0;
 }
 

@@ -271,6 +271,18 @@ static void small_flow_table(struct sim_plan *plan, struct rill_rng *rng)
     plan->tight = true;
 }
 
+/* State goes through a store outside, which forgets, is slow, or is not reached. */
+static void external(struct sim_plan *plan, struct rill_rng *rng)
+{
+    sim_plan_set(plan, "state=external");
+    sim_plan_set(plan, "link_delay_us=%g", (double)plan->faults.delay_ns / 1000);
+    sim_plan_set(plan, "external_rtt_us=%g", SIM_PICK(rng, 0, 50, 300, 2000));
+    plan->store_restarts = (uint32_t)SIM_PICK(rng, 0, 2, 8, 32);
+    plan->store_cuts = (uint32_t)SIM_PICK(rng, 0, 0, 2, 8);
+    if (plan->partition_ns == 0)
+        plan->partition_ns = (uint64_t)SIM_PICK(rng, 2000000, 20000000);
+}
+
 /* The traffic is split over several, which share units or have their own. */
 static void several_controllers(struct sim_plan *plan, struct rill_rng *rng)
 {
@@ -318,6 +330,7 @@ static const struct {
     {"failover_ends", 30, failover_ends},
     {"allocation", 6, allocation},
     {"small_flow_table", 25, small_flow_table},
+    {"external", 10, external},
     {"controllers", 5, several_controllers},
 };
 
