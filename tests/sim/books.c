@@ -92,14 +92,14 @@ void sim_books_shares(struct sim_check *check, struct rill_cluster *cluster, uin
     *unchecked |= rill_cluster_touched(cluster);
     if (*unchecked & RILL_CLUSTER_TURNED << RILL_ROLE_RM)
         check_committed(check, cluster);
-    *unchecked &= takers;
-    if (*unchecked == 0)
+    *unchecked &= takers | SIM_UNIT_TURNED;
+    if ((*unchecked & takers) == 0)
         return;
     for (uint32_t slot = 0; slot < rill_cluster_slots(cluster); slot++)
         if (!(asleep >> slot & 1))
             check_taken(check, cluster, slot);
     if (asleep == 0)
-        *unchecked = 0;
+        *unchecked &= SIM_UNIT_TURNED;
 }
 
 /* False: more was served than there was room for. */

@@ -32,6 +32,8 @@ struct sim_speed {
         uint32_t share; /* the last that was not 0 */
     } buckets[RILL_CLUSTER_UNITS_MAX][RILL_CLUSTER_SLOTS_MAX];
 };
+/* After each turn of a unit: between them nothing is served, and no share changes. */
+#define SIM_UNIT_TURNED (RILL_CLUSTER_TURNED << RILL_ROLE_UNIT) /* in `unchecked` */
 void sim_books_speed(struct sim_check *check, struct rill_cluster *cluster, struct sim_speed *speed,
                      double unit_mbps, uint64_t now_ns);
 

@@ -36,6 +36,7 @@ struct sim_check {
     struct sim_done done[RILL_CLUSTER_UNITS_MAX + 1]; /* by number of the unit */
     uint32_t unchecked;                               /* of shares */
     struct sim_speed speed;
+    double unit_mbps; /* 0: not read yet */
     struct sim_counts counts;
     char violation[256];
 };
@@ -450,8 +451,12 @@ void sim_check_shares(struct sim_check *k, uint32_t asleep)
 
 void sim_check_speed(struct sim_check *k)
 {
-    sim_books_speed(k, k->cluster, &k->speed, sim_plan_setting(k->plan, "unit_capacity_mbps"),
-                    k->now_ns);
+    if (!(k->unchecked & SIM_UNIT_TURNED))
+        return;
+    k->unchecked &= ~SIM_UNIT_TURNED;
+    if (k->unit_mbps == 0)
+        k->unit_mbps = sim_plan_setting(k->plan, "unit_capacity_mbps");
+    sim_books_speed(k, k->cluster, &k->speed, k->unit_mbps, k->now_ns);
 }
 
 /* The report's drops, by name, are the ones that were counted in the balance. */
