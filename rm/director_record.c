@@ -198,6 +198,7 @@ static void record_numbers(struct rill_director *d, struct rill_record *r)
             d->clients_taken = next;
     }
     rill_record_u32(r, &d->next_vni);
+    rill_record_u64(r, &d->folders);
     rill_record_u64(r, &d->next_request);
     rill_record_u64(r, &d->created_ns);
 }
