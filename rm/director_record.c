@@ -435,6 +435,9 @@ int rill_director_adopt(struct rill_director *d, const struct rill_director_reco
             return rc;
     }
     d->created_ns = RTE_MIN(d->created_ns, created_ns);
+    for (uint32_t i = 0; i < RILL_DIRECTOR_MACHINES_MAX; i++)
+        if (d->machines[i].agent != 0)
+            dir_forget_orders_of(d, &d->machines[i]);
     if (d->config.save != NULL)
         forget_others(d, records, count);
     for (uint32_t i = 0; i < d->role_slots; i++)
