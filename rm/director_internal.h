@@ -277,6 +277,8 @@ void dir_agent_message(struct rill_director *d, struct dir_machine *machine,
 /* Says Stop once more, in case it was lost. */
 void dir_stop_again(struct rill_director *d, struct dir_request *request);
 void dir_machine_down(struct rill_director *d, struct dir_machine *machine);
+/* Orders about nobody's roles: they follow anew from what its agent says when it joins. */
+void dir_forget_orders_of(struct rill_director *d, const struct dir_machine *machine);
 /* Something failed to start there: a pause before the next, twice as long each time. */
 void dir_machine_failed(struct rill_director *d, uint32_t agent);
 void dir_fill_pools(struct rill_director *d);

@@ -355,13 +355,10 @@ void dir_agent_joins(struct rill_director *d, uint32_t peer, const Control__Mess
     resume(d, machine);
 }
 
-void dir_machine_down(struct rill_director *d, struct dir_machine *machine)
+void dir_forget_orders_of(struct rill_director *d, const struct dir_machine *machine)
 {
     uint32_t kept = 0;
 
-    dir_say(d, "machine %s: its agent is gone", machine->name);
-    machine->peer = 0;
-    dir_how_stays_unknown(d, machine->agent);
     for (uint32_t i = 0; i < d->request_count; i++) {
         const struct dir_request *request = &d->requests[i];
         bool for_nobody = request->who == machine->agent &&
@@ -371,6 +368,14 @@ void dir_machine_down(struct rill_director *d, struct dir_machine *machine)
             d->requests[kept++] = *request;
     }
     d->request_count = kept;
+}
+
+void dir_machine_down(struct rill_director *d, struct dir_machine *machine)
+{
+    dir_say(d, "machine %s: its agent is gone", machine->name);
+    machine->peer = 0;
+    dir_how_stays_unknown(d, machine->agent);
+    dir_forget_orders_of(d, machine);
 }
 
 /* --- what agents say -------------------------------------------------------------------------- */

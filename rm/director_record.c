@@ -198,6 +198,7 @@ static void record_numbers(struct rill_director *d, struct rill_record *r)
             d->clients_taken = next;
     }
     rill_record_u32(r, &d->next_vni);
+    rill_record_u64(r, &d->folders);
     rill_record_u64(r, &d->next_request);
     rill_record_u64(r, &d->created_ns);
 }
@@ -434,6 +435,9 @@ int rill_director_adopt(struct rill_director *d, const struct rill_director_reco
             return rc;
     }
     d->created_ns = RTE_MIN(d->created_ns, created_ns);
+    for (uint32_t i = 0; i < RILL_DIRECTOR_MACHINES_MAX; i++)
+        if (d->machines[i].agent != 0)
+            dir_forget_orders_of(d, &d->machines[i]);
     if (d->config.save != NULL)
         forget_others(d, records, count);
     for (uint32_t i = 0; i < d->role_slots; i++)

@@ -155,6 +155,7 @@ void world_free(struct world *w)
     }
     for (uint32_t i = 0; i < WORLD_CLIENTS; i++)
         rill_control_free(w->clients[i].last);
+    world_forget_kept(w);
     free(w);
     assert_int_equal(rte_mempool_avail_count(pool), POOL_MBUFS);
 }
@@ -447,10 +448,13 @@ static void deliver(struct world *w, uint32_t peer, const Control__Message *mess
 
 void world_settle(struct world *w)
 {
-    while (w->queue_count > 0) {
+    while (world_saves(w) || w->queue_count > 0) {
         uint32_t at = w->queue_first;
         Control__Message *message = w->queue[at].message;
         uint32_t peer = w->queue[at].peer;
+
+        if (w->queue_count == 0)
+            continue;
 
         w->queue_first = (at + 1) % WORLD_QUEUE;
         w->queue_count--;

@@ -21,6 +21,7 @@ enum {
     WORLD_LINKS_S = 5,
     WORLD_DEATHS_MAX = 3,
     WORLD_WINDOW_S = 60,
+    WORLD_KEPT = 16,
 };
 #define WORLD_MS UINT64_C(1000000)
 
@@ -78,6 +79,12 @@ struct world_client {
     char folder[128];
 };
 
+struct world_kept {
+    char name[32];
+    uint8_t *data; /* NULL: it is not there */
+    size_t bytes;
+};
+
 struct world {
     struct rill_director *d;
     struct rill_director_config config;
@@ -104,6 +111,9 @@ struct world {
     bool no_filling;           /* units never say that a new output logger has all that they have */
     uint32_t lost_with_logger; /* units whose death was told as that of their output logger, too */
     uint32_t starts, stops;
+    struct world_kept kept[WORLD_KEPT]; /* what the next director finds; the first is the state */
+    uint64_t version, told_version;     /* handed in; and said to be kept */
+    bool store_away;
     char said[64][1024];
     uint32_t said_count;
 };
@@ -115,7 +125,15 @@ int world_group_teardown(void **state);
 struct world *world_new(uint32_t warm, bool fabric_crosses_machines);
 /* With one machine and one client. */
 struct world *world_small(uint32_t warm);
+/* One that writes down what the next one has to know. */
+struct world *world_keeping(uint32_t warm);
 void world_free(struct world *w);
+
+/* The director is gone, with all connections to it; another one goes on with what was kept. */
+void world_kill_director(struct world *w);
+void world_start_director(struct world *w);
+void world_replace_director(struct world *w);
+void world_store_back(struct world *w);
 
 /* Delivers what was sent, until nothing more is. */
 void world_settle(struct world *w);
@@ -144,6 +162,8 @@ void world_ends(struct world *w, uint32_t role, bool stalled);
 /* A client connects and joins, as being at machine "m<machine>". */
 void world_client_joins(struct world *w, uint32_t index, uint32_t machine);
 void world_client_down(struct world *w, uint32_t index);
+/* To another director, under the id that it had. */
+void world_client_returns(struct world *w, uint32_t index);
 void world_client_asks(struct world *w, uint32_t index, Control__Message *message);
 
 /* The conversations. Deploy: no interfaces, an image of four bytes. */
@@ -184,6 +204,8 @@ void world_expect_nothing_of_web(struct world *w);
 bool world_are_frozen(const struct world *w, uint32_t id, const Control__Peers *peers);
 
 /* Between the files of the world. */
+bool world_saves(struct world *w); /* true if anything was to be said */
+void world_forget_kept(struct world *w);
 Control__Message *world_copy(const Control__Message *message);
 uint32_t world_copy_peers(const Control__Peers *peers, uint32_t to[WORLD_PEERS]);
 void world_answer_done(struct world *w, uint32_t peer, uint32_t from, uint64_t number);

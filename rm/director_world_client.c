@@ -45,13 +45,19 @@ void world_client_asks(struct world *w, uint32_t index, Control__Message *messag
 void world_client_joins(struct world *w, uint32_t index, uint32_t machine)
 {
     static const char *const names[] = {"m0", "m1", "m2"};
+
+    w->clients[index].id = 0;
+    w->clients[index].machine = names[machine];
+    world_client_returns(w, index);
+}
+
+void world_client_returns(struct world *w, uint32_t index)
+{
     struct world_client *client = &w->clients[index];
     Control__Message m = CONTROL__MESSAGE__INIT;
     Control__Join join = CONTROL__JOIN__INIT;
 
     client->peer = ++w->next_peer;
-    client->id = 0;
-    client->machine = names[machine];
     join.kind = RILL_ROLE_CLIENT;
     join.machine = (char *)client->machine;
     RILL_CONTROL_SET(&m, JOIN, join, &join);
