@@ -41,10 +41,13 @@ static int create_unit(struct rill_cluster *k, struct unit_node *node, uint32_t 
                        struct rill_error *err)
 {
     struct rill_unit_config config = rill_unit_settings(k->config.settings);
+    const struct rill_controllers known = present(k);
 
     config.id = node->id;
     config.output_logger = output_logger;
-    if (k->slots == 1) { /* of several, those that lease it make themselves known */
+    if (k->slots > 1) {
+        config.controllers = &known;
+    } else {
         config.controller = newest_of(k, 0)->id;
         config.epoch = newest_of(k, 0)->epoch;
     }
@@ -138,6 +141,14 @@ static bool shares_units(const struct rill_cluster *k)
            rill_config_enum(k->config.settings, "controllers") == RILL_CONTROLLERS_LEASED;
 }
 
+/* The split is even; twice its part is room enough for any capture that is not made against it. */
+static uint32_t controller_flows(const struct rill_cluster *k, uint32_t flows_max)
+{
+    uint32_t most = bounded(k, flows_max);
+
+    return k->slots <= 2 ? most : RTE_MIN(flows_max, most / k->slots * 2 + 1024);
+}
+
 static int create_controller(struct rill_cluster *k, struct controller_node *node, bool takes_over,
                              struct rill_error *err)
 {
@@ -152,7 +163,7 @@ static int create_controller(struct rill_cluster *k, struct controller_node *nod
     if (shares_units(k))
         config.lease_step = (uint32_t)rill_config_u64(k->config.settings, "lease_step");
     config.pool = k->config.pool;
-    config.flows_max = bounded(k, config.flows_max);
+    config.flows_max = controller_flows(k, config.flows_max);
     config.units_max = RILL_CLUSTER_UNITS_MAX; /* others may take the place of those that die */
     node->controller = rill_controller_create(&config, err);
     return node->controller == NULL ? -ENOMEM : 0;
@@ -352,7 +363,7 @@ void rill_cluster_ingress_at(struct rill_cluster *k, uint32_t controller, struct
 {
     struct controller_node *node = &k->controllers[controller];
 
-    k->touched |= 1u << RILL_ROLE_CONTROLLER;
+    k->touched |= RILL_CLUSTER_TURNED << RILL_ROLE_CONTROLLER;
     if (node->controller == NULL) {
         k->dropped_no_controller += n;
         rte_pktmbuf_free_bulk(packets, n);
@@ -381,6 +392,7 @@ void rill_cluster_ingress_at(struct rill_cluster *k, uint32_t controller, struct
         bool moved = n > 0;                                                                        \
                                                                                                    \
         if (n > 0) {                                                                               \
+            k->touched |= 1u << rill_role_kind(turn->id);                                          \
             prefix##_recv(turn->core, frames, n, clock_ns, &k->out);                               \
             cluster_flush(k, turn->id, now_ns);                                                    \
             turn->due_ns = cluster_when(k, turn->id, prefix##_next_ns(turn->core));                \
@@ -456,11 +468,11 @@ static bool take_turns(struct rill_cluster *k, uint64_t now_ns)
     for (uint32_t i = 0; i < k->turn_count; i++) {
         struct turn *turn = &k->turns[i];
 
-        if ((turn->due_ns <= now_ns || *turn->arrival_ns <= now_ns) &&
+        if (RTE_MIN(turn->due_ns, *turn->arrival_ns) <= now_ns &&
             turn_ns(k, turn, now_ns) <= now_ns) {
             moved |= turn->take(k, turn, now_ns);
             k->rm_touched |= i == 0;
-            k->touched |= 1u << rill_role_kind(turn->id);
+            k->touched |= RILL_CLUSTER_TURNED << rill_role_kind(turn->id);
         }
         due_ns = RTE_MIN(due_ns, turn->due_ns);
     }
@@ -485,7 +497,7 @@ bool rill_cluster_step(struct rill_cluster *k, uint64_t now_ns)
     /* What has arrived for nobody ends when any role sends or receives. */
     if (arrived && !moved) {
         moved = k->turns[0].take(k, &k->turns[0], now_ns);
-        k->touched |= 1u << RILL_ROLE_RM;
+        k->touched |= RILL_CLUSTER_TURNED << RILL_ROLE_RM;
         find_due(k);
     }
     if (k->rm_touched)

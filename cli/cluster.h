@@ -121,7 +121,9 @@ uint64_t rill_cluster_unit_packets_lost(const struct rill_cluster *cluster, uint
 uint64_t rill_cluster_controller_packets_lost(const struct rill_cluster *cluster, uint32_t i);
 uint64_t rill_cluster_logger_packets_lost(const struct rill_cluster *cluster, uint32_t number);
 
-/* 1 << kind of the roles that did anything since the last call, came or went. */
+/* Since the last call: 1 << kind of the roles that received anything, RILL_CLUSTER_TURNED << kind
+ * of those that took a turn; all, if any came or went. */
+#define RILL_CLUSTER_TURNED (1u << 16)
 uint32_t rill_cluster_touched(struct rill_cluster *cluster);
 /* What the role's own clock shows. */
 uint64_t rill_cluster_clock_ns(const struct rill_cluster *cluster, uint32_t role, uint64_t now_ns);

@@ -57,7 +57,7 @@ struct rill_cluster {
     uint32_t turn_count;
     bool turns_stale;    /* roles came or went, or the RM was told something: list them anew */
     bool rm_touched;     /* it may name output loggers that nobody needs any more */
-    uint32_t touched;    /* 1 << kind of those who took a turn */
+    uint32_t touched;    /* see rill_cluster_touched() */
     uint64_t due_ns;     /* the least of the turns' */
     uint64_t stepped_ns; /* the last step's time */
     uint32_t rm_id;

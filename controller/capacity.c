@@ -135,6 +135,18 @@ static void drop_all(struct rill_controller *c)
     c->n.leases_expired++;
 }
 
+/* A burst of a few packets is a backlog at a part of a unit, which takes longer for each: that is
+ * no reason for more as long as what there is is not well used. */
+static bool is_mere_burst(struct rill_controller *c)
+{
+    uint64_t load_bps, capacity_bps;
+
+    if (step_of(c) == WHOLE_UNIT)
+        return false;
+    rill_wam_totals(c->wam, c->now_ns, &load_bps, &capacity_bps);
+    return (double)load_bps < ROOMY * (double)capacity_bps;
+}
+
 /* After flowlets were assigned: is more needed, before the epoch is over? */
 void capacity_check(struct rill_controller *c)
 {
@@ -142,9 +154,10 @@ void capacity_check(struct rill_controller *c)
 
     if (cap->outstanding || cap->count == 0)
         return;
-    if (!cap->grow && !rill_wam_all_above(c->wam, NEARLY_FULL, c->now_ns))
+    cap->grow =
+        (cap->grow && !is_mere_burst(c)) || rill_wam_all_above(c->wam, NEARLY_FULL, c->now_ns);
+    if (!cap->grow)
         return;
-    cap->grow = true;
     if (cap->want > cap->leased && c->now_ns < cap->epoch_ns)
         return; /* got less than it wanted: there is no more, ask again next epoch */
     ask(c);

@@ -282,6 +282,22 @@ uint64_t rill_unit_next_ns(struct rill_unit *u)
     return RTE_MIN(next_ns, rill_timer_wheel_next_ns(u->slow));
 }
 
+static void know_controllers(struct rill_unit *u)
+{
+    const struct rill_unit_config *config = &u->config;
+
+    if (config->controllers != NULL)
+        u->controllers = *config->controllers;
+    else
+        rill_controllers_adopt(&u->controllers, config->epoch, config->controller);
+    u->config.controllers = NULL; /* it was the caller's */
+    for (uint32_t slot = 0; slot < RILL_SLOTS_MAX; slot++)
+        u->spoken[slot] = u->controllers.slot[slot].epoch;
+    /* Of several, those that lease a part of it are asked for endpoints. */
+    if (config->controller != 0)
+        pool_ask_controller(u, rill_epoch_slot(config->epoch));
+}
+
 struct rill_unit *rill_unit_create(const struct rill_unit_config *config, struct rill_error *err)
 {
     struct rill_unit *u = calloc(1, sizeof(*u));
@@ -289,12 +305,9 @@ struct rill_unit *rill_unit_create(const struct rill_unit_config *config, struct
     if (u == NULL)
         goto fail;
     u->config = *config;
-    rill_controllers_adopt(&u->controllers, config->epoch, config->controller);
-    u->spoken[rill_epoch_slot(config->epoch)] = config->epoch;
+    know_controllers(u);
     u->state_bytes = rill_nf_state_bytes(config->nf);
     u->pool_count = rill_nf_pool_count(config->nf);
-    if (config->controller != 0)
-        pool_ask_controller(u, rill_epoch_slot(config->epoch));
     u->before = malloc(u->state_bytes);
     if (u->before == NULL || service_init(u) != 0 || store_init(u) != 0)
         goto fail;

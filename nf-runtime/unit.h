@@ -15,6 +15,7 @@
 #ifndef RILL_NF_RUNTIME_UNIT_H
 #define RILL_NF_RUNTIME_UNIT_H
 
+#include "lib/base/epoch.h"
 #include "lib/base/error.h"
 #include "lib/base/resend.h"
 #include "lib/base/table_use.h"
@@ -27,10 +28,12 @@ struct rill_unit_config {
     uint32_t id;            /* role id: this incarnation's, never used again */
     uint32_t output_logger; /* role id */
     uint32_t controller;    /* role id: whom to ask for endpoints and chains, until another one
-                               takes its place; 0: it makes itself known by SHARE, as do others */
+                               takes its place */
     uint16_t epoch;         /* of that one, lib/base/epoch.h; 0: as its first frame says */
-    uint32_t store;         /* role id of the store outside that keeps flows' state; 0: units hand
-                               it to each other */
+    /* Instead of these two, where there are several: all that are there. NULL: that one. */
+    const struct rill_controllers *controllers;
+    uint32_t store; /* role id of the store outside that keeps flows' state; 0: units hand
+                       it to each other */
     uint32_t vni;
     struct rill_nf *nf;       /* the caller's, outlives the unit */
     struct rte_mempool *pool; /* for messages; the caller's */

@@ -764,6 +764,25 @@ static void programs_outlive_the_keeper(void **state)
 }
 
 /* A program that ended while there was no keeper; one whose token is lost; one that runs on. */
+/* `lives` is adopted. `ended` has no program any more, but its monitor may not have noticed when
+ * the keeper looks: then it is adopted, and its end told. True: it was. */
+static bool expect_adopted(uint32_t lives, uint32_t ended)
+{
+    struct rill_keeper_event event;
+    bool both = false, found = false;
+
+    while ((event = next_event()).type == RILL_KEEPER_ADOPTED) {
+        both |= event.role == ended;
+        found |= event.role == lives;
+        assert_true(event.role == ended || event.role == lives);
+    }
+    assert_true(found);
+    assert_int_equal(event.type, RILL_KEEPER_READY);
+    if (both)
+        expect_end(ended);
+    return both;
+}
+
 static void what_nobody_knows_goes(void **state)
 {
     struct rill_keeper_config how = config();
@@ -779,9 +798,8 @@ static void what_nobody_knows_goes(void **state)
     snprintf(path, sizeof(path), "%s/roles/03000002/token", base);
     assert_int_equal(unlink(path), 0);
     keeper = created(&how);
-    expect(RILL_KEEPER_ADOPTED, unit + 2);
-    expect_ready();
-    assert_int_equal(entries("roles"), 1);
+    if (!expect_adopted(unit + 2, unit))
+        assert_int_equal(entries("roles"), 1);
     stop_program(unit + 2, fds[2]);
     close(fds[0]);
     close(fds[1]);

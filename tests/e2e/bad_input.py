@@ -181,9 +181,8 @@ class BadInput(unittest.TestCase):
         self.refused(self.good(), "--nf", "nat", "--controllers", "2", "--fail", "controller:3@1ms",
                      says=["controller:3@1ms", "only 2"])
 
-    def test_options_that_do_not_exist_yet(self):
-        for option in (["--cluster", "x"], ["--state", "external"]):
-            self.refused(self.good(), "--nf", "nat", *option)
+    def test_a_cluster_has_its_nf(self):
+        self.refused(self.good(), "--nf", "nat", "--cluster", "x")
 
     def test_modes(self):
         for mode in ("smart-flow", "smart-flow:0ms", "smart-flow:50", "smart-flow:99999ms", "flows"):

@@ -86,10 +86,11 @@ static void check_taken(struct sim_check *check, struct rill_cluster *cluster, u
 void sim_books_shares(struct sim_check *check, struct rill_cluster *cluster, uint32_t *unchecked,
                       uint32_t asleep)
 {
-    const uint32_t takers = 1u << RILL_ROLE_CONTROLLER | 1u << RILL_ROLE_UNIT;
+    /* A unit knows only what it was told; leases may also run out. */
+    const uint32_t takers = RILL_CLUSTER_TURNED << RILL_ROLE_CONTROLLER | 1u << RILL_ROLE_UNIT;
 
     *unchecked |= rill_cluster_touched(cluster);
-    if (*unchecked & 1u << RILL_ROLE_RM)
+    if (*unchecked & RILL_CLUSTER_TURNED << RILL_ROLE_RM)
         check_committed(check, cluster);
     *unchecked &= takers;
     if (*unchecked == 0)
