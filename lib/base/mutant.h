@@ -72,6 +72,7 @@
     X(last_copy, "an ended flow's last copy goes before an output logger has it")                  \
     X(alias_kept, "a unit forgets what its logger alone could tell the controller")                \
     X(est_once, "ESTABLISHED is said once")                                                        \
+    X(wake, "packets wait for a unit, and none is asked for")                                      \
     X(pull_never, "who waits for a state does not ask")                                            \
     X(full_order, "an older full state takes the place of a newer one")
 

@@ -48,7 +48,7 @@ static const struct {
     {RILL_MUTANT_inv_fence, "failover_storm"},
     {RILL_MUTANT_old_epoch, "failover_storm"},
     {RILL_MUTANT_epochterm, "failover_storm"},
-
+    {RILL_MUTANT_wake, "sleeps"},
 };
 
 static const char *kind_for(unsigned mutant)
