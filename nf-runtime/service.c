@@ -101,6 +101,7 @@ struct rte_mbuf *service_pop(struct rill_unit *u)
         return NULL;
     m = s->ring[s->head & s->mask].m;
     s->busy_until_ns = s->head_done_ns;
+    u->n.service_ns += (s->ring[s->head & s->mask].cost_bytes * s->ns_per_byte_q24) >> 24;
     s->head++;
     s->count--;
     s->packets -= rill_frame_has_packet(m);

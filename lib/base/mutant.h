@@ -73,6 +73,7 @@
     X(alias_kept, "a unit forgets what its logger alone could tell the controller")                \
     X(est_once, "ESTABLISHED is said once")                                                        \
     X(wake, "packets wait for a unit, and none is asked for")                                      \
+    X(unseen, "what an output logger keeps back is billed as if it had left")                      \
     X(pull_never, "who waits for a state does not ask")                                            \
     X(full_order, "an older full state takes the place of a newer one")
 

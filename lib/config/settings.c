@@ -101,6 +101,8 @@ const struct rill_option rill_settings_schema[] = {
     U64("lease_ms", "ms", 100, 3600000, "1000",
         "How long a lease of a unit's capacity runs unless it is renewed."),
     U64("epoch_ms", "ms", 1, 10000, "100", "Between two lease requests of a controller."),
+    U64("usage_interval_ms", "ms", 10, 3600000, "1000",
+        "Length of the intervals of usage records."),
     U64("log_lines_per_s", "lines", 1, 1000000, "100",
         "Log lines of a program of the deployment; those beyond are counted, not written."),
     ENUM("unhandled", "nf|pass|drop", "nf",
