@@ -12,6 +12,7 @@
 #include "lib/daemon/daemon.h"
 #include "rm/director.h"
 #include "rm/links_folder.h"
+#include "rm/usage_file.h"
 
 enum {
     LISTENERS = 2,
@@ -49,6 +50,7 @@ struct rm {
     struct rill_director *director;
     struct rte_mempool *pool;
     char links[PATH_BYTES];
+    struct rill_usage_file usage;
     uint32_t uid;
     uint64_t due_ns; /* when the timer should come */
     bool caught_up;
@@ -204,6 +206,27 @@ static void say(void *arg, const char *line)
     rill_daemon_say("%s", line);
 }
 
+static void keep_usage(void *arg, const struct rill_usage_record *record)
+{
+    struct rm *rm = arg;
+    struct rill_usage_record numbered = *record;
+    int rc = rill_usage_file_put(&rm->usage, &numbered);
+
+    if (rc != 0 && !rm->usage.failed)
+        rill_daemon_say("usage records can not be written, and are lost: %s", strerror(-rc));
+    rm->usage.failed = rc != 0;
+}
+
+static void open_usage(struct rm *rm, const char *base)
+{
+    char path[PATH_BYTES + 32];
+    struct rill_error err;
+
+    snprintf(path, sizeof(path), "%s/logs/usage.jsonl", base);
+    if (rill_usage_file_open(&rm->usage, path, &err) != 0)
+        rill_daemon_refuse("%s", err.text);
+}
+
 static uint64_t draw_seed(void)
 {
     uint64_t seed;
@@ -232,6 +255,7 @@ static void create_director(struct rm *rm, const char *cluster, uint32_t warm)
                                           .make_folder = make_folder,
                                           .remove_folder = remove_folder,
                                           .say = say,
+                                          .usage = keep_usage,
                                           .arg = rm};
     struct rill_error err;
 
@@ -267,6 +291,7 @@ static void close_all(struct rm *rm)
     uv_run(&rm->loop, UV_RUN_DEFAULT);
     uv_loop_close(&rm->loop);
     rill_director_destroy(rm->director);
+    rill_usage_file_close(&rm->usage);
     rte_mempool_free(rm->pool);
 }
 
@@ -299,6 +324,7 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     open_pool(&rm, memory_mb);
     open_loop(&rm);
+    open_usage(&rm, base);
     create_director(&rm, cluster, warm_count);
     listen_at_all(&rm, base, listen);
     uv_run(&rm.loop, UV_RUN_DEFAULT);
