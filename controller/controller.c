@@ -495,8 +495,8 @@ struct rill_controller *rill_controller_create(const struct rill_controller_conf
         return NULL;
     }
     c->config = *config;
-    c->clock = (uint64_t)config->epoch << RILL_EPOCH_SHIFT;
-    c->term = (uint64_t)config->epoch << RILL_EPOCH_SHIFT;
+    c->clock = rill_epoch_base(config->epoch);
+    c->term = rill_epoch_base(config->epoch);
     if (init_parts(c, err) != 0) {
         rill_controller_destroy(c);
         return NULL;

@@ -122,7 +122,7 @@ struct flow *flows_inherit(struct rill_controller *c, const struct rill_flow_key
 
     if (flow == NULL)
         return NULL;
-    flow->clock = (uint64_t)c->config.epoch << RILL_EPOCH_SHIFT;
+    flow->clock = rill_epoch_base(c->config.epoch);
     flow->last_ns = c->now_ns;
     return flow;
 }

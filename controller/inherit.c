@@ -61,17 +61,7 @@ static void take_head(struct found *found, const struct rill_inventory_item *ite
     found->step = item->flow.step;
 }
 
-/* Units know it themselves; of one that is dead its output logger does. Of one that lives the
- * logger does not: it may just have been filled. */
-static bool knows_idle(const struct rill_controller *c, uint32_t role,
-                       const struct rill_inventory_item *item)
-{
-    return rill_role_kind(role) == RILL_ROLE_UNIT ||
-           (item->flow.claims > 0 && recovery_logger_of(c, item->claims[0].unit) != 0);
-}
-
-static void take_flow(struct rill_controller *c, uint32_t role,
-                      const struct rill_inventory_item *item)
+static void take_flow(struct rill_controller *c, const struct rill_inventory_item *item)
 {
     struct found *found =
         (struct found *)rill_flow_map_find(&c->takeover.found, item->flow.flow, 0);
@@ -91,8 +81,7 @@ static void take_flow(struct rill_controller *c, uint32_t role,
                              item->claims[i].established);
     if (item->flow.flags & RILL_INVENTORY_HEAD)
         take_head(found, item);
-    if (knows_idle(c, role, item))
-        found->idle_ns = RTE_MIN(found->idle_ns, item->flow.idle_ns);
+    found->idle_ns = RTE_MIN(found->idle_ns, item->flow.idle_ns);
 }
 
 bool inherit_take(struct rill_controller *c, uint32_t role, const struct rte_mbuf *m)
@@ -104,7 +93,7 @@ bool inherit_take(struct rill_controller *c, uint32_t role, const struct rte_mbu
         if (item.kind == RILL_INVENTORY_ENDPOINT)
             take_endpoint(c, role, &item.endpoint);
         else
-            take_flow(c, role, &item);
+            take_flow(c, &item);
     }
     return at == rte_pktmbuf_pkt_len(m);
 }
@@ -119,30 +108,30 @@ static int by_term_downwards(const void *a, const void *b)
     return x < y ? 1 : x > y ? -1 : 0;
 }
 
+struct chain {
+    struct rill_chain_entry entry[RILL_CHAIN_MAX];
+    uint8_t len;
+};
+
 /* Newest first, down to the last that is established. A unit that is neither alive nor waits to be
- * recovered from had nothing that was still wanted: what is below it is old. False: it was the last
+ * recovered from had nothing that was still wanted: what is below it is old. Empty: it was the last
  * owner, so the flow had ended. */
-static bool put_chain(const struct rill_controller *c, struct flow *flow,
-                      struct rill_inventory_item *item)
+static struct chain chain_of(const struct rill_controller *c, struct rill_inventory_item *item)
 {
+    struct chain chain = {.len = 0};
+
     qsort(item->claims, item->flow.claims, sizeof(item->claims[0]), by_term_downwards);
-    flow->chain_len = 0;
-    for (uint8_t i = 0; i < item->flow.claims && flow->chain_len < RILL_CHAIN_MAX; i++) {
+    for (uint8_t i = 0; i < item->flow.claims && chain.len < RILL_CHAIN_MAX; i++) {
         const struct rill_inventory_claim *claim = &item->claims[i];
 
         if (claim->term != RILL_BIRTH_TERM && !takeover_knows(c, claim->unit))
             break;
-        flow->chain[flow->chain_len++] =
+        chain.entry[chain.len++] =
             (struct rill_chain_entry){.term = claim->term, .unit = claim->unit};
         if (claim->established)
             break;
     }
-    if (flow->chain_len == 0)
-        return false;
-    flow->term = flow->chain[0].term;
-    flow->owner = flow->chain[0].unit;
-    flow->reopen = true;
-    return true;
+    return chain;
 }
 
 /* What had ended is not begun again, whoever still keeps something of it: who had the newest may
@@ -154,8 +143,8 @@ static bool has_ended(const struct rill_controller *c, const struct found *found
     const struct rill_alias *alias = &found->item.head.alias;
     uint32_t pool, index;
 
-    if (found->idle_ns >= c->config.flow_idle_ns ||
-        found->idle_ns + c->config.frame_life_ns >= c->config.flow_idle_ns)
+    if (found->idle_ns >=
+        c->config.flow_idle_ns - RTE_MIN(c->config.frame_life_ns, c->config.flow_idle_ns))
         return true;
     return found->has_head && endpoints_find(c, &alias->local, &pool, &index) &&
            c->lease[pool][index] != 0 && c->lease[pool][index] != alias->lease;
@@ -178,36 +167,37 @@ static struct flow *begin(struct rill_controller *c, const struct found *found)
 
 /* The last owner that is known is dead, so nobody says whom it may have passed the flow on to; and
  * there is a unit that is dead with its output logger, so nobody says what that one had. */
-static bool may_be_lost(const struct rill_controller *c, const struct flow *flow)
+static bool may_be_lost(const struct rill_controller *c, uint32_t last_owner)
 {
     for (uint32_t i = 0; i < c->recovery.count; i++)
         if (c->recovery.deaths[i].output_logger == RILL_LOGGER_LOST)
-            return recovery_logger_of(c, flow->owner) != 0;
+            return recovery_logger_of(c, last_owner) != 0;
     return false;
 }
 
 static void inherit(struct rill_controller *c, struct found *found)
 {
+    struct chain chain;
     struct flow *flow;
 
     /* Not known by anything: nothing of it was ever processed. */
     if (found->item.head.tuple.family == 0 || found->item.flow.claims == 0 || has_ended(c, found))
         return;
-    flow = begin(c, found);
+    chain = chain_of(c, &found->item);
+    if (chain.len > 0 && may_be_lost(c, chain.entry[0].unit)) {
+        c->n.flows_lost++;
+        return;
+    }
+    flow = chain.len > 0 ? begin(c, found) : NULL;
     if (flow == NULL) {
         c->n.flows_not_inherited++;
         return;
     }
-    if (!put_chain(c, flow, &found->item)) {
-        c->n.flows_not_inherited++;
-        flows_end(c, flow);
-        return;
-    }
-    if (may_be_lost(c, flow)) {
-        c->n.flows_lost++;
-        flows_end(c, flow);
-        return;
-    }
+    memcpy(flow->chain, chain.entry, sizeof(flow->chain));
+    flow->chain_len = chain.len;
+    flow->term = chain.entry[0].term;
+    flow->owner = chain.entry[0].unit;
+    flow->reopen = true;
     if (found->has_head && !RILL_MUTANT(aliasepoch))
         endpoints_inherit(c, flow, &found->item.head.alias, found->confirmed);
     c->n.flows_inherited++;

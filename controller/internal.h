@@ -281,8 +281,8 @@ void takeover_fini(struct rill_controller *c);
 /* The unit lives, or has died and is not recovered from. */
 bool takeover_knows(const struct rill_controller *c, uint32_t unit);
 void takeover_on_death(struct rill_controller *c, uint32_t output_logger);
-void takeover_on_members(struct rill_controller *c, const struct rte_mbuf *m);
-void takeover_on_part(struct rill_controller *c, const struct rte_mbuf *m);
+void takeover_on_members(struct rill_controller *c, struct rte_mbuf *m);
+void takeover_on_part(struct rill_controller *c, struct rte_mbuf *m);
 void takeover_tick(struct rill_controller *c);
 uint64_t takeover_next_ns(const struct rill_controller *c);
 

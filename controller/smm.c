@@ -13,7 +13,7 @@ bool smm_movable(const struct rill_controller *c, const struct flow *flow)
 
 static uint64_t next_term(struct rill_controller *c, uint64_t above)
 {
-    uint64_t least = (uint64_t)c->config.epoch << RILL_EPOCH_SHIFT;
+    uint64_t least = rill_epoch_base(c->config.epoch);
     uint64_t term = (RILL_MUTANT(epochterm) ? above : RTE_MAX(above, least)) + 1;
 
     if (term > c->term)

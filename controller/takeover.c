@@ -169,9 +169,9 @@ static void confirm_or_build(struct rill_controller *c)
     ask_for_members(c);
 }
 
-void takeover_on_members(struct rill_controller *c, const struct rte_mbuf *m)
+void takeover_on_members(struct rill_controller *c, struct rte_mbuf *m)
 {
-    const struct rill_frame *f = rill_frame((struct rte_mbuf *)(uintptr_t)m);
+    const struct rill_frame *f = rill_frame(m);
     struct takeover *t = &c->takeover;
     struct rill_member member;
 
@@ -199,9 +199,9 @@ void takeover_on_members(struct rill_controller *c, const struct rte_mbuf *m)
 
 /* --- answers ---------------------------------------------------------------------------------- */
 
-void takeover_on_part(struct rill_controller *c, const struct rte_mbuf *m)
+void takeover_on_part(struct rill_controller *c, struct rte_mbuf *m)
 {
-    const struct rill_frame *f = rill_frame((struct rte_mbuf *)(uintptr_t)m);
+    const struct rill_frame *f = rill_frame(m);
     struct asked *a = find(&c->takeover, f->src);
 
     if (!c->takeover.active || a == NULL || a->done || f->clock != a->part || f->term != a->round ||

@@ -810,15 +810,31 @@ static void a_dead_owners_flow_goes_on_elsewhere(void **state)
     assert_int_equal(f.chain[0].output_logger, logger(3));
 }
 
+static void tell_idle(uint64_t number, uint16_t port, uint64_t unit_ns, uint64_t logger_ns)
+{
+    struct rill_inventory_item *item = tell_flow(logger(1), number, port);
+
+    rill_inventory_claim(item, old_number(number), unit(1), true);
+    item->flow.idle_ns = logger_ns;
+    item = tell_flow(unit(1), number, port);
+    rill_inventory_claim(item, old_number(number), unit(1), false);
+    item->flow.idle_ns = unit_ns;
+}
+
+/* Whoever heard of it last. */
 static void what_was_idle_has_ended(void **state)
 {
+    const uint64_t ended_ns = IDLE_NS - LIFE_NS;
+
     (void)state;
-    tell_settled(1, 7, 1)->flow.idle_ns = IDLE_NS - LIFE_NS;
-    tell_settled(1, 8, 2)->flow.idle_ns = IDLE_NS - LIFE_NS - 1;
-    tell_settled(1, 9, 3)->flow.idle_ns = UINT64_MAX;
+    tell_idle(7, 1, ended_ns, ended_ns);
+    tell_idle(8, 2, ended_ns - 1, UINT64_MAX);
+    tell_idle(9, 3, UINT64_MAX, UINT64_MAX);
+    tell_idle(10, 4, ended_ns, ended_ns - 1);
     take_over_from_two();
-    assert_int_equal(n()->flows_inherited, 1);
+    assert_int_equal(n()->flows_inherited, 2);
     assert_non_null(flows_by_number(c, old_number(8)));
+    assert_non_null(flows_by_number(c, old_number(10)));
 }
 
 static void of_two_with_one_key_the_later_lives(void **state)

@@ -10,7 +10,7 @@ static bool window_admit(struct tag *tag, uint64_t clock)
 
     if (rill_number_epoch(clock) > rill_number_epoch(tag->clock)) {
         /* Another controller: the clocks of the one before are over, and its own begin here. */
-        tag->clock = (uint64_t)rill_number_epoch(clock) << RILL_EPOCH_SHIFT;
+        tag->clock = rill_epoch_base(rill_number_epoch(clock));
         tag->window = UINT64_MAX;
     }
     if (clock > tag->clock) {
@@ -53,6 +53,12 @@ static bool show(struct rill_unit *u, struct flow *flow, struct rte_mbuf *m, str
     return true;
 }
 
+/* What an output logger can't see: it may just have been put in another's place. */
+uint32_t commit_idle_us(const struct rill_unit *u, const struct flow *flow)
+{
+    return (uint32_t)RTE_MIN((u->now_ns - flow->last_ns) / 1000, (uint64_t)UINT32_MAX);
+}
+
 void commit_send_full(struct rill_unit *u, struct flow *flow, uint32_t dst)
 {
     struct rte_mbuf *m = unit_message(u, RILL_FRAME_FULL, dst, flow->node.flow);
@@ -63,6 +69,7 @@ void commit_send_full(struct rill_unit *u, struct flow *flow, uint32_t dst)
     f = rill_frame(m);
     tag_to_frame(&flow->tag, f);
     f->granted_term = flow->granted;
+    f->count = commit_idle_us(u, flow);
     if (rill_body_append(m, u->config.pool, flow->state, u->state_bytes) != 0) {
         rte_pktmbuf_free(m);
         u->n.messages_no_mbuf++;

@@ -216,7 +216,7 @@ void handoff_start(struct rill_unit *u, struct flow *flow)
 {
     struct segment *g = flow->segments;
 
-    if (g == NULL || flow->owning || g->chain_len == 0)
+    if (g == NULL || flow->owning || g->chain_len == 0 || g->unsure)
         return;
     if (is_birth(&g->chain[0])) {
         fresh(u, flow, g->term);
@@ -267,13 +267,23 @@ static void send_logger_pull(struct rill_unit *u, const struct segment *g,
     unit_send(u, m);
 }
 
+/* Its epoch is that of the controller that spoke to us last ("asker"). */
+static struct rte_mbuf *pull_message(struct rill_unit *u, uint32_t unit, uint64_t flow)
+{
+    struct rte_mbuf *m = unit_message(u, RILL_FRAME_PULL, unit, flow);
+
+    if (m != NULL)
+        rill_frame(m)->epoch = u->spoken[rill_number_slot(flow)];
+    return m;
+}
+
 static void send_pull(struct rill_unit *u, const struct segment *g,
                       const struct rill_chain_entry *e)
 {
     struct rte_mbuf *m;
     struct rill_frame *f;
 
-    m = unit_message(u, RILL_FRAME_PULL, e->unit, g->flow->node.flow);
+    m = pull_message(u, e->unit, g->flow->node.flow);
     if (m == NULL)
         return;
     f = rill_frame(m);
@@ -295,9 +305,9 @@ static void ask(struct rill_unit *u, struct segment *g)
     bool lost = !at_end && is_lost(e) && !RILL_MUTANT(lost);
 
     g->tries++;
-    if (lost || g->chain_len == 0 || g->tries % 2 == 0)
+    if (lost || g->unsure || g->chain_len == 0 || g->tries % 2 == 0)
         send_where(u, g, lost);
-    if (at_end || lost)
+    if (at_end || lost || g->unsure)
         return;
     if (is_birth(e))
         fresh(u, g->flow, g->term);
@@ -373,6 +383,7 @@ static void on_ahead(struct rill_unit *u, struct flow *flow, struct rte_mbuf *m)
         unit_drop(m, &u->n.dropped_unit_flows_full);
         return;
     }
+    g->unsure &= !direct;
     if ((direct || RILL_MUTANT(direct)) && (g->first_clock == 0 || clock < g->first_clock))
         g->first_clock = clock;
     stash_put(u, g, m);
@@ -411,21 +422,25 @@ void handoff_on_data(struct rill_unit *u, struct rte_mbuf *m)
     on_late(u, flow, m);
 }
 
-/* A term that is ahead of us goes on to another: remember it, and get the state if we are asked. */
+/* A term that is ahead of us goes on to another: remember it, and get the state if we are asked.
+ * Who asks may have waited since before the flow ended, and we have forgotten it: to begin it anew,
+ * or from what somebody older still has, is then wrong ("ended_pull"). */
 static void moved_ahead(struct rill_unit *u, struct flow *flow, const struct rill_frame *f,
                         uint32_t to, bool pull)
 {
+    bool is_new = find_segment(flow, f->term) == NULL;
     struct segment *g = store_segment(u, flow, f->term, f->chain, f->chain_len);
 
     if (g == NULL)
         return;
+    g->unsure = pull && (is_new || g->unsure) && !RILL_MUTANT(ended_pull);
     if (g->next_term <= f->next_term) {
         g->next_term = f->next_term;
         g->next_unit = to;
     }
     if (flow->owning)
         implied(u, flow);
-    else if (g->chain_len > 0 && is_birth(&g->chain[0]) && g == flow->segments)
+    else if (g->chain_len > 0 && is_birth(&g->chain[0]) && g == flow->segments && !g->unsure)
         fresh(u, flow, f->term);
     else if (pull && (g->tries == 0 || g->tries + 1 >= u->config.resend.attempts))
         ask(u, g); /* who asks us is not to wait for our slow pauses besides its own */
@@ -471,7 +486,7 @@ static void ask_for_state(struct rill_unit *u, struct flow *flow, const struct r
 
     if (store_segment(u, flow, f->next_term, f->chain, f->chain_len) == NULL)
         return;
-    m = unit_message(u, RILL_FRAME_PULL, f->src, flow->node.flow);
+    m = pull_message(u, f->src, flow->node.flow);
     if (m == NULL)
         return;
     rill_frame(m)->term = f->granted_term;
@@ -523,12 +538,13 @@ void handoff_on_chain(struct rill_unit *u, const struct rill_frame *f)
     struct flow *flow = store_find(u, f->flow);
     struct segment *g = flow != NULL ? find_segment(flow, f->term) : NULL;
     const struct rill_chain_entry *now;
-    bool was_lost;
+    bool was_lost, was_unsure;
 
     if (g == NULL)
         return;
     now = g->chain_at < g->chain_len ? &g->chain[g->chain_at] : NULL;
     was_lost = now != NULL && is_lost(now);
+    was_unsure = g->unsure;
     if (f->flags & RILL_FLAG_REFUSED) { /* the flow went on, or ended, without us */
         u->n.states_lost += was_lost;
         store_drop_segment(u, g, &u->n.dropped_superseded);
@@ -539,8 +555,9 @@ void handoff_on_chain(struct rill_unit *u, const struct rill_frame *f)
     g->chain_at = chain_find(f, now);
     g->chain_len = f->chain_len;
     memcpy(g->chain, f->chain, sizeof(g->chain));
+    g->unsure = false;
     now = &g->chain[g->chain_at];
-    if (is_birth(now) || (is_dead(now) && !(was_lost && is_lost(now))))
+    if (was_unsure || is_birth(now) || (is_dead(now) && !(was_lost && is_lost(now))))
         ask(u, g);
 }
 
@@ -549,11 +566,14 @@ void handoff_on_chain(struct rill_unit *u, const struct rill_frame *f)
 void handoff_on_take(struct rill_unit *u, const struct rill_frame *f)
 {
     struct flow *flow = store_get(u, f->flow);
+    struct segment *g;
 
     if (flow == NULL || f->term <= flow->granted || f->chain_len == 0)
         return;
-    if (store_segment(u, flow, f->term, f->chain, f->chain_len) == NULL)
+    g = store_segment(u, flow, f->term, f->chain, f->chain_len);
+    if (g == NULL)
         return;
+    g->unsure = false;
     if (flow->owning)
         implied(u, flow);
     handoff_start(u, flow);
@@ -572,9 +592,10 @@ void handoff_on_logger_state(struct rill_unit *u, struct rte_mbuf *m)
         return;
     e = &g->chain[g->chain_at];
     if ((e->term != f->granted_term || e->unit != f->next_unit) && !RILL_MUTANT(answer_any))
-        return; /* to an earlier question */
-    if (f->flags & RILL_FLAG_REFUSED) {
+        return;                         /* to an earlier question */
+    if (f->flags & RILL_FLAG_REFUSED) { /* or the flow ended, and it has forgotten */
         g->chain_at++;
+        g->unsure = !RILL_MUTANT(ended_pull);
         ask_next(u, g);
     } else if (f->flags & RILL_FLAG_STATE) {
         if (rte_pktmbuf_pkt_len(m) != u->state_bytes ||

@@ -46,6 +46,23 @@ static bool adopt_epoch(struct rill_unit *u, const struct rill_frame *f)
     return rill_controllers_adopt(&u->controllers, f->epoch, controller ? f->src : 0);
 }
 
+/* The controller itself has spoken to us, otherwise than to ask what is here: it knows that we are
+ * alive, and what we have. */
+static void note_spoken(struct rill_unit *u, const struct rill_frame *f)
+{
+    if (rill_role_kind(f->src) == RILL_ROLE_CONTROLLER && f->type != RILL_FRAME_INVENTORY)
+        u->spoken[rill_epoch_slot(f->epoch)] = f->epoch;
+}
+
+/* A unit that the newest controller has not spoken to may have died before that one took over. What
+ * it waits for nobody has told; were it passed on to it, nobody would know where it is ("asker").
+ */
+static bool is_unknown_asker(const struct rill_unit *u, const struct rill_frame *f)
+{
+    return f->type == RILL_FRAME_PULL && !RILL_MUTANT(asker) &&
+           f->epoch < rill_controllers_epoch(&u->controllers, f->flow);
+}
+
 /* Its word, or a packet that it sent. */
 static bool comes_of_controller(const struct rill_frame *f)
 {
@@ -150,6 +167,11 @@ static void receive(struct rill_unit *u, struct rte_mbuf *m)
                    &u->n.messages_old_epoch);
         return;
     }
+    if (is_unknown_asker(u, f)) { /* it asks again */
+        unit_drop(m, &u->n.messages_old_epoch);
+        return;
+    }
+    note_spoken(u, f);
     switch (f->type) {
     case RILL_FRAME_DATA:
     case RILL_FRAME_FORWARDED:
@@ -262,6 +284,7 @@ struct rill_unit *rill_unit_create(const struct rill_unit_config *config, struct
         goto fail;
     u->config = *config;
     rill_controllers_adopt(&u->controllers, config->epoch, config->controller);
+    u->spoken[rill_epoch_slot(config->epoch)] = config->epoch;
     u->state_bytes = rill_nf_state_bytes(config->nf);
     u->pool_count = rill_nf_pool_count(config->nf);
     u->before = malloc(u->state_bytes);

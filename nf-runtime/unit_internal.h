@@ -62,7 +62,8 @@ struct segment {
     uint32_t tries;
     uint64_t next_term; /* 0: goes nowhere yet */
     uint32_t next_unit;
-    uint8_t chain_len, chain_at;                   /* chain_at: whom we ask now */
+    uint8_t chain_len, chain_at; /* chain_at: whom we ask now */
+    bool unsure; /* the flow may have ended: the controller is asked before anybody else */
     struct rill_chain_entry chain[RILL_CHAIN_MAX]; /* below this term, newest first */
 };
 
@@ -152,6 +153,7 @@ struct refill {
 struct rill_unit {
     struct rill_unit_config config;
     struct rill_controllers controllers; /* the newest that were heard of */
+    uint16_t spoken[RILL_SLOTS_MAX];     /* epochs of those that spoke to us themselves */
     uint32_t state_bytes;
     struct service service;
     struct rill_flow_map flows;
@@ -245,6 +247,7 @@ static inline uint64_t unit_resend_ns(struct rill_unit *u, uint64_t first_ns, ui
 
 /* commit.c */
 void commit_process(struct rill_unit *u, struct flow *flow, struct rte_mbuf *m);
+uint32_t commit_idle_us(const struct rill_unit *u, const struct flow *flow);
 void commit_send_full(struct rill_unit *u, struct flow *flow, uint32_t dst);
 void commit_on_request_full(struct rill_unit *u, const struct rill_frame *f);
 

@@ -575,6 +575,41 @@ static void the_answer_waits_behind_what_queues(void **state)
     assert_int_equal(rill_unit_packets_held(unit), 0);
 }
 
+/* Whoever the new controller has not spoken to may be dead, and what it waits for is told by
+ * nobody. */
+static void who_is_not_known_to_the_new_controller_is_not_passed_on_to(void **state)
+{
+    (void)state;
+    own(7);
+    core_clear(&out);
+    ask_all();
+    give(of(PEER, OLD, moved(RILL_FRAME_PULL, 7, 7, 8, PEER)));
+    assert_int_equal(core_count(&out, RILL_FRAME_FINAL, 0), 0);
+    assert_int_equal(n()->messages_old_epoch, 1);
+    give(of(PEER, NEW, moved(RILL_FRAME_PULL, 7, 7, 8, PEER)));
+    core_expect(&out, RILL_FRAME_FINAL, PEER);
+}
+
+/* ... and a question says who spoke to us last. To be asked what is here is not to be known. */
+static void a_question_has_the_epoch_of_who_spoke_to_us(void **state)
+{
+    struct rte_mbuf *m;
+
+    (void)state;
+    give(with_chain(packet(7, 8, 8, 1), number(OLD, 7), PEER));
+    ask_all();
+    core_clear(&out);
+    pass_time(5 * CORE_MS);
+    assert_int_equal(core_expect(&out, RILL_FRAME_PULL, PEER).epoch, OLD);
+    m = with_chain(of(AFTER, NEW, core_frame(RILL_FRAME_CHAIN, AFTER, UNIT)), number(OLD, 7), PEER);
+    rill_frame(m)->flow = number(OLD, 7);
+    rill_frame(m)->term = number(OLD, 8);
+    give(m);
+    core_clear(&out);
+    pass_time(40 * CORE_MS);
+    assert_int_equal(core_expect(&out, RILL_FRAME_PULL, PEER).epoch, NEW);
+}
+
 static void another_slots_controller_is_none_of_its_business(void **state)
 {
     struct rte_mbuf *m = with_chain(packet(9, 9, 9, 1), RILL_BIRTH_TERM, 0);
@@ -719,6 +754,8 @@ int main(void)
         T(any_part_may_be_asked_for),
         T(nothing_of_an_older_epoch_is_taken),
         T(the_answer_waits_behind_what_queues),
+        T(who_is_not_known_to_the_new_controller_is_not_passed_on_to),
+        T(a_question_has_the_epoch_of_who_spoke_to_us),
         T(another_slots_controller_is_none_of_its_business),
         T(questions_go_to_the_new_controller),
         T(the_list_of_the_dead_is_heard),

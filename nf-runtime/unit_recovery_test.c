@@ -81,8 +81,12 @@ static void on_step(void *arg, const struct rill_unit_step *step)
     steps[step_count++] = step->clock;
 }
 
+static struct rill_frame waits_by; /* the last that was given with a chain */
+
 static void give(struct rte_mbuf *m)
 {
+    if (rill_frame(m)->chain_len > 0)
+        waits_by = *rill_frame(m);
     rill_unit_recv(unit, &m, 1, now_ns, &out);
 }
 
@@ -360,6 +364,18 @@ static struct rill_frame expect_question(uint32_t number, uint64_t asked, uint64
     return f;
 }
 
+/* The controller was asked whether the flow is still there, and says what it said before. */
+static void controller_confirms(uint64_t term)
+{
+    struct rte_mbuf *m = about_flow(RILL_FRAME_CHAIN, CONTROLLER, term);
+
+    assert_int_equal(questions(), 0);
+    assert_int_equal(core_expect(&out, RILL_FRAME_WHERE, CONTROLLER).term, term);
+    rill_frame(m)->chain_len = waits_by.chain_len;
+    memcpy(rill_frame(m)->chain, waits_by.chain, sizeof(waits_by.chain));
+    give(m);
+}
+
 /* Owner of TERM, born here, after `packets` packets with the clocks from FLOW on; nothing is left
  * to be seen of it. */
 static void own_flow(uint64_t packets)
@@ -536,8 +552,10 @@ static void refused_leads_to_the_one_before(void **state)
     give(m);
     expect_question(2, TERM + 2, TERM + 3);
     give(refused(2, TERM + 2, TERM + 3));
+    controller_confirms(TERM + 3);
     expect_question(3, TERM + 1, TERM + 3);
     give(refused(3, TERM + 1, TERM + 3));
+    controller_confirms(TERM + 3);
     assert_int_equal(questions(), 1);
     f = core_expect(&out, RILL_FRAME_PULL, peer(4));
     assert_int_equal(f.term, TERM);
@@ -557,7 +575,9 @@ static void the_newest_that_held_it_is_the_one(void **state)
 
     (void)state;
     give(add_entry(add_entry(m, dead(TERM + 1, 3)), birth()));
+    core_clear(&out);
     give(refused(2, TERM + 2, TERM + 3));
+    controller_confirms(TERM + 3);
     give(answer_at_step(3, TERM + 1, TERM + 3, 11, true));
     assert_true(owns(TERM + 3));
     assert_int_equal(counted(), 12);
@@ -571,7 +591,10 @@ static void refused_down_to_birth_begins_from_zeros(void **state)
     (void)state;
     give(add_entry(data(TERM + 1, FLOW + 2, dead(TERM, 2)), birth()));
     give(add_entry(data(TERM + 1, FLOW + 3, dead(TERM, 2)), birth()));
+    core_clear(&out);
     give(refused(2, TERM, TERM + 1));
+    assert_false(owns(TERM + 1));
+    controller_confirms(TERM + 1);
     assert_true(owns(TERM + 1));
     assert_int_equal(counted(), 2);
     assert_int_equal(n()->flows_born, 1);
@@ -592,6 +615,7 @@ static void a_chain_of_seven_is_walked_to_its_end(void **state)
         expect_question(9 - i, TERM + 7 - i, TERM + 7);
         assert_false(owns(TERM + 7));
         give(refused(9 - i, TERM + 7 - i, TERM + 7));
+        controller_confirms(TERM + 7);
     }
     assert_true(owns(TERM + 7));
     assert_int_equal(counted(), 1);
@@ -621,7 +645,9 @@ static void an_answer_to_an_earlier_question_is_nothing(void **state)
 
     (void)state;
     give(add_entry(add_entry(m, dead(TERM + 1, 3)), birth()));
+    core_clear(&out);
     give(refused(2, TERM + 2, TERM + 3));
+    controller_confirms(TERM + 3);
     expect_question(3, TERM + 1, TERM + 3);
     give(refused(2, TERM + 2, TERM + 3));
     give(answer_at_step(2, TERM + 2, TERM + 3, 40, true));
@@ -642,7 +668,9 @@ static void an_answer_about_another_term_or_unit_is_nothing(void **state)
     give(answer_at_step(3, TERM + 2, TERM + 3, 40, true));
     assert_false(owns(TERM + 3));
     assert_int_equal(rill_unit_packets_held(unit), 1);
+    core_clear(&out);
     give(refused(2, TERM + 2, TERM + 3));
+    controller_confirms(TERM + 3);
     assert_true(owns(TERM + 3));
 }
 
@@ -673,6 +701,8 @@ static void a_notice_of_another_unit_asks_nothing_yet(void **state)
     give(dead_notice(9));
     assert_int_equal(questions(), 0);
     give(refused(2, TERM + 1, TERM + 2));
+    waits_by.chain[1].output_logger = logger_of(3);
+    controller_confirms(TERM + 2);
     expect_question(3, TERM, TERM + 2); /* and not PULL to who is dead */
     assert_int_equal(questions(), 0);
 }
@@ -799,6 +829,7 @@ static void take_leads_back_to_our_own_copy(void **state)
     assert_false(owns(TERM));
     expect_question(2, TERM + 1, TERM + 2);
     give(refused(2, TERM + 1, TERM + 2));
+    controller_confirms(TERM + 2);
     assert_true(owns(TERM + 2));
     assert_int_equal(counted(), 3);
     assert_int_equal(n()->flows_born, 1); /* long ago */
@@ -943,13 +974,15 @@ static void a_replica_that_fits_is_not_lost(void **state)
 
 /* --- questions of others --- */
 
-/* We know nothing of the flow, but were to have it: we fetch it and pass it on. */
+/* We know nothing of the flow, but were to have it: if it has not ended, we fetch it and pass it
+ * on. */
 static void a_question_is_passed_on_to_a_dead_units_logger(void **state)
 {
     struct rill_frame f;
 
     (void)state;
     give(add_entry(pull(4, TERM + 1, TERM + 2), dead(TERM, 2)));
+    controller_confirms(TERM + 1);
     expect_question(2, TERM, TERM + 1);
     give(answer_at_step(2, TERM, TERM + 1, 11, true));
     f = core_expect(&out, RILL_FRAME_FINAL, peer(4));
@@ -957,6 +990,35 @@ static void a_question_is_passed_on_to_a_dead_units_logger(void **state)
     assert_int_equal(f.step, 11);
     assert_true(f.flags & RILL_FLAG_STATE);
     assert_false(owns(TERM + 1));
+}
+
+/* Who asks had waited since before the flow ended, and we have forgotten it: it neither begins anew
+ * nor goes on from what somebody older has. */
+static void a_question_about_a_flow_that_ended_begins_nothing(void **state)
+{
+    struct rte_mbuf *m = about_flow(RILL_FRAME_CHAIN, CONTROLLER, TERM);
+
+    (void)state;
+    give(add_entry(pull(4, TERM, TERM + 1), birth()));
+    assert_false(owns(TERM));
+    assert_int_equal(core_count(&out, RILL_FRAME_FINAL, 0), 0);
+    core_expect(&out, RILL_FRAME_WHERE, CONTROLLER);
+    rill_frame(m)->flags = RILL_FLAG_REFUSED;
+    give(m);
+    pass_time(20 * PULL_NS);
+    assert_int_equal(core_count(&out, RILL_FRAME_WHERE, 0), 0);
+    assert_int_equal(core_count(&out, RILL_FRAME_FINAL, 0), 0);
+    assert_int_equal(n()->flows_born, 0);
+}
+
+/* It was only late: the flow's packet comes after the question. */
+static void a_question_that_comes_before_the_first_packet_is_answered(void **state)
+{
+    (void)state;
+    give(add_entry(pull(4, TERM, TERM + 1), birth()));
+    give(data(TERM, FLOW, birth()));
+    assert_int_equal(core_expect(&out, RILL_FRAME_FINAL, peer(4)).step, 1);
+    assert_int_equal(n()->flows_born, 1);
 }
 
 /* Who got the flow from us died: our copy is still there for the next. */
@@ -1017,7 +1079,9 @@ static void the_logger_hears_of_a_term_of_a_version_that_it_knows(void **state)
     acknowledge(OL, TERM, 3);
     pass_time(100 * RETRY_NS);
     give(add_entry(m, (struct rill_chain_entry){.term = TERM, .unit = UNIT}));
+    core_clear(&out);
     give(refused(2, TERM + 1, TERM + 2));
+    controller_confirms(TERM + 2);
     assert_true(owns(TERM + 2));
     core_clear(&out);
     pass_time(T_NS);
@@ -1275,6 +1339,8 @@ int main(void)
         T(the_word_of_a_loss_is_repeated_in_its_time),
         T(a_replica_that_fits_is_not_lost),
         T(a_question_is_passed_on_to_a_dead_units_logger),
+        T(a_question_about_a_flow_that_ended_begins_nothing),
+        T(a_question_that_comes_before_the_first_packet_is_answered),
         T(the_former_owner_answers_the_next_of_the_chain_too),
         T(the_logger_hears_of_a_term_of_a_version_that_it_knows),
         T(changes_go_to_the_new_logger_and_it_is_filled),

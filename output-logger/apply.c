@@ -22,6 +22,14 @@ static struct entry *entry_for(struct rill_ol *ol, uint32_t unit, uint64_t flow)
     return e;
 }
 
+static void heard_idle(const struct rill_ol *ol, struct entry *e, const struct rill_frame *f)
+{
+    uint64_t idle_ns = (uint64_t)f->count * 1000;
+
+    if (idle_ns < ol->now_ns - e->active_ns)
+        e->active_ns = ol->now_ns - idle_ns;
+}
+
 void apply_request_full(struct rill_ol *ol, struct entry *e)
 {
     struct rte_mbuf *m = ol_message(ol, RILL_FRAME_REQUEST_FULL, e->node.unit, e->node.flow);
@@ -190,6 +198,7 @@ void apply_on_change(struct rill_ol *ol, struct rte_mbuf *m)
         ol_drop(m, &ol->n.dropped_logger_flows_full);
         return;
     }
+    e->active_ns = ol->now_ns;
     if (covered(e, f)) {
         ol->n.changes_covered++;
         release_step(ol, e, m);
@@ -248,6 +257,7 @@ void apply_on_full(struct rill_ol *ol, struct rte_mbuf *m)
     e = entry_for(ol, f->src, f->flow);
     if (e == NULL)
         return;
+    heard_idle(ol, e, f);
     if (!e->has_state || f->granted_term > e->term || RILL_MUTANT(full_order) ||
         (f->granted_term == e->term && f->step > e->step)) {
         rill_body_read(m, 0, e->state, ol->config.state_bytes);
@@ -305,6 +315,7 @@ void apply_on_sync(struct rill_ol *ol, const struct rill_frame *f)
     if (e == NULL)
         return;
     ol->n.syncs_in++;
+    heard_idle(ol, e, f);
     if (f->granted_term < e->term)
         return; /* late */
     if (e->has_state && e->term == f->granted_term && e->step >= f->step) {

@@ -25,7 +25,7 @@ static bool tell_flow(struct rill_ol *ol, struct rte_mbuf *m, struct entry *e)
                                        .flow = {.kind = RILL_INVENTORY_FLOW,
                                                 .flags = RILL_INVENTORY_HEAD,
                                                 .flow = e->node.flow,
-                                                .idle_ns = ol->now_ns - e->last_ns,
+                                                .idle_ns = ol->now_ns - e->active_ns,
                                                 .term = e->tag_term,
                                                 .step = e->step}};
 

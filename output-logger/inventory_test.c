@@ -205,6 +205,36 @@ static void a_term_is_told_as_established(void **state)
     assert_true(n()->inventory_parts > 0);
 }
 
+/* A logger that was filled just now says how long the flow has been idle, not how long it knows it.
+ */
+static void the_unit_says_how_long_a_flow_is_idle(void **state)
+{
+    struct rte_mbuf *m = core_frame(RILL_FRAME_FULL, UNIT, OL);
+    struct rill_frame *f = rill_frame(m);
+    static const uint8_t zeros[STATE];
+
+    (void)state;
+    now_ns += 100 * CORE_MS;
+    f->epoch = OLD;
+    f->flow = number(OLD, 100);
+    f->term = f->granted_term = number(OLD, TERM);
+    f->step = 3;
+    f->count = 70000; /* us */
+    core_body(m, zeros, STATE);
+    give(m);
+    now_ns += 5 * CORE_MS;
+    assert_int_equal(told()->flow.idle_ns, 75 * CORE_MS);
+    m = core_frame(RILL_FRAME_SYNC, UNIT, OL);
+    f = rill_frame(m);
+    f->epoch = OLD;
+    f->flow = number(OLD, 100);
+    f->term = f->granted_term = number(OLD, TERM);
+    f->step = 3;
+    f->count = 2000;
+    give(m);
+    assert_int_equal(told()->flow.idle_ns, 2 * CORE_MS);
+}
+
 /* Of one flow at two units: each tells its own. */
 static void units_are_told_apart(void **state)
 {
@@ -439,6 +469,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(a_term_is_told_as_established),
+        T(the_unit_says_how_long_a_flow_is_idle),
         T(units_are_told_apart),
         T(flows_of_other_slots_are_not_told),
         T(what_has_no_state_is_not_told),

@@ -32,6 +32,12 @@ static inline uint32_t rill_epoch_slot(uint16_t epoch)
     return epoch >> RILL_INCARNATION_BITS;
 }
 
+/* The last number before those that a controller of that epoch gives. */
+static inline uint64_t rill_epoch_base(uint16_t epoch)
+{
+    return (uint64_t)epoch << RILL_EPOCH_SHIFT;
+}
+
 /* Of a flow number, clock or term. */
 static inline uint16_t rill_number_epoch(uint64_t number)
 {

@@ -77,6 +77,11 @@
     X(pull_never, "who waits for a state does not ask")                                            \
     X(full_order, "an older full state takes the place of a newer one")
 
+/* So rare that no few thousand seeds show them; named plans of tests/sim/regressions.txt do. */
+#define RILL_MUTANT_PLAN_LIST(X)                                                                   \
+    X(asker, "a unit that died before a takeover is given flows after it")                         \
+    X(ended_pull, "what ended and is forgotten begins again when an old question comes")
+
 /* The same of the control plane, which only a cluster has: rill-sim --world cluster. */
 #define RILL_MUTANT_CLUSTER_LIST(X)                                                                \
     X(death_untold, "controllers are not told that a unit is dead")                                \
@@ -108,6 +113,10 @@ enum rill_mutant {
         RILL_MUTANT_COUNT,
 #define X(name, what) RILL_MUTANT_##name,
     RILL_MUTANT_CLUSTER_LIST(X)
+#undef X
+        RILL_MUTANT_CLUSTER_END,
+#define X(name, what) RILL_MUTANT_##name,
+    RILL_MUTANT_PLAN_LIST(X)
 #undef X
         RILL_MUTANT_END
 };

@@ -46,9 +46,11 @@ enum rill_frame_type {
     RILL_FRAME_TAKE =
         12, /* controller to unit: K T H: term T is yours, though there is no packet */
     /* unit and output logger */
-    RILL_FRAME_FULL = 16,    /* K, tag, granted_term; body: state */
+    RILL_FRAME_FULL = 16,    /* K, tag, granted_term, `count`: idle for so many us (or more, if that
+                                is UINT32_MAX); body: state */
     RILL_FRAME_NO_FULL = 17, /* K: "I do not have that flow" */
-    RILL_FRAME_SYNC = 18, /* K, tag, granted_term: "this is where I am, in that term"; no state */
+    RILL_FRAME_SYNC = 18, /* K, tag, granted_term, `count` as in FULL: "this is where I am, in that
+                             term"; no state */
     RILL_FRAME_SYNC_ACK = 20,     /* K, tag, granted_term: "I am there too"; flag REFUSED: but keep
                                      yours, the controller has not answered for the alias */
     RILL_FRAME_REQUEST_FULL = 19, /* K: output logger asks its unit for FULL */

@@ -212,6 +212,7 @@ void sim_check_step(void *arg, const struct rill_unit_step *s)
 {
     struct sim_check *k = arg;
     uint32_t lives = k->history.flows.count;
+    struct sim_node *node;
     struct sim_flow *flow = sim_history_flow(&k->history, s->flow);
     struct sim_node *base = sim_history_find(&k->history, s->flow, chain_in(s->before)->hash);
     struct packet *p = &k->packets[s->ingress_id];
@@ -234,11 +235,13 @@ void sim_check_step(void *arg, const struct rill_unit_step *s)
                        rill_role_number(s->unit));
     p->processed = true;
     flow->step_ns = k->now_ns;
+    flow->step_unit = s->unit;
     if (!s->forwarded)
         p->must_come_out = false; /* the NF's word */
-    check_base(k, flow, base,
-               sim_history_add(&k->history, base, s->ingress_id, chain_in(s->after)->hash, s->unit),
-               s);
+    node = sim_history_add(&k->history, base, s->ingress_id, chain_in(s->after)->hash, s->unit);
+    if (node->at_ns == 0)
+        node->at_ns = k->now_ns;
+    check_base(k, flow, base, node, s);
 }
 
 /* I2: the effect of what is released is in what would be recovered: the logger's copy has that
@@ -281,11 +284,14 @@ static bool knows(const struct rill_controller *controller, uint64_t flow)
 }
 
 /* A flow that was idle for nearly as long as it takes to end may end a little early; what a unit
- * did after it was asked says nothing of how long the flow was idle then. */
+ * did after it was asked says nothing of how long the flow was idle then. Nor does what died with a
+ * unit before anybody else had heard of it. */
 static bool is_fresh(const struct sim_check *k, const struct sim_flow *flow, uint64_t began_ns,
                      uint64_t fresh_ns)
 {
-    return flow->step_ns < began_ns && k->now_ns - flow->step_ns < fresh_ns;
+    uint64_t known_ns = is_suspect(k, flow->step_unit) ? flow->top->at_ns : flow->step_ns;
+
+    return flow->step_ns < began_ns && k->now_ns - known_ns < fresh_ns;
 }
 
 void sim_check_must_survive(struct sim_check *k, const struct rill_controller *old)

@@ -18,6 +18,7 @@ struct sim_node {
     struct rill_map_node map; /* by flow and hash */
     uint64_t flow, hash;
     uint64_t packet, step; /* 0, 0: nothing was done yet */
+    uint64_t at_ns;        /* when it was done first */
     uint32_t unit;
     struct sim_node *parent;
     struct sim_node
@@ -27,8 +28,9 @@ struct sim_node {
 struct sim_flow { /* one life of a flow */
     struct rill_map_node map;
     struct sim_node *root;
-    bool must_survive;    /* the takeover at hand */
-    uint64_t step_ns;     /* when the last step was */
+    bool must_survive; /* the takeover at hand */
+    uint64_t step_ns;  /* when the last step was, and whose */
+    uint32_t step_unit;
     struct sim_node *top; /* the highest step that was released; the root: none */
 };
 

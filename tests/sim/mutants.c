@@ -20,6 +20,10 @@ static const struct {
 #define X(name, what) {#name, what},
              RILL_MUTANT_CLUSTER_LIST(X)
 #undef X
+                 {"", ""},
+#define X(name, what) {#name, what},
+             RILL_MUTANT_PLAN_LIST(X)
+#undef X
 };
 
 /* What is rare among all seeds is looked for where it is less so. */
@@ -168,7 +172,7 @@ static bool try_in_cluster(unsigned mutant)
 int sim_mutants(bool cluster)
 {
     unsigned first = cluster ? RILL_MUTANT_COUNT + 1 : 1;
-    unsigned end = cluster ? RILL_MUTANT_END : RILL_MUTANT_COUNT, found = 0;
+    unsigned end = cluster ? RILL_MUTANT_CLUSTER_END : RILL_MUTANT_COUNT, found = 0;
 
     for (unsigned i = first; i < end; i++)
         found += cluster ? try_in_cluster(i) : try(i);

@@ -290,6 +290,16 @@ static void run_to_the_end(struct run *r, uint64_t most_ns)
     }
 }
 
+/* Time for a last handoff, once its packets are served: a slow unit's queue may take longer. */
+static void settle(struct run *r)
+{
+    uint64_t most_ns = r->now_ns + 400 * MS;
+
+    do
+        run_until(r, r->now_ns + 30 * MS);
+    while (!stopped(r) && r->now_ns < most_ns && rill_cluster_packets_in_flight(r->cluster) > 0);
+}
+
 /* Faults stop: whatever comes in now must come out, and nothing may be left in the end. */
 static void converge(struct run *r)
 {
@@ -307,7 +317,7 @@ static void converge(struct run *r)
      * but shorter than flow_idle. */
     run_until(r, r->now_ns + 40 * MS);
     probe(r, r->plan.flows);
-    run_until(r, r->now_ns + 30 * MS);
+    settle(r);
     /* Not where there may be flows that no probe is of, nor so many deaths that a chain may be
      * full: then a flow waits for the last one to be heard of. */
     if (!r->plan.tight && r->plan.malformed == 0 && r->plan.unit_faults < RILL_CHAIN_MAX)
