@@ -54,7 +54,7 @@ const struct rill_option rill_settings_schema[] = {
            "Traffic that one compute unit takes; it shapes itself to that."),
     U64("unit_backlog_us", "us", 0, 10000000, "100",
         "Work that may wait at a unit before flowlets go elsewhere; 0: any amount."),
-    U64("lease_backlog_us", "us", 0, 10000000, "1000",
+    U64("lease_backlog_us", "us", 0, 10000000, "800",
         "Work that may wait at every unit with room before another one is leased for it."),
     U64("unit_queue_packets", "packets", 1, 10000000, "4096",
         "Longest queue at a unit; packets beyond it are dropped (unit_queue_full)."),

@@ -318,6 +318,8 @@ static void converge(struct run *r)
     run_until(r, r->now_ns + 40 * MS);
     probe(r, r->plan.flows);
     settle(r);
+    if (stopped(r))
+        return; /* it has failed, and stands where it was: there may be no controller just now */
     /* Not where there may be flows that no probe is of, nor so many deaths that a chain may be
      * full: then a flow waits for the last one to be heard of. */
     if (!r->plan.tight && r->plan.malformed == 0 && r->plan.unit_faults < RILL_CHAIN_MAX)
@@ -426,7 +428,8 @@ static void count(struct run *r)
     r->result->frames = r->fabric->counters.sent;
     r->result->virtual_ns = r->now_ns;
     r->result->moves =
-        rill_controller_counters(rill_cluster_controller(r->cluster))->flowlets_moved;
+        rill_cluster_controller_counters(r->cluster, rill_cluster_controller_count(r->cluster) - 1)
+            ->flowlets_moved;
     for (uint32_t i = 0; i < rill_cluster_unit_count(r->cluster); i++)
         r->result->steps += rill_cluster_unit_counters(r->cluster, i)->packets_processed;
     if (violation != NULL)
