@@ -12,7 +12,7 @@
 #include "lib/base/role.h"
 #include "lib/control/link.h"
 
-enum { JOIN_MS = 3000 };
+enum { JOIN_MS = 3000, AWAY_MS = 10000 };
 
 struct rill_client {
     struct rill_place place;
@@ -22,6 +22,10 @@ struct rill_client {
     uint32_t peer; /* 0: the connection is down */
     uint32_t role;
     bool was_up;
+    uint64_t
+        away_ms; /* since when the connection is down, or it was not let in again; 0: it is up */
+    uint64_t rejoin; /* number of the Join that is not answered yet */
+    unsigned returns;
     uint64_t last_number;
     uint64_t awaited; /* 0: no answer is */
     Control__Message *answer;
@@ -52,20 +56,52 @@ Control__Message *rill_client_copy(const Control__Message *message)
     return result;
 }
 
+static uint64_t send_join(struct rill_client *c)
+{
+    char host[65] = ""; /* no machine's name is longer for the RM */
+    Control__Message m = rill_client_message_to(c, 0);
+    Control__Join body = CONTROL__JOIN__INIT;
+    char program[] = RILL_VERSION;
+
+    gethostname(host, sizeof(host) - 1);
+    body.kind = RILL_ROLE_CLIENT;
+    body.machine = host;
+    body.program = program;
+    RILL_CONTROL_SET(&m, JOIN, join, &body);
+    return rill_client_send(c, &m);
+}
+
 static void on_up(void *arg, uint32_t peer)
 {
     struct rill_client *c = arg;
 
     c->peer = peer;
     c->was_up = true;
+    if (c->role != 0)
+        c->rejoin = send_join(c);
 }
 
 static void on_down(void *arg, uint32_t peer)
 {
     struct rill_client *c = arg;
 
-    if (c->peer == peer)
-        c->peer = 0;
+    if (c->peer != peer)
+        return;
+    c->peer = 0;
+    c->rejoin = 0;
+    if (c->away_ms == 0)
+        c->away_ms = uv_now(&c->loop) + 1;
+}
+
+/* If not, its time runs out. */
+static void on_let_in(struct rill_client *c, const Control__Message *message)
+{
+    c->rejoin = 0;
+    if (message->body_case != CONTROL__MESSAGE__BODY_WELCOME)
+        return;
+    c->role = message->welcome->role;
+    c->away_ms = 0;
+    c->returns++;
 }
 
 static void on_message(void *arg, uint32_t peer, const Control__Message *message)
@@ -73,6 +109,10 @@ static void on_message(void *arg, uint32_t peer, const Control__Message *message
     struct rill_client *c = arg;
 
     (void)peer;
+    if (c->rejoin != 0 && message->number == c->rejoin && !is_request(message)) {
+        on_let_in(c, message);
+        return;
+    }
     if (c->awaited != 0 && message->number == c->awaited && !is_request(message)) {
         c->answer = rill_client_copy(message);
         c->awaited = 0;
@@ -134,7 +174,7 @@ static int no_answer(const struct rill_client *c, struct rill_error *err)
 {
     char command[RILL_PLACE_PATH_BYTES];
 
-    if (rill_client_lost(c))
+    if (rill_client_is_away(c))
         return rill_error_set(err, -ECONNRESET,
                               "the resource manager of cluster '%s' has ended; `%s` cleans up",
                               c->place.name, rill_place_command(&c->place, "down", command));
@@ -143,14 +183,14 @@ static int no_answer(const struct rill_client *c, struct rill_error *err)
                           c->place.name, rill_place_command(&c->place, "logs rm", command));
 }
 
-int rill_client_ask(struct rill_client *c, Control__Message *message, unsigned timeout_ms,
-                    Control__Message **answer, struct rill_error *err)
+static int await(struct rill_client *c, uint64_t number, unsigned timeout_ms,
+                 Control__Message **answer, struct rill_error *err)
 {
     uint64_t until_ms = now_ms(c) + timeout_ms;
     int rc = 0;
 
     *answer = NULL;
-    c->awaited = rill_client_send(c, message);
+    c->awaited = number;
     while (c->awaited != 0 && c->peer != 0 && now_ms(c) < until_ms)
         rill_client_turn(c, (unsigned)(until_ms - uv_now(&c->loop)));
     if (c->awaited != 0) {
@@ -167,6 +207,12 @@ int rill_client_ask(struct rill_client *c, Control__Message *message, unsigned t
         *answer = NULL;
     }
     return rc;
+}
+
+int rill_client_ask(struct rill_client *c, Control__Message *message, unsigned timeout_ms,
+                    Control__Message **answer, struct rill_error *err)
+{
+    return await(c, rill_client_send(c, message), timeout_ms, answer, err);
 }
 
 /* --- connecting ------------------------------------------------------------------------------ */
@@ -200,10 +246,7 @@ static int probe(const struct rill_place *place, struct rill_error *err)
 
 static int join(struct rill_client *c, struct rill_error *err)
 {
-    char host[65] = ""; /* no machine's name is longer for the RM */
-    Control__Message m = rill_client_message_to(c, 0), *answer;
-    Control__Join body = CONTROL__JOIN__INIT;
-    char program[] = RILL_VERSION;
+    Control__Message *answer;
     uint64_t until_ms = now_ms(c) + JOIN_MS;
     int rc;
 
@@ -211,12 +254,7 @@ static int join(struct rill_client *c, struct rill_error *err)
         rill_client_turn(c, (unsigned)(until_ms - uv_now(&c->loop)));
     if (c->peer == 0)
         return no_answer(c, err);
-    gethostname(host, sizeof(host) - 1);
-    body.kind = RILL_ROLE_CLIENT;
-    body.machine = host;
-    body.program = program;
-    RILL_CONTROL_SET(&m, JOIN, join, &body);
-    rc = rill_client_ask(c, &m, JOIN_MS, &answer, err);
+    rc = await(c, send_join(c), JOIN_MS, &answer, err);
     if (rc != 0)
         return rc;
     if (answer->body_case != CONTROL__MESSAGE__BODY_WELCOME)
@@ -286,7 +324,17 @@ uint32_t rill_client_role(const struct rill_client *c)
     return c->role;
 }
 
+bool rill_client_is_away(const struct rill_client *c)
+{
+    return c->was_up && (c->peer == 0 || c->away_ms != 0);
+}
+
 bool rill_client_lost(const struct rill_client *c)
 {
-    return c->was_up && c->peer == 0;
+    return c->away_ms != 0 && uv_now(&c->loop) > c->away_ms + AWAY_MS;
+}
+
+unsigned rill_client_returns(const struct rill_client *c)
+{
+    return c->returns;
 }

@@ -24,7 +24,13 @@ void rill_client_on_message(struct rill_client *client,
                             void *arg);
 
 uint32_t rill_client_role(const struct rill_client *client); /* this process's id, as given */
-bool rill_client_lost(const struct rill_client *client);     /* the connection broke */
+/* The connection broke: now (a question that was asked is not answered any more) ... */
+bool rill_client_is_away(const struct rill_client *client);
+/* ... or for good: nobody has taken the resource manager's place for some seconds. */
+bool rill_client_lost(const struct rill_client *client);
+/* How often it was let in again, by the next resource manager. Under the same id, if it was
+ * attached to something; under another one nothing is known of it. */
+unsigned rill_client_returns(const struct rill_client *client);
 
 /* A message to fill: RILL_CONTROL_SET() its body, then send or ask. `to` 0: the RM. */
 Control__Message rill_client_message_to(const struct rill_client *client, uint32_t to);

@@ -3,11 +3,13 @@
 #include <errno.h>
 
 #include "controller/controller_settings.h"
+#include "lib/store/store_model.h"
 #include "nf-runtime/unit_settings.h"
 #include "output-logger/ol_settings.h"
 #include "rm/rm_settings.h"
 
 enum { BURST = 32, WHOLE_UNIT = 1000 };
+#define STORE_ID rill_role_id(RILL_ROLE_STORE, 1)
 
 /* The caller's bounds on tables, besides the setting's. */
 static uint32_t bounded(const struct rill_cluster *k, uint32_t flows_max)
@@ -15,21 +17,41 @@ static uint32_t bounded(const struct rill_cluster *k, uint32_t flows_max)
     return RTE_MIN(flows_max, k->config.flows_max);
 }
 
-/* Of the present controller. */
-static uint16_t cluster_epoch(const struct rill_cluster *k)
+static const struct controller_node *newest_of(const struct rill_cluster *k, uint32_t slot)
 {
-    return rill_epoch(0, k->controller_count);
+    return &k->controllers[k->newest[slot]];
+}
+
+/* All that are there now. */
+static struct rill_controllers present(const struct rill_cluster *k)
+{
+    struct rill_controllers known = {0};
+
+    for (uint32_t slot = 0; slot < k->slots; slot++)
+        rill_controllers_adopt(&known, newest_of(k, slot)->epoch, newest_of(k, slot)->id);
+    return known;
+}
+
+static bool is_external(const struct rill_cluster *k)
+{
+    return rill_config_enum(k->config.settings, "state") == RILL_STATE_EXTERNAL;
 }
 
 static int create_unit(struct rill_cluster *k, struct unit_node *node, uint32_t output_logger,
                        struct rill_error *err)
 {
     struct rill_unit_config config = rill_unit_settings(k->config.settings);
+    const struct rill_controllers known = present(k);
 
     config.id = node->id;
     config.output_logger = output_logger;
-    config.controller = k->controllers[k->controller_count - 1].id;
-    config.epoch = cluster_epoch(k);
+    if (k->slots > 1) {
+        config.controllers = &known;
+    } else {
+        config.controller = newest_of(k, 0)->id;
+        config.epoch = newest_of(k, 0)->epoch;
+    }
+    config.store = is_external(k) ? STORE_ID : 0;
     config.pool = k->config.pool;
     config.flows_max =
         k->config.unit_flows_max ? k->config.unit_flows_max : bounded(k, config.flows_max);
@@ -45,10 +67,10 @@ static int create_output_logger(struct rill_cluster *k, struct logger_node *node
                                 const struct rill_nf *nf, struct rill_error *err)
 {
     struct rill_ol_config config = rill_ol_settings(k->config.settings);
+    const struct rill_controllers known = present(k);
 
     config.id = node->id;
-    config.controller = k->controllers[k->controller_count - 1].id;
-    config.epoch = cluster_epoch(k);
+    config.controllers = &known;
     config.state_bytes = rill_nf_state_bytes(nf);
     config.pool = k->config.pool;
     config.flows_max = k->config.output_logger_flows_max ? k->config.output_logger_flows_max
@@ -114,21 +136,58 @@ static struct rill_controller_nf controller_nf(const struct rill_nf *nf)
     return facts;
 }
 
-int cluster_create_controller(struct rill_cluster *k, struct rill_error *err)
+static bool shares_units(const struct rill_cluster *k)
+{
+    return k->slots > 1 &&
+           rill_config_enum(k->config.settings, "controllers") == RILL_CONTROLLERS_LEASED;
+}
+
+/* The split is even; twice its part is room enough for any capture that is not made against it. */
+static uint32_t controller_flows(const struct rill_cluster *k, uint32_t flows_max)
+{
+    uint32_t most = bounded(k, flows_max);
+
+    return k->slots <= 2 ? most : RTE_MIN(flows_max, most / k->slots * 2 + 1024);
+}
+
+static int create_controller(struct rill_cluster *k, struct controller_node *node, bool takes_over,
+                             struct rill_error *err)
 {
     struct rill_controller_nf nf = controller_nf(k->units[0].nf);
     struct rill_controller_config config = rill_controller_settings(k->config.settings, &nf);
-    struct controller_node *node = &k->controllers[k->controller_count - 1];
 
     config.id = node->id;
     config.rm = k->rm_id;
-    config.epoch = cluster_epoch(k);
-    config.takes_over = k->controller_count > 1;
+    config.epoch = node->epoch;
+    config.takes_over = takes_over;
+    config.controllers = k->slots;
+    if (shares_units(k))
+        config.lease_step = (uint32_t)rill_config_u64(k->config.settings, "lease_step");
     config.pool = k->config.pool;
-    config.flows_max = bounded(k, config.flows_max);
+    config.flows_max = controller_flows(k, config.flows_max);
     config.units_max = RILL_CLUSTER_UNITS_MAX; /* others may take the place of those that die */
     node->controller = rill_controller_create(&config, err);
     return node->controller == NULL ? -ENOMEM : 0;
+}
+
+/* Its id and epoch: units and output loggers are told of them before it is there. */
+static struct controller_node *number_controller(struct rill_cluster *k, uint32_t slot)
+{
+    struct controller_node *node = &k->controllers[k->controller_count];
+    uint32_t incarnation = 1;
+
+    for (uint32_t i = 0; i < k->controller_count; i++)
+        incarnation += k->controllers[i].slot == slot;
+    k->newest[slot] = k->controller_count++;
+    *node = (struct controller_node){.id = rill_role_id(RILL_ROLE_CONTROLLER, k->controller_count),
+                                     .slot = slot,
+                                     .epoch = rill_epoch(slot, incarnation)};
+    return node;
+}
+
+int cluster_add_controller(struct rill_cluster *k, uint32_t slot, struct rill_error *err)
+{
+    return create_controller(k, number_controller(k, slot), true, err);
 }
 
 static int create_rm(struct rill_cluster *k, struct rill_error *err)
@@ -142,18 +201,60 @@ static int create_rm(struct rill_cluster *k, struct rill_error *err)
     return k->rm == NULL ? -ENOMEM : 0;
 }
 
+/* A round trip to the modelled store is that on the fabric, and what it takes itself. */
+static int create_store(struct rill_cluster *k, struct rill_error *err)
+{
+    const struct rill_config *s = k->config.settings;
+    double own_us =
+        rill_config_double(s, "external_rtt_us") - 2 * rill_config_double(s, "link_delay_us");
+    struct rill_store_model_config config = {.pool = k->config.pool,
+                                             .delay_ns = own_us > 0 ? (uint64_t)(own_us * 1000) : 0,
+                                             .keep_ns = rill_setting_keep_ns(s),
+                                             .flows_max = bounded(k, rill_setting_flows_kept(s)),
+                                             .state_bytes = rill_nf_state_bytes(k->units[0].nf)};
+
+    k->store = k->config.store != NULL ? k->config.store : rill_store_model_create(&config, err);
+    return k->store == NULL ? -ENOMEM : 0;
+}
+
 static int attach_all(struct rill_cluster *k, struct rill_error *err)
 {
     struct rill_fabric *fabric = k->config.fabric;
     int rc = fabric->ops->attach(fabric, k->rm_id, err);
 
-    if (rc == 0)
-        rc = fabric->ops->attach(fabric, k->controllers[0].id, err);
+    for (uint32_t i = 0; rc == 0 && i < k->controller_count; i++)
+        rc = fabric->ops->attach(fabric, k->controllers[i].id, err);
     for (uint32_t i = 0; rc == 0 && i < k->unit_count; i++)
         rc = fabric->ops->attach(fabric, k->units[i].id, err);
     for (uint32_t i = 0; rc == 0 && i < k->logger_count; i++)
         rc = fabric->ops->attach(fabric, k->loggers[i].id, err);
+    if (rc == 0 && k->store != NULL)
+        rc = fabric->ops->attach(fabric, STORE_ID, err);
     return rc;
+}
+
+/* Are there as many as are leased from the start and for good? */
+static int check_units(const struct rill_cluster *k, struct rill_error *err)
+{
+    uint32_t units = (k->config.units_milli + WHOLE_UNIT - 1) / WHOLE_UNIT;
+    uint64_t least = rill_config_u64(k->config.settings, "units_min");
+    uint64_t step = rill_config_u64(k->config.settings, "lease_step");
+
+    if (k->slots > 1 && !shares_units(k) && least * k->slots > units)
+        return rill_error_set(err, -EINVAL,
+                              "%u independent controllers with units_min %" PRIu64 " need %" PRIu64
+                              " units, but there are only %u",
+                              k->slots, least, least * k->slots, units);
+    if (shares_units(k) && k->slots * step > k->config.units_milli)
+        return rill_error_set(
+            err, -EINVAL,
+            "%u controllers with lease_step %" PRIu64 " need %.3f units, but there are only %.3f",
+            k->slots, step, (double)(k->slots * step) / 1000, k->config.units_milli / 1000.0);
+    if (least > units)
+        return rill_error_set(err, -EINVAL,
+                              "units_min is %" PRIu64 ", but there are only %.3f units", least,
+                              k->config.units_milli / 1000.0);
+    return 0;
 }
 
 static int create_roles(struct rill_cluster *k, struct rill_error *err)
@@ -166,18 +267,21 @@ static int create_roles(struct rill_cluster *k, struct rill_error *err)
     if (left == 0 || left > RILL_CLUSTER_UNITS_MAX * WHOLE_UNIT)
         return rill_error_set(err, -EINVAL, "units: %.3f is not in [0.001, %d]", left / 1000.0,
                               RILL_CLUSTER_UNITS_MAX);
-    if (rill_config_u64(k->config.settings, "units_min") > (left + WHOLE_UNIT - 1) / WHOLE_UNIT)
-        return rill_error_set(err, -EINVAL,
-                              "units_min is %" PRIu64 ", but there are only %.3f units",
-                              rill_config_u64(k->config.settings, "units_min"), left / 1000.0);
+    rc = check_units(k, err);
+    if (rc != 0)
+        return rc;
     while (rc == 0 && left > 0) {
         uint32_t share = RTE_MIN(left, (uint32_t)WHOLE_UNIT);
 
         rc = cluster_add_pair(k, share, err);
         left -= share;
     }
+    for (uint32_t i = 0; rc == 0 && i < k->slots; i++)
+        rc = create_controller(k, &k->controllers[i], false, err);
     if (rc == 0)
-        rc = cluster_create_controller(k, err);
+        rc = cluster_create_split(k, err);
+    if (rc == 0 && is_external(k))
+        rc = create_store(k, err);
     return rc == 0 ? attach_all(k, err) : rc;
 }
 
@@ -192,8 +296,9 @@ struct rill_cluster *rill_cluster_create(const struct rill_cluster_config *confi
     }
     k->config = *config;
     k->rm_id = rill_role_id(RILL_ROLE_RM, 1);
-    k->controllers[0].id = rill_role_id(RILL_ROLE_CONTROLLER, 1);
-    k->controller_count = 1;
+    k->slots = RTE_MAX(config->controllers, 1u);
+    for (uint32_t slot = 0; slot < k->slots; slot++)
+        number_controller(k, slot);
     k->turns_stale = true;
     if (create_roles(k, err) != 0) {
         rill_cluster_destroy(k);
@@ -215,6 +320,10 @@ void rill_cluster_destroy(struct rill_cluster *k)
     for (uint32_t i = 0; i < k->unit_count; i++)
         rill_nf_destroy(k->units[i].nf); /* the controllers read the pools' addresses */
     rill_rm_destroy(k->rm);
+    rill_split_destroy(k->split);
+    rill_fragment_hold_fini(&k->early);
+    if (k->store != k->config.store)
+        rill_store_destroy(k->store);
     rill_outbox_fini(&k->out);
     free(k);
 }
@@ -250,17 +359,12 @@ static void find_due(struct rill_cluster *k)
         k->due_ns = RTE_MIN(k->due_ns, k->turns[i].due_ns);
 }
 
-void rill_cluster_ingress(struct rill_cluster *k, struct rte_mbuf **packets, uint32_t n,
-                          uint64_t now_ns)
-{
-    rill_cluster_ingress_at(k, k->controller_count - 1, packets, n, now_ns);
-}
-
 void rill_cluster_ingress_at(struct rill_cluster *k, uint32_t controller, struct rte_mbuf **packets,
                              uint32_t n, uint64_t now_ns)
 {
     struct controller_node *node = &k->controllers[controller];
 
+    k->touched |= RILL_CLUSTER_TURNED << RILL_ROLE_CONTROLLER;
     if (node->controller == NULL) {
         k->dropped_no_controller += n;
         rte_pktmbuf_free_bulk(packets, n);
@@ -289,6 +393,7 @@ void rill_cluster_ingress_at(struct rill_cluster *k, uint32_t controller, struct
         bool moved = n > 0;                                                                        \
                                                                                                    \
         if (n > 0) {                                                                               \
+            k->touched |= 1u << rill_role_kind(turn->id);                                          \
             prefix##_recv(turn->core, frames, n, clock_ns, &k->out);                               \
             cluster_flush(k, turn->id, now_ns);                                                    \
             turn->due_ns = cluster_when(k, turn->id, prefix##_next_ns(turn->core));                \
@@ -305,6 +410,7 @@ TAKE(rill_rm)
 TAKE(rill_controller)
 TAKE(rill_unit)
 TAKE(rill_ol)
+TAKE(rill_store)
 
 static uint32_t add_turn(struct rill_cluster *k, struct turn turn)
 {
@@ -338,8 +444,11 @@ static void list_turns(struct rill_cluster *k)
     for (uint32_t i = 0; i < k->logger_count; i++)
         if (k->loggers[i].ol != NULL)
             ADD_TURN(k, rill_ol, k->loggers[i].id, k->loggers[i].ol);
+    if (k->store != NULL)
+        ADD_TURN(k, rill_store, STORE_ID, k->store);
     k->turns_stale = false;
     k->rm_touched = true;
+    k->touched = UINT32_MAX;
     find_due(k);
 }
 
@@ -378,10 +487,11 @@ static bool take_turns(struct rill_cluster *k, uint64_t now_ns)
     for (uint32_t i = 0; i < k->turn_count; i++) {
         struct turn *turn = &k->turns[i];
 
-        if ((turn->due_ns <= now_ns || *turn->arrival_ns <= now_ns) &&
+        if (RTE_MIN(turn->due_ns, *turn->arrival_ns) <= now_ns &&
             turn_ns(k, turn, now_ns) <= now_ns) {
             moved |= take_turn(k, turn, now_ns);
             k->rm_touched |= i == 0;
+            k->touched |= RILL_CLUSTER_TURNED << rill_role_kind(turn->id);
         }
         due_ns = RTE_MIN(due_ns, turn->due_ns);
     }
@@ -397,6 +507,8 @@ bool rill_cluster_step(struct rill_cluster *k, uint64_t now_ns)
     k->stepped_ns = now_ns;
     if (k->turns_stale)
         list_turns(k);
+    if (cluster_release_early(k, now_ns))
+        return true;
     arrived = fabric->ops->arrival_ns == NULL || fabric->ops->next_ns(fabric) <= now_ns;
     if (!arrived && !k->rm_touched && k->due_ns > now_ns)
         return false;
@@ -404,6 +516,7 @@ bool rill_cluster_step(struct rill_cluster *k, uint64_t now_ns)
     /* What has arrived for nobody ends when any role sends or receives. */
     if (arrived && !moved) {
         moved = k->turns[0].take(k, &k->turns[0], now_ns);
+        k->touched |= RILL_CLUSTER_TURNED << RILL_ROLE_RM;
         find_due(k);
     }
     if (k->rm_touched)
@@ -415,7 +528,7 @@ bool rill_cluster_step(struct rill_cluster *k, uint64_t now_ns)
 uint64_t rill_cluster_next_ns(struct rill_cluster *k)
 {
     struct rill_fabric *fabric = k->config.fabric;
-    uint64_t next_ns = UINT64_MAX;
+    uint64_t next_ns = rill_fragment_hold_due_ns(&k->early);
 
     if (k->turns_stale)
         list_turns(k);
@@ -423,18 +536,20 @@ uint64_t rill_cluster_next_ns(struct rill_cluster *k)
         uint64_t ns = RTE_MIN(k->turns[i].due_ns, *k->turns[i].arrival_ns);
 
         /* What it could not turn to by now it turns to later. */
-        next_ns = RTE_MIN(next_ns, turn_ns(k, &k->turns[i], RTE_MAX(ns, k->stepped_ns)));
+        ns = RTE_MAX(ns, k->stepped_ns);
+        if (ns < next_ns)
+            next_ns = RTE_MIN(next_ns, turn_ns(k, &k->turns[i], ns));
     }
     if (k->config.pace != NULL)
         return next_ns;
-    return RTE_MIN(k->due_ns, fabric->ops->next_ns(fabric));
+    return RTE_MIN(next_ns, RTE_MIN(k->due_ns, fabric->ops->next_ns(fabric)));
 }
 
 /* ---------------------------------------------------------------------------------------------- */
 
 uint64_t rill_cluster_packets_in_flight(const struct rill_cluster *k)
 {
-    uint64_t n = k->config.fabric->ops->packets_in_flight(k->config.fabric);
+    uint64_t n = k->config.fabric->ops->packets_in_flight(k->config.fabric) + k->early.count;
 
     for (uint32_t i = 0; i < k->controller_count; i++)
         if (k->controllers[i].controller != NULL)
@@ -446,6 +561,14 @@ uint64_t rill_cluster_packets_in_flight(const struct rill_cluster *k)
         if (k->loggers[i].ol != NULL)
             n += rill_ol_packets_held(k->loggers[i].ol);
     return n;
+}
+
+uint32_t rill_cluster_touched(struct rill_cluster *k)
+{
+    uint32_t touched = k->turns_stale ? UINT32_MAX : k->touched;
+
+    k->touched = 0;
+    return touched;
 }
 
 uint64_t rill_cluster_clock_ns(const struct rill_cluster *k, uint32_t role, uint64_t now_ns)
@@ -460,7 +583,22 @@ struct rill_rm *rill_cluster_rm(struct rill_cluster *k)
 
 struct rill_controller *rill_cluster_controller(struct rill_cluster *k)
 {
-    return k->controllers[k->controller_count - 1].controller;
+    return newest_of(k, 0)->controller;
+}
+
+uint32_t rill_cluster_slots(const struct rill_cluster *k)
+{
+    return k->slots;
+}
+
+uint32_t rill_cluster_newest(const struct rill_cluster *k, uint32_t slot)
+{
+    return k->newest[slot];
+}
+
+uint32_t rill_cluster_slot(const struct rill_cluster *k, uint32_t i)
+{
+    return k->controllers[i].slot;
 }
 
 const struct rill_controller_counters *
@@ -500,6 +638,17 @@ struct rill_ol *rill_cluster_output_logger(struct rill_cluster *k, uint32_t numb
     return k->loggers[number - 1].ol;
 }
 
+uint32_t rill_cluster_logger_count(const struct rill_cluster *k)
+{
+    return k->logger_count;
+}
+
+const struct rill_ol_counters *rill_cluster_logger_counters(const struct rill_cluster *k,
+                                                            uint32_t number)
+{
+    return logger_node_counters(&k->loggers[number - 1]);
+}
+
 uint32_t rill_cluster_logger_of(const struct rill_cluster *k, uint32_t i)
 {
     return k->units[i].logger + 1;
@@ -521,4 +670,9 @@ uint32_t rill_cluster_releasing(const struct rill_cluster *k)
 struct rill_nf *rill_cluster_nf(struct rill_cluster *k, uint32_t i)
 {
     return k->units[i].nf;
+}
+
+struct rill_store *rill_cluster_store(struct rill_cluster *k)
+{
+    return k->store;
 }

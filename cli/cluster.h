@@ -1,4 +1,4 @@
-/* A whole cluster in one process and one thread: resource manager, one controller, units and their
+/* A whole cluster in one process and one thread: resource manager, controllers, units and their
  * output loggers, on a fabric that the caller chose. It wires the roles' cores together and turns
  * them when there is something to do; it decides nothing. No clock inside.
  *
@@ -11,12 +11,17 @@
 #include "cli/tally.h"
 #include "controller/controller.h"
 #include "lib/fabric/fabric.h"
+#include "lib/store/store.h"
 #include "lib/usage/usage.h"
 #include "nf-runtime/unit.h"
 #include "output-logger/output_logger.h"
 #include "rm/rm.h"
 
-enum { RILL_CLUSTER_UNITS_MAX = 64, RILL_CLUSTER_CONTROLLERS_MAX = 16 };
+enum {
+    RILL_CLUSTER_UNITS_MAX = 64,
+    RILL_CLUSTER_SLOTS_MAX = 16,       /* controllers at a time */
+    RILL_CLUSTER_CONTROLLERS_MAX = 32, /* those that die and those that take over count */
+};
 
 /* For simulators: roles whose clocks differ, and who take their turns when they please. */
 struct rill_cluster_pace {
@@ -33,10 +38,12 @@ struct rill_cluster_config {
     const struct rill_config *nf_config; /* the caller's, outlives the cluster */
     const struct rill_config *settings;
     uint32_t units_milli; /* thousandths of units: 2500 is two whole ones and half a one */
+    uint32_t controllers; /* at a time, 1..RILL_CLUSTER_SLOTS_MAX; 0 counts as 1 */
     uint32_t flows_max;   /* the caller's bound; the setting's counts too */
     uint32_t unit_flows_max, output_logger_flows_max; /* 0: as flows_max (simulators) */
     struct rill_fabric *fabric;                       /* the caller's, outlives the cluster */
     struct rte_mempool *pool;                         /* the caller's */
+    struct rill_store *store; /* for state=external; the caller's; NULL: a modelled one */
     /* A released packet (frame metadata intact, dst = port and side). The callee owns it. */
     void (*released)(void *arg, struct rte_mbuf *m, uint64_t now_ns);
     void *arg;
@@ -53,13 +60,17 @@ struct rill_cluster *rill_cluster_create(const struct rill_cluster_config *confi
                                          struct rill_error *err);
 void rill_cluster_destroy(struct rill_cluster *cluster); /* NULL is fine */
 
-/* Packets for the controller: an mbuf each, with side, wire_bytes, ingress_ns and ingress_id set in
- * its frame metadata, all else zero. */
+/* Packets for the controllers, each for its own (lib/packet/split.h): an mbuf each, with side,
+ * wire_bytes, ingress_ns and ingress_id set in its frame metadata, all else zero. A later fragment
+ * that comes before its first is held for 100 ms, and goes where the two addresses say then. */
 void rill_cluster_ingress(struct rill_cluster *cluster, struct rte_mbuf **packets, uint32_t n,
                           uint64_t now_ns);
 /* The same at the i-th controller; one that is there no more drops them (no_controller). */
 void rill_cluster_ingress_at(struct rill_cluster *cluster, uint32_t controller,
                              struct rte_mbuf **packets, uint32_t n, uint64_t now_ns);
+/* The slot of the controller that the packet is for, as far as that can be said now. */
+uint32_t rill_cluster_slot_of(struct rill_cluster *cluster, struct rte_mbuf *packet,
+                              uint64_t now_ns);
 /* Receives what has arrived and fires what is due. True if anything moved: call again. */
 bool rill_cluster_step(struct rill_cluster *cluster, uint64_t now_ns);
 /* When something is due next; UINT64_MAX if never. */
@@ -99,9 +110,9 @@ int rill_cluster_add_pair(struct rill_cluster *cluster, struct rill_error *err);
 
 /* The i-th controller's process ends. */
 void rill_cluster_controller_crash(struct rill_cluster *cluster, uint32_t i);
-/* Another controller takes the place of the last, which may be dead or not; the last of
- * controller_count then, and rill_cluster_controller()'s. -ENOSPC, -ENOMEM. */
-int rill_cluster_take_over(struct rill_cluster *cluster, struct rill_error *err);
+/* Another controller takes the place of the i-th, which is the newest of its slot and may be dead
+ * or not; the last of controller_count then. -ENOSPC, -ENOMEM. */
+int rill_cluster_take_over(struct rill_cluster *cluster, uint32_t i, struct rill_error *err);
 
 /* The same, with as much capacity as the i-th unit has or had. */
 int rill_cluster_replace_unit(struct rill_cluster *cluster, uint32_t i, struct rill_error *err);
@@ -114,15 +125,27 @@ uint64_t rill_cluster_unit_packets_lost(const struct rill_cluster *cluster, uint
 uint64_t rill_cluster_controller_packets_lost(const struct rill_cluster *cluster, uint32_t i);
 uint64_t rill_cluster_logger_packets_lost(const struct rill_cluster *cluster, uint32_t number);
 
+/* Since the last call: 1 << kind of the roles that received anything, RILL_CLUSTER_TURNED << kind
+ * of those that took a turn; all, if any came or went. */
+#define RILL_CLUSTER_TURNED (1u << 16)
+uint32_t rill_cluster_touched(struct rill_cluster *cluster);
 /* What the role's own clock shows. */
 uint64_t rill_cluster_clock_ns(const struct rill_cluster *cluster, uint32_t role, uint64_t now_ns);
 struct rill_rm *rill_cluster_rm(struct rill_cluster *cluster);
+/* Of slot 0, the newest; NULL: it died. Where there are several: rill_cluster_newest(). */
 struct rill_controller *rill_cluster_controller(struct rill_cluster *cluster);
-/* Of the i-th, by epoch; NULL: it died. */
+/* How many there are at a time; and the index of the newest of a slot, of which all packets are
+ * that come now. */
+uint32_t rill_cluster_slots(const struct rill_cluster *cluster);
+uint32_t rill_cluster_newest(const struct rill_cluster *cluster, uint32_t slot);
+uint32_t rill_cluster_slot(const struct rill_cluster *cluster, uint32_t i); /* of the i-th */
+/* Of the i-th, in the order in which they came; NULL: it died. */
 struct rill_controller *rill_cluster_controller_at(struct rill_cluster *cluster, uint32_t i);
 /* Of the i-th, also once it has died. */
 const struct rill_controller_counters *
 rill_cluster_controller_counters(const struct rill_cluster *cluster, uint32_t i);
+/* Packets that it dropped, and those that died with it. */
+uint64_t rill_cluster_controller_drops(const struct rill_cluster *cluster, uint32_t i);
 /* Those that died count. Units, output loggers and controllers: NULL once they have gone. */
 uint32_t rill_cluster_controller_count(const struct rill_cluster *cluster);
 uint32_t rill_cluster_unit_count(const struct rill_cluster *cluster);
@@ -138,10 +161,15 @@ void rill_cluster_usage(const struct rill_cluster *cluster, uint32_t i, bool end
 /* By number, from 1; the number of unit i's present one; and the unit whose present one it is:
  * UINT32_MAX: none. */
 struct rill_ol *rill_cluster_output_logger(struct rill_cluster *cluster, uint32_t number);
+uint32_t rill_cluster_logger_count(const struct rill_cluster *cluster); /* also those that died */
+const struct rill_ol_counters *rill_cluster_logger_counters(const struct rill_cluster *cluster,
+                                                            uint32_t number);
 uint32_t rill_cluster_logger_of(const struct rill_cluster *cluster, uint32_t i);
 uint32_t rill_cluster_unit_of_logger(const struct rill_cluster *cluster, uint32_t number);
 /* Within `released`: the role id of the output logger that lets the packet go. */
 uint32_t rill_cluster_releasing(const struct rill_cluster *cluster);
 struct rill_nf *rill_cluster_nf(struct rill_cluster *cluster, uint32_t i); /* of unit i */
+/* The store outside; NULL without state=external. */
+struct rill_store *rill_cluster_store(struct rill_cluster *cluster);
 
 #endif

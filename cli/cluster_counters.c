@@ -77,6 +77,15 @@ static void add_loggers(const struct rill_cluster *k, struct sink *sink)
     }
 }
 
+static void add_store(const struct rill_cluster *k, struct sink *sink)
+{
+    if (k->store == NULL)
+        return;
+#define X(name) add(sink, "store", #name, k->store->n.name);
+    RILL_STORE_COUNTERS(X)
+#undef X
+}
+
 static void add_fabric(const struct rill_cluster *k, struct sink *sink)
 {
     const struct rill_fabric_counters *n = &k->config.fabric->counters;
@@ -97,6 +106,7 @@ static int add_all(const struct rill_cluster *k, struct rill_tally *tally, bool 
     add_controllers(k, &sink);
     add_units(k, &sink);
     add_loggers(k, &sink);
+    add_store(k, &sink);
     add_fabric(k, &sink);
     return sink.rc;
 }
@@ -106,21 +116,28 @@ int rill_cluster_drops(const struct rill_cluster *k, struct rill_tally *drops)
     return add_all(k, drops, true);
 }
 
+uint64_t rill_cluster_controller_drops(const struct rill_cluster *k, uint32_t i)
+{
+    const struct rill_controller_counters *n = controller_node_counters(&k->controllers[i]);
+    uint64_t sum = k->controllers[i].died_with_it;
+
+#define X(name) sum += is_drop(#name) ? n->name : 0;
+    RILL_CONTROLLER_COUNTERS(X)
+#undef X
+    for (int reason = 0; reason < RILL_PARSE_RESULTS; reason++)
+        sum += n->dropped_malformed[reason];
+    return sum;
+}
+
 uint64_t rill_cluster_packets_dropped(const struct rill_cluster *k)
 {
     const struct rill_fabric_counters *f = &k->config.fabric->counters;
     uint64_t sum =
         k->dropped_no_controller + f->full_packets + f->no_route_packets + f->lost_packets;
 
+    for (uint32_t i = 0; i < k->controller_count; i++)
+        sum += rill_cluster_controller_drops(k, i);
 #define X(name) sum += is_drop(#name) ? n->name : 0;
-    for (uint32_t i = 0; i < k->controller_count; i++) {
-        const struct rill_controller_counters *n = controller_node_counters(&k->controllers[i]);
-
-        RILL_CONTROLLER_COUNTERS(X)
-        for (int reason = 0; reason < RILL_PARSE_RESULTS; reason++)
-            sum += n->dropped_malformed[reason];
-        sum += k->controllers[i].died_with_it;
-    }
     for (uint32_t i = 0; i < k->unit_count; i++) {
         const struct rill_unit_counters *n = unit_node_counters(&k->units[i]);
 

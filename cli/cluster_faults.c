@@ -119,7 +119,7 @@ void rill_cluster_controller_crash(struct rill_cluster *k, uint32_t i)
     detach(k, node->id);
 }
 
-int rill_cluster_take_over(struct rill_cluster *k, struct rill_error *err)
+int rill_cluster_take_over(struct rill_cluster *k, uint32_t i, struct rill_error *err)
 {
     struct rill_fabric *fabric = k->config.fabric;
     int rc;
@@ -127,11 +127,8 @@ int rill_cluster_take_over(struct rill_cluster *k, struct rill_error *err)
     if (k->controller_count == RILL_CLUSTER_CONTROLLERS_MAX)
         return rill_error_set(err, -ENOSPC, "no more than %d controllers in one run",
                               RILL_CLUSTER_CONTROLLERS_MAX);
-    k->controllers[k->controller_count] =
-        (struct controller_node){.id = rill_role_id(RILL_ROLE_CONTROLLER, k->controller_count + 1)};
-    k->controller_count++;
     k->turns_stale = true;
-    rc = cluster_create_controller(k, err);
+    rc = cluster_add_controller(k, k->controllers[i].slot, err);
     if (rc == 0)
         rc = fabric->ops->attach(fabric, k->controllers[k->controller_count - 1].id, err);
     return rc;

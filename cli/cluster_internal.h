@@ -1,14 +1,17 @@
 /* What the files of the cluster in one process share: cluster.c makes and turns it,
- * cluster_faults.c lets roles die and makes new ones, cluster_counters.c says what was counted,
- * cluster_usage.c what is billed. */
+ * cluster_ingress.c gives each packet to its controller, cluster_faults.c lets roles die and makes
+ * new ones, cluster_counters.c says what was counted, cluster_usage.c what is
+ * billed. */
 #ifndef RILL_CLI_CLUSTER_INTERNAL_H
 #define RILL_CLI_CLUSTER_INTERNAL_H
 
 #include "cli/cluster.h"
+#include "lib/packet/fragment_hold.h"
+#include "lib/packet/split.h"
 
 enum { LOGGERS_MAX = 4 * RILL_CLUSTER_UNITS_MAX };
 
-enum { ROLES_MAX = 1 + RILL_CLUSTER_CONTROLLERS_MAX + RILL_CLUSTER_UNITS_MAX + LOGGERS_MAX };
+enum { ROLES_MAX = 2 + RILL_CLUSTER_CONTROLLERS_MAX + RILL_CLUSTER_UNITS_MAX + LOGGERS_MAX };
 
 /* A role that lives, as far as turning it goes: one that nothing has come for and that is not due
  * is not touched. */
@@ -43,7 +46,8 @@ struct logger_node {
 };
 
 struct controller_node {
-    uint32_t id;
+    uint32_t id, slot;
+    uint16_t epoch;
     uint32_t turn;                      /* which of the turns; while it lives */
     struct rill_controller *controller; /* NULL: died */
     struct rill_controller_counters last;
@@ -56,13 +60,18 @@ struct rill_cluster {
     uint32_t turn_count;
     bool turns_stale;    /* roles came or went, or the RM was told something: list them anew */
     bool rm_touched;     /* it may name output loggers that nobody needs any more */
+    uint32_t touched;    /* see rill_cluster_touched() */
     uint64_t due_ns;     /* the least of the turns' */
     uint64_t stepped_ns; /* the last step's time */
     uint32_t rm_id;
     struct rill_rm *rm;
+    struct rill_store *store; /* NULL: units hand state to each other */
     struct controller_node
-        controllers[RILL_CLUSTER_CONTROLLERS_MAX]; /* by epoch; the last is the present one */
-    uint32_t controller_count;
+        controllers[RILL_CLUSTER_CONTROLLERS_MAX]; /* in the order in which they came */
+    uint32_t controller_count, slots;
+    uint32_t newest[RILL_CLUSTER_SLOTS_MAX]; /* index of the present one of each slot */
+    struct rill_split *split;                /* NULL: there is one slot */
+    struct rill_fragment_hold early;         /* fragments that may be any controller's */
     uint64_t dropped_no_controller;
     struct unit_node units[RILL_CLUSTER_UNITS_MAX];
     struct logger_node loggers[LOGGERS_MAX];
@@ -75,12 +84,16 @@ struct rill_cluster {
 /* cluster.c: a unit and its output logger more, known to the resource manager; not on the fabric.
  */
 int cluster_add_pair(struct rill_cluster *k, uint32_t share, struct rill_error *err);
-/* The controller of the last controller_node; the first one of a run has no predecessor. */
-int cluster_create_controller(struct rill_cluster *k, struct rill_error *err);
+/* One controller more, of that slot; the first one of a slot has no predecessor. */
+int cluster_add_controller(struct rill_cluster *k, uint32_t slot, struct rill_error *err);
 /* One output logger more for a unit; its index, or negative. */
 int cluster_add_logger(struct rill_cluster *k, uint32_t unit, struct rill_error *err);
 /* Hands what is in k->out to the fabric, released packets to the caller. True if there was any. */
 bool cluster_flush(struct rill_cluster *k, uint32_t src, uint64_t now_ns);
+
+/* cluster_ingress.c: who gets which packets. Fragments that have waited long enough go in. */
+int cluster_create_split(struct rill_cluster *k, struct rill_error *err);
+bool cluster_release_early(struct rill_cluster *k, uint64_t now_ns);
 
 /* cluster_faults.c: ends the output loggers of dead units that nobody needs any more. */
 void cluster_retire_loggers(struct rill_cluster *k);

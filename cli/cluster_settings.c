@@ -1,7 +1,9 @@
 #include "cli/cluster_settings.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define U64(name_, unit_, min_, max_, def_, doc_)                                                  \
     {                                                                                              \
@@ -39,7 +41,17 @@ const struct rill_option rill_cluster_schema[] = {
         "Log lines of the resource manager and of the agent; those beyond are only counted."),
     U64("log_mb", "MB", 1, 1000000, "16",
         "Size of a role's log, the part before included; what is older goes."),
+    TEXT("store_folder", "",
+         "Folder with the socket of a Redis server for state=external, as /run/store in units."),
     TEXT("listen", "", "Where agents of other machines reach this one: tcp://ADDRESS:PORT."),
+    TEXT("registry", "local",
+         "Where resource managers keep what the next one has to know, and are elected: local (a "
+         "folder; there is one), or zookeeper:HOST:PORT[,HOST:PORT...]."),
+    U64("rms", "processes", 1, 9, "1",
+        "Resource managers: one leads, the others stand by; more than one needs a registry."),
+    U64("session_ms", "ms", 400, 600000, "2000",
+        "A resource manager of which the registry hears nothing for so long is gone; ZooKeeper "
+        "takes at least two of its ticks."),
     TEXT("machine", "", "This machine's name in the cluster; empty: its host name."),
     {.name = NULL},
 };
@@ -71,6 +83,21 @@ static int judge_place(const struct rill_config *config, struct rill_place *plac
     return rill_place_resolve(place, err);
 }
 
+/* Containers do not start without it. */
+static int judge_store_folder(const struct rill_config *config, struct rill_error *err)
+{
+    const char *folder = rill_config_string(config, "store_folder");
+    struct stat info;
+
+    if (folder[0] == '\0')
+        return 0;
+    if (folder[0] != '/' || strstr(folder, "..") != NULL)
+        return fail(config, "store_folder", "is no absolute path", err);
+    if (stat(folder, &info) != 0)
+        return fail(config, "store_folder", strerror(errno), err);
+    return S_ISDIR(info.st_mode) ? 0 : fail(config, "store_folder", "is no folder", err);
+}
+
 /* What the daemons could not take as an argument. */
 static int judge_texts(const struct rill_config *config, struct rill_error *err)
 {
@@ -84,6 +111,49 @@ static int judge_texts(const struct rill_config *config, struct rill_error *err)
         return fail(config, "cpus", "is no list of processors like 2-7,9", err);
     if (machine[0] == '-' || strlen(machine) > 64)
         return fail(config, "machine", "begins with '-', or has more than 64 bytes", err);
+    return judge_store_folder(config, err);
+}
+
+static bool is_server(const char *text, size_t bytes)
+{
+    const char *colon = memrchr(text, ':', bytes);
+    size_t digits;
+
+    if (colon == NULL || colon == text)
+        return false;
+    digits = strspn(colon + 1, "0123456789");
+    return digits >= 1 && digits <= 5 && colon + 1 + digits == text + bytes &&
+           strcspn(text, " /\t") >= bytes && strtoul(colon + 1, NULL, 10) - 1 < UINT16_MAX;
+}
+
+/* HOST:PORT, once or more, with commas between. */
+static bool are_servers(const char *text)
+{
+    for (;;) {
+        size_t bytes = strcspn(text, ",");
+
+        if (!is_server(text, bytes))
+            return false;
+        if (text[bytes] == '\0')
+            return true;
+        text += bytes + 1;
+    }
+}
+
+static int judge_registry(const struct rill_config *config, struct rill_error *err)
+{
+    static const char zookeeper[] = "zookeeper:";
+    const char *registry = rill_config_string(config, "registry");
+    bool local = strcmp(registry, "local") == 0;
+
+    if (!local && (strncmp(registry, zookeeper, strlen(zookeeper)) != 0 ||
+                   !are_servers(registry + strlen(zookeeper)) || strlen(registry) > 200))
+        return fail(config, "registry", "is neither local nor zookeeper:HOST:PORT,...", err);
+    if (local && rill_config_u64(config, "rms") > 1)
+        return fail(config, "rms",
+                    "is more than 1, and they could not agree on who leads: set registry to "
+                    "zookeeper:HOST:PORT,...",
+                    err);
     return 0;
 }
 
@@ -107,5 +177,7 @@ int rill_cluster_settings_read(struct rill_cluster_request *request, struct rill
         rc = judge_place(*config, &request->place, err);
     if (rc == 0)
         rc = judge_texts(*config, err);
+    if (rc == 0)
+        rc = judge_registry(*config, err);
     return rc;
 }

@@ -91,6 +91,17 @@ static int take_set(void *target, const char *value, struct rill_error *err)
     return rill_args_add_pair(&r->sets, &r->set_count, "", value, err);
 }
 
+static int take_controllers(void *target, const char *value, struct rill_error *err)
+{
+    (void)target;
+    if (strcmp(value, "1") == 0)
+        return 0;
+    return rill_error_set(err, -EINVAL,
+                          "--controllers '%.40s': a deployment of a cluster has 1; `rill replay "
+                          "--controllers N` without --cluster has as many as 16",
+                          value);
+}
+
 static const struct rill_arg table[] = {
     RILL_PLACE_ARGS,
     {"config", "FILE",
@@ -99,6 +110,8 @@ static const struct rill_arg table[] = {
      false, NULL, take_config},
     {"name", "NAME", "the deployment's name (default: the NF's)", false, NULL, take_name},
     {"units", "N", "how many units it has (default 2)", false, NULL, take_units},
+    {"controllers", "N", "how many controllers it has: 1 in this version", false, NULL,
+     take_controllers},
     {"set", "NAME=VALUE", "a setting (`rill settings` lists them); may be given again", true, NULL,
      take_set},
     {"inside-interface", "IF", "network interface of this machine where the inside is, ...", false,

@@ -6,6 +6,7 @@
 #include "cli/client.h"
 #include "cli/commands.h"
 #include "cli/folder.h"
+#include "cli/managers.h"
 #include "cli/process.h"
 #include "cli/teardown.h"
 
@@ -40,19 +41,20 @@ static int help(void)
     return RILL_EXIT_DONE;
 }
 
-/* True if all ended by itself: the RM answered, both daemons are gone, and no container is left. */
+/* True if all ended by itself: the RM answered, all daemons are gone, and no container is left. */
 static bool ask_to_end(const struct rill_place *place, struct rill_error *err)
 {
     char path[RILL_PLACE_PATH_BYTES];
     Control__Shutdown body = CONTROL__SHUTDOWN__INIT;
     Control__Message m, *answer = NULL;
-    struct rill_process rm, agent;
+    struct rill_process rms[RILL_MANAGERS_MAX], agent;
     struct rill_client *client;
     bool ended;
     int rc;
 
     /* Looked up first: afterwards they are gone, whoever has their pids then. */
-    rill_process_find(&rm, rill_place_path(place, "rm.pid", path));
+    for (unsigned i = 0; i < RILL_MANAGERS_MAX; i++)
+        rill_manager_find(place, i + 1, &rms[i]);
     rill_process_find(&agent, rill_place_path(place, "agent.pid", path));
     rc = rill_client_open(place, &client, err);
     if (rc == 0) {
@@ -64,14 +66,17 @@ static bool ask_to_end(const struct rill_place *place, struct rill_error *err)
     }
     if (rc == -ENOENT)
         rill_error_set(err, rc, "its resource manager is gone");
-    ended = rc == 0 && rill_process_ended(&rm, END_MS) && rill_process_ended(&agent, END_MS);
+    ended = rc == 0 && rill_process_ended(&agent, END_MS);
+    for (unsigned i = 0; i < RILL_MANAGERS_MAX; i++)
+        ended = ended && rill_process_ended(&rms[i], END_MS);
     if (rc == 0 && !ended) {
         rill_error_set(err, -EIO, "its daemons did not end");
     } else if (ended && rill_teardown_containers(place) > 0) {
         rill_error_set(err, -EIO, "its agent was gone");
         ended = false;
     }
-    rill_process_close(&rm);
+    for (unsigned i = 0; i < RILL_MANAGERS_MAX; i++)
+        rill_process_close(&rms[i]);
     rill_process_close(&agent);
     return ended;
 }

@@ -5,6 +5,7 @@
 #include "cli/client.h"
 #include "cli/commands.h"
 #include "cli/fail.h"
+#include "cli/managers.h"
 #include "cli/process.h"
 
 enum { ANSWER_MS = 10000, END_MS = 5000 };
@@ -47,30 +48,42 @@ static int help(void)
          "\n"
          "Kills (SIGKILL) what runs in a cluster, to see what follows: unit:3, output-logger:2,\n"
          "controller:1, numbered as in `rill status`; or, on this machine, the resource manager\n"
-         "or the node agent. `rill status` lists what failed and what has recovered.\n");
+         "that leads or the node agent. `rill status` lists what failed and what has recovered.\n");
     rill_args_help(table, stdout);
     return RILL_EXIT_DONE;
+}
+
+/* Of the resource managers the one that leads; if none does, the first. */
+static bool find_daemon(const struct request *r, struct rill_process *process)
+{
+    char path[RILL_PLACE_PATH_BYTES];
+    unsigned leading;
+
+    if (r->fail.kind != RILL_ROLE_RM)
+        return rill_process_find(process, rill_place_path(&r->place, "agent.pid", path));
+    leading = rill_manager_leading(&r->place);
+    return rill_manager_find(&r->place, leading == 0 ? 1 : leading, process);
 }
 
 /* A daemon of this machine, which no RM watches. */
 static int fail_daemon(const struct request *r, struct rill_error *err)
 {
     const char *name = rill_role_kind_name(r->fail.kind);
-    char file[2 * RILL_ROLE_NAME_BYTES], path[RILL_PLACE_PATH_BYTES];
+    bool is_rm = r->fail.kind == RILL_ROLE_RM;
     struct rill_process process;
     int rc = 0;
 
-    if (r->hang)
+    if (r->hang && (!is_rm || rill_managers_count(&r->place) < 2))
         return rill_error_set(err, -EINVAL,
-                              "--hang: only units, output loggers and controllers are watched; "
-                              "nobody would notice that the %s hangs",
+                              "--hang: nobody would notice that the %s hangs; units, output "
+                              "loggers and controllers are watched, and a resource manager that "
+                              "others stand by for",
                               name);
-    snprintf(file, sizeof(file), "%s.pid", name);
-    if (!rill_process_find(&process, rill_place_path(&r->place, file, path)))
+    if (!find_daemon(r, &process))
         return rill_error_set(err, -ESRCH, "the %s of cluster '%s' does not run here", name,
                               r->place.name);
-    rill_process_signal(&process, SIGKILL);
-    if (!rill_process_ended(&process, END_MS))
+    rill_process_signal(&process, r->hang ? SIGSTOP : SIGKILL);
+    if (!r->hang && !rill_process_ended(&process, END_MS))
         rc = rill_error_set(err, -EIO, "the %s was not killed: not allowed (are you root?)", name);
     rill_process_close(&process);
     return rc;

@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -199,10 +200,18 @@ static void print_tally(const char *title, const struct rill_tally *tally)
         printf("%-12snone\n", title);
 }
 
+static void print_registry(const Control__Status *s)
+{
+    print_text("registry    ", s->registry);
+    printf("%-12sresource manager %" PRIu64 " leads, %u stand%s by\n", "", s->rm_number,
+           s->standbys, s->standbys == 1 ? "s" : "");
+}
+
 static void print_status(const Control__Status *s)
 {
     printf("cluster '%s', rill %s, up for %s; %u of each kind kept warm%s\n", s->cluster,
            s->program, AGE(s->up_ns), s->warm_wanted, s->settled ? "" : ", some are on their way");
+    print_registry(s);
     print_machines(s);
     print_deployments(s);
     print_roles(s);
@@ -304,6 +313,9 @@ static void json_status(const Control__Status *s, const struct rill_report *coun
     rill_json_u64(&json, "up_ns", s->up_ns);
     rill_json_bool(&json, "settled", s->settled);
     rill_json_u64(&json, "warm_wanted", s->warm_wanted);
+    rill_json_string(&json, "registry", s->registry);
+    rill_json_u64(&json, "rm_number", s->rm_number);
+    rill_json_u64(&json, "standbys", s->standbys);
     json_machines(&json, s);
     rill_json_open(&json, "deployments", '[');
     for (size_t i = 0; i < s->n_deployments; i++)

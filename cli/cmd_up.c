@@ -109,6 +109,9 @@ static void show(const struct rill_place *place, const Control__Status *status)
     printf("cluster '%s' is up at %s\n", place->name, place->base);
     printf("machine    %s: %u processor%s, %.1f GB\n", machine->name, machine->cpus,
            machine->cpus == 1 ? "" : "s", (double)machine->memory_bytes / 1e9);
+    if (strcmp(status->registry, "local") != 0)
+        printf("registry   %s; 1 resource manager leads, %u stand%s by\n", status->registry,
+               status->standbys, status->standbys == 1 ? "s" : "");
     if (status->n_roles > 0)
         printf("warm       units %u, output loggers %u, controllers %u; at most %s until a "
                "container runs, %s more until DPDK is ready\n",
@@ -124,9 +127,7 @@ static void show(const struct rill_place *place, const Control__Status *status)
 
 static int check_free(const struct rill_place *place, struct rill_error *err)
 {
-    char command[RILL_PLACE_PATH_BYTES], path[RILL_PLACE_PATH_BYTES];
-    struct rill_process rm;
-    bool alive;
+    char command[RILL_PLACE_PATH_BYTES];
 
     switch (rill_folder_state(place)) {
     case RILL_FOLDER_NONE:
@@ -138,9 +139,7 @@ static int check_free(const struct rill_place *place, struct rill_error *err)
     default:
         break;
     }
-    alive = rill_process_find(&rm, rill_place_path(place, "rm.pid", path));
-    rill_process_close(&rm);
-    if (alive)
+    if (rill_managers_count(place) > 0)
         return rill_error_set(err, -EEXIST, "cluster '%s' is up already: %s", place->name,
                               rill_place_command(place, "status", command));
     return rill_error_set(err, -EEXIST,
@@ -161,7 +160,7 @@ static void take_down(const struct rill_place *place)
 static int start(const struct rill_place *place, const struct rill_config *settings,
                  struct rill_error *err)
 {
-    struct rill_daemons daemons = {.rm.fd = -1, .agent.fd = -1};
+    struct rill_daemons daemons = {.agent.fd = -1};
     Control__Message *status = NULL;
     char programs[PATH_MAX];
     int rc = rill_folder_of_programs(programs, sizeof(programs), err);

@@ -4,11 +4,12 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <string.h>
+#include <sys/random.h>
 #include <time.h>
 
 #include "cli/folder.h"
 
-enum { ARGUMENTS_MAX = 40, NUMBER_BYTES = 24, READY_MS = 30000, LOOK_MS = 50, ANSWER_MS = 5000 };
+enum { ARGUMENTS_MAX = 48, NUMBER_BYTES = 24, READY_MS = 30000, LOOK_MS = 50, ANSWER_MS = 5000 };
 
 /* --- their arguments ------------------------------------------------------------------------- */
 
@@ -53,8 +54,14 @@ static void begin(struct arguments *a, const char *programs, const char *program
     add(a, "--base", place->base);
 }
 
-static void rm_arguments(struct arguments *a, const struct rill_config *settings)
+/* `folder`, in the registry: of this life of the cluster. */
+static void rm_arguments(struct arguments *a, const struct rill_config *settings,
+                         const char *folder, const char *name)
 {
+    add(a, "--registry", rill_config_string(settings, "registry"));
+    add(a, "--registry-folder", folder);
+    add(a, "--name", name);
+    add_number(a, "--session-ms", settings, "session_ms");
     add_number(a, "--uid", settings, "uid"); /* who owns the folders of links */
     add_number(a, "--warm", settings, "warm");
     add_number(a, "--log-lines-per-s", settings, "log_lines_per_s");
@@ -73,6 +80,7 @@ static void agent_arguments(struct arguments *a, const struct rill_place *place,
     add_number(a, "--memory-mb", settings, "memory_mb");
     add_number(a, "--memory-limit-mb", settings, "memory_limit_mb");
     add_text(a, "--cpus", settings, "cpus");
+    add_text(a, "--store-folder", settings, "store_folder");
     add(a, "--poll", polls[rill_config_enum(settings, "poll")]);
     add_number(a, "--stall-ms", settings, "stall_ms");
     add_number(a, "--grace-ms", settings, "grace_ms");
@@ -92,17 +100,51 @@ static int start(struct rill_process *process, const struct arguments *a,
     return rc == 0 ? rill_process_write(process, rill_place_path(place, pid_file, path), err) : rc;
 }
 
+static int start_manager(struct rill_daemons *daemons, const struct rill_place *place,
+                         const struct rill_config *settings, const char *programs,
+                         const char *folder, struct rill_error *err)
+{
+    char name[RILL_MANAGER_NAME_BYTES], log[RILL_PLACE_PATH_BYTES], pid[RILL_PLACE_PATH_BYTES];
+    unsigned number = daemons->rm_count + 1;
+    char text[NUMBER_BYTES];
+    struct arguments a;
+    int rc;
+
+    snprintf(text, sizeof(text), "%u", number);
+    snprintf(log, sizeof(log), "logs/%s.log", rill_manager_name(number, name));
+    begin(&a, programs, "rill-rm", place);
+    rm_arguments(&a, settings, folder, text);
+    rc = start(&daemons->rms[number - 1], &a, place, log, rill_manager_pid_file(number, pid), err);
+    daemons->rm_count += rc == 0;
+    return rc;
+}
+
+static int start_managers(struct rill_daemons *daemons, const struct rill_place *place,
+                          const struct rill_config *settings, const char *programs,
+                          struct rill_error *err)
+{
+    uint64_t count = rill_config_u64(settings, "rms"), life;
+    char folder[RILL_PLACE_PATH_BYTES];
+    int rc = 0;
+
+    *daemons = (struct rill_daemons){.agent.fd = -1};
+    for (unsigned i = 0; i < RILL_MANAGERS_MAX; i++)
+        daemons->rms[i].fd = -1;
+    if (getrandom(&life, sizeof(life), 0) != (ssize_t)sizeof(life))
+        return rill_error_set(err, -EIO, "no random numbers from the kernel");
+    snprintf(folder, sizeof(folder), "/rill/%s-%016" PRIx64, place->name, life);
+    while (rc == 0 && daemons->rm_count < count)
+        rc = start_manager(daemons, place, settings, programs, folder, err);
+    return rc;
+}
+
 int rill_daemons_start(struct rill_daemons *daemons, const struct rill_place *place,
                        const struct rill_config *settings, const char *programs,
                        struct rill_error *err)
 {
     struct arguments a;
-    int rc;
+    int rc = start_managers(daemons, place, settings, programs, err);
 
-    daemons->rm.fd = daemons->agent.fd = -1;
-    begin(&a, programs, "rill-rm", place);
-    rm_arguments(&a, settings);
-    rc = start(&daemons->rm, &a, place, "logs/rm.log", "rm.pid", err);
     if (rc != 0)
         return rc;
     begin(&a, programs, "rill-agent", place);
@@ -112,7 +154,8 @@ int rill_daemons_start(struct rill_daemons *daemons, const struct rill_place *pl
 
 void rill_daemons_close(struct rill_daemons *daemons)
 {
-    rill_process_close(&daemons->rm);
+    for (unsigned i = 0; i < daemons->rm_count; i++)
+        rill_process_close(&daemons->rms[i]);
     rill_process_close(&daemons->agent);
 }
 
@@ -140,7 +183,13 @@ static int check_alive(const struct rill_daemons *daemons, const struct rill_pla
 {
     if (rill_process_ended(&daemons->agent, 0))
         return say_last(place, "agent", "", err);
-    return rill_process_ended(&daemons->rm, 0) ? say_last(place, "rm", "", err) : 0;
+    for (unsigned i = 0; i < daemons->rm_count; i++) {
+        char name[RILL_MANAGER_NAME_BYTES];
+
+        if (rill_process_ended(&daemons->rms[i], 0))
+            return say_last(place, rill_manager_name(i + 1, name), "", err);
+    }
+    return 0;
 }
 
 static int took_too_long(const struct rill_place *place, struct rill_error *err)
@@ -152,14 +201,15 @@ static int took_too_long(const struct rill_place *place, struct rill_error *err)
                           rill_folder_last_line(place, "agent", agent));
 }
 
-static bool is_ready(const Control__Status *status)
+static bool is_ready(const struct rill_daemons *daemons, const Control__Status *status)
 {
-    return status->settled && status->n_machines > 0 && status->machines[0]->connected;
+    return status->settled && status->n_machines > 0 && status->machines[0]->connected &&
+           status->standbys + 1 >= daemons->rm_count;
 }
 
 /* Asks once. 1: ready, and *status is there; 0: not yet. */
-static int look(struct rill_client **client, const struct rill_place *place,
-                Control__Message **status, struct rill_error *err)
+static int look(const struct rill_daemons *daemons, struct rill_client **client,
+                const struct rill_place *place, Control__Message **status, struct rill_error *err)
 {
     Control__StatusRequest request = CONTROL__STATUS_REQUEST__INIT;
     Control__Message m;
@@ -177,7 +227,8 @@ static int look(struct rill_client **client, const struct rill_place *place,
     rc = rill_client_ask(*client, &m, ANSWER_MS, status, err);
     if (rc != 0)
         return rc;
-    if ((*status)->body_case == CONTROL__MESSAGE__BODY_STATUS && is_ready((*status)->status))
+    if ((*status)->body_case == CONTROL__MESSAGE__BODY_STATUS &&
+        is_ready(daemons, (*status)->status))
         return 1;
     rill_control_free(*status);
     *status = NULL;
@@ -197,7 +248,7 @@ int rill_daemons_wait(struct rill_daemons *daemons, const struct rill_place *pla
     while (rc == 0) {
         struct rill_error dead;
 
-        rc = look(&client, place, status, err);
+        rc = look(daemons, &client, place, status, err);
         if (rc > 0)
             break;
         if (check_alive(daemons, place, &dead) != 0)

@@ -5,14 +5,16 @@
 #include <signal.h>
 
 #include "cli/client.h"
+#include "cli/managers.h"
 #include "cli/process.h"
 #include "lib/config/config.h"
 
 struct rill_daemons {
-    struct rill_process rm, agent;
+    struct rill_process rms[RILL_MANAGERS_MAX], agent;
+    unsigned rm_count;
 };
 
-/* Starts both from the folder `programs`, with the cluster's settings (cluster_settings.h), and
+/* Starts all from the folder `programs`, with the cluster's settings (cluster_settings.h), and
  * writes their pid files. Negative with *err. */
 int rill_daemons_start(struct rill_daemons *daemons, const struct rill_place *place,
                        const struct rill_config *settings, const char *programs,

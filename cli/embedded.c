@@ -83,6 +83,7 @@ static int create_cluster(struct run *r, struct rill_error *err)
                                          .nf_config = r->input.nf_config,
                                          .settings = r->input.settings,
                                          .units_milli = r->options->units_milli,
+                                         .controllers = r->options->controllers,
                                          .flows_max =
                                              rill_player_flows_bound(&r->player, r->input.settings),
                                          .pool = r->player.pool,
@@ -95,7 +96,10 @@ static int create_cluster(struct run *r, struct rill_error *err)
     r->fabric = create_fabric(r, err);
     if (r->fabric == NULL)
         return -ENOMEM;
+    if (embedded_store_open(r, err) != 0)
+        return -EINVAL;
     config.fabric = r->fabric;
+    config.store = r->store;
     r->cluster = rill_cluster_create(&config, err);
     return r->cluster == NULL ? -EINVAL : 0;
 }
@@ -132,6 +136,7 @@ static void clean_up(struct run *r)
     embedded_epochs_close(r, NULL);
     embedded_usage_close(r, NULL);
     rill_cluster_destroy(r->cluster);
+    rill_store_destroy(r->store);
     if (r->fabric != NULL)
         r->fabric->ops->destroy(r->fabric);
     rill_player_fini(&r->player);
@@ -196,7 +201,7 @@ static int end_epochs(struct run *r)
         embedded_epochs_end(r);
         rc = rill_report_add_epoch(
             p->report, (double)(p->next_epoch_ns - RILL_PLAYER_EPOCH_NS - p->start_ns) / 1e9,
-            rill_controller_units(rill_cluster_controller(r->cluster)));
+            embedded_units_in_use(r));
         p->next_epoch_ns += RILL_PLAYER_EPOCH_NS;
     }
     if (p->now_ns >= r->usage.next_ns)
@@ -218,9 +223,20 @@ static bool inject(struct run *r)
 
 /* --- the run --------------------------------------------------------------------------------- */
 
+/* Every controller has leased something, if it is to have anything before there is traffic. */
+static bool is_warm(const struct run *r)
+{
+    if (rill_config_u64(r->input.settings, "units_min") == 0)
+        return true;
+    for (uint32_t i = 0; i < rill_cluster_controller_count(r->cluster); i++)
+        if (rill_controller_units(rill_cluster_controller_at(r->cluster, i)) == 0)
+            return false;
+    return true;
+}
+
 static int warm_up(struct run *r, struct rill_error *err)
 {
-    struct rill_controller *c = rill_cluster_controller(r->cluster);
+    int rc;
 
     r->real_start_ns = rill_player_clock_ns();
     do {
@@ -228,7 +244,11 @@ static int warm_up(struct run *r, struct rill_error *err)
         if (r->player.now_ns > WARM_UP_MAX_NS)
             return rill_error_set(err, -EIO,
                                   "no unit was leased within a second: the machine is too busy");
-    } while (rill_controller_units(c) == 0 && rill_config_u64(r->input.settings, "units_min") > 0);
+    } while (!is_warm(r));
+    while ((rc = embedded_store_ready(r, err)) == 0)
+        advance(r, UINT64_MAX, !turn(r));
+    if (rc < 0)
+        return rc;
     rill_player_start(&r->player, (r->player.now_ns / 1000000 + 2) * 1000000);
     embedded_epochs_start(r);
     embedded_usage_start(r);

@@ -35,16 +35,29 @@ int embedded_epochs_close(struct run *r, struct rill_error *err)
                : 0;
 }
 
+/* Of a unit, by all controllers together. */
+static uint32_t share_of(const struct run *r, uint32_t unit)
+{
+    uint32_t sum = 0;
+
+    for (uint32_t slot = 0; slot < rill_cluster_slots(r->cluster); slot++) {
+        const struct rill_controller *c =
+            rill_cluster_controller_at(r->cluster, rill_cluster_newest(r->cluster, slot));
+
+        sum += c != NULL ? rill_controller_unit_share(c, unit) : 0;
+    }
+    return sum;
+}
+
 /* Adds what was leased since the last time. */
 static void add_up(struct run *r)
 {
     struct epochs *e = &r->epochs;
-    const struct rill_controller *c = rill_cluster_controller(r->cluster);
     uint64_t now_ns = RTE_MAX(r->player.now_ns, e->since_ns), ns = now_ns - e->since_ns;
 
     for (uint32_t i = 0; i < rill_cluster_unit_count(r->cluster); i++) {
         e->leased_ns[i] += e->share[i] * ns;
-        e->share[i] = rill_controller_unit_share(c, rill_role_id(RILL_ROLE_UNIT, i + 1));
+        e->share[i] = share_of(r, rill_role_id(RILL_ROLE_UNIT, i + 1));
     }
     e->since_ns = now_ns;
 }
@@ -55,17 +68,12 @@ uint64_t embedded_leased_ns(struct run *r, uint32_t i)
     return r->epochs.leased_ns[i] / 1000;
 }
 
-static const struct rill_controller_counters *counters(struct run *r)
-{
-    return rill_controller_counters(rill_cluster_controller(r->cluster));
-}
-
 static void begin(struct run *r, uint64_t begin_ns)
 {
     struct epochs *e = &r->epochs;
 
     e->begin_ns = begin_ns;
-    e->all_bytes_before = counters(r)->bytes_to_units;
+    e->all_bytes_before = embedded_totals(r).bytes_to_units;
     for (uint32_t i = 0; i < rill_cluster_unit_count(r->cluster); i++) {
         e->bytes_before[i] = rill_cluster_unit_counters(r->cluster, i)->bytes_in;
         e->leased_before[i] = e->leased_ns[i];
@@ -81,8 +89,7 @@ void embedded_epochs_start(struct run *r)
 
 void embedded_epochs_watch(struct run *r)
 {
-    const struct rill_controller_counters *n = counters(r);
-    uint64_t leases = n->lease_grants + n->leases_expired + n->deaths;
+    uint64_t leases = embedded_totals(r).lease_changes;
 
     if (leases != r->epochs.leases)
         add_up(r);
@@ -122,6 +129,6 @@ void embedded_epochs_end(struct run *r)
             write_line(r, unit, bytes, leased_ns);
         all_ns += leased_ns;
     }
-    write_line(r, "all", counters(r)->bytes_to_units - e->all_bytes_before, all_ns);
+    write_line(r, "all", embedded_totals(r).bytes_to_units - e->all_bytes_before, all_ns);
     begin(r, r->player.now_ns);
 }

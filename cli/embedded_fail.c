@@ -70,8 +70,9 @@ static int fail_controller(struct run *r, struct failing *failing, uint32_t numb
     failing->was_gone = rill_cluster_controller_at(r->cluster, number - 1) == NULL;
     if (failing->was_gone)
         return 0;
+    failing->next = rill_cluster_controller_count(r->cluster);
     rill_cluster_controller_crash(r->cluster, number - 1);
-    return rill_cluster_take_over(r->cluster, err);
+    return rill_cluster_take_over(r->cluster, number - 1, err);
 }
 
 static int let_fail(struct run *r, struct failing *failing, const struct rill_fail *fail,
@@ -115,8 +116,7 @@ static bool has_recovered(const struct run *r, uint32_t i)
     const struct failing *failing = &r->fails[i];
 
     if (asked(r, i)->kind == RILL_ROLE_CONTROLLER) {
-        const struct rill_controller *next =
-            rill_cluster_controller_at(r->cluster, asked(r, i)->number);
+        const struct rill_controller *next = rill_cluster_controller_at(r->cluster, failing->next);
 
         return next != NULL && !rill_controller_taking_over(next);
     }
@@ -153,7 +153,7 @@ static uint64_t packets_lost(const struct run *r, const struct failing *failing,
         return 0;
     if (fail->kind == RILL_ROLE_CONTROLLER)
         return rill_cluster_controller_packets_lost(r->cluster, fail->number - 1) +
-               rill_cluster_controller_counters(r->cluster, fail->number)->dropped_takeover;
+               rill_cluster_controller_counters(r->cluster, failing->next)->dropped_takeover;
     if (fail->kind == RILL_ROLE_UNIT)
         return rill_cluster_unit_packets_lost(r->cluster, failing->unit);
     return rill_cluster_logger_packets_lost(r->cluster, fail->number);
@@ -176,8 +176,7 @@ int embedded_report_fails(struct run *r)
             count_recovered(r, &f->after.from_replica, &f->after.from_logger);
         if (asked(r, i)->kind == RILL_ROLE_CONTROLLER && !f->was_gone)
             failure.inherited =
-                (int64_t)rill_cluster_controller_counters(r->cluster, asked(r, i)->number)
-                    ->flows_inherited;
+                (int64_t)rill_cluster_controller_counters(r->cluster, f->next)->flows_inherited;
         failure.from_replica = (int64_t)(f->after.from_replica - f->before.from_replica);
         failure.from_output_logger = (int64_t)(f->after.from_logger - f->before.from_logger);
         snprintf(failure.role, sizeof(failure.role), "%s:%" PRIu32,

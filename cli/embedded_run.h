@@ -1,6 +1,7 @@
 /* One replay in one process: embedded.c sets it up, plays it and cleans up; embedded_fail.c lets
  * roles fail; embedded_report.c says what happened, embedded_epochs.c what in each 100 ms,
- * embedded_usage.c what is billed. */
+ * embedded_usage.c what is billed,
+ * embedded_store.c knows the store outside of state=external. */
 #ifndef RILL_CLI_EMBEDDED_RUN_H
 #define RILL_CLI_EMBEDDED_RUN_H
 
@@ -15,6 +16,7 @@
 struct failing {
     uint64_t at_ns, recovered_ns; /* of the run's clock; 0: not yet */
     bool was_gone;                /* it had gone by itself: nothing happened */
+    uint32_t next;                /* of a controller: index of the one that took its place */
     uint32_t unit;                /* it, or whose output logger it is */
     struct failing_counts {
         uint64_t from_replica, from_logger; /* flows that all units have recovered */
@@ -41,6 +43,11 @@ struct usage {
     bool over[RILL_CLUSTER_UNITS_MAX];                       /* has had its last one */
 };
 
+/* What one controller after the other had, by its slot. */
+struct embedded_totals {
+    uint64_t lease_changes, bytes_to_units;
+};
+
 /* Everything that a run holds, in the order in which it is taken. */
 struct run {
     const struct rill_replay_options *options;
@@ -48,6 +55,7 @@ struct run {
     struct rill_player player;
     struct rill_fabric *fabric;
     struct rill_cluster *cluster;
+    struct rill_store *store; /* outside; NULL: none, or the cluster's own model */
     uint64_t real_start_ns;
     uint64_t in_flight, give_up_ns; /* once the capture is in */
     struct epochs epochs;
@@ -68,6 +76,10 @@ uint64_t embedded_next_fail_ns(const struct run *r); /* UINT64_MAX: none is left
 bool embedded_fails_settled(const struct run *r);
 int embedded_report_fails(struct run *r); /* -ENOMEM */
 
+/* Of all controllers, those that died too. */
+struct embedded_totals embedded_totals(const struct run *r);
+/* Leased by any controller now. */
+uint32_t embedded_units_in_use(const struct run *r);
 /* Takes note of how many units are in use, and how much; at least once per 100 ms. */
 void embedded_sample_units(struct run *r);
 /* --epochs. Before the run: the file can be written, or negative with *err. */
@@ -87,6 +99,12 @@ void embedded_usage_start(struct run *r);
 /* A record for each unit that did anything since the last; at the run's end all the rest. */
 void embedded_usage_write(struct run *r, bool end);
 int embedded_usage_close(struct run *r, struct rill_error *err); /* as --epochs' */
+
+/* state=external under real time: the way to its server. Negative with *err. */
+int embedded_store_open(struct run *r, struct rill_error *err);
+/* 1: it is there, or none is needed; 0: not yet; negative with *err: it was waited for long enough.
+ */
+int embedded_store_ready(const struct run *r, struct rill_error *err);
 
 /* Fills the player's report from what the run's parts counted. -ENOMEM with *err. */
 int embedded_report(struct run *r, struct rill_error *err);

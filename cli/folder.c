@@ -22,8 +22,8 @@ static const struct {
     const char *name;
     mode_t mode;
 } folders[] = {
-    {"containers", 0755}, {"control", 0755}, {"links", 0711},
-    {"roles", 0711},      {LOGS, 0755},      {PROGRAMS, 0755},
+    {"containers", 0755}, {"control", 0755}, {"links", 0711}, {"roles", 0711},
+    {LOGS, 0755},         {PROGRAMS, 0755},  {"rm", 0700},
 };
 /* The mark goes last: what is half removed is still known. */
 static const char *const files[] = {"rm.sock", "rm.pid", "agent.pid", MARK};

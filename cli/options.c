@@ -224,19 +224,16 @@ static int take_deployment(void *target, const char *value, struct rill_error *e
     return take_text(&((struct rill_replay_options *)target)->deployment, "deployment", value, err);
 }
 
-/* One controller is what this version has, so asking for one is no error. */
 static int take_controllers(void *target, const char *value, struct rill_error *err)
 {
     uint64_t n;
 
-    (void)target;
-    if (rill_args_u64(value, &n) != 0 || n == 0)
-        return bad(err, "controllers", value, "it is a whole number from 1");
-    if (n > 1)
-        return bad(err, "controllers", value,
-                   "more than one controller is not in this version (" RILL_VERSION ")");
+    if (rill_args_u64(value, &n) != 0 || n == 0 || n > RILL_CLUSTER_SLOTS_MAX)
+        return bad(err, "controllers", value, "it is a whole number from 1 to 16");
+    ((struct rill_replay_options *)target)->controllers = (uint32_t)n;
     return 0;
 }
+_Static_assert(RILL_CLUSTER_SLOTS_MAX == 16, "the line above says so");
 
 #ifdef RILL_HAS_CLUSTER
 #define WITHOUT_CLUSTER NULL
@@ -269,8 +266,9 @@ static const struct rill_arg table[] = {
      NULL, take_state},
     {"units", "N", "how many units there are; 2.5 is two whole ones and half a one (default 4)",
      false, NULL, take_units},
-    {"controllers", "N", "how many controllers there are; this version has 1", false, NULL,
-     take_controllers},
+    {"controllers", "N",
+     "how many controllers the traffic is split over, 1 to 16 (default 1); docs/allocation.md",
+     false, NULL, take_controllers},
     {"set", "NAME=VALUE", "a setting (`rill settings` lists them); may be given again", true, NULL,
      take_set},
     {"out", "FILE|dpdk:DEVARGS",
@@ -339,6 +337,7 @@ static int judge_cluster(const struct rill_replay_options *o, struct rill_error 
     } deploys[] = {{"--nf", o->nf != NULL},
                    {"--config", o->config != NULL},
                    {"--units", o->units_milli != 0},
+                   {"--controllers", o->controllers != 0},
                    {"--set (or --mode, --state)", o->set_count > 0}};
 
     for (size_t i = 0; i < sizeof(deploys) / sizeof(deploys[0]); i++)
@@ -399,7 +398,7 @@ static uint32_t *count_of(enum rill_role_kind kind, uint32_t *units, uint32_t *l
 static int judge_fails(const struct rill_replay_options *o, struct rill_error *err)
 {
     uint32_t units = (o->units_milli != 0 ? o->units_milli + 999 : 4999) / 1000;
-    uint32_t loggers = units, controllers = 1;
+    uint32_t loggers = units, controllers = o->controllers != 0 ? o->controllers : 1;
 
     for (uint32_t i = 0; i < o->fail_count; i++) {
         const struct rill_fail *fail = &o->fails[i];
@@ -462,6 +461,8 @@ int rill_replay_options_parse(int argc, char **argv, struct rill_replay_options 
         options->speed = 1;
     if (options->units_milli == 0 && options->cluster == NULL)
         options->units_milli = 4000;
+    if (options->controllers == 0 && options->cluster == NULL)
+        options->controllers = 1;
     return rc;
 }
 

@@ -26,6 +26,7 @@ struct rill_replay_options {
     const char *inside;   /* prefixes, for traces/ends.h; NULL: the side that opened a connection */
     uint32_t units_milli; /* units, in thousandths: 2500 is two whole ones and half a one; 0: the
                            * cluster's */
+    uint32_t controllers; /* at a time; 0: the cluster's */
     char **sets;          /* set_count times "NAME=VALUE", in order: what is later wins */
     size_t set_count;
     const char *out;         /* capture to write; NULL: none */

@@ -58,6 +58,7 @@ static void defaults(void **state)
     assert_null(p.options.json);
     assert_false(p.options.quiet);
     assert_int_equal(p.options.memory_mb, 0);
+    assert_int_equal(p.options.controllers, 1);
     rill_replay_options_fini(&p.options);
 }
 
@@ -69,7 +70,7 @@ static void everything(void **state)
     (void)state;
     parse(&p, "--config=d.yaml --clock virtual --speed=100x --inside 10.0.0.0/8,fd00::/8 "
               "--mode flow --set a=1 --state reactive --units 2.5 --set=a=2=3 --out o.pcapng.gz "
-              "--json - --quiet --memory-mb 512 --controllers 1 -- --odd.pcap");
+              "--json - --quiet --memory-mb 512 --controllers 16 -- --odd.pcap");
     assert_int_equal(p.rc, 0);
     assert_string_equal(p.options.trace, "--odd.pcap");
     assert_null(p.options.nf);
@@ -85,6 +86,7 @@ static void everything(void **state)
     assert_string_equal(p.options.json, "-");
     assert_true(p.options.quiet);
     assert_int_equal(p.options.memory_mb, 512);
+    assert_int_equal(p.options.controllers, 16);
     rill_replay_options_fini(&p.options);
     parse(&p, "t --nf ./x.so --rate 1.5Gbps --out dpdk:net_null0,size=64");
     assert_int_equal(p.rc, 0);
@@ -161,7 +163,8 @@ static void refusals(void **state)
         {"t --nf nat --out dpdk:", "--out 'dpdk:'"},
         {"t --nf nat --memory-mb 1.5", "--memory-mb '1.5'"},
         {"t --nf nat --memory-mb 18446744073709551617", "--memory-mb"},
-        {"t --nf nat --controllers 2", "more than one controller is not in this version"},
+        {"t --nf nat --controllers 17", "--controllers '17'"},
+        {"t --cluster x --controllers 2", "--controllers: with --cluster"},
         {"t --nf nat --controllers 0", "--controllers '0'"},
         {"t --nf nat --fail unit:2", "--fail 'unit:2': it is ROLE:N@TIME, like unit:2@1.5s"},
         {"t --nf nat --fail uni:2@1s", "--fail 'uni:2': the role is unit:N"},

@@ -57,7 +57,10 @@ int rill_player_start_dpdk(struct rill_player *p, const struct rill_config *sett
 {
     uint32_t mbufs = pool_size(&p->capture);
     /* Without hugepages an mbuf takes a page of its own. */
-    uint64_t bytes = (uint64_t)mbufs * 4352 + (uint64_t)rill_player_flows_bound(p, settings) * 512;
+    uint64_t flows = rill_player_flows_bound(p, settings);
+    /* Several controllers keep twice as many in all: the split need not be quite even. */
+    uint64_t bytes =
+        (uint64_t)mbufs * 4352 + (p->options->controllers > 1 ? 2 * flows : flows) * 512;
     uint32_t memory_mb = p->options->memory_mb;
 
     if (memory_mb == 0)

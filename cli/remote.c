@@ -51,6 +51,35 @@ static void on_message(void *arg, const Control__Message *message)
         remote_on_metrics(r, message);
 }
 
+static uint64_t send_attach(struct remote *r)
+{
+    Control__Attach body = CONTROL__ATTACH__INIT;
+    Control__Message m = rill_client_message_to(r->client, 0);
+
+    if (r->options->deployment != NULL)
+        body.deployment = (char *)r->options->deployment;
+    RILL_CONTROL_SET(&m, ATTACH, attach, &body);
+    return rill_client_send(r->client, &m);
+}
+
+/* Another resource manager has let us in: what the one before was asked is asked again. */
+static void look_at_returns(struct remote *r)
+{
+    if (rill_client_returns(r->client) == r->returns)
+        return;
+    r->returns = rill_client_returns(r->client);
+    if (r->fabric != NULL && rill_client_role(r->client) != r->role)
+        rill_error_set(&r->failure, -ECONNRESET,
+                       "the resource manager of cluster '%s' does not know this replay, which the "
+                       "one before it knew: start it again",
+                       r->place.name);
+    r->roles.asking = false;
+    r->roles.status_number = 0;
+    r->roles.status_wanted = true;
+    if (r->attach_number != 0)
+        r->attach_number = send_attach(r);
+}
+
 /* Once a millisecond: messages, links, questions. What ends the run is in r->failure then. */
 static void look(struct remote *r)
 {
@@ -61,6 +90,7 @@ static void look(struct remote *r)
         return;
     r->last_look_ns = p->now_ns;
     rill_client_turn(r->client, 0);
+    look_at_returns(r);
     remote_look_at_links(r);
     remote_look_at_roles(r);
     rill_player_progress(p);
@@ -131,14 +161,9 @@ static int look_before(struct remote *r, struct rill_error *err)
 
 static int attach(struct remote *r, struct rill_error *err)
 {
-    Control__Attach body = CONTROL__ATTACH__INIT;
-    Control__Message m = rill_client_message_to(r->client, 0);
     uint64_t until_ns = rill_player_clock_ns() + ATTACH_NS;
 
-    if (r->options->deployment != NULL)
-        body.deployment = (char *)r->options->deployment;
-    RILL_CONTROL_SET(&m, ATTACH, attach, &body);
-    r->attach_number = rill_client_send(r->client, &m);
+    r->attach_number = send_attach(r);
     while (r->attach_number != 0 && r->failure.text[0] == '\0') {
         rill_client_turn(r->client, 1);
         look(r);

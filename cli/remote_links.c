@@ -64,6 +64,7 @@ static int make_fabric(struct remote *r, const char *folder, struct rill_error *
 
     if (r->fabric != NULL)
         return 0;
+    r->role = rill_client_role(r->client);
     r->fabric = rill_fabric_memif_create(&config, err);
     return r->fabric == NULL ? -EIO
                              : r->fabric->ops->attach(r->fabric, rill_client_role(r->client), err);

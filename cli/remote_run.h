@@ -74,6 +74,8 @@ struct remote {
     struct rill_client *client;
     struct rill_fabric *fabric; /* NULL: the links' folder is not known yet */
     Control__Message *attached; /* NULL: not yet */
+    unsigned returns;           /* of the connection, that were seen */
+    uint32_t role;              /* under which its links are */
     uint64_t attach_number;
     uint32_t controller; /* role id: the present one, or the last there was */
     bool detached;       /* the deployment ended, or failed: what still goes in is lost */

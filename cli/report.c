@@ -27,6 +27,7 @@ void rill_report_fini(struct rill_report *report)
     free_settings(report);
     free(report->units);
     free(report->units_over_time);
+    free(report->controllers);
     free(report->failures);
     free(report->mode);
     free(report->state_mode);
@@ -64,6 +65,21 @@ int rill_report_add_unit(struct rill_report *report, const struct rill_report_un
     units[count - 1] = *unit;
     report->units = units;
     report->unit_count = count;
+    return 0;
+}
+
+int rill_report_add_controller(struct rill_report *report,
+                               const struct rill_report_controller *controller)
+{
+    size_t count = report->controller_count + 1;
+    struct rill_report_controller *controllers =
+        realloc(report->controllers, count * sizeof(controllers[0]));
+
+    if (controllers == NULL)
+        return -ENOMEM;
+    controllers[count - 1] = *controller;
+    report->controllers = controllers;
+    report->controller_count = count;
     return 0;
 }
 
@@ -133,9 +149,21 @@ no_memory:
     return -ENOMEM;
 }
 
+bool rill_report_controllers_balance(const struct rill_report *report)
+{
+    for (size_t i = 0; i < report->controller_count; i++) {
+        const struct rill_report_controller *c = &report->controllers[i];
+
+        if (c->packets_in !=
+            c->packets_to_units + c->packets_passed + c->packets_dropped + c->packets_in_flight)
+            return false;
+    }
+    return true;
+}
+
 bool rill_report_balances(const struct rill_report *report)
 {
-    return report->packets_in_flight == 0 &&
+    return rill_report_controllers_balance(report) && report->packets_in_flight == 0 &&
            report->packets_in ==
                report->packets_released + rill_tally_total(&report->packets_dropped);
 }

@@ -24,6 +24,17 @@ struct rill_report_unit {
                                there, so above 1 where it had to queue */
 };
 
+/* One of the controllers that the traffic was split over, or that took another's place. */
+struct rill_report_controller {
+    uint32_t id;   /* its number */
+    uint32_t slot; /* which of those that are there at a time it is, or was */
+    bool died;
+    /* in = on to a unit + past the NF + dropped here or lost with it + in flight, always */
+    uint64_t packets_in, bytes_in, packets_to_units, packets_passed, packets_dropped;
+    uint64_t packets_in_flight;
+    uint64_t flows, flowlets, flowlets_moved;
+};
+
 struct rill_report_epoch {
     double at_s;    /* its start, from the start of the run */
     uint32_t units; /* active in it */
@@ -81,6 +92,9 @@ struct rill_report {
     struct rill_report_failure *failures; /* failure_count of them */
     size_t failure_count;
 
+    struct rill_report_controller *controllers; /* controller_count of them; a cluster's: none */
+    size_t controller_count;
+
     uint32_t units_active_max;
     struct rill_report_unit *units; /* unit_count of them */
     size_t unit_count;
@@ -109,6 +123,8 @@ void rill_report_fini(struct rill_report *report); /* NULL is fine */
 /* Filling. All return 0, or -ENOMEM and nothing changed. */
 int rill_report_text(char **field, const char *text); /* copies; NULL: forgets the field's text */
 int rill_report_add_unit(struct rill_report *report, const struct rill_report_unit *unit);
+int rill_report_add_controller(struct rill_report *report,
+                               const struct rill_report_controller *controller);
 int rill_report_add_failure(struct rill_report *report, const struct rill_report_failure *failure);
 int rill_report_add_epoch(struct rill_report *report, double at_s, uint32_t units);
 /* Copies all names and present values of `settings`. */
@@ -121,7 +137,9 @@ static inline int64_t rill_report_flows_recovered(const struct rill_report_failu
                : failure->from_replica + failure->from_output_logger + failure->inherited;
 }
 
-/* True if every packet is accounted for and none is in flight. */
+/* True if each controller's books balance. */
+bool rill_report_controllers_balance(const struct rill_report *report);
+/* True if every packet is accounted for, in all and at each controller, and none is in flight. */
 bool rill_report_balances(const struct rill_report *report);
 /* True if the run kept every promise: it balances, every check of released packets held, and
  * nothing else broke. */

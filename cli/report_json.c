@@ -70,6 +70,30 @@ static void write_units(struct rill_json *json, const struct rill_report *r)
     rill_json_close(json, ']');
 }
 
+static void write_controllers(struct rill_json *json, const struct rill_report *r)
+{
+    rill_json_open(json, "controllers", '[');
+    for (size_t i = 0; i < r->controller_count; i++) {
+        const struct rill_report_controller *c = &r->controllers[i];
+
+        rill_json_open(json, NULL, '{');
+        rill_json_u64(json, "id", c->id);
+        rill_json_u64(json, "slot", c->slot);
+        rill_json_bool(json, "died", c->died);
+        rill_json_u64(json, "packets_in", c->packets_in);
+        rill_json_u64(json, "bytes_in", c->bytes_in);
+        rill_json_u64(json, "packets_to_units", c->packets_to_units);
+        rill_json_u64(json, "packets_passed", c->packets_passed);
+        rill_json_u64(json, "packets_dropped", c->packets_dropped);
+        rill_json_u64(json, "packets_in_flight", c->packets_in_flight);
+        rill_json_u64(json, "flows", c->flows);
+        rill_json_u64(json, "flowlets", c->flowlets);
+        rill_json_u64(json, "flowlets_moved", c->flowlets_moved);
+        rill_json_close(json, '}');
+    }
+    rill_json_close(json, ']');
+}
+
 static void write_failures(struct rill_json *json, const struct rill_report *r)
 {
     rill_json_open(json, "failures", '[');
@@ -138,6 +162,7 @@ static void write_report(const struct rill_report *report, FILE *out)
     write_packets(&json, report);
     write_flows(&json, report);
     write_failures(&json, report);
+    write_controllers(&json, report);
     write_units(&json, report);
     write_latency(&json, &report->latency_ns);
     write_tally(&json, "counters", &report->counters);

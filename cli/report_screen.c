@@ -6,7 +6,7 @@
 #include "cli/format.h"
 #include "cli/report.h"
 
-enum { BAR_COLUMNS = 60, UNIT_ROWS = 8, DROP_ROWS = 8, FAILURE_ROWS = 8 };
+enum { BAR_COLUMNS = 60, UNIT_ROWS = 8, CONTROLLER_ROWS = 12, DROP_ROWS = 8, FAILURE_ROWS = 8 };
 
 #define N(value) rill_format_count((char[RILL_FORMAT_BYTES]){""}, (value))
 #define SHARE(part, whole) rill_format_share((char[RILL_FORMAT_BYTES]){""}, (part), (whole))
@@ -122,6 +122,23 @@ static void print_units(const struct rill_report *r, FILE *out)
                 r->unit_count - rows, N(packets), busiest * 100);
 }
 
+static void print_controllers(const struct rill_report *r, FILE *out)
+{
+    for (size_t i = 0; r->controller_count > 1 && i < r->controller_count; i++) {
+        const struct rill_report_controller *c = &r->controllers[i];
+
+        if (i == CONTROLLER_ROWS) {
+            fprintf(out, "           %zu more\n", r->controller_count - i);
+            return;
+        }
+        fprintf(out,
+                "           controller %-2" PRIu32
+                " %8s packets, %s to units, %s dropped; %s flows%s\n",
+                c->id, N(c->packets_in), N(c->packets_to_units), N(c->packets_dropped), N(c->flows),
+                c->died ? "; died" : "");
+    }
+}
+
 static int by_count(const void *a, const void *b)
 {
     const struct rill_tally_entry *x = *(const struct rill_tally_entry *const *)a;
@@ -214,8 +231,9 @@ static void print_books(const struct rill_report *r, FILE *out)
 
     if (rill_report_balances(r))
         verdict = "balance";
-    else if (r->packets_in ==
-             r->packets_released + rill_tally_total(&r->packets_dropped) + r->packets_in_flight)
+    else if (rill_report_controllers_balance(r) &&
+             r->packets_in ==
+                 r->packets_released + rill_tally_total(&r->packets_dropped) + r->packets_in_flight)
         verdict = "balance, BUT NOT ALL CAME OUT";
     fprintf(out, "books      %s: %s in = %s released + %s dropped + %s in flight\n", verdict,
             N(r->packets_in), N(r->packets_released), N(rill_tally_total(&r->packets_dropped)),
@@ -230,6 +248,7 @@ void rill_report_print(const struct rill_report *report, FILE *out)
     print_latency(&report->latency_ns, out);
     print_units_over_time(report, out);
     print_units(report, out);
+    print_controllers(report, out);
     print_drops(&report->packets_dropped, out);
     print_failures(report, out);
     print_check(report, out);

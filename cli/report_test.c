@@ -56,6 +56,18 @@ static void fill(struct rill_report *r)
                                                                  .detected_after_ns = 5,
                                                                  .recovered_after_ns = -1}),
         0);
+    assert_int_equal(
+        rill_report_add_controller(r, &(struct rill_report_controller){.id = 1,
+                                                                       .packets_in = 900,
+                                                                       .bytes_in = 90000,
+                                                                       .packets_to_units = 850,
+                                                                       .packets_passed = 20,
+                                                                       .packets_dropped = 29,
+                                                                       .packets_in_flight = 1,
+                                                                       .flows = 7,
+                                                                       .flowlets = 70,
+                                                                       .flowlets_moved = 5}),
+        0);
     r->state_pushes = 7000;
     r->state_pulls = 3;
     r->units_active_max = 4;
@@ -164,6 +176,11 @@ static void books_that_do_not_balance(void **state)
     assert_last_line(&r, "books      balance, BUT NOT ALL CAME OUT: 1,234,567 in = ");
     r.packets_released++;
     assert_false(rill_report_balances(&r));
+    r.packets_in_flight = 0;
+    assert_true(rill_report_balances(&r));
+    r.controllers[0].packets_to_units++;
+    assert_false(rill_report_balances(&r));
+    assert_last_line(&r, "books      DO NOT BALANCE: 1,234,567 in = ");
     rill_report_fini(&r);
 }
 
@@ -269,7 +286,11 @@ static const struct rill_option schema[] = {
     "\"state_from\":{\"replica\":3,\"output_logger\":1}},"                                         \
     "{\"role\":\"output-logger:1\",\"id\":7,\"at_s\":0.375,\"detected_after_ns\":5,"               \
     "\"recovered_after_ns\":-1,\"flows_recovered\":0,\"packets_lost\":0,"                          \
-    "\"state_from\":{\"replica\":0,\"output_logger\":0}}],\"units_active_max\":4,"                 \
+    "\"state_from\":{\"replica\":0,\"output_logger\":0}}],"                                        \
+    "\"controllers\":[{\"id\":1,\"slot\":0,\"died\":false,\"packets_in\":900,\"bytes_in\":90000,"  \
+    "\"packets_to_units\":850,\"packets_passed\":20,\"packets_dropped\":29,"                       \
+    "\"packets_in_flight\":1,\"flows\":7,\"flowlets\":70,\"flowlets_moved\":5}],"                  \
+    "\"units_active_max\":4,"                                                                      \
     "\"units\":[{\"id\":1,\"packets\":700000,\"utilization_max\":0.875},"                          \
     "{\"id\":2,\"packets\":699999,\"utilization_max\":0.375}],"                                    \
     "\"units_over_time\":[{\"at_s\":0,\"units\":0},{\"at_s\":0.1,\"units\":1},"                    \

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "cli/folder.h"
+#include "cli/managers.h"
 #include "cli/process.h"
 
 enum {
@@ -105,7 +106,11 @@ int rill_teardown(const struct rill_place *place, bool keep_logs, struct rill_te
     *did = (struct rill_teardown){0};
     /* The agent first: nobody starts containers any more. */
     end_daemon(place, "agent.pid", did);
-    end_daemon(place, "rm.pid", did);
+    for (unsigned i = 1; i <= RILL_MANAGERS_MAX; i++) {
+        char file[RILL_PLACE_PATH_BYTES];
+
+        end_daemon(place, rill_manager_pid_file(i, file), did);
+    }
     rc = remove_all_containers(place, did, err);
     return rc == 0 ? rill_folder_remove(place, keep_logs, err) : rc;
 }

@@ -13,11 +13,31 @@ static const double NEARLY_FULL = 0.9; /* SNF, 4.2: one unit ahead when all are 
  * once. */
 static const double ENOUGH = 0.85;
 #define REVIEW_NS UINT64_C(2000000)
+static const double ROOMY = 0.6; /* so full that a step less would still do: it is given back */
+
+/* What is asked for at a time: units are shared with other controllers, or they are not. */
+static uint32_t step_of(const struct rill_controller *c)
+{
+    return c->config.lease_step == 0 ? WHOLE_UNIT : c->config.lease_step;
+}
+
+/* Less is never wanted: of controllers that share units, each its part of units_min; where that is
+ * none, something all the same while packets wait, or flows of a unit that died. */
+static uint32_t least(const struct rill_controller *c)
+{
+    uint32_t units = c->config.units_min * WHOLE_UNIT, step = step_of(c);
+
+    if (units == 0)
+        return c->waiting.count > 0 || recovery_needs_unit(c) ? step : 0;
+    if (step == WHOLE_UNIT)
+        return units;
+    return RTE_MAX(units / RTE_MAX(c->config.controllers, 1u) / step, 1u) * step;
+}
 
 int capacity_init(struct rill_controller *c)
 {
     c->capacity.units = calloc(c->config.units_max, sizeof(c->capacity.units[0]));
-    c->capacity.want = c->config.units_min * WHOLE_UNIT;
+    c->capacity.want = least(c);
     c->capacity.resend_ns = UINT64_MAX;
     c->capacity.expires_ns = UINT64_MAX;
     return c->capacity.units == NULL ? -ENOMEM : 0;
@@ -26,16 +46,6 @@ int capacity_init(struct rill_controller *c)
 void capacity_fini(struct rill_controller *c)
 {
     free(c->capacity.units);
-}
-
-/* Less is never wanted: packets wait, or flows of a unit that died. */
-static uint32_t least(const struct rill_controller *c)
-{
-    uint32_t units = c->config.units_min;
-
-    if (units == 0 && (c->waiting.count > 0 || recovery_needs_unit(c)))
-        units = 1;
-    return units * WHOLE_UNIT;
 }
 
 static void send_request(struct rill_controller *c)
@@ -100,6 +110,24 @@ static uint32_t without_idle(const struct rill_controller *c, uint32_t *units)
     return left;
 }
 
+/* Parts of units: what is used would fit into a step less, and that for as long as a unit would
+ * have had to be idle. */
+static bool has_step_to_spare(struct rill_controller *c)
+{
+    struct capacity *cap = &c->capacity;
+    uint32_t step = step_of(c);
+    uint64_t load_bps, capacity_bps;
+
+    if (step == WHOLE_UNIT || cap->leased < least(c) + step)
+        return false;
+    rill_wam_totals(c->wam, c->now_ns, &load_bps, &capacity_bps);
+    if ((double)load_bps * cap->leased >= ROOMY * (double)capacity_bps * (cap->leased - step)) {
+        cap->used_ns = c->now_ns;
+        return false;
+    }
+    return c->now_ns - cap->used_ns >= c->config.idle_unit_ns;
+}
+
 static void decide(struct rill_controller *c)
 {
     struct capacity *cap = &c->capacity;
@@ -108,7 +136,11 @@ static void decide(struct rill_controller *c)
     if (cap->leased < least(c)) {
         cap->want = least(c);
     } else if (cap->grow) {
-        cap->want = cap->leased + WHOLE_UNIT;
+        cap->want = cap->leased + step_of(c);
+        cap->used_ns = c->now_ns;
+    } else if (has_step_to_spare(c)) {
+        cap->want = cap->leased - step_of(c);
+        c->n.lease_steps_given_back++;
     } else {
         cap->want = without_idle(c, &idle);
         c->n.units_given_back += idle;
@@ -210,9 +242,9 @@ void capacity_check(struct rill_controller *c)
             ask_for_first(c);
         return;
     }
-    if (!cap->grow && !rill_wam_all_above(c->wam, NEARLY_FULL, c->now_ns))
+    cap->grow = cap->grow || rill_wam_all_above(c->wam, NEARLY_FULL, c->now_ns);
+    if (!cap->grow)
         return;
-    cap->grow = true;
     if (cap->want > cap->leased && c->now_ns < cap->epoch_ns)
         return; /* got less than it wanted: there is no more, ask again next epoch */
     ask(c);

@@ -543,6 +543,14 @@ uint32_t rill_controller_unit_share(const struct rill_controller *c, uint32_t un
     return capacity_share(c, unit);
 }
 
+uint32_t rill_controller_leased(const struct rill_controller *c, uint32_t i, uint32_t *unit)
+{
+    if (i >= c->capacity.count)
+        return 0;
+    *unit = c->capacity.units[i].unit;
+    return c->capacity.units[i].share;
+}
+
 const struct rill_controller_counters *rill_controller_counters(const struct rill_controller *c)
 {
     return &c->n;

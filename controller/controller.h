@@ -52,6 +52,10 @@ struct rill_controller_config {
     bool pass_unhandled;
     struct rill_controller_pool pools[RILL_CONTROLLER_POOLS_MAX];
     unsigned pool_count;
+    /* How many controllers share the deployment, in slots from 0 (0 counts as 1): this one gives
+     * out its part of each pool, lib/packet/split.h. */
+    uint32_t controllers;
+    uint32_t lease_step; /* thousandths of a unit asked for at a time, at least (0: a whole one) */
     /* settings */
     enum rill_allocation_mode mode;
     uint64_t smart_flow_ns; /* mode SMART_FLOW: a flow is placed anew when this has passed */
@@ -69,7 +73,8 @@ struct rill_controller_config {
     uint64_t frame_life_ns;  /* the longest that a frame is under way */
     uint32_t flows_max;
     uint32_t units_max;
-    uint32_t units_min; /* leased from the start, never given back */
+    uint32_t units_min; /* leased from the start, never given back. With a lease_step
+                           below a unit: of all controllers together */
     uint64_t epoch_ns, lease_ns, retry_ns, pool_quarantine_ns;
     uint64_t idle_unit_ns, idle_last_unit_ns; /* given back after so long without traffic */
     uint32_t waiting_packets;                 /* at most, while no unit is leased ... */
@@ -113,6 +118,7 @@ struct rill_controller_config {
     X(lease_grants)                                                                                \
     X(leases_expired)                                                                              \
     X(units_given_back)                                                                            \
+    X(lease_steps_given_back) /* parts of units */                                                 \
     X(pool_grants)                                                                                 \
     X(pool_endpoints_granted)                                                                      \
     X(dropped_unhandled)              /* not the NF's, and the deployment says drop */             \
@@ -157,6 +163,9 @@ uint32_t rill_controller_units(const struct rill_controller *c);
 uint32_t rill_controller_unit(struct rill_controller *c, uint32_t i, uint64_t now_ns,
                               double *utilization);
 /* How much of a unit is leased, in thousandths; 0 if nothing. */
+/* The i-th that it has leased, and how much of it; 0: there is none. */
+uint32_t rill_controller_leased(const struct rill_controller *controller, uint32_t i,
+                                uint32_t *unit);
 uint32_t rill_controller_unit_share(const struct rill_controller *c, uint32_t unit);
 
 const struct rill_controller_counters *rill_controller_counters(const struct rill_controller *c);
@@ -173,7 +182,8 @@ uint32_t rill_controller_unestablished(const struct rill_controller *c);
 uint64_t rill_controller_alias_flow(struct rill_controller *c, const struct rill_endpoint *local,
                                     const struct rill_endpoint *remote);
 
-/* Endpoints of a pool that no unit and no flow has, and that have rested long enough. */
+/* Endpoints of its part of a pool that no unit and no flow has, and that have rested long enough.
+ */
 uint32_t rill_controller_pool_free(struct rill_controller *c, unsigned pool, uint64_t now_ns);
 
 #endif

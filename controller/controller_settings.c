@@ -17,7 +17,7 @@ static bool passes_unhandled(const struct rill_config *settings,
     }
 }
 
-static enum rill_key_kind key_kind(enum rill_flow_scope scope)
+enum rill_key_kind rill_controller_key_kind(enum rill_flow_scope scope)
 {
     switch (scope) {
     case RILL_FLOW_INSIDE_ENDPOINT:
@@ -42,7 +42,7 @@ struct rill_controller_config rill_controller_settings(const struct rill_config 
                                                        const struct rill_controller_nf *nf)
 {
     struct rill_controller_config config = {
-        .flow_kind = key_kind(nf->flow_scope),
+        .flow_kind = rill_controller_key_kind(nf->flow_scope),
         .handles = nf->handles,
         .inside_opens = (nf->flags & RILL_NF_INSIDE_OPENS) != 0,
         .pass_unhandled = passes_unhandled(s, nf),

@@ -24,4 +24,7 @@ struct rill_controller_nf {
 struct rill_controller_config rill_controller_settings(const struct rill_config *settings,
                                                        const struct rill_controller_nf *nf);
 
+/* What a flow is for the NF, as the controller and whoever splits traffic see it. */
+enum rill_key_kind rill_controller_key_kind(enum rill_flow_scope scope);
+
 #endif

@@ -30,6 +30,7 @@ static struct rill_controller *c;
 static struct rill_outbox out;
 static uint64_t now_ns, ingress_id;
 static unsigned in_use;
+static uint16_t epoch = 3;
 
 /* Packets of every flow go to the least used unit, so that a flowlet moves whenever it may. */
 static struct rill_controller_config usual(void)
@@ -239,7 +240,7 @@ static bool declare(const struct rill_frame *flow, uint16_t port,
     assert_non_null(m);
     assert_int_equal(rill_frame(m)->flow, flow->flow);
     assert_int_equal(rill_frame(m)->next_unit, flow->dst);
-    assert_int_equal(rill_frame(m)->epoch, 3);
+    assert_int_equal(rill_frame(m)->epoch, epoch);
     assert_int_equal(rill_body_read(m, 0, &echoed, sizeof(echoed)), 0);
     assert_memory_equal(&echoed, &alias, sizeof(alias));
     refused = (rill_frame(m)->flags & RILL_FLAG_REFUSED) != 0;
@@ -736,6 +737,71 @@ static void a_flow_with_packets_does_not_end(void **state)
     assert_true(rill_controller_flow_alive(c, f.flow));
 }
 
+/* --- parts of units --- */
+
+static void grant_share(uint32_t share)
+{
+    struct rte_mbuf *m = core_frame(RILL_FRAME_LEASE_GRANT, RM, C);
+    struct rill_lease lease = {
+        .unit = UNIT, .output_logger = OL, .share = share, .capacity_bps = 1000000000};
+
+    core_body(m, &lease, sizeof(lease));
+    rill_frame(m)->count = 1;
+    rill_frame(m)->clock = core_expect(&out, RILL_FRAME_LEASE_REQUEST, RM).clock;
+    give(m);
+}
+
+/* One of three that share a unit at least: a third of it, in steps of a fifth. */
+static void share_units(void)
+{
+    struct rill_controller_config config = usual();
+
+    config.controllers = 3;
+    config.lease_step = 200;
+    config.idle_unit_ns = IDLE_NS;
+    create_without_units(config);
+}
+
+static uint32_t wanted(void)
+{
+    uint32_t want = 0;
+
+    for (uint32_t i = 0; i < out.count; i++)
+        if (rill_frame(out.frames[i])->type == RILL_FRAME_LEASE_REQUEST)
+            want = rill_frame(out.frames[i])->count;
+    return want;
+}
+
+static void parts_of_units_are_asked_for_in_steps(void **state)
+{
+    (void)state;
+    share_units();
+    assert_int_equal(wanted(), 200);
+    grant_share(200);
+    /* 3 MB in 100 ms would be 0.24 Gbps of 0.2. */
+    for (uint16_t i = 0; i < 1000; i++) {
+        send_bytes(1 + i % 50, 3000);
+        rte_pktmbuf_free(core_take(&out, RILL_FRAME_DATA, 0));
+    }
+    assert_int_equal(wanted(), 400);
+}
+
+static void a_step_that_is_not_used_is_given_back(void **state)
+{
+    (void)state;
+    share_units();
+    grant_share(800);
+    for (uint64_t since_ns = now_ns; now_ns < since_ns + IDLE_NS; pass_time(EPOCH_NS)) {
+        if (wanted() == 0)
+            continue;
+        assert_int_equal(wanted(), 800);
+        grant_share(800);
+    }
+    pass_time(EPOCH_NS);
+    assert_int_equal(wanted(), 600);
+    assert_int_equal(n()->lease_steps_given_back, 1);
+}
+
 /* --- aliases and endpoints --- */
 
 static void an_alias_with_any_remote_is_found_from_everywhere(void **state)
@@ -833,6 +899,49 @@ static void a_repeated_pool_request_gets_the_same_answer(void **state)
             assert_int_not_equal(first[i], other[k]);
     assert_int_equal(lease_endpoints(UNIT, 2, 4, again), 2); /* all that there is */
     assert_int_equal(lease_endpoints(UNIT, 1, 4, again), UINT32_MAX);
+}
+
+/* The second of three: the fourth to the sixth of ten are its own. */
+static struct rill_controller_config second_of_three(void)
+{
+    struct rill_controller_config config = nat_like();
+
+    config.epoch = rill_epoch(1, 3);
+    config.controllers = 3;
+    return config;
+}
+
+static void of_several_each_gives_out_its_part_of_a_pool(void **state)
+{
+    uint32_t indexes[1024];
+
+    (void)state;
+    create(second_of_three());
+    assert_int_equal(endpoints_free(), 3);
+    assert_int_equal(lease_endpoints(UNIT, 1, 8, indexes), 3);
+    for (uint32_t i = 0; i < 3; i++)
+        assert_int_equal(indexes[i], 3 + i);
+}
+
+/* Packets to it would come to another controller. */
+static void an_endpoint_of_anothers_part_is_refused(void **state)
+{
+    uint32_t indexes[1024];
+    struct rill_frame f;
+
+    (void)state;
+    epoch = rill_epoch(1, 3);
+    create(second_of_three());
+    assert_int_equal(lease_endpoints(UNIT, 1, 8, indexes), 3);
+    f = sent(1);
+    assert_false(declare(&f, POOL_PORT + 2, NULL));
+    assert_false(declare(&f, POOL_PORT + 6, NULL));
+    assert_int_equal(n()->alias_conflicts, 2);
+    assert_true(declare(&f, POOL_PORT + 3, NULL));
+    pass_time(IDLE_NS);
+    pass_time(QUARANTINE_NS);
+    assert_int_equal(endpoints_free(), 1);
+    epoch = 3;
 }
 
 static void a_request_for_no_pool_is_malformed(void **state)
@@ -1207,6 +1316,10 @@ int main(void)
         T(an_alias_ends_with_its_flow),
         T(a_cut_alias_is_malformed),
         T(a_repeated_pool_request_gets_the_same_answer),
+        T(of_several_each_gives_out_its_part_of_a_pool),
+        T(an_endpoint_of_anothers_part_is_refused),
+        T(parts_of_units_are_asked_for_in_steps),
+        T(a_step_that_is_not_used_is_given_back),
         T(a_request_for_no_pool_is_malformed),
         T(an_endpoint_that_nobody_leases_is_refused),
         T(an_endpoint_comes_back_after_its_flow_and_a_rest),

@@ -1,20 +1,41 @@
 /* Public endpoints: blocks of the NF's pools for the units, and the aliases that flows declare. The
- * controller alone gives and takes back, so that no two flows can have the same one. */
+ * controller alone gives and takes back, so that no two flows can have the same one.
+ *
+ * Of several controllers each has a part of every pool, as replies come to the one whose endpoint
+ * they are for (lib/packet/split.h). The books here count from the part's first; frames and NFs
+ * count from the pool's. */
 #include <errno.h>
 
 #include "controller/internal.h"
+#include "lib/packet/split.h"
 
 static uint32_t size_of(const struct rill_controller_pool *spec)
 {
     return spec->addresses * (spec->port_high - spec->port_low + 1u);
 }
 
+static struct rill_split_range part_of(const struct rill_controller *c, unsigned pool)
+{
+    uint32_t size = size_of(&c->config.pools[pool]);
+
+    if (c->config.controllers <= 1 || RILL_MUTANT(pool_part))
+        return (struct rill_split_range){.low = 0, .end = size};
+    return rill_split_part(size, rill_epoch_slot(c->config.epoch), c->config.controllers);
+}
+
 int endpoints_init(struct rill_controller *c, struct rill_error *err)
 {
     for (unsigned i = 0; i < c->config.pool_count; i++) {
-        c->pools[i] =
-            rill_port_pool_create(size_of(&c->config.pools[i]), c->config.pool_quarantine_ns);
-        c->lease[i] = calloc(size_of(&c->config.pools[i]), sizeof(c->lease[i][0]));
+        struct rill_split_range part = part_of(c, i);
+
+        if (part.low == part.end)
+            return rill_error_set(err, -EINVAL,
+                                  "a pool of %u endpoints is too small for %u controllers: give it "
+                                  "more ports or addresses",
+                                  size_of(&c->config.pools[i]), c->config.controllers);
+        c->part_low[i] = part.low;
+        c->pools[i] = rill_port_pool_create(part.end - part.low, c->config.pool_quarantine_ns);
+        c->lease[i] = calloc(part.end - part.low, sizeof(c->lease[i][0]));
         if (c->pools[i] == NULL || c->lease[i] == NULL)
             return rill_error_set(err, -ENOMEM, "no memory for a pool of %u addresses: give fewer",
                                   c->config.pools[i].addresses);
@@ -44,8 +65,10 @@ void endpoints_on_request(struct rill_controller *c, const struct rill_frame *f)
         return;
     rill_port_pool_advance(c->pools[f->pool], c->now_ns);
     n = rill_port_pool_grant(c->pools[f->pool], f->src, f->clock, f->count, indexes);
-    for (uint32_t i = 0; i < n; i++)
+    for (uint32_t i = 0; i < n; i++) {
         c->lease[f->pool][indexes[i]] = rill_lease_id(f->src, f->clock);
+        indexes[i] += c->part_low[f->pool];
+    }
     if (RILL_MUTANT(port_twice))
         for (uint32_t i = 0; i < n; i++)
             indexes[i] = i;
@@ -65,8 +88,9 @@ void endpoints_on_request(struct rill_controller *c, const struct rill_frame *f)
     rill_outbox_put(c->out, m);
 }
 
-bool endpoints_find(const struct rill_controller *c, const struct rill_endpoint *e, uint32_t *pool,
-                    uint32_t *index)
+/* Counted from the pool's first. */
+static bool find_anywhere(const struct rill_controller *c, const struct rill_endpoint *e,
+                          uint32_t *pool, uint32_t *index)
 {
     for (unsigned p = 0; p < c->config.pool_count; p++) {
         const struct rill_controller_pool *spec = &c->config.pools[p];
@@ -83,6 +107,29 @@ bool endpoints_find(const struct rill_controller *c, const struct rill_endpoint 
         }
     }
     return false;
+}
+
+bool endpoints_own(const struct rill_controller *c, uint32_t pool, uint32_t *index)
+{
+    if (pool >= c->config.pool_count || *index < c->part_low[pool] ||
+        *index - c->part_low[pool] >= rill_port_pool_size(c->pools[pool]))
+        return false;
+    *index -= c->part_low[pool];
+    return true;
+}
+
+bool endpoints_find(const struct rill_controller *c, const struct rill_endpoint *e, uint32_t *pool,
+                    uint32_t *index)
+{
+    return find_anywhere(c, e, pool, index) && endpoints_own(c, *pool, index);
+}
+
+/* Packets to it come to another controller. */
+static bool is_of_another(const struct rill_controller *c, const struct rill_endpoint *e)
+{
+    uint32_t pool, index;
+
+    return find_anywhere(c, e, &pool, &index) && !endpoints_own(c, pool, &index);
 }
 
 /* The flow declares the endpoint that it took: whoever leases it, for the flow may have moved on
@@ -138,7 +185,7 @@ static bool register_alias(struct rill_controller *c, struct flow *flow,
     }
     drop_unsure(c, flow);
     pooled = endpoints_find(c, &alias->local, &pool, &index);
-    if (other != NULL || flow->has_alias ||
+    if (other != NULL || flow->has_alias || is_of_another(c, &alias->local) ||
         (pooled && !use_endpoint(c, pool, index, flow->node.flow)) ||
         rte_hash_add_key_data(c->by_alias, &key, flow) < 0) {
         c->n.alias_conflicts++;

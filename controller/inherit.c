@@ -36,10 +36,12 @@ void inherit_fini(struct rill_controller *c)
 static void take_endpoint(struct rill_controller *c, uint32_t unit,
                           const struct rill_inventory_endpoint *e)
 {
-    if (e->pool >= c->config.pool_count ||
-        rill_port_pool_hand_over(c->pools[e->pool], e->index, c->config.id, unit) != RILL_PORT_OK)
+    uint32_t index = e->index;
+
+    if (!endpoints_own(c, e->pool, &index) ||
+        rill_port_pool_hand_over(c->pools[e->pool], index, c->config.id, unit) != RILL_PORT_OK)
         return; /* told before */
-    c->lease[e->pool][e->index] = e->lease;
+    c->lease[e->pool][index] = e->lease;
 }
 
 /* The alias that a controller has confirmed; while none is known, that of the newest version. */

@@ -10,7 +10,7 @@
  *   recovery.c    units that died: their flows go on elsewhere
  *   takeover.c    another controller's place is taken: who is asked what
  *   inherit.c     and what its flows, endpoints and aliases were
- *   wgm, wam, port_pool, fragments: decisions, each by itself
+ *   wgm, wam, port_pool: decisions, each by itself
  */
 #ifndef RILL_CONTROLLER_INTERNAL_H
 #define RILL_CONTROLLER_INTERNAL_H
@@ -18,8 +18,6 @@
 #include <rte_hash.h>
 
 #include "controller/controller.h"
-#include "controller/fragment_hold.h"
-#include "controller/fragments.h"
 #include "controller/port_pool.h"
 #include "controller/wam.h"
 #include "controller/wgm.h"
@@ -30,6 +28,8 @@
 #include "lib/base/timer_wheel.h"
 #include "lib/frame/body.h"
 #include "lib/frame/frame.h"
+#include "lib/packet/fragment_hold.h"
+#include "lib/packet/fragments.h"
 
 enum { FLOW_ENDED = 1 << RILL_INSIDE | 1 << RILL_OUTSIDE }; /* by FIN, in both directions */
 
@@ -85,6 +85,7 @@ struct capacity {
     uint32_t tries; /* of the question that is out */
     bool grow;      /* a flowlet fitted nowhere, or all are nearly full */
     uint64_t number, asked_ns, resend_ns, expires_ns, epoch_ns;
+    uint64_t used_ns;   /* when all of it was last used */
     uint64_t review_ns; /* when it is next seen whether a unit is too much */
 };
 
@@ -156,6 +157,7 @@ struct rill_controller {
     struct rill_timer_wheel *idle;
     struct flow_list flows;
     struct rill_port_pool *pools[RILL_CONTROLLER_POOLS_MAX];
+    uint32_t part_low[RILL_CONTROLLER_POOLS_MAX]; /* of each pool: the first that is ours */
     bool endpoints_kept; /* those that nobody told of, until all deaths are over */
     uint64_t *lease[RILL_CONTROLLER_POOLS_MAX]; /* by index: rill_lease_id() of its last lease */
     struct capacity capacity;
@@ -249,7 +251,9 @@ int endpoints_init(struct rill_controller *c, struct rill_error *err);
 void endpoints_fini(struct rill_controller *c);
 void endpoints_on_request(struct rill_controller *c, const struct rill_frame *f);
 void endpoints_on_alias(struct rill_controller *c, struct rte_mbuf *m);
-/* The pool and index of an endpoint; false if it is of no pool. */
+/* Makes an index of the pool one of our part; false if it is not in that. */
+bool endpoints_own(const struct rill_controller *c, uint32_t pool, uint32_t *index);
+/* The pool of an endpoint, and its index in our part; false if it is in none. */
 bool endpoints_find(const struct rill_controller *c, const struct rill_endpoint *e, uint32_t *pool,
                     uint32_t *index);
 void endpoints_inherit(struct rill_controller *c, struct flow *flow, const struct rill_alias *alias,

@@ -124,7 +124,7 @@ field("claim.unit", "string", "Unit")
 field("claim.established", "uint32", "Established", base.DEC)
 
 -- Bit, key, text. Two bits have two meanings: 0x02 that of DATA, FORWARDED and ESTABLISHED, and the
--- others'; 0x04 that of FINAL and LOGGER_STATE, and the others'.
+-- others'; 0x04 that of FINAL, LOGGER_STATE and STORE_VALUE, and the others'.
 local FLAGS = {
     {0x01, "packet", "A packet follows the options"},
     {0x02, "full", "The state bytes are the whole state"},
@@ -174,7 +174,7 @@ end
 -- Values ---------------------------------------------------------------------------------------
 
 local ROLES = {
-    [0] = "none", "rm", "controller", "unit", "output_logger", "agent", "port",
+    [0] = "none", "rm", "controller", "unit", "output_logger", "agent", "port", "client", "store",
 }
 
 local function role_text(id)
@@ -252,6 +252,10 @@ local TYPES = {
     [49] = {"new_logger_ack", "CLOCK COUNT"},
     [50] = {"members_request", "CLOCK"},
     [51] = {"members", "CLOCK COUNT", "members"},
+    [56] = {"store_put", "FLOW TERM CLOCK STEP GRANTED_TERM", "state"},
+    [57] = {"store_ack", "FLOW TERM CLOCK STEP GRANTED_TERM"},
+    [58] = {"store_get", "FLOW COUNT"},
+    [59] = {"store_value", "FLOW TERM CLOCK STEP GRANTED_TERM COUNT", "state"},
 }
 for _, t in pairs(TYPES) do
     t.name, t.data, t.sometimes, t.uses = t[1], t[3], t[4], {FRAME = true}
@@ -266,7 +270,7 @@ end
 
 -- Which meaning a bit with two of them has here.
 local function flag_applies(c, key)
-    local has_state = c.name == "final" or c.name == "logger_state"
+    local has_state = c.name == "final" or c.name == "logger_state" or c.name == "store_value"
     local has_tuple = c.name == "data" or c.name == "forwarded" or c.name == "established"
     if key == "state" or key == "alias_known" then
         return (key == "state") == has_state

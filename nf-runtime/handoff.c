@@ -32,8 +32,16 @@ static struct segment *find_segment(const struct flow *flow, uint64_t term)
     return g;
 }
 
+/* Units hand this flow's state to each other: there is no store outside that keeps it, or it stays
+ * here. */
+static bool is_handed(const struct rill_unit *u, uint32_t unit)
+{
+    return u->config.store == 0 || unit == u->config.id;
+}
+
 /* FINAL to whom we passed the flow on. The state may be left out where the receiver is thought to
- * hold this very version: only a hint, it asks if it does not. */
+ * hold this very version: only a hint, it asks if it does not. With a store outside it is always
+ * left out: FINAL names the version that the receiver is to read there. */
 static void send_final(struct rill_unit *u, struct flow *flow, bool with_state)
 {
     struct rte_mbuf *m;
@@ -41,6 +49,7 @@ static void send_final(struct rill_unit *u, struct flow *flow, bool with_state)
 
     if (!flow->has_state)
         return;
+    with_state &= is_handed(u, flow->passed_unit);
     m = unit_message(u, RILL_FRAME_FINAL, flow->passed_unit, flow->node.flow);
     if (m == NULL)
         return;
@@ -75,6 +84,8 @@ static void pass_on(struct rill_unit *u, struct flow *flow, uint64_t term, uint3
     flow->passed_term = term;
     flow->passed_unit = unit;
     u->n.handoffs_out++;
+    if (!is_handed(u, unit) && !external_has(flow))
+        external_put(u, flow);
     send_final(u, flow, !replicate_held_by(flow, unit));
     if (RILL_MUTANT(pin))
         flow->has_state = false;
@@ -167,6 +178,7 @@ static void take(struct rill_unit *u, struct flow *flow, uint64_t term, const st
     flow->owning = true;
     flow->next_full = true;
     flow->granted = term;
+    flow->stored = (struct tag){0};
     flow->logged_at = 0; /* of this term it has nothing, even if it knows the very version */
     flow->passed_unit = 0;
     flow->passed_term = 0;
@@ -189,6 +201,11 @@ static void take(struct rill_unit *u, struct flow *flow, uint64_t term, const st
         implied(u, flow);
     if (flow->segments != NULL && !flow->owning)
         handoff_start(u, flow);
+}
+
+void handoff_take(struct rill_unit *u, struct flow *flow, uint64_t term, const struct tag *tag)
+{
+    take(u, flow, term, tag, NULL, 0);
 }
 
 /* Our replica is just what the term's first packet wants: its clock is one below, nothing before it
@@ -228,6 +245,8 @@ void handoff_start(struct rill_unit *u, struct flow *flow)
     }
     if (g->tries == 0 && (g->chain[0].unit == u->config.id || is_dead(&g->chain[0])))
         ask(u, g);
+    else if (!is_handed(u, g->chain[0].unit) && g->last_read == 0)
+        external_get(u, g);
 }
 
 /* Lost: whom we ask now died with all that it had; the controller ends the flow. */
@@ -335,6 +354,8 @@ void handoff_segment_due(struct rill_unit *u, struct segment *g)
     g = find_segment(flow, term);
     if (g == NULL)
         return;
+    if (g->last_read != 0) /* the question, or the answer, may be lost */
+        external_get(u, g);
     rill_timer_arm(u->questions, &g->timer,
                    u->now_ns + rill_resend_pause_ns(&u->config.resend, u->config.pull_timeout_ns,
                                                     g->tries + 1, &u->n.resends_slowed));
@@ -475,6 +496,9 @@ void handoff_on_move(struct rill_unit *u, const struct rill_frame *f)
     } else if (flow->passed_unit == 0 || f->next_term >= flow->passed_term) {
         flow->passed_term = f->next_term;
         flow->passed_unit = to;
+        /* The store may have lost what it has acknowledged. */
+        if (!is_handed(u, to) && flow->has_state && !RILL_MUTANT(store_trust))
+            external_put(u, flow);
         send_final(u, flow, pull || !replicate_held_by(flow, to));
     }
 }
@@ -520,6 +544,8 @@ void handoff_on_final(struct rill_unit *u, struct rte_mbuf *m)
     }
     if (flow->has_replica && (tag_equal(&flow->replica, &tag) || RILL_MUTANT(final_replica)))
         take_replica(u, flow, term, f->chain, f->chain_len);
+    else if (!is_handed(u, f->src))
+        external_await(u, flow, f);
     else
         ask_for_state(u, flow, f);
 }

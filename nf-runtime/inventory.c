@@ -28,8 +28,8 @@ static uint64_t tell_endpoints(struct rill_unit *u, struct rte_mbuf *m, unsigned
         .kind = RILL_INVENTORY_ENDPOINT,
         .endpoint = {.kind = RILL_INVENTORY_ENDPOINT, .pool = (uint16_t)pool}};
 
-    for (; *ok && rill_nf_pool_leased(u->config.nf, pool, from, &item.endpoint.index,
-                                      &item.endpoint.lease);
+    for (; *ok && rill_nf_pool_leased(u->config.nf, pool, rill_epoch_slot(rill_frame(m)->epoch),
+                                      from, &item.endpoint.index, &item.endpoint.lease);
          from++) {
         if (is_full(m))
             return endpoints_part(pool, from);

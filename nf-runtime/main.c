@@ -6,6 +6,7 @@
 #include "lib/daemon/role.h"
 #include "nf-runtime/loader.h"
 #include "nf-runtime/unit_settings.h"
+#include "nf-runtime/unit_store.h"
 
 enum { TEXT_BYTES = 64 };
 
@@ -14,6 +15,7 @@ struct runtime {
     struct rill_config *config;
     struct rill_nf *nf;
     struct rill_unit *unit;
+    struct unit_store store;
     /* what the NF is, as it is told */
     char name[TEXT_BYTES], version[TEXT_BYTES];
     Control__Pool pools[RILL_NF_POOLS_MAX], *pool_list[RILL_NF_POOLS_MAX];
@@ -39,7 +41,11 @@ static int create_unit(struct runtime *r, const struct rill_role_host *host,
                        const Control__Activate *how, struct rill_error *err)
 {
     struct rill_unit_config config = rill_unit_settings(host->settings);
+    int rc = unit_store_open(&r->store, host->settings, how->links_folder, host->pool, err);
 
+    if (rc != 0)
+        return rc;
+    config.store = r->store.store != NULL ? UNIT_STORE_ID : 0;
     config.id = host->role;
     config.output_logger = how->output_logger;
     config.controller = how->controller;
@@ -122,6 +128,7 @@ static void receive(void *arg, struct rte_mbuf **frames, uint32_t n, uint64_t no
     struct runtime *r = arg;
 
     rill_unit_recv(r->unit, frames, n, now_ns, out);
+    unit_store_pass(&r->store, r->unit, now_ns, out);
 }
 
 static void tick(void *arg, uint64_t now_ns, struct rill_outbox *out)
@@ -129,13 +136,21 @@ static void tick(void *arg, uint64_t now_ns, struct rill_outbox *out)
     struct runtime *r = arg;
 
     rill_unit_tick(r->unit, now_ns, out);
+    unit_store_tick(&r->store, r->unit, now_ns, out);
 }
 
 static uint64_t next_ns(void *arg)
 {
     struct runtime *r = arg;
 
-    return rill_unit_next_ns(r->unit);
+    return RTE_MIN(rill_unit_next_ns(r->unit), unit_store_next_ns(&r->store));
+}
+
+static void store_metrics(const struct rill_store_counters *n, struct rill_role_metrics *metrics)
+{
+#define X(name) rill_role_metrics_add(metrics, "store", #name, n->name);
+    RILL_STORE_COUNTERS(X)
+#undef X
 }
 
 static void metrics(void *arg, struct rill_role_metrics *metrics)
@@ -148,6 +163,8 @@ static void metrics(void *arg, struct rill_role_metrics *metrics)
 #define X(name) rill_role_metrics_add(metrics, "unit", #name, n->name);
     RILL_UNIT_COUNTERS(X)
 #undef X
+    if (r->store.store != NULL)
+        store_metrics(&r->store.store->n, metrics);
     for (unsigned i = 0; rill_nf_counter(r->nf, i, &name, &value); i++)
         rill_role_metrics_add_nf(metrics, name, value);
     rill_role_metrics_add_held(metrics, rill_unit_packets_held(r->unit));

@@ -25,6 +25,7 @@ struct rill_pkt {
     enum rill_side side;   /* where it came in */
     uint64_t time_ns;
     uint32_t wire_bytes;
+    uint32_t slot;  /* its flow's controller's: endpoints come from its part of the pools */
     bool is_new;    /* nothing has been processed on this state before */
     uint8_t *state; /* the flow's block, rill_nf_state_bytes() long */
     /* Changed bytes [low, high) of it; low >= high: none. Set by the API functions; the unit starts
@@ -79,15 +80,17 @@ void rill_pool_spec_endpoint(const struct rill_pool_spec *spec, uint32_t index,
 int64_t rill_pool_spec_index(const struct rill_pool_spec *spec,
                              const struct rill_endpoint *endpoint);
 
-/* Leased endpoints that the instance may give out now: taken in the order in which they were given.
- * `lease` is rill_lease_id() of all of them: an alias says from which lease its endpoint is.
- * give(): 0, or nothing was given: -ENOMEM, or -EINVAL for an index that the pool does not have. */
+/* Leased endpoints that the instance may give out now, to flows of the controller of that slot:
+ * taken in the order in which they were given. `lease` is rill_lease_id() of all of them: an alias
+ * says from which lease its endpoint is. free(): of all slots. give(): 0, or nothing was given:
+ * -ENOMEM, or -EINVAL for an index that the pool does not have. */
 uint32_t rill_nf_pool_free(const struct rill_nf *nf, unsigned pool);
-int rill_nf_pool_give(struct rill_nf *nf, unsigned pool, const uint32_t *indexes, uint32_t n,
-                      uint64_t lease);
+uint32_t rill_nf_pool_free_of(const struct rill_nf *nf, unsigned pool, uint32_t slot);
+int rill_nf_pool_give(struct rill_nf *nf, unsigned pool, uint32_t slot, const uint32_t *indexes,
+                      uint32_t n, uint64_t lease);
 /* The i-th of these, counted from the one that was given last: takes do not move the others. False
  * past the end. */
-bool rill_nf_pool_leased(const struct rill_nf *nf, unsigned pool, uint32_t i, uint32_t *index,
-                         uint64_t *lease);
+bool rill_nf_pool_leased(const struct rill_nf *nf, unsigned pool, uint32_t slot, uint32_t i,
+                         uint32_t *index, uint64_t *lease);
 
 #endif

@@ -610,7 +610,7 @@ static void test_pool_gives_in_order(void **unused)
     for (uint32_t round = 1; given + round <= 2000; round += 7) {
         for (uint32_t i = 0; i < round; i++)
             indexes[i] = given++;
-        assert_int_equal(rill_nf_pool_give(nf, 0, indexes, round, 1), 0);
+        assert_int_equal(rill_nf_pool_give(nf, 0, 0, indexes, round, 1), 0);
         for (uint32_t i = 0; i < round / 2; i++, taken++)
             assert_int_equal(one_flow(nf), 1000 + taken % 1000);
         assert_int_equal(rill_nf_pool_free(nf, 0), given - taken);
@@ -628,7 +628,7 @@ static void test_pool_refuses_foreign_index(void **unused)
     const uint32_t indexes[] = {0, 2000};
 
     (void)unused;
-    assert_int_not_equal(rill_nf_pool_give(nf, 0, indexes, 2, 1), 0);
+    assert_int_not_equal(rill_nf_pool_give(nf, 0, 0, indexes, 2, 1), 0);
     assert_int_equal(rill_nf_pool_free(nf, 0), 0);
     rill_nf_destroy(nf);
 }
@@ -648,7 +648,7 @@ static void test_endpoint_not_declared_goes_back(void **unused)
     const uint32_t indexes[] = {5, 6};
 
     (void)unused;
-    assert_int_equal(rill_nf_pool_give(nf, 0, indexes, 2, 1), 0);
+    assert_int_equal(rill_nf_pool_give(nf, 0, 0, indexes, 2, 1), 0);
     assert_int_equal(one_flow(nf), 0);
     assert_int_equal(rill_nf_pool_free(nf, 0), 2);
     d.process_packet = take_and_declare;

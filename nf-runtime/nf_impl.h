@@ -2,6 +2,7 @@
 #ifndef RILL_NF_RUNTIME_NF_IMPL_H
 #define RILL_NF_RUNTIME_NF_IMPL_H
 
+#include "lib/base/epoch.h"
 #include "nf-runtime/nf_host.h"
 
 enum {
@@ -23,6 +24,18 @@ struct rill_table {
 #endif
 };
 
+struct rill_pool_leased {
+    uint64_t lease;
+    uint32_t index;
+};
+
+/* Leased from one controller and not taken. */
+struct rill_pool_ring {
+    struct rill_pool_leased *at;
+    uint32_t size; /* a power of two, or 0 before the first lease */
+    uint32_t head, count;
+};
+
 struct rill_pool {
     struct rill_nf *nf;
     const char *name;
@@ -31,13 +44,7 @@ struct rill_pool {
     uint16_t port_low, port_high;
     uint32_t addresses;
     uint8_t (*addr)[16];
-    /* Leased and not taken: a ring. */
-    struct rill_pool_leased {
-        uint64_t lease;
-        uint32_t index;
-    } * ring;
-    uint32_t ring_size; /* a power of two, or 0 before the first lease */
-    uint32_t head, count;
+    struct rill_pool_ring leased[RILL_SLOTS_MAX]; /* by the controller's slot */
 };
 
 struct rill_nf {
@@ -51,8 +58,9 @@ struct rill_nf {
     struct rill_pool pools[RILL_NF_POOLS_MAX];
     const char *counter_names[RILL_NF_COUNTERS_MAX];
     uint64_t counters[RILL_NF_COUNTERS_MAX];
-    /* The endpoint that the packet at hand has taken; pool NULL: none. */
+    /* The endpoint that the packet at hand has taken, and from where; pool NULL: none. */
     struct rill_pool *taken_pool;
+    struct rill_pool_ring *taken_ring;
     struct rill_pool_leased taken_leased;
     struct rill_endpoint taken;
 #ifdef RILL_CHECK_PUTS

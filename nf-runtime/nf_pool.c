@@ -121,7 +121,8 @@ void rill_nf_pools_fini(struct rill_nf *nf)
 {
     for (unsigned i = 0; i < nf->pools_n; i++) {
         free(nf->pools[i].addr);
-        free(nf->pools[i].ring);
+        for (unsigned slot = 0; slot < RILL_SLOTS_MAX; slot++)
+            free(nf->pools[i].leased[slot].at);
     }
 }
 
@@ -184,62 +185,77 @@ int64_t rill_pool_spec_index(const struct rill_pool_spec *spec,
 
 /* --- leases ----------------------------------------------------------------------------------- */
 
+uint32_t rill_nf_pool_free_of(const struct rill_nf *nf, unsigned pool, uint32_t slot)
+{
+    return nf->pools[pool].leased[slot].count;
+}
+
 uint32_t rill_nf_pool_free(const struct rill_nf *nf, unsigned pool)
 {
-    return nf->pools[pool].count;
+    uint32_t n = 0;
+
+    for (uint32_t slot = 0; slot < RILL_SLOTS_MAX; slot++)
+        n += nf->pools[pool].leased[slot].count;
+    return n;
+}
+
+static struct rill_pool_leased *ring_at(const struct rill_pool_ring *ring, uint32_t i)
+{
+    return &ring->at[i & (ring->size - 1)];
 }
 
 /* Makes room for n more indexes. */
-static int grow(struct rill_pool *pool, uint32_t n)
+static int grow(struct rill_pool_ring *ring, uint32_t n)
 {
-    uint64_t size = pool->ring_size > 0 ? pool->ring_size : 64;
-    struct rill_pool_leased *ring;
+    uint64_t size = ring->size > 0 ? ring->size : 64;
+    struct rill_pool_leased *larger;
 
-    while (size < (uint64_t)pool->count + n)
+    while (size < (uint64_t)ring->count + n)
         size *= 2;
-    if (size == pool->ring_size)
+    if (size == ring->size)
         return 0;
     if (size > UINT32_MAX)
         return -ENOMEM;
-    ring = malloc(size * sizeof(*ring));
-    if (ring == NULL)
+    larger = malloc(size * sizeof(*larger));
+    if (larger == NULL)
         return -ENOMEM;
-    for (uint32_t i = 0; i < pool->count; i++)
-        ring[i] = pool->ring[(pool->head + i) & (pool->ring_size - 1)];
-    free(pool->ring);
-    pool->ring = ring;
-    pool->ring_size = (uint32_t)size;
-    pool->head = 0;
+    for (uint32_t i = 0; i < ring->count; i++)
+        larger[i] = *ring_at(ring, ring->head + i);
+    free(ring->at);
+    ring->at = larger;
+    ring->size = (uint32_t)size;
+    ring->head = 0;
     return 0;
 }
 
-int rill_nf_pool_give(struct rill_nf *nf, unsigned pool_number, const uint32_t *indexes, uint32_t n,
-                      uint64_t lease)
+int rill_nf_pool_give(struct rill_nf *nf, unsigned pool_number, uint32_t slot,
+                      const uint32_t *indexes, uint32_t n, uint64_t lease)
 {
     struct rill_pool *pool = &nf->pools[pool_number];
+    struct rill_pool_ring *ring = &pool->leased[slot];
     struct rill_pool_spec spec;
 
     spec_of(pool, &spec);
     for (uint32_t i = 0; i < n; i++)
         if (indexes[i] >= rill_pool_spec_size(&spec))
             return -EINVAL;
-    if (grow(pool, n) != 0)
+    if (grow(ring, n) != 0)
         return -ENOMEM;
     for (uint32_t i = 0; i < n; i++)
-        pool->ring[(pool->head + pool->count++) & (pool->ring_size - 1)] =
+        *ring_at(ring, ring->head + ring->count++) =
             (struct rill_pool_leased){.lease = lease, .index = indexes[i]};
     return 0;
 }
 
-bool rill_nf_pool_leased(const struct rill_nf *nf, unsigned pool_number, uint32_t i,
+bool rill_nf_pool_leased(const struct rill_nf *nf, unsigned pool, uint32_t slot, uint32_t i,
                          uint32_t *index, uint64_t *lease)
 {
-    const struct rill_pool *pool = &nf->pools[pool_number];
+    const struct rill_pool_ring *ring = &nf->pools[pool].leased[slot];
     const struct rill_pool_leased *leased;
 
-    if (i >= pool->count)
+    if (i >= ring->count)
         return false;
-    leased = &pool->ring[(pool->head + pool->count - 1 - i) & (pool->ring_size - 1)];
+    leased = ring_at(ring, ring->head + ring->count - 1 - i);
     *index = leased->index;
     *lease = leased->lease;
     return true;
@@ -248,16 +264,16 @@ bool rill_nf_pool_leased(const struct rill_nf *nf, unsigned pool_number, uint32_
 /* One a packet: a flow has one alias, so a second endpoint could never be declared. */
 int rill_pool_take(struct rill_pool *pool, struct rill_pkt *pkt, struct rill_endpoint *endpoint)
 {
+    struct rill_pool_ring *ring = &pool->leased[pkt->slot];
     struct rill_nf *nf = pool->nf;
     struct rill_pool_spec spec;
 
-    (void)pkt;
-    if (pool->count == 0 || nf->taken_pool != NULL)
+    if (ring->count == 0 || nf->taken_pool != NULL)
         return -1;
     nf->taken_pool = pool;
-    nf->taken_leased = pool->ring[pool->head];
-    pool->head = (pool->head + 1) & (pool->ring_size - 1);
-    pool->count--;
+    nf->taken_ring = ring;
+    nf->taken_leased = *ring_at(ring, ring->head++);
+    ring->count--;
     spec_of(pool, &spec);
     rill_pool_spec_endpoint(&spec, nf->taken_leased.index, &nf->taken);
     *endpoint = nf->taken;
@@ -267,13 +283,12 @@ int rill_pool_take(struct rill_pool *pool, struct rill_pkt *pkt, struct rill_end
 bool rill_nf_pool_settle(struct rill_nf *nf, const struct rill_pkt *pkt)
 {
     const struct rill_alias *alias = (const struct rill_alias *)(const void *)pkt->state;
-    struct rill_pool *pool = nf->taken_pool;
+    struct rill_pool_ring *ring = nf->taken_ring;
 
     nf->taken_pool = NULL;
     if (rill_endpoint_equal(&alias->local, &nf->taken))
         return true;
-    pool->head = (pool->head - 1) & (pool->ring_size - 1);
-    pool->ring[pool->head] = nf->taken_leased;
-    pool->count++;
+    *ring_at(ring, --ring->head) = nf->taken_leased;
+    ring->count++;
     return false;
 }

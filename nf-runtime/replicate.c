@@ -103,6 +103,8 @@ static void push(struct rill_unit *u, struct flow *flow)
 {
     flow->pushed = flow->tag;
     flow->pushed_count = 0;
+    if (u->config.store != 0)
+        external_put(u, flow);
     for (uint8_t i = 0; u->config.proactive && i < flow->target_count; i++)
         if (flow->targets[i] != u->config.id)
             push_to(u, flow, flow->targets[i]);

@@ -1,24 +1,51 @@
-/* The queue at a unit: packets wait here for their service time, so that a unit never works more
+/* The queues at a unit: packets wait here for their service time, so that a unit never works more
  * than what was leased of it. MOVE and PULL take their place in the queue behind the flow's packets
- * that came before them, and cost nothing; so does FORGET. */
+ * that came before them, and cost nothing; so does FORGET.
+ *
+ * Each controller has a queue, as long as any other's, that is served at the speed of its share, no
+ * more and no less, whatever the others send. What one leaves idle is not lent to another: that one
+ * works out by its own share what waits at the unit, and places flowlets by it
+ * (docs/allocation.md).
+ */
 #include "nf-runtime/unit_internal.h"
 
 enum { MESSAGE_ROOM = 1024 }; /* places that packets can't take */
 
-static void head_changed(struct service *s)
+static uint32_t slot_of(const struct rill_frame *f)
 {
-    const struct service_entry *e = &s->ring[s->head & s->mask];
+    if (RILL_MUTANT(one_queue))
+        return 0;
+    return f->type == RILL_FRAME_INVENTORY ? rill_epoch_slot(f->epoch) : rill_number_slot(f->flow);
+}
 
-    if (s->count == 0) {
-        s->head_done_ns = UINT64_MAX;
-        return;
+static void find_first(struct service *s)
+{
+    s->head_done_ns = UINT64_MAX;
+    for (uint32_t i = 0; i < s->used_count; i++) {
+        struct service_queue *q = &s->queue[s->used[i]];
+
+        if (q->head_done_ns < s->head_done_ns) {
+            s->head_done_ns = q->head_done_ns;
+            s->first = q;
+        }
     }
-    if (e->cost_bytes != 0 && (s->ns_per_byte_q24 == 0 || (RILL_MUTANT(share0) && s->share == 0))) {
-        s->head_done_ns = UINT64_MAX;
-        return;
-    }
-    s->head_done_ns = s->busy_until_ns > e->arrival_ns ? s->busy_until_ns : e->arrival_ns;
-    s->head_done_ns += (e->cost_bytes * s->ns_per_byte_q24) >> 24;
+}
+
+static uint64_t service_ns(const struct service_queue *q, uint64_t bytes)
+{
+    return (bytes * q->ns_per_byte_q24) >> 24;
+}
+
+static void head_changed(struct service *s, struct service_queue *q)
+{
+    const struct service_entry *e = q->count == 0 ? NULL : &q->ring[q->head & q->mask];
+
+    if (e == NULL ||
+        (e->cost_bytes != 0 && (q->ns_per_byte_q24 == 0 || (RILL_MUTANT(share0) && q->share == 0))))
+        q->head_done_ns = UINT64_MAX;
+    else
+        q->head_done_ns = RTE_MAX(q->busy_until_ns, e->arrival_ns) + service_ns(q, e->cost_bytes);
+    find_first(s);
 }
 
 static uint64_t ns_per_byte(const struct rill_unit *u, uint32_t share)
@@ -28,25 +55,40 @@ static uint64_t ns_per_byte(const struct rill_unit *u, uint32_t share)
 
 int service_init(struct rill_unit *u)
 {
-    struct service *s = &u->service;
-    uint32_t places = 1024;
-
-    while (places < u->config.queue_packets + MESSAGE_ROOM)
-        places *= 2;
-    s->ring = malloc(places * sizeof(s->ring[0])); /* touched only as the queue grows */
-    s->mask = places - 1;
-    s->head_done_ns = UINT64_MAX;
-    return s->ring == NULL ? -1 : 0;
+    u->service.head_done_ns = UINT64_MAX;
+    for (uint32_t i = 0; i < RILL_SLOTS_MAX; i++)
+        u->service.queue[i].head_done_ns = UINT64_MAX;
+    return 0;
 }
 
 void service_fini(struct rill_unit *u)
 {
-    struct service *s = &u->service;
+    for (uint32_t i = 0; i < RILL_SLOTS_MAX; i++) {
+        struct service_queue *q = &u->service.queue[i];
 
-    for (; s->ring != NULL && s->count > 0; s->count--)
-        rte_pktmbuf_free(s->ring[s->head++ & s->mask].m);
-    free(s->ring);
-    s->ring = NULL;
+        for (; q->count > 0; q->count--)
+            rte_pktmbuf_free(q->ring[q->head++ & q->mask].m);
+        free(q->ring);
+        q->ring = NULL;
+    }
+}
+
+/* That controller's queue; made when something comes for the first time. NULL: no memory. */
+static struct service_queue *queue_of(struct rill_unit *u, uint32_t slot)
+{
+    struct service_queue *q = &u->service.queue[slot];
+    uint32_t places = 1024;
+
+    if (q->ring != NULL)
+        return q;
+    while (places < u->config.queue_packets + MESSAGE_ROOM)
+        places *= 2;
+    q->ring = malloc(places * sizeof(q->ring[0])); /* touched only as the queue grows */
+    if (q->ring == NULL)
+        return NULL;
+    q->mask = places - 1;
+    u->service.used[u->service.used_count++] = (uint8_t)slot;
+    return q;
 }
 
 /* That a packet of the flow waits, if the flow is known here; and that it waits no longer. */
@@ -70,63 +112,88 @@ static void went(struct rill_unit *u, const struct rill_frame *f)
 
 void service_put(struct rill_unit *u, struct rte_mbuf *m)
 {
-    struct service *s = &u->service;
+    struct service_queue *q = queue_of(u, slot_of(rill_frame(m)));
     bool packet = rill_frame_has_packet(m);
-    struct service_entry *e = &s->ring[(s->head + s->count) & s->mask];
 
-    if (packet && s->packets >= u->config.queue_packets) {
+    if (packet && (q == NULL || q->packets >= u->config.queue_packets)) {
         unit_drop(m, &u->n.dropped_unit_queue_full);
         return;
     }
-    if (s->count > s->mask) {
+    if (q == NULL || q->count > q->mask) {
         unit_drop(m, packet ? &u->n.dropped_unit_queue_full : &u->n.messages_no_room);
         return;
     }
-    *e = (struct service_entry){
+    q->ring[(q->head + q->count) & q->mask] = (struct service_entry){
         .m = m, .arrival_ns = u->now_ns, .cost_bytes = packet ? rill_frame(m)->wire_bytes : 0};
-    s->packets += packet;
+    q->packets += packet;
+    u->service.packets += packet;
     if (packet)
         came(u, rill_frame(m));
-    if (s->count++ == 0)
-        head_changed(s);
+    if (q->count++ == 0)
+        head_changed(&u->service, q);
 }
 
 /* The next frame whose service is done by now, NULL if there is none. */
 struct rte_mbuf *service_pop(struct rill_unit *u)
 {
     struct service *s = &u->service;
+    struct service_queue *q = s->first;
     struct rte_mbuf *m;
 
     if (s->head_done_ns > u->now_ns)
         return NULL;
-    m = s->ring[s->head & s->mask].m;
-    s->busy_until_ns = s->head_done_ns;
-    u->n.service_ns += (s->ring[s->head & s->mask].cost_bytes * s->ns_per_byte_q24) >> 24;
-    s->head++;
-    s->count--;
-    s->packets -= rill_frame_has_packet(m);
-    if (rill_frame_has_packet(m))
+    m = q->ring[q->head & q->mask].m;
+    q->busy_until_ns = q->head_done_ns;
+    u->n.service_ns += (q->ring[q->head & q->mask].cost_bytes * q->ns_per_byte_q24) >> 24;
+    q->head++;
+    q->count--;
+    if (rill_frame_has_packet(m)) {
+        q->packets--;
+        s->packets--;
+        s->queue[rill_number_slot(rill_frame(m)->flow)].served_bytes += rill_frame(m)->wire_bytes;
         went(u, rill_frame(m));
-    head_changed(s);
+    }
+    head_changed(s, q);
     return m;
 }
 
-/* A controller's share is another now; the sum of all is what is served. */
+/* What of the head is not served yet takes the new speed; what is served stays so. */
+static void change_speed(struct rill_unit *u, struct service_queue *q, uint32_t share)
+{
+    uint64_t before = q->ns_per_byte_q24;
+
+    /* Without a share the last one's speed stays: what was late on its way here, or could not be
+     * moved yet, is still served, and nothing waits behind it for good. */
+    if (share != 0)
+        q->ns_per_byte_q24 = ns_per_byte(u, RTE_MIN(share, 1000u));
+    if (q->head_done_ns == UINT64_MAX || RILL_MUTANT(share0)) {
+        /* What stood still while there was no share starts now, not in the past. */
+        q->busy_until_ns = RTE_MAX(q->busy_until_ns, u->now_ns);
+        head_changed(&u->service, q);
+    } else if (q->head_done_ns > u->now_ns && q->ns_per_byte_q24 != before) {
+        double left_ns = (double)(q->head_done_ns - u->now_ns);
+
+        q->head_done_ns =
+            u->now_ns + (uint64_t)(left_ns * (double)q->ns_per_byte_q24 / (double)before + 0.5);
+        find_first(&u->service);
+    }
+}
+
+/* A controller's share is another now. */
 static void take_share(struct rill_unit *u, uint32_t slot, uint32_t share, uint64_t number)
 {
     struct service *s = &u->service;
+    struct service_queue *q = &s->queue[slot];
 
-    s->share += share - s->slot[slot].share;
-    s->slot[slot].share = share;
-    s->slot[slot].number = number;
-    /* Without a share the last one's speed stays: what was late on its way here, or could not be
-     * moved yet, is still served, and nothing waits behind it for good. */
-    if (s->share != 0)
-        s->ns_per_byte_q24 = ns_per_byte(u, RTE_MIN(s->share, 1000u));
-    /* What stood still while there was no share starts now, not in the past. */
-    if (s->head_done_ns == UINT64_MAX && s->busy_until_ns < u->now_ns)
-        s->busy_until_ns = u->now_ns;
-    head_changed(s);
+    s->share += share - q->share;
+    q->share = share;
+    q->number = number;
+    if (RILL_MUTANT(one_queue))
+        change_speed(u, &s->queue[0], s->share);
+    else
+        change_speed(u, q, share);
+    if (share != 0)
+        pool_ask_controller(u, slot);
 }
 
 /* SHARE from the resource manager: numbered, so that a late one can not undo a newer one. A share
@@ -136,9 +203,9 @@ void service_set_share(struct rill_unit *u, struct rte_mbuf *m)
 {
     const struct rill_frame *f = rill_frame(m);
     uint32_t slot = rill_epoch_slot(f->epoch);
-    struct service *s = &u->service;
+    const struct service_queue *q = &u->service.queue[slot];
     struct rte_mbuf *ack;
-    bool is_new = f->clock > s->slot[slot].number;
+    bool is_new = f->clock > q->number;
 
     if (f->count > 1000 || rill_role_kind(f->next_unit) != RILL_ROLE_CONTROLLER) {
         u->n.messages_malformed++;
@@ -150,7 +217,7 @@ void service_set_share(struct rill_unit *u, struct rte_mbuf *m)
     }
     /* What is queued came in under the share that is taken away, and would stand still for ever.
      * The manager asks again until this is done, and leases the share to nobody before. */
-    if (is_new && f->count == 0 && s->packets > 0)
+    if (is_new && f->count == 0 && q->packets > 0)
         return;
     if (is_new || RILL_MUTANT(share_order))
         take_share(u, slot, f->count, f->clock);

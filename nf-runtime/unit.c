@@ -139,6 +139,12 @@ static void handle_message(struct rill_unit *u, struct rte_mbuf *m)
     case RILL_FRAME_POOL_GRANT:
         pool_on_grant(u, m);
         break;
+    case RILL_FRAME_STORE_ACK:
+        external_on_ack(u, f);
+        break;
+    case RILL_FRAME_STORE_VALUE:
+        external_on_value(u, m);
+        break;
     case RILL_FRAME_NEW_LOGGER:
         logger_on_new(u, f);
         break;
@@ -244,7 +250,7 @@ static void fire_questions(struct rill_unit *u)
     while ((t = rill_timer_pop(u->questions, u->now_ns)) != NULL) {
         uintptr_t at = (uintptr_t)t;
 
-        if (at >= (uintptr_t)u->pools && at < (uintptr_t)(u->pools + RILL_NF_POOLS_MAX))
+        if (at >= (uintptr_t)u->pools && at < (uintptr_t)(u->pools + RILL_SLOTS_MAX))
             pool_due(u, RTE_PTR_SUB(t, offsetof(struct pool_lease, timer)));
         else
             handoff_segment_due(u, RTE_PTR_SUB(t, offsetof(struct segment, timer)));
@@ -276,6 +282,22 @@ uint64_t rill_unit_next_ns(struct rill_unit *u)
     return RTE_MIN(next_ns, rill_timer_wheel_next_ns(u->slow));
 }
 
+static void know_controllers(struct rill_unit *u)
+{
+    const struct rill_unit_config *config = &u->config;
+
+    if (config->controllers != NULL)
+        u->controllers = *config->controllers;
+    else
+        rill_controllers_adopt(&u->controllers, config->epoch, config->controller);
+    u->config.controllers = NULL; /* it was the caller's */
+    for (uint32_t slot = 0; slot < RILL_SLOTS_MAX; slot++)
+        u->spoken[slot] = u->controllers.slot[slot].epoch;
+    /* Of several, those that lease a part of it are asked for endpoints. */
+    if (config->controller != 0)
+        pool_ask_controller(u, rill_epoch_slot(config->epoch));
+}
+
 struct rill_unit *rill_unit_create(const struct rill_unit_config *config, struct rill_error *err)
 {
     struct rill_unit *u = calloc(1, sizeof(*u));
@@ -283,8 +305,7 @@ struct rill_unit *rill_unit_create(const struct rill_unit_config *config, struct
     if (u == NULL)
         goto fail;
     u->config = *config;
-    rill_controllers_adopt(&u->controllers, config->epoch, config->controller);
-    u->spoken[rill_epoch_slot(config->epoch)] = config->epoch;
+    know_controllers(u);
     u->state_bytes = rill_nf_state_bytes(config->nf);
     u->pool_count = rill_nf_pool_count(config->nf);
     u->before = malloc(u->state_bytes);
@@ -339,6 +360,16 @@ struct rill_table_use rill_unit_tables(const struct rill_unit *u)
 uint32_t rill_unit_share(const struct rill_unit *u)
 {
     return u->service.share;
+}
+
+uint32_t rill_unit_share_of(const struct rill_unit *u, uint32_t slot)
+{
+    return u->service.queue[slot].share;
+}
+
+uint64_t rill_unit_served_bytes(const struct rill_unit *u, uint32_t slot)
+{
+    return u->service.queue[slot].served_bytes;
 }
 
 bool rill_unit_flow_info(const struct rill_unit *u, uint64_t number,

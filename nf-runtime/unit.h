@@ -6,13 +6,16 @@
  *  - a packet is processed on the state left by the flow's step before, wherever that was, or held;
  *  - no packet is processed twice; a flow has at most one owner in a term;
  *  - every step's change goes to the output logger with the packet, before the packet can leave;
- *  - the capacity that is leased of it is all that is used: packets queue for their service time.
+ *  - the capacity that is leased of it is all that is used: packets queue for their service time;
+ *  - of several controllers each has the share that it leased: its flows' packets have a queue of
+ *    their own, as long as any other's, and are served at that share's speed, whatever others send.
  *
  * Not thread-safe: one thread per unit.
  */
 #ifndef RILL_NF_RUNTIME_UNIT_H
 #define RILL_NF_RUNTIME_UNIT_H
 
+#include "lib/base/epoch.h"
 #include "lib/base/error.h"
 #include "lib/base/resend.h"
 #include "lib/base/table_use.h"
@@ -27,6 +30,10 @@ struct rill_unit_config {
     uint32_t controller;    /* role id: whom to ask for endpoints and chains, until another one
                                takes its place */
     uint16_t epoch;         /* of that one, lib/base/epoch.h; 0: as its first frame says */
+    /* Instead of these two, where there are several: all that are there. NULL: that one. */
+    const struct rill_controllers *controllers;
+    uint32_t store; /* role id of the store outside that keeps flows' state; 0: units hand
+                       it to each other */
     uint32_t vni;
     struct rill_nf *nf;       /* the caller's, outlives the unit */
     struct rte_mempool *pool; /* for messages; the caller's */
@@ -36,7 +43,7 @@ struct rill_unit_config {
     uint64_t retry_ns;        /* resend of other questions */
     struct rill_resend resend;
     uint64_t keep_ns; /* ask to forget a flow after so long without it; more than a frame's life */
-    uint32_t queue_packets;
+    uint32_t queue_packets; /* of each controller */
     uint32_t stash_packets_per_flow, stash_packets_per_unit;
     uint32_t flows_max;
     uint32_t replica_kb; /* for flows of which we hold a replica and nothing else */
@@ -85,6 +92,12 @@ struct rill_unit_config {
     X(replicas_refused) /* no room, and no other replica that could give way */                    \
     X(replicas_evicted) /* the oldest, for a newer one or for a flow of our own */                 \
     X(resends_slowed)   /* questions that had resend_attempts without an answer */                 \
+    X(store_puts)       /* to the store outside */                                                 \
+    X(store_acks)                                                                                  \
+    X(store_gets)                                                                                  \
+    X(store_values) /* flows that went on with what was read there */                              \
+    X(store_empty)  /* answers: nothing there */                                                   \
+    X(store_stale)  /* answers: not the version that the flow goes on from */                      \
     X(syncs_sent)                                                                                  \
     X(fulls_sent)                                                                                  \
     X(no_fulls_sent)                                                                               \
@@ -126,6 +139,10 @@ uint32_t rill_unit_replicas(const struct rill_unit *unit);
 struct rill_table_use rill_unit_tables(const struct rill_unit *unit);
 /* How much of it the resource manager has told it to give, in thousandths. */
 uint32_t rill_unit_share(const struct rill_unit *unit);
+/* Of that, what the controller of a slot (lib/base/epoch.h) has; and bytes of its flows that were
+ * served, on the wire. */
+uint32_t rill_unit_share_of(const struct rill_unit *unit, uint32_t slot);
+uint64_t rill_unit_served_bytes(const struct rill_unit *unit, uint32_t slot);
 
 /* For simulators: what the unit knows of a flow. False if nothing. */
 struct rill_unit_flow_info {

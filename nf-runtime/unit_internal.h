@@ -1,12 +1,13 @@
 /* What the files of the unit's core share. See unit.h for what the core is.
  *
  *   unit.c       frames in, timers, and who handles what
- *   service.c    the queue: capacity
+ *   service.c    the queues, one for each controller: capacity
  *   flow_store.c entries for flows, their memory, when they are forgotten
  *   spare.c      of these, those that may go when memory is short: mere replicas
  *   handoff.c    who owns a flow, and how it changes: MOVE, PULL, FINAL, chains
  *   commit.c     a step: the NF's work and the change for the output logger
  *   replicate.c  pushes of state in the gaps, and what comes of them
+ *   external.c   in place of both: a store outside that state is written to and read from
  *   logger.c     another output logger takes the place of one that died
  *   inventory.c  what a controller that takes over wants to know
  */
@@ -60,7 +61,11 @@ struct segment {
     struct rte_mbuf *stash, *stash_tail; /* by clock, through rill_frame.link */
     uint32_t stashed;
     uint32_t tries;
-    uint64_t next_term; /* 0: goes nowhere yet */
+    uint32_t last_read;   /* number of the last question to the store outside */
+    uint32_t stale_reads; /* answers in a row that were no use */
+    bool is_named;        /* by FINAL: ... */
+    struct tag named;     /* ... the version that the term begins with */
+    uint64_t next_term;   /* 0: goes nowhere yet */
     uint32_t next_unit;
     uint8_t chain_len, chain_at; /* chain_at: whom we ask now */
     bool unsure; /* the flow may have ended: the controller is asked before anybody else */
@@ -93,6 +98,7 @@ struct flow {
     bool is_spare;
     struct tag replica;
     struct tag pushed;  /* the state last pushed, and to whom */
+    struct tag stored;  /* what the store outside has said that it keeps, of this term of ours */
     struct tag synced;  /* what the output logger is known to hold ... */
     uint32_t logged_at; /* ... and which one: one before it may be dead */
     uint32_t pushed_to[RILL_TARGETS_MAX];
@@ -107,19 +113,26 @@ struct service_entry {
     uint32_t cost_bytes;
 };
 
-/* The queue of packets that wait for their share of the unit. */
-struct service {
-    struct service_entry *ring;
+/* Packets of one controller's flows, which wait for that controller's share of the unit. */
+struct service_queue {
+    struct service_entry *ring; /* NULL: nothing has come yet */
     uint32_t mask, head, count;
-    uint32_t packets; /* of `count`; messages ride along for order and cost nothing */
-    uint32_t share;   /* thousandths, of all controllers; 0: nobody has leased anything */
-    struct {
-        uint64_t number; /* of the newest word about it */
-        uint32_t share;
-    } slot[RILL_SLOTS_MAX];   /* by controller */
+    uint32_t packets;         /* of `count`; messages ride along for order and cost nothing */
+    uint32_t share;           /* thousandths; 0: it has leased nothing */
+    uint64_t number;          /* of the newest word about that */
     uint64_t ns_per_byte_q24; /* service time, fixed point */
     uint64_t busy_until_ns;
     uint64_t head_done_ns; /* when the head has been served; UINT64_MAX: never */
+    uint64_t served_bytes;
+};
+
+struct service {
+    struct service_queue queue[RILL_SLOTS_MAX]; /* by the controller's slot */
+    uint8_t used[RILL_SLOTS_MAX];               /* those that have a ring or a share */
+    uint32_t used_count;
+    uint32_t packets, share;     /* of all */
+    struct service_queue *first; /* whose head is done first ... */
+    uint64_t head_done_ns;       /* ... and when; UINT64_MAX: none's ever */
 };
 
 struct pool_lease {
@@ -167,8 +180,11 @@ struct rill_unit {
     struct replica_batch batch[PEERS_BATCHED_MAX];
     uint32_t batches;
     struct refill refill;
-    struct pool_lease pools[RILL_NF_POOLS_MAX];
+    struct pool_lease pools[RILL_SLOTS_MAX][RILL_NF_POOLS_MAX]; /* by the controller's slot */
     unsigned pool_count;
+    uint8_t pool_slots[RILL_SLOTS_MAX]; /* whose controllers are asked for endpoints */
+    uint32_t pool_slot_count;
+    uint32_t reads;          /* questions to the store outside */
     struct rill_outbox self; /* frames to ourselves */
     struct rill_unit_counters n;
     void (*step_hook)(void *arg, const struct rill_unit_step *step);
@@ -236,6 +252,7 @@ void handoff_on_logger_state(struct rill_unit *u, struct rte_mbuf *m);
 void handoff_on_dead(struct rill_unit *u, uint32_t unit, uint32_t output_logger);
 void handoff_start(struct rill_unit *u, struct flow *flow);
 void handoff_segment_due(struct rill_unit *u, struct segment *g);
+void handoff_take(struct rill_unit *u, struct flow *flow, uint64_t term, const struct tag *tag);
 
 /* The pause after a question was asked for the *tries-th time, counted here. */
 static inline uint64_t unit_resend_ns(struct rill_unit *u, uint64_t first_ns, uint16_t *tries)
@@ -261,6 +278,14 @@ void replicate_on_sync_ack(struct rill_unit *u, const struct rill_frame *f);
 void replicate_on_replica(struct rill_unit *u, struct rte_mbuf *m);
 bool replicate_held_by(const struct flow *flow, uint32_t unit);
 
+/* external.c */
+void external_put(struct rill_unit *u, struct flow *flow);
+bool external_has(const struct flow *flow); /* it has acknowledged the very version */
+void external_on_ack(struct rill_unit *u, const struct rill_frame *f);
+void external_get(struct rill_unit *u, struct segment *g);
+void external_await(struct rill_unit *u, struct flow *flow, const struct rill_frame *f);
+void external_on_value(struct rill_unit *u, struct rte_mbuf *m);
+
 /* logger.c */
 void logger_on_new(struct rill_unit *u, const struct rill_frame *f);
 void logger_tick(struct rill_unit *u);
@@ -270,6 +295,7 @@ uint64_t logger_next_ns(const struct rill_unit *u);
 void inventory_of_unit(struct rill_unit *u, struct rte_mbuf *m);
 
 /* pool_lease.c */
+void pool_ask_controller(struct rill_unit *u, uint32_t slot); /* from now on */
 void pool_refill(struct rill_unit *u);
 void pool_due(struct rill_unit *u, struct pool_lease *lease);
 void pool_on_grant(struct rill_unit *u, struct rte_mbuf *m);

@@ -317,6 +317,7 @@ static void flows_of_other_slots_are_not_told(void **state)
     struct rte_mbuf *m = with_chain(packet(7, 7, 7, 1), RILL_BIRTH_TERM, 0);
 
     (void)state;
+    set_share(OTHER, OTHERS, 100);
     rill_frame(m)->flow = rill_frame(m)->term = rill_frame(m)->clock = number(OTHERS, 7);
     give(of(OTHER, OTHERS, m));
     own(8);
@@ -615,6 +616,7 @@ static void another_slots_controller_is_none_of_its_business(void **state)
     struct rte_mbuf *m = with_chain(packet(9, 9, 9, 1), RILL_BIRTH_TERM, 0);
 
     (void)state;
+    set_share(OTHER, OTHERS, 100);
     own(7);
     rill_frame(m)->flow = rill_frame(m)->term = rill_frame(m)->clock = number(OTHERS, 9);
     give(of(OTHER, OTHERS, m));
@@ -693,18 +695,18 @@ static uint64_t time_for(uint32_t packets)
     return now_ns - begin_ns;
 }
 
-static void shares_of_two_slots_add_up(void **state)
+static void shares_of_other_slots_change_nothing(void **state)
 {
     (void)state;
     create(8000000); /* a packet takes 1 ms of the whole unit */
     set_share(BEFORE, OLD, 250);
     assert_int_equal(time_for(4), 16 * CORE_MS);
     set_share(OTHER, OTHERS, 250);
-    assert_int_equal(time_for(4), 8 * CORE_MS);
+    assert_int_equal(rill_unit_share(unit), 500);
+    assert_int_equal(time_for(4), 16 * CORE_MS);
     set_share(OTHER, OTHERS, 0);
     assert_int_equal(time_for(4), 16 * CORE_MS);
-    set_share(OTHER, OTHERS, 750);
-    assert_int_equal(time_for(4), 4 * CORE_MS);
+    assert_int_equal(rill_unit_share(unit), 250);
 }
 
 /* Who takes over has its predecessor's share, not one beside it. */
@@ -715,10 +717,10 @@ static void a_share_is_a_slots(void **state)
     (void)state;
     create(8000000);
     set_share(OTHER, OTHERS, 250);
-    set_share(BEFORE, OLD, 250);
+    set_share(BEFORE, OLD, 500);
     assert_int_equal(time_for(4), 8 * CORE_MS);
     core_clear(&out);
-    set_share(AFTER, NEW, 250);
+    set_share(AFTER, NEW, 500);
     assert_int_equal(core_expect(&out, RILL_FRAME_SHARE_ACK, RM).next_unit, AFTER);
     set_share(BEFORE, OLD, 750); /* it is over */
     assert_int_equal(n()->messages_old_epoch, 1);
@@ -760,7 +762,7 @@ int main(void)
         T(questions_go_to_the_new_controller),
         T(the_list_of_the_dead_is_heard),
         T(the_window_begins_with_the_epoch),
-        T(shares_of_two_slots_add_up),
+        T(shares_of_other_slots_change_nothing),
         T(a_share_is_a_slots),
     };
 

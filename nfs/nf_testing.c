@@ -81,7 +81,7 @@ void nf_lease(struct nf_bench *b, unsigned pool, uint32_t first, uint32_t n)
     for (uint32_t i = 0; i < n; i++) {
         uint32_t index = first + i;
 
-        assert_int_equal(rill_nf_pool_give(b->nf, pool, &index, 1, 1), 0);
+        assert_int_equal(rill_nf_pool_give(b->nf, pool, 0, &index, 1, 1), 0);
     }
 }
 

@@ -251,7 +251,11 @@ struct rill_ol *rill_ol_create(const struct rill_ol_config *config, struct rill_
     if (ol == NULL)
         goto fail;
     ol->config = *config;
-    rill_controllers_adopt(&ol->controllers, config->epoch, config->controller);
+    if (config->controllers != NULL)
+        ol->controllers = *config->controllers;
+    else
+        rill_controllers_adopt(&ol->controllers, config->epoch, config->controller);
+    ol->config.controllers = NULL; /* it was the caller's */
     ol->retries = rill_timer_wheel_create(1024, 250 * 1000);
     ol->slow = rill_timer_wheel_create(1024, 64 * 1000 * 1000);
     if (ol->retries == NULL || ol->slow == NULL ||

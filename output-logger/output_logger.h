@@ -17,6 +17,7 @@
 #ifndef RILL_OUTPUT_LOGGER_OUTPUT_LOGGER_H
 #define RILL_OUTPUT_LOGGER_OUTPUT_LOGGER_H
 
+#include "lib/base/epoch.h"
 #include "lib/base/error.h"
 #include "lib/base/resend.h"
 #include "lib/base/table_use.h"
@@ -28,6 +29,8 @@ struct rill_ol_config {
     uint32_t id;         /* role id */
     uint32_t controller; /* role id, until another one takes its place */
     uint16_t epoch;      /* of that one, lib/base/epoch.h; 0: as its first frame says */
+    /* Instead of these two, where there are several: all that are there. NULL: that one. */
+    const struct rill_controllers *controllers;
     uint32_t vni;
     uint32_t state_bytes;     /* of a flow of this deployment, rill_nf_state_bytes() */
     struct rte_mempool *pool; /* the caller's */

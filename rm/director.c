@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/mutant.h"
 #include "lib/base/role_name.h"
 #include "rm/director_internal.h"
 
@@ -47,6 +48,10 @@ void rill_director_destroy(struct rill_director *d)
 {
     if (d == NULL)
         return;
+    dir_forget_waiting(d, 0);
+    free(d->waiting);
+    rill_record_fini(&d->record);
+    rill_record_fini(&d->record_before);
     for (uint32_t i = 0; d->deployments != NULL && i < RILL_DIRECTOR_DEPLOYMENTS_MAX; i++)
         dir_free_deployment(&d->deployments[i]);
     free(d->deployments);
@@ -74,6 +79,15 @@ uint32_t dir_new_id(struct rill_director *d, enum rill_role_kind kind)
     if (d->next_number[kind] > RILL_ROLE_NUMBER_MAX)
         return 0;
     return rill_role_id(kind, d->next_number[kind]++);
+}
+
+void dir_skip_id(struct rill_director *d, uint32_t id)
+{
+    uint32_t kind = rill_role_kind(id);
+
+    if (!RILL_MUTANT(number_again) && kind < DIR_KINDS &&
+        rill_role_number(id) >= d->next_number[kind])
+        d->next_number[kind] = rill_role_number(id) + 1;
 }
 
 void dir_say(struct rill_director *d, const char *format, ...)
@@ -286,6 +300,7 @@ void rill_director_message(struct rill_director *d, uint32_t peer, const Control
     else
         client_message(d, peer, message);
     dir_settle(d);
+    dir_keep(d);
 }
 
 void rill_director_down(struct rill_director *d, uint32_t peer, uint64_t now_ns)
@@ -293,11 +308,13 @@ void rill_director_down(struct rill_director *d, uint32_t peer, uint64_t now_ns)
     struct dir_machine *machine = dir_machine_of_peer(d, peer);
 
     d->now_ns = now_ns;
+    dir_forget_waiting(d, peer);
     if (machine != NULL)
         dir_machine_down(d, machine);
     else
         dir_client_down(d, peer);
     dir_settle(d);
+    dir_keep(d);
 }
 
 /* --- time ------------------------------------------------------------------------------------- */
@@ -407,12 +424,14 @@ void rill_director_tick(struct rill_director *d, uint64_t now_ns)
     if (!d->going_down) {
         fail_late_roles(d);
         fail_late_requests(d);
+        dir_tick_clients(d);
         for (uint32_t i = 0; i < RILL_DIRECTOR_DEPLOYMENTS_MAX; i++)
             if (d->deployments[i].vni != 0 && dir_is_up(&d->deployments[i]))
                 dir_tick_leases(d, &d->deployments[i]);
         dir_usage_tick(d);
     }
     dir_settle(d);
+    dir_keep(d);
 }
 
 /* When something that could not be started just now may be tried again. */
@@ -428,7 +447,9 @@ static uint64_t next_start_ns(const struct rill_director *d)
 
 uint64_t rill_director_next_ns(const struct rill_director *d)
 {
-    uint64_t next_ns = RTE_MIN(next_start_ns(d), dir_usage_next_ns(d));
+    uint64_t next_ns = RTE_MIN(next_start_ns(d), dir_clients_next_ns(d));
+
+    next_ns = RTE_MIN(next_ns, dir_usage_next_ns(d));
 
     if (d->going_down)
         return UINT64_MAX;

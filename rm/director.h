@@ -50,11 +50,21 @@ struct rill_director_config {
     const char *links_root_host;  /* ... and as the machine sees it */
     uint64_t seed;                /* hard to guess: names of links' folders are drawn from it */
     struct rte_mempool *pool;     /* of frames */
+    uint64_t number; /* of this director among those of the cluster, upwards: it is in all
+                      * that it says, and roles take nothing from an earlier one; 0:
+                      * they are not numbered */
     void (*send)(void *arg, uint32_t peer, const Control__Message *message);
     /* Makes the folder `name` in links_root_host for a new deployment, and removes it after. Its
      * name can't be guessed; that is what keeps other deployments out. */
     int (*make_folder)(void *arg, const char *name, struct rill_error *err);
     void (*remove_folder)(void *arg, const char *name);
+    /* What the next director has to know, for rill_director_adopt(); data NULL: it has no more to
+     * know. When all until then is kept, rill_director_saved(version); until then what was said
+     * because of it waits. Lent. NULL: nothing is kept. */
+    void (*save)(void *arg, uint64_t version, const char *name, const void *data, size_t bytes);
+    /* For status: the registry in words, lent until the next call, and how many stand by. May be
+     * NULL: "none". */
+    const char *(*registry)(void *arg, uint32_t *standbys);
     /* A line for people: a machine joined, a deployment started or failed, a role died. May be
      * NULL. */
     void (*say)(void *arg, const char *line);
@@ -67,6 +77,21 @@ struct rill_director_config {
 struct rill_director *rill_director_create(const struct rill_director_config *config,
                                            uint64_t now_ns, struct rill_error *err);
 void rill_director_destroy(struct rill_director *d); /* NULL is fine */
+
+struct rill_director_record {
+    const char *name;
+    const void *data;
+    size_t bytes;
+};
+#define RILL_DIRECTOR_DEPLOYMENT "deployment-" /* and its vni: what was asked for, kept once */
+
+/* At the very start: goes on with what the last director had (none: it is the first). It waits for
+ * agents and clients to come back, and takes what runs there for what it was. The records may be
+ * freed afterwards. -EINVAL, -ENOMEM with a line in *err: it is of no use. */
+int rill_director_adopt(struct rill_director *d, const struct rill_director_record *records,
+                        uint32_t count, struct rill_error *err);
+/* Not from within `save`. */
+void rill_director_saved(struct rill_director *d, uint64_t version);
 
 void rill_director_down(struct rill_director *d, uint32_t peer, uint64_t now_ns);
 void rill_director_message(struct rill_director *d, uint32_t peer, const Control__Message *message,

@@ -32,6 +32,17 @@ static struct dir_client *new_client(struct rill_director *d)
     return NULL;
 }
 
+/* The one that it was to the director before us; NULL: none. */
+static struct dir_client *client_again(struct rill_director *d, const Control__Message *message)
+{
+    struct dir_client *client = dir_client(d, message->from);
+
+    if (client == NULL || client->peer != 0 || strcmp(client->machine, message->join->machine) != 0)
+        return NULL;
+    client->back_until_ns = 0;
+    return client;
+}
+
 static void client_joins(struct rill_director *d, uint32_t peer, const Control__Message *message)
 {
     struct dir_asker asker = dir_asker_of(peer, message);
@@ -43,7 +54,11 @@ static void client_joins(struct rill_director *d, uint32_t peer, const Control__
         dir_answer_error(d, &asker, "a machine's name has at most %d bytes", DIR_MACHINE_NAME_MAX);
         return;
     }
-    client = new_client(d);
+    client = client_again(d, message);
+    if (rill_role_kind(message->from) == RILL_ROLE_CLIENT)
+        dir_skip_id(d, message->from);
+    if (client == NULL)
+        client = new_client(d);
     if (client == NULL) {
         dir_answer_error(d, &asker, "there are %d clients already", DIR_CLIENTS_MAX);
         return;
@@ -55,12 +70,40 @@ static void client_joins(struct rill_director *d, uint32_t peer, const Control__
     welcome.cluster = (char *)d->config.cluster;
     RILL_CONTROL_SET(&m, WELCOME, welcome, &welcome);
     dir_answer(d, &asker, &m);
+    dir_repeat_client_peers(d, client);
 }
 
 static void forget_asker(struct dir_asker *asker, uint32_t peer)
 {
     if (asker->peer == peer)
         *asker = (struct dir_asker){0};
+}
+
+static void drop_client(struct rill_director *d, struct dir_client *client)
+{
+    for (uint32_t i = 0; i < RILL_DIRECTOR_DEPLOYMENTS_MAX; i++)
+        if (d->deployments[i].vni != 0 && d->deployments[i].client == client->id)
+            d->deployments[i].client = 0; /* Peers without it follow */
+    dir_forget_requests_about(d, client->id);
+    *client = (struct dir_client){0};
+}
+
+void dir_tick_clients(struct rill_director *d)
+{
+    for (uint32_t i = 0; i < DIR_CLIENTS_MAX; i++)
+        if (d->clients[i].id != 0 && d->clients[i].back_until_ns != 0 &&
+            d->now_ns >= d->clients[i].back_until_ns)
+            drop_client(d, &d->clients[i]);
+}
+
+uint64_t dir_clients_next_ns(const struct rill_director *d)
+{
+    uint64_t next_ns = UINT64_MAX;
+
+    for (uint32_t i = 0; i < DIR_CLIENTS_MAX; i++)
+        if (d->clients[i].id != 0 && d->clients[i].back_until_ns != 0)
+            next_ns = RTE_MIN(next_ns, d->clients[i].back_until_ns);
+    return next_ns;
 }
 
 void dir_client_down(struct rill_director *d, uint32_t peer)
@@ -74,13 +117,9 @@ void dir_client_down(struct rill_director *d, uint32_t peer)
         forget_asker(&dep->deploy, peer);
         forget_asker(&dep->undeploy, peer);
         forget_asker(&dep->attach, peer);
-        if (client != NULL && dep->vni != 0 && dep->client == client->id)
-            dep->client = 0; /* Peers without it follow */
     }
-    if (client == NULL)
-        return;
-    dir_forget_requests_about(d, client->id);
-    *client = (struct dir_client){0};
+    if (client != NULL)
+        drop_client(d, client);
 }
 
 /* --- attach ----------------------------------------------------------------------------------- */

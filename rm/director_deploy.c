@@ -154,6 +154,18 @@ static int fill_deployment(struct rill_director *d, struct dir_deployment *dep,
     return rc == 0 ? make_folder(d, dep, err) : rc;
 }
 
+int dir_read_deployment(struct rill_director *d, struct dir_deployment *dep, const void *data,
+                        size_t bytes, struct rill_error *err)
+{
+    int rc;
+
+    dep->spec = control__deploy__unpack(NULL, bytes, data);
+    if (dep->spec == NULL || dep->spec->units < 1 || dep->spec->units > RILL_DIRECTOR_UNITS_MAX)
+        return rill_error_set(err, -EINVAL, "what was kept of a deployment makes no sense");
+    rc = read_settings(dep->spec, &dep->settings, err);
+    return rc == 0 ? dir_create_leases(d, dep, err) : rc;
+}
+
 void dir_free_deployment(struct dir_deployment *dep)
 {
     if (dep->spec != NULL)
@@ -186,6 +198,7 @@ void dir_on_deploy(struct rill_director *d, uint32_t peer, const Control__Messag
         return;
     }
     dep->vni = d->next_vni++;
+    dir_keep_deployment(d, dep);
     dep->state = DIR_DEPLOYING;
     dep->epoch = 1;
     dep->asked_ns = d->now_ns;

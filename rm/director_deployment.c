@@ -87,10 +87,9 @@ static void finish(struct rill_director *d, struct dir_deployment *dep)
 {
     if (dep->state != DIR_UNDEPLOYING || has_roles(d, dep))
         return;
-    if (dep->has_folder)
-        d->config.remove_folder(d->config.arg, dep->folder);
     if (!RILL_MUTANT(undeploy_mute))
         dir_answer_done(d, &dep->undeploy);
+    dir_deployment_is_gone(d, dep);
     dir_free_deployment(dep);
 }
 

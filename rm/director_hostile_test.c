@@ -288,12 +288,14 @@ static uint32_t any_id(struct world *w, struct rill_rng *rng)
     }
 }
 
+enum { ENVELOPE = 5 }; /* fields of every message */
+
 /* A message of any kind whose numbers are such as occur; what is a text or bytes is empty. */
 static Control__Message *anything(struct world *w, struct rill_rng *rng)
 {
     const ProtobufCMessageDescriptor *type = &control__message__descriptor;
     const ProtobufCFieldDescriptor *body =
-        &type->fields[4 + rill_rng_below(rng, type->n_fields - 4)];
+        &type->fields[ENVELOPE + rill_rng_below(rng, type->n_fields - ENVELOPE)];
     Control__Message *m = calloc(1, sizeof(*m));
     const ProtobufCMessageDescriptor *of = body->descriptor;
     ProtobufCMessage *inner = calloc(1, of->sizeof_message);

@@ -11,6 +11,8 @@
  *   director_clients.c    clients, and who is attached
  *   director_status.c     Status
  *   director_usage.c      what units did, for billing
+ *   director_record.c     what the next director has to know, and the next one, that reads it
+ *   director_keep.c       what waits until that is kept
  *
  * What happens is noted where it happens; what follows from it is done at one place, by
  * dir_settle(), which looks at what there is and does what is missing. So no order of events needs
@@ -65,6 +67,7 @@ struct dir_machine {
     bool hugepages;
     uint64_t backoff_ns, failed_ns; /* the last failure to start something */
     uint64_t start_after_ns;        /* nothing is started ahead of need before */
+    bool inherited;                 /* has not joined since we are there */
     char name[DIR_MACHINE_NAME_MAX + 1];
 };
 
@@ -94,7 +97,8 @@ struct dir_role {
 struct dir_client {
     uint32_t id; /* 0: free */
     uint32_t peer;
-    uint32_t vni; /* attached to; 0: nothing */
+    uint32_t vni;           /* attached to; 0: nothing */
+    uint64_t back_until_ns; /* inherited, and not heard of yet: it has time until then; else 0 */
     struct dir_links links;
     char machine[DIR_MACHINE_NAME_MAX + 1];
 };
@@ -137,6 +141,8 @@ struct dir_deployment {
     uint64_t death_ns[RILL_DIRECTOR_DEATHS_MAX]; /* a ring of deaths_max */
     uint32_t deaths_timed;
     uint64_t usage_ask_ns, usage_write_ns; /* when next; 0: at once, never */
+    size_t lease_start, lease_bytes;       /* in the record */
+    uint64_t lease_hash, lease_version;    /* of what is there, and when it became another */
     char failure[DIR_LINE_BYTES];
 };
 
@@ -173,6 +179,7 @@ struct rill_director {
     uint32_t role_slots;
     struct rill_id_map role_at; /* role id to index */
     uint32_t next_number[DIR_KINDS];
+    uint32_t clients_taken; /* number after those of clients that were ever attached */
     uint32_t next_vni;
     uint64_t folders;
     struct dir_request *requests; /* in order of their numbers */
@@ -187,7 +194,17 @@ struct rill_director {
     struct dir_asker shutdown;
     char shutdown_failure[DIR_LINE_BYTES];
     bool going_down, over;
-    struct rill_outbox outbox; /* of the lease core that is at work; else empty */
+    struct rill_outbox outbox;                /* of the lease core that is at work; else empty */
+    struct rill_record record, record_before; /* the newest, and the last that was another */
+    uint64_t version, saved_version;
+    struct dir_gone {
+        uint32_t vni;
+        uint64_t version; /* the state without it; 0: not written yet */
+        char folder[RILL_FOLDER_NAME_BYTES];
+    } gone[RILL_DIRECTOR_DEPLOYMENTS_MAX]; /* deployments that are over, and kept still */
+    uint32_t gone_count;
+    struct dir_waiting *waiting; /* to be said once something is kept; oldest first */
+    uint32_t waiting_count, waiting_room;
 };
 
 /* --- director.c ------------------------------------------------------------------------------- */
@@ -195,6 +212,8 @@ struct rill_director {
 /* Does what follows from what has changed. */
 void dir_settle(struct rill_director *d);
 uint32_t dir_new_id(struct rill_director *d, enum rill_role_kind kind); /* 0: there are no more */
+/* An id that somebody gave away before us is not ours to give. */
+void dir_skip_id(struct rill_director *d, uint32_t id);
 __attribute__((format(printf, 2, 3))) void dir_say(struct rill_director *d, const char *format,
                                                    ...);
 /* A line that status shows, and that is said. */
@@ -214,6 +233,7 @@ struct dir_request *dir_find_request_about(struct rill_director *d, enum dir_req
                                            uint32_t about);
 void dir_remove_request(struct rill_director *d, struct dir_request *request);
 void dir_forget_requests_about(struct rill_director *d, uint32_t about);
+struct dir_request *dir_new_request(struct rill_director *d);
 uint64_t dir_timeout_of(const struct rill_director *d, enum dir_request_kind kind);
 /* False: whoever has to answer is behind a connection that is down; its time stands still. */
 bool dir_request_runs(const struct rill_director *d, const struct dir_request *request);
@@ -275,6 +295,10 @@ struct dir_role *dir_take_warm(struct rill_director *d, uint32_t agent, enum ril
 
 void dir_on_deploy(struct rill_director *d, uint32_t peer, const Control__Message *message);
 void dir_free_deployment(struct dir_deployment *dep);
+/* From what was asked for, as dir_keep_deployment() wrote it; its life is in the state. 0, or a
+ * line in *err. */
+int dir_read_deployment(struct rill_director *d, struct dir_deployment *dep, const void *data,
+                        size_t bytes, struct rill_error *err);
 
 /* --- director_deployment.c -------------------------------------------------------------------- */
 
@@ -308,6 +332,7 @@ void dir_tell_client(struct rill_director *d, struct dir_client *client,
                      const struct dir_deployment *dep, const struct dir_ids *peers);
 /* The newest Peers once more, under the same number, if they are not answered yet. */
 void dir_repeat_peers(struct rill_director *d, const struct dir_role *role);
+void dir_repeat_client_peers(struct rill_director *d, const struct dir_client *client);
 uint32_t dir_missing_client(const struct dir_links *links);
 void dir_on_peers_done(struct rill_director *d, struct dir_links *links,
                        const struct dir_request *request);
@@ -338,6 +363,8 @@ bool dir_next_recovered(struct dir_deployment *dep, struct dir_mourned *mourned)
 void dir_on_lease_message(struct rill_director *d, const struct dir_role *role,
                           const Control__Message *message);
 void dir_tick_leases(struct rill_director *d, struct dir_deployment *dep);
+/* The machine's agent hears us alone from now on. */
+void dir_run_leases(struct rill_director *d, const struct dir_machine *machine);
 uint32_t dir_leased(const struct dir_deployment *dep, uint32_t unit);
 
 /* --- director_clients.c ----------------------------------------------------------------------- */
@@ -346,6 +373,9 @@ struct dir_client *dir_client(struct rill_director *d, uint32_t id);
 void dir_client_message(struct rill_director *d, uint32_t peer, const Control__Message *message);
 /* The connection is gone, whoever it was. */
 void dir_client_down(struct rill_director *d, uint32_t peer);
+/* Those that were inherited and did not come back in time. */
+void dir_tick_clients(struct rill_director *d);
+uint64_t dir_clients_next_ns(const struct rill_director *d);
 void dir_detach(struct rill_director *d, struct dir_deployment *dep);
 /* Answers Attach if it can be answered now. */
 void dir_settle_attach(struct rill_director *d, struct dir_deployment *dep);
@@ -378,5 +408,27 @@ void dir_usage_free(struct rill_director *d);
 /* --- director_status.c ------------------------------------------------------------------------ */
 
 void dir_on_status_request(struct rill_director *d, uint32_t peer, const Control__Message *message);
+
+/* --- director_record.c ------------------------------------------------------------------------ */
+
+enum { DIR_RECORD_NAME_BYTES = 32 };
+extern const char dir_state_name[];
+const char *dir_record_name(uint32_t vni, char name[DIR_RECORD_NAME_BYTES]);
+void dir_save(struct rill_director *d, uint64_t version, const char *name, const void *data,
+              size_t bytes);
+void dir_write_state(struct rill_director *d, struct rill_record *r);
+
+/* --- director_keep.c -------------------------------------------------------------------------- */
+
+/* Sends it, now or when what it follows from is kept. */
+void dir_out(struct rill_director *d, uint32_t peer, const Control__Message *message);
+/* That peer is gone; 0: all. */
+void dir_forget_waiting(struct rill_director *d, uint32_t peer);
+/* After each event. */
+void dir_keep(struct rill_director *d);
+/* What was asked for, before its life is kept; and when it is over. */
+void dir_keep_deployment(struct rill_director *d, const struct dir_deployment *dep);
+/* Its folder goes, too, when all that is known to have it over. */
+void dir_deployment_is_gone(struct rill_director *d, const struct dir_deployment *dep);
 
 #endif

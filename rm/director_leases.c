@@ -154,6 +154,18 @@ void dir_tick_leases(struct rill_director *d, struct dir_deployment *dep)
     flush(d);
 }
 
+void dir_run_leases(struct rill_director *d, const struct dir_machine *machine)
+{
+    for (uint32_t i = 0; i < RILL_DIRECTOR_DEPLOYMENTS_MAX; i++) {
+        const struct dir_deployment *dep = &d->deployments[i];
+
+        for (uint32_t j = 0; dep->vni != 0 && j < d->role_slots; j++)
+            if (d->roles[j].vni == dep->vni && d->roles[j].agent == machine->agent &&
+                rill_role_kind(d->roles[j].id) == RILL_ROLE_CONTROLLER)
+                rill_rm_run_lease(dep->leases, d->roles[j].id, d->now_ns);
+    }
+}
+
 uint32_t dir_leased(const struct dir_deployment *dep, uint32_t unit)
 {
     for (uint32_t i = 0; dep->leases != NULL && i < rill_rm_unit_count(dep->leases); i++) {

@@ -247,6 +247,26 @@ void dir_repeat_peers(struct rill_director *d, const struct dir_role *role)
     dir_send(d, &m);
 }
 
+void dir_repeat_client_peers(struct rill_director *d, const struct dir_client *client)
+{
+    struct dir_request *asked = dir_find_request_about(d, DIR_PEERS, client->id);
+    const struct dir_deployment *dep = dir_deployment(d, client->vni);
+    struct dir_links links = client->links;
+    Control__Message m = rill_control_message(d->config.id, client->id, 0);
+    Control__Peers body = CONTROL__PEERS__INIT;
+    char folder[DIR_LINE_BYTES];
+
+    if (asked == NULL)
+        return;
+    m.number = asked->number;
+    fill_peers(&body, &links);
+    snprintf(folder, sizeof(folder), "%s/%s", d->config.links_root_host,
+             dep == NULL ? "" : dep->folder); /* it was detached: it has no links there any more */
+    body.links_folder = folder;
+    RILL_CONTROL_SET(&m, PEERS, peers, &body);
+    dir_send(d, &m);
+}
+
 /* The client that it has no link to yet; 0: it has, or there is none. */
 uint32_t dir_missing_client(const struct dir_links *links)
 {

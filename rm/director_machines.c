@@ -214,20 +214,41 @@ static void stop_unknown(struct rill_director *d, const struct dir_machine *mach
         dir_ask(d, &m, DIR_STOP, id, dir_timeout_of(d, DIR_STOP), NULL);
 }
 
-/* An id that somebody gave away before us is not ours to give. */
-static void skip_id(struct rill_director *d, uint32_t id)
-{
-    uint32_t kind = rill_role_kind(id);
-
-    if (!RILL_MUTANT(number_again) && kind < DIR_KINDS &&
-        rill_role_number(id) >= d->next_number[kind])
-        d->next_number[kind] = rill_role_number(id) + 1;
-}
-
 static bool lists(const Control__Join *join, uint32_t id)
 {
     for (size_t i = 0; i < join->n_running; i++)
         if (join->running[i] == id)
+            return true;
+    return false;
+}
+
+/* The order of the director before us may have been lost with it. */
+static void start_again(struct rill_director *d, const struct dir_machine *machine,
+                        const Control__Join *join)
+{
+    for (uint32_t i = 0; i < d->request_count; i++) {
+        const struct dir_request *request = &d->requests[i];
+        const struct dir_role *role = dir_role(d, request->about);
+        Control__Message m = rill_control_message(d->config.id, machine->agent, request->number);
+        Control__Start start = CONTROL__START__INIT;
+
+        if (request->kind != DIR_START || request->who != machine->agent || role == NULL ||
+            role->state != DIR_STARTING || lists(join, role->id))
+            continue;
+        start.role = role->id;
+        start.host_network = role->host_network;
+        RILL_CONTROL_SET(&m, START, start, &start);
+        dir_send(d, &m);
+    }
+}
+
+static bool is_started_again(const struct rill_director *d, const struct dir_machine *machine,
+                             const struct dir_role *role)
+{
+    if (!machine->inherited || role->state != DIR_STARTING)
+        return false;
+    for (uint32_t i = 0; i < d->request_count; i++)
+        if (d->requests[i].kind == DIR_START && d->requests[i].about == role->id)
             return true;
     return false;
 }
@@ -242,7 +263,7 @@ static void lose_missing(struct rill_director *d, const struct dir_machine *mach
         bool is_controller = rill_role_kind(role->id) == RILL_ROLE_CONTROLLER;
 
         if (role->id != 0 && role->agent == machine->agent && is_controller == controllers &&
-            !lists(join, role->id))
+            !lists(join, role->id) && !is_started_again(d, machine, role))
             dir_role_gone(d, role, "was not there any more when its machine came back");
     }
 }
@@ -253,7 +274,7 @@ static void compare_roles(struct rill_director *d, const struct dir_machine *mac
     for (size_t i = 0; i < join->n_running; i++) {
         const struct dir_role *role = dir_role(d, join->running[i]);
 
-        skip_id(d, join->running[i]);
+        dir_skip_id(d, join->running[i]);
         if (!RILL_MUTANT(unknown_stays) && (role == NULL || role->agent != machine->agent))
             stop_unknown(d, machine, join->running[i]);
     }
@@ -325,7 +346,12 @@ void dir_agent_joins(struct rill_director *d, uint32_t peer, const Control__Mess
     dir_say(d, "machine %s joined: %" PRIu32 " processors, %zu containers there", machine->name,
             machine->cpus, join->n_running);
     welcome(d, machine, message->number);
+    if (machine->inherited) {
+        start_again(d, machine, join);
+        dir_run_leases(d, machine);
+    }
     compare_roles(d, machine, join);
+    machine->inherited = false;
     resume(d, machine);
 }
 

@@ -25,7 +25,7 @@ bool dir_send(struct rill_director *d, const Control__Message *message)
     uint32_t peer = dir_peer_of(d, message->to);
 
     if (peer != 0)
-        d->config.send(d->config.arg, peer, message);
+        dir_out(d, peer, message);
     return peer != 0;
 }
 
@@ -44,7 +44,7 @@ uint64_t dir_timeout_of(const struct rill_director *d, enum dir_request_kind kin
     }
 }
 
-static struct dir_request *new_request(struct rill_director *d)
+struct dir_request *dir_new_request(struct rill_director *d)
 {
     uint32_t room = d->request_room ? d->request_room * 2 : 64;
 
@@ -60,7 +60,7 @@ static struct dir_request *new_request(struct rill_director *d)
 void dir_ask(struct rill_director *d, Control__Message *message, enum dir_request_kind kind,
              uint32_t about, uint64_t timeout_ns, const struct dir_ids *peers)
 {
-    struct dir_request *request = new_request(d);
+    struct dir_request *request = dir_new_request(d);
 
     *request = (struct dir_request){.number = ++d->next_request,
                                     .kind = kind,
@@ -130,7 +130,7 @@ void dir_answer(struct rill_director *d, struct dir_asker *asker, Control__Messa
     message->to = asker->role;
     message->number = asker->number;
     if (asker->number != 0)
-        d->config.send(d->config.arg, asker->peer, message);
+        dir_out(d, asker->peer, message);
     *asker = (struct dir_asker){0};
 }
 

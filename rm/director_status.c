@@ -134,6 +134,10 @@ static void fill(struct rill_director *d, struct report *report)
     body->up_ns = d->now_ns - d->created_ns;
     body->warm_wanted = d->config.warm;
     body->settled = is_settled(d);
+    body->registry = (char *)(uintptr_t) "none";
+    if (d->config.registry != NULL)
+        body->registry = (char *)(uintptr_t)d->config.registry(d->config.arg, &body->standbys);
+    body->rm_number = d->config.number;
     body->machines = report->machine_list;
     body->roles = report->role_list;
     body->deployments = report->deployment_list;

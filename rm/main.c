@@ -1,5 +1,7 @@
 /* rill-rm: the director on a libuv loop, with one listener for this machine and, if asked for, one
- * for other machines. */
+ * for other machines. It leads, or stands by until it does: rm/store.h. */
+#include <errno.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/random.h>
@@ -11,7 +13,9 @@
 #include "lib/control/link.h"
 #include "lib/daemon/daemon.h"
 #include "rm/director.h"
+#include "rm/leader_path.h"
 #include "rm/links_folder.h"
+#include "rm/store.h"
 #include "rm/usage_file.h"
 
 enum {
@@ -47,13 +51,17 @@ struct rm {
     uv_timer_t timer;
     uv_signal_t signals[2];
     struct listener listeners[LISTENERS];
-    struct rill_director *director;
+    struct rill_director *director; /* while it leads; else NULL */
+    struct rill_store *store;
+    struct rill_store_state state; /* for status */
     struct rte_mempool *pool;
+    const char *cluster, *base, *listen;
     char links[PATH_BYTES];
     struct rill_usage_file usage;
-    uint32_t uid;
+    uint32_t uid, warm;
     uint64_t due_ns; /* when the timer should come */
     bool caught_up;
+    bool deposed; /* found out while the director was at work */
     bool closing;
 };
 
@@ -61,19 +69,26 @@ struct rm {
 
 static void on_timer(uv_timer_t *timer);
 
+static void end_leading(struct rm *rm);
+
 /* After whatever the director was told. */
 static void schedule(struct rm *rm)
 {
-    uint64_t next_ns = rill_director_next_ns(rm->director);
-    uint64_t now_ns = rill_daemon_now_ns();
-    uint64_t wait_ns = next_ns > now_ns ? next_ns - now_ns : 0;
+    uint64_t next_ns, now_ns, wait_ns;
 
-    if (rm->closing)
+    rill_store_turn(rm->store);
+    if (rm->deposed)
+        end_leading(rm);
+    if (rm->closing || rm->director == NULL)
         return;
     if (rill_director_over(rm->director)) {
+        rill_store_end(rm->store);
         uv_stop(&rm->loop);
         return;
     }
+    next_ns = rill_director_next_ns(rm->director);
+    now_ns = rill_daemon_now_ns();
+    wait_ns = next_ns > now_ns ? next_ns - now_ns : 0;
     if (next_ns == UINT64_MAX) {
         uv_timer_stop(&rm->timer);
         return;
@@ -95,7 +110,8 @@ static void on_timer(uv_timer_t *timer)
     }
     rm->caught_up = false;
     rill_daemon_log_look(now_ns);
-    rill_director_tick(rm->director, now_ns);
+    if (rm->director != NULL)
+        rill_director_tick(rm->director, now_ns);
     schedule(rm);
 }
 
@@ -133,6 +149,8 @@ static void on_down(void *arg, uint32_t peer)
 {
     struct listener *listener = arg;
 
+    if (listener->rm->director == NULL)
+        return;
     rill_director_down(listener->rm->director, peer | listener->bit, rill_daemon_now_ns());
     schedule(listener->rm);
 }
@@ -141,6 +159,8 @@ static void on_message(void *arg, uint32_t peer, const Control__Message *message
 {
     struct listener *listener = arg;
 
+    if (listener->rm->director == NULL)
+        return;
     rill_director_message(listener->rm->director, peer | listener->bit, message,
                           rill_daemon_now_ns());
     schedule(listener->rm);
@@ -154,28 +174,26 @@ static void on_send(void *arg, uint32_t peer, const Control__Message *message)
     rill_link_send(listener->link, peer & ~listener->bit, message);
 }
 
-static void listen_at(struct rm *rm, uint32_t index, const char *url)
+static int listen_at(struct rm *rm, uint32_t index, const char *url, struct rill_error *err)
 {
     struct listener *listener = &rm->listeners[index];
     struct rill_link_events events = {
         .up = on_up, .down = on_down, .message = on_message, .arg = listener};
-    struct rill_error err;
 
     *listener = (struct listener){.rm = rm, .bit = index << LINK_SHIFT};
-    if (rill_link_listen(&rm->loop, url, SOCKET_MODE, &events, &listener->link, &err) != 0)
-        rill_daemon_refuse("%s", err.text);
+    return rill_link_listen(&rm->loop, url, SOCKET_MODE, &events, &listener->link, err);
 }
 
-static void listen_at_all(struct rm *rm, const char *base, const char *other)
+static int listen_at_all(struct rm *rm, uint64_t number, struct rill_error *err)
 {
     char url[PATH_BYTES];
+    int rc = rill_leader_path_url(rm->base, number, url, sizeof(url), err);
 
-    if (other != NULL && strncmp(other, "tcp://", 6) != 0)
-        rill_daemon_refuse("--listen: %.100s is no tcp://ADDRESS:PORT", other);
-    snprintf(url, sizeof(url), "ipc://%s/rm.sock", base);
-    listen_at(rm, 0, url);
-    if (other != NULL)
-        listen_at(rm, 1, other);
+    if (rc == 0)
+        rc = listen_at(rm, 0, url, err);
+    if (rc == 0 && rm->listen != NULL)
+        rc = listen_at(rm, 1, rm->listen, err);
+    return rc == 0 ? rill_leader_path_take(rm->base, number, err) : rc;
 }
 
 /* --- what the director asks for --------------------------------------------------------------- */
@@ -217,14 +235,13 @@ static void keep_usage(void *arg, const struct rill_usage_record *record)
     rm->usage.failed = rc != 0;
 }
 
-static void open_usage(struct rm *rm, const char *base)
+/* By who leads: numbers go on where the one before ended. */
+static int open_usage(struct rm *rm, struct rill_error *err)
 {
     char path[PATH_BYTES + 32];
-    struct rill_error err;
 
-    snprintf(path, sizeof(path), "%s/logs/usage.jsonl", base);
-    if (rill_usage_file_open(&rm->usage, path, &err) != 0)
-        rill_daemon_refuse("%s", err.text);
+    snprintf(path, sizeof(path), "%s/logs/usage.jsonl", rm->base);
+    return rill_usage_file_open(&rm->usage, path, err);
 }
 
 static uint64_t draw_seed(void)
@@ -236,12 +253,31 @@ static uint64_t draw_seed(void)
     return seed;
 }
 
-static void create_director(struct rm *rm, const char *cluster, uint32_t warm)
+static void save(void *arg, uint64_t version, const char *name, const void *data, size_t bytes)
+{
+    struct rm *rm = arg;
+
+    rill_store_save(rm->store, version, name, data, bytes);
+}
+
+static const char *registry_state(void *arg, uint32_t *standbys)
+{
+    struct rm *rm = arg;
+
+    rill_store_state(rm->store, &rm->state);
+    *standbys = rm->state.standbys;
+    return rm->state.registry;
+}
+
+static int create_director(struct rm *rm, uint64_t number, struct rill_error *err)
 {
     struct rill_director_config config = {.id = rill_role_id(RILL_ROLE_RM, 1),
-                                          .cluster = cluster,
-                                          .warm = warm,
+                                          .cluster = rm->cluster,
+                                          .warm = rm->warm,
                                           .first_number = 1,
+                                          .number = number,
+                                          .save = save,
+                                          .registry = registry_state,
                                           .start_timeout_ns = START_TIMEOUT_S * SECOND_NS,
                                           .links_timeout_ns = LINKS_TIMEOUT_S * SECOND_NS,
                                           .deaths_max = DEATHS_MAX,
@@ -257,10 +293,110 @@ static void create_director(struct rm *rm, const char *cluster, uint32_t warm)
                                           .say = say,
                                           .usage = keep_usage,
                                           .arg = rm};
-    struct rill_error err;
 
-    rm->director = rill_director_create(&config, rill_daemon_now_ns(), &err);
+    rm->director = rill_director_create(&config, rill_daemon_now_ns(), err);
+    return rm->director == NULL ? -ENOMEM : 0;
+}
+
+/* --- leading ---------------------------------------------------------------------------------- */
+
+static void close_listeners(struct rm *rm)
+{
+    for (int i = 0; i < LISTENERS; i++) {
+        rill_link_close(rm->listeners[i].link);
+        rm->listeners[i].link = NULL;
+    }
+}
+
+static void on_leads(void *arg, uint64_t number, const struct rill_director_record *records,
+                     uint32_t count)
+{
+    struct rm *rm = arg;
+    struct rill_error err;
+    int rc;
+
+    rill_daemon_say("leads, as resource manager %" PRIu64 " of the cluster", number);
+    rm->deposed = false;
+    rill_usage_file_close(&rm->usage);
+    rc = open_usage(rm, &err);
+    if (rc == 0)
+        rc = create_director(rm, number, &err);
+    if (rc == 0)
+        rc = rill_director_adopt(rm->director, records, count, &err);
+    if (rc == 0)
+        rc = listen_at_all(rm, number, &err);
+    if (rc == -ESTALE)
+        rm->deposed = true; /* the store says so, too, soon */
+    else if (rc != 0)
+        rill_daemon_refuse("%s", err.text);
+    uv_timer_start(&rm->timer, on_timer, 0, 0);
+}
+
+static void on_saved(void *arg, uint64_t version)
+{
+    struct rm *rm = arg;
+
+    if (rm->director != NULL)
+        rill_director_saved(rm->director, version);
+}
+
+static void on_deposed(void *arg)
+{
+    struct rm *rm = arg;
+
+    rm->deposed = true;
+    uv_timer_start(&rm->timer, on_timer, 0, 0);
+}
+
+static void end_leading(struct rm *rm)
+{
+    rm->deposed = false;
     if (rm->director == NULL)
+        return;
+    rill_daemon_say("another resource manager leads: stands by");
+    close_listeners(rm);
+    rill_director_destroy(rm->director);
+    rill_usage_file_close(&rm->usage);
+    rm->director = NULL;
+    uv_timer_stop(&rm->timer);
+}
+
+static void on_over(void *arg)
+{
+    struct rm *rm = arg;
+
+    rill_daemon_say("the cluster went down");
+    uv_stop(&rm->loop);
+}
+
+static void open_store(struct rm *rm, const char *registry, const char *folder, const char *name,
+                       uint64_t session_ms)
+{
+    static const char zookeeper[] = "zookeeper:";
+    const struct rill_store_events events = {.leads = on_leads,
+                                             .saved = on_saved,
+                                             .deposed = on_deposed,
+                                             .over = on_over,
+                                             .say = say,
+                                             .arg = rm};
+    struct rill_store_registry where = {.loop = &rm->loop,
+                                        .servers = registry + strlen(zookeeper),
+                                        .folder = folder,
+                                        .name = name,
+                                        .session_ns = session_ms * MS_NS};
+    char path[PATH_BYTES];
+    struct rill_error err;
+    int rc = rill_leader_path_prepare(rm->base, &err);
+
+    snprintf(path, sizeof(path), "%s/rm/kept", rm->base);
+    if (rc == 0 && strcmp(registry, "local") == 0)
+        rc = rill_store_open_local(path, &events, &rm->store, &err);
+    else if (rc == 0 && strncmp(registry, zookeeper, strlen(zookeeper)) == 0)
+        rc = rill_store_open_registry(&where, &events, &rm->store, &err);
+    else if (rc == 0)
+        rill_daemon_refuse("--registry: '%.100s' is neither local nor zookeeper:HOST:PORT,...",
+                           registry);
+    if (rc != 0)
         rill_daemon_refuse("%s", err.text);
 }
 
@@ -283,8 +419,9 @@ static void close_all(struct rm *rm)
     for (int i = 0; i < LISTENERS; i++) {
         if (rm->listeners[i].link != NULL)
             rill_link_flush(rm->listeners[i].link, FLUSH_MS);
-        rill_link_close(rm->listeners[i].link);
     }
+    close_listeners(rm);
+    rill_store_close(rm->store);
     for (int i = 0; i < 2; i++)
         uv_close((uv_handle_t *)&rm->signals[i], NULL);
     uv_close((uv_handle_t *)&rm->timer, NULL);
@@ -298,35 +435,44 @@ static void close_all(struct rm *rm)
 int main(int argc, char **argv)
 {
     static struct rm rm;
-    const char *cluster = NULL, *base = NULL, *uid = NULL, *listen = NULL;
+    const char *uid = NULL, *registry = "local", *folder = "/rill", *name = "1", *session = "2000";
     const char *warm = "1", *memory = "128", *log_lines = "100", *log_mb = "16";
     const struct rill_daemon_option options[] = {
-        {"--cluster", "NAME", "the cluster's name", true, &cluster},
-        {"--base", "FOLDER", "the cluster's folder; listens at FOLDER/rm.sock", true, &base},
+        {"--cluster", "NAME", "the cluster's name", true, &rm.cluster},
+        {"--base", "FOLDER", "the cluster's folder; FOLDER/rm.sock leads to it", true, &rm.base},
         {"--uid", "N", "of the containers' root on the host", true, &uid},
         {"--listen", "URL", "listens at tcp://ADDRESS:PORT too, for other machines", false,
-         &listen},
+         &rm.listen},
+        {"--registry", "WHERE",
+         "local: this one leads; zookeeper:HOST:PORT,...: one of several is elected", false,
+         &registry},
+        {"--registry-folder", "PATH", "in the registry, of this cluster alone", false, &folder},
+        {"--name", "NAME", "among the resource managers in the registry", false, &name},
+        {"--session-ms", "N", "a leader of whom the registry hears nothing for so long is gone",
+         false, &session},
         {"--warm", "N", "units and output loggers that are kept warm", false, &warm},
         {"--memory-mb", "N", "memory that DPDK may take", false, &memory},
         {"--log-mb", "N", "size of its log file and of the one before, together", false, &log_mb},
         {"--log-lines-per-s", "N", "lines on stderr, at most", false, &log_lines},
         {NULL, NULL, NULL, false, NULL}};
-    uint32_t warm_count, memory_mb;
+    uint32_t memory_mb;
 
     rill_daemon_options("rill-rm", options, argc, argv);
     rm.uid = (uint32_t)rill_daemon_number("--uid", uid, 1, UINT32_MAX - 1);
     rill_daemon_log_limit(rill_daemon_number("--log-lines-per-s", log_lines, 1, 1000000));
     rill_daemon_log_file(rill_daemon_number("--log-mb", log_mb, 1, 1000000) << 20);
-    warm_count = (uint32_t)rill_daemon_number("--warm", warm, 0, WARM_MAX);
+    rm.warm = (uint32_t)rill_daemon_number("--warm", warm, 0, WARM_MAX);
     memory_mb = (uint32_t)rill_daemon_number("--memory-mb", memory, MEMORY_MB_MIN, 65536);
-    if (snprintf(rm.links, sizeof(rm.links), "%s/links", base) >= (int)sizeof(rm.links) - 16)
+    if (snprintf(rm.links, sizeof(rm.links), "%s/links", rm.base) >= (int)sizeof(rm.links) - 16)
         rill_daemon_refuse("--base: the path is too long for a socket's");
+    if (rm.listen != NULL && strncmp(rm.listen, "tcp://", 6) != 0)
+        rill_daemon_refuse("--listen: %.100s is no tcp://ADDRESS:PORT", rm.listen);
     signal(SIGPIPE, SIG_IGN);
     open_pool(&rm, memory_mb);
     open_loop(&rm);
-    open_usage(&rm, base);
-    create_director(&rm, cluster, warm_count);
-    listen_at_all(&rm, base, listen);
+    open_store(&rm, registry, folder, name,
+               rill_daemon_number("--session-ms", session, 100, 600000));
+    schedule(&rm);
     uv_run(&rm.loop, UV_RUN_DEFAULT);
     close_all(&rm);
     return 0;

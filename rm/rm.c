@@ -6,63 +6,8 @@
 #include <string.h>
 
 #include "lib/base/mutant.h"
-#include "rm/deaths.h"
 #include "rm/packing.h"
-
-/* What one controller has of one unit. Frames may be lost or late, so neither the controller nor
- * the unit is known exactly: bounds are kept for both. */
-struct share {
-    uint32_t controller; /* index */
-    uint32_t target;     /* what it is meant to have */
-    uint32_t granted;    /* what the newest grant said */
-    uint32_t sent;       /* what the newest SHARE said; at least `granted`, so the unit never grants
-                            less than the controller may take as its own */
-    uint32_t held_min,
-        held_max; /* bounds of what the unit has been told; equal once acknowledged */
-    bool acked;
-    uint64_t number; /* of the newest SHARE */
-    uint32_t tries;
-    uint64_t resend_at_ns;
-};
-
-struct unit {
-    uint32_t id, output_logger;
-    uint64_t logger_number, logger_resend_at_ns; /* of the newest word about it */
-    uint32_t logger_tries;
-    bool logger_filled; /* it holds all that the unit has */
-    uint64_t capacity_bps;
-    uint32_t share_max;
-    uint32_t share_count, share_room;
-    struct share *shares;
-};
-
-struct controller {
-    uint32_t id;
-    uint16_t epoch; /* 0: it did not say */
-    uint32_t wanted;
-    uint64_t number;    /* of the newest request */
-    bool waits;         /* it has no answer yet */
-    bool granted;       /* an answer has been sent to `number`, and has not expired */
-    uint64_t asked_ns;  /* while it waits: since when */
-    uint64_t retry_ns;  /* not before: there was no memory for the answer */
-    uint64_t expire_ns; /* UINT64_MAX: has nothing */
-};
-
-struct rill_rm {
-    struct rill_rm_config config;
-    struct rill_rm_counters counters;
-    struct unit *units; /* in id order */
-    uint32_t unit_count, unit_room;
-    struct controller *controllers;
-    uint32_t controller_count;
-    uint64_t share_number;
-    uint64_t next_ns;
-    struct rill_rm_deaths deaths;
-    /* as many as units; leases: RILL_RM_LEASES_MAX */
-    struct rill_packing_unit *packing;
-    uint32_t *scratch;
-    struct rill_lease *leases;
-};
+#include "rm/rm_internal.h"
 
 struct rill_rm *rill_rm_create(const struct rill_rm_config *config, struct rill_error *err)
 {
@@ -148,9 +93,7 @@ static struct unit *find_unit(const struct rill_rm *rm, uint32_t id)
     return at < rm->unit_count && rm->units[at].id == id ? &rm->units[at] : NULL;
 }
 
-static void find_next(struct rill_rm *rm);
-
-static int grow(void **array, uint32_t room, size_t bytes)
+int rill_rm_grow(void **array, uint32_t room, size_t bytes)
 {
     void *larger = realloc(*array, room * bytes);
 
@@ -166,9 +109,9 @@ static int make_room_for_unit(struct rill_rm *rm)
 
     if (rm->unit_count < rm->unit_room)
         return 0;
-    if (grow((void **)&rm->units, room, sizeof(rm->units[0])) != 0 ||
-        grow((void **)&rm->packing, room, sizeof(rm->packing[0])) != 0 ||
-        grow((void **)&rm->scratch, room, sizeof(rm->scratch[0])) != 0)
+    if (rill_rm_grow((void **)&rm->units, room, sizeof(rm->units[0])) != 0 ||
+        rill_rm_grow((void **)&rm->packing, room, sizeof(rm->packing[0])) != 0 ||
+        rill_rm_grow((void **)&rm->scratch, room, sizeof(rm->scratch[0])) != 0)
         return -ENOMEM;
     rm->unit_room = room;
     return 0;
@@ -241,7 +184,7 @@ int rill_rm_replace_logger(struct rill_rm *rm, uint32_t unit, uint32_t output_lo
     found->logger_tries = 0;
     found->logger_filled = false;
     send_new_logger(rm, found, now_ns, outbox);
-    find_next(rm);
+    rill_rm_find_next(rm);
     return 0;
 }
 
@@ -287,12 +230,12 @@ static struct share *find_share(const struct unit *unit, uint32_t controller)
     return NULL;
 }
 
-static struct share *add_share(struct unit *unit, uint32_t controller)
+struct share *rill_rm_add_share(struct unit *unit, uint32_t controller)
 {
     uint32_t room = unit->share_room ? unit->share_room * 2 : 4;
 
     if (unit->share_count == unit->share_room) {
-        if (grow((void **)&unit->shares, room, sizeof(unit->shares[0])) != 0)
+        if (rill_rm_grow((void **)&unit->shares, room, sizeof(unit->shares[0])) != 0)
             return NULL;
         unit->share_room = room;
     }
@@ -413,8 +356,11 @@ static uint64_t note_granted(struct rill_rm *rm, uint32_t controller)
 
         if (share == NULL)
             continue;
-        share->granted = grantable(share);
-        sum += share->granted;
+        sum += grantable(share);
+        if (rm->controllers[controller].inherited) /* it may have heard of more before */
+            share->granted = max_u32(share->granted, grantable(share));
+        else
+            share->granted = grantable(share);
     }
     return sum;
 }
@@ -475,7 +421,7 @@ static void take_place(struct rill_rm *rm, uint32_t controller, const struct ril
     c->id = f->src;
     c->epoch = f->epoch;
     c->number = 0;
-    c->waits = c->granted = false;
+    c->waits = c->granted = c->inherited = false;
     rm->counters.takeovers++;
     for (uint32_t i = 0; i < rm->unit_count; i++) {
         struct share *share = find_share(&rm->units[i], controller);
@@ -523,6 +469,67 @@ static struct controller *find_or_add_controller(struct rill_rm *rm, const struc
     return &rm->controllers[rm->controller_count++];
 }
 
+static bool is_there(const struct controller *c)
+{
+    return c->waits || c->expire_ns != UINT64_MAX;
+}
+
+static uint32_t share_of_all(const struct rill_rm *rm)
+{
+    uint64_t all = 0;
+
+    for (uint32_t i = 0; i < rm->unit_count; i++)
+        all += rm->units[i].share_max;
+    return (uint32_t)all;
+}
+
+/* What each controller gets at least, if it wants so much: an equal part of all. */
+static uint32_t fair_part(const struct rill_rm *rm)
+{
+    uint32_t controllers = 0, part;
+
+    for (uint32_t i = 0; i < rm->controller_count; i++)
+        controllers += is_there(&rm->controllers[i]);
+    part = share_of_all(rm) / max_u32(controllers, 1);
+    if (rm->config.whole_units)
+        part = max_u32(part / RILL_RM_SHARE_WHOLE, 1) * RILL_RM_SHARE_WHOLE;
+    return part;
+}
+
+static uint32_t target_sum(const struct rill_rm *rm, uint32_t controller)
+{
+    uint32_t sum = 0;
+
+    for (uint32_t i = 0; i < rm->unit_count; i++) {
+        const struct share *share = find_share(&rm->units[i], controller);
+
+        sum += share != NULL ? share->target : 0;
+    }
+    return sum;
+}
+
+/* Who has more than its part gives back what others lack of theirs, if that is not free. */
+static uint32_t fair_limit(const struct rill_rm *rm, uint32_t controller, uint32_t wanted)
+{
+    uint32_t part = fair_part(rm), missing = 0, taken = 0, own = target_sum(rm, controller), free;
+
+    if (wanted <= part || RILL_MUTANT(first_come))
+        return wanted;
+    for (uint32_t i = 0; i < rm->controller_count; i++) {
+        const struct controller *c = &rm->controllers[i];
+        uint32_t its_part = min_u32(c->wanted, part), its = target_sum(rm, i);
+
+        taken += its;
+        if (i != controller && is_there(c) && its < its_part)
+            missing += its_part - its;
+    }
+    if (missing == 0)
+        return wanted;
+    free = share_of_all(rm) - taken;
+    own -= min_u32(own, missing - min_u32(missing, free));
+    return min_u32(wanted, max_u32(part, own));
+}
+
 static void pack(struct rill_rm *rm, uint32_t controller, uint32_t wanted)
 {
     for (uint32_t i = 0; i < rm->unit_count; i++) {
@@ -538,13 +545,15 @@ static void pack(struct rill_rm *rm, uint32_t controller, uint32_t wanted)
             else
                 p->others += committed(&unit->shares[j]);
         }
+        if (rm->config.whole_units && p->others > 0)
+            p->share_max = p->others + p->own;
     }
     rill_packing_set(rm->packing, rm->unit_count, wanted, RILL_RM_LEASES_MAX, rm->scratch);
     for (uint32_t i = 0; i < rm->unit_count; i++) {
         struct share *share = find_share(&rm->units[i], controller);
 
         if (share == NULL && rm->packing[i].own > 0) {
-            share = add_share(&rm->units[i], controller);
+            share = rill_rm_add_share(&rm->units[i], controller);
             rm->counters.alloc_failures += share == NULL;
         }
         if (share != NULL)
@@ -574,13 +583,14 @@ static void take_request(struct rill_rm *rm, const struct rill_frame *f, uint64_
         return;
     }
     rm->counters.requests++;
+    c->inherited &= c->number == 0; /* the one after the first has heard from us */
     c->number = f->clock;
     c->wanted = f->count;
     c->waits = true;
     c->granted = false;
     c->asked_ns = now_ns;
     c->retry_ns = 0;
-    pack(rm, controller, f->count);
+    pack(rm, controller, fair_limit(rm, controller, f->count));
     tell_units(rm, controller, now_ns, outbox);
     grant_if_ready(rm, controller, now_ns, outbox);
 }
@@ -691,7 +701,7 @@ static uint64_t next_of_controller(const struct rill_rm *rm, const struct contro
     return due_ns;
 }
 
-static void find_next(struct rill_rm *rm)
+void rill_rm_find_next(struct rill_rm *rm)
 {
     rm->next_ns = rill_rm_deaths_next_ns(&rm->deaths);
     for (uint32_t i = 0; i < rm->controller_count; i++)
@@ -741,7 +751,7 @@ void rill_rm_tick(struct rill_rm *rm, uint64_t now_ns, struct rill_outbox *outbo
     rill_rm_deaths_tick(&rm->deaths, now_ns, outbox);
     rm->counters.resends_slowed += rm->deaths.slowed;
     rm->deaths.slowed = 0;
-    find_next(rm);
+    rill_rm_find_next(rm);
 }
 
 uint64_t rill_rm_next_ns(const struct rill_rm *rm)
@@ -771,7 +781,7 @@ void rill_rm_recv(struct rill_rm *rm, struct rte_mbuf **frames, uint32_t n, uint
         rte_pktmbuf_free(frames[i]);
     }
     if (n > 0)
-        find_next(rm);
+        rill_rm_find_next(rm);
 }
 
 void rill_rm_remove_unit(struct rill_rm *rm, uint32_t unit, uint64_t now_ns,
@@ -786,7 +796,7 @@ void rill_rm_remove_unit(struct rill_rm *rm, uint32_t unit, uint64_t now_ns,
     memmove(&rm->units[at], &rm->units[at + 1], (rm->unit_count - at) * sizeof(rm->units[0]));
     for (uint32_t i = 0; i < rm->controller_count; i++)
         grant_if_ready(rm, i, now_ns, outbox);
-    find_next(rm);
+    rill_rm_find_next(rm);
 }
 
 int rill_rm_unit_died(struct rill_rm *rm, uint32_t unit, uint64_t now_ns,
@@ -804,7 +814,7 @@ int rill_rm_unit_died(struct rill_rm *rm, uint32_t unit, uint64_t now_ns,
         controllers[i] = rm->controllers[i].id;
     rc = rill_rm_deaths_add(&rm->deaths, unit, output_logger, controllers, rm->controller_count,
                             now_ns, outbox);
-    find_next(rm);
+    rill_rm_find_next(rm);
     return rc;
 }
 
@@ -812,7 +822,7 @@ void rill_rm_logger_lost(struct rill_rm *rm, uint32_t unit, uint64_t now_ns,
                          struct rill_outbox *outbox)
 {
     rill_rm_deaths_logger_lost(&rm->deaths, unit, now_ns, outbox);
-    find_next(rm);
+    rill_rm_find_next(rm);
 }
 
 bool rill_rm_recovered(struct rill_rm *rm, uint32_t *unit, uint32_t *output_logger)

@@ -36,7 +36,8 @@
  * where it has a share already, then from whole free units, then, for the remainder, from the
  * fullest unit where it fits (if it fits nowhere, from the ones with most room). What it wants less
  * goes off its smallest shares first. Ties go to the lowest id in growing, to the highest in
- * shrinking. If units run out it gets what there is.
+ * shrinking. If units run out it gets what there is; but a controller that has less than an equal
+ * part of all, and wants more, gets it from those that have more than theirs, when they ask next.
  *
  * Sans-IO: no clock, no randomness, deterministic. A message that can not be allocated is counted,
  * and sent with the next resend. One thread.
@@ -52,6 +53,7 @@
 #include "lib/frame/body.h"
 #include "lib/frame/frame.h"
 #include "lib/frame/outbox.h"
+#include "rm/record.h"
 
 struct rill_rm;
 
@@ -67,6 +69,7 @@ struct rill_rm_config {
     uint64_t epoch_ns;  /* a grant waits so long for units, at most */
     uint64_t lease_ns;  /* > epoch_ns */
     uint64_t margin_ns; /* for clocks that run at different speed */
+    bool whole_units;   /* no unit is shared: who has a part of one may have all of it */
     uint64_t resend_ns; /* first pause before what is not acknowledged is said again; > 0 */
     struct rill_resend resend;
     struct rte_mempool *pool; /* of frames; outlives the RM */
@@ -154,6 +157,18 @@ struct rill_rm_unit_info {
 };
 uint32_t rill_rm_unit_count(const struct rill_rm *rm);
 void rill_rm_unit_info(const struct rill_rm *rm, uint32_t i, struct rill_rm_unit_info *info);
+
+/* What the next resource manager has to know of this one's leases: writes it, or, in one that was
+ * just created, reads it (rill_record_failed() then says whether it made sense; if not, destroy
+ * it). Whatever one grants or tells is to be written down before it is sent; a grant that only
+ * renews changes nothing.
+ *
+ * What was read counts in full: a unit's share may be all that it was ever told, and a controller
+ * may believe in all of it until it has asked twice. */
+void rill_rm_record(struct rill_rm *rm, struct rill_record *record, uint64_t now_ns);
+/* What that controller was granted by the one before can't be renewed by it any more: its time runs
+ * from now on. Only the first call counts, and only for one that was read. */
+void rill_rm_run_lease(struct rill_rm *rm, uint32_t controller, uint64_t now_ns);
 
 /* The share that a controller is meant to have of a unit; 0 if none. */
 uint32_t rill_rm_share(const struct rill_rm *rm, uint32_t unit, uint32_t controller);

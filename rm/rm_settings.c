@@ -13,6 +13,7 @@ int rill_rm_config_from(const struct rill_config *settings, struct rill_rm_confi
     config->margin_ns = config->lease_ns / 10;
     config->resend_ns = rill_setting_us(settings, "retry_us");
     config->resend = rill_setting_resend(settings);
+    config->whole_units = rill_config_enum(settings, "controllers") == RILL_CONTROLLERS_INDEPENDENT;
     if (config->lease_ns > config->epoch_ns)
         return 0;
     return rill_error_set(err, -EINVAL,

@@ -76,6 +76,7 @@ static void bench_add(struct bench *b, uint32_t number, uint32_t share_max)
 }
 
 static struct rill_resend resend; /* zero: as often as at first */
+static bool whole_units;
 
 static struct bench bench_with(uint32_t units)
 {
@@ -86,6 +87,7 @@ static struct bench bench_with(uint32_t units)
         .margin_ns = (uint64_t)MARGIN_MS * MS,
         .resend_ns = (uint64_t)RESEND_MS * MS,
         .resend = resend,
+        .whole_units = whole_units,
         .pool = pool,
     };
     struct rill_error err;
@@ -510,6 +512,50 @@ static void without_memory_it_is_sent_later(void **state)
     bench_end(&b);
 }
 
+/* Independent controllers: a unit of which one has a part is nobody else's. */
+static void test_whole_units_are_not_shared(void **state)
+{
+    struct bench b;
+
+    (void)state;
+    whole_units = true;
+    b = bench_with(2);
+    whole_units = false;
+    ask(&b, 1, 1, 300);
+    expect_and_acknowledge(&b, 1, 1, 300);
+    expect_grant(&b, 1, 1, SHARES(300));
+    ask(&b, 2, 1, 2000);
+    expect_and_acknowledge(&b, 2, 2, 1000);
+    expect_grant(&b, 2, 1, SHARES(0, 1000));
+    ask(&b, 1, 2, 900);
+    expect_and_acknowledge(&b, 1, 1, 900);
+    expect_grant(&b, 1, 2, SHARES(900));
+    bench_end(&b);
+}
+
+/* The first has all that there is; the second gets its half of it at the first's next requests. */
+static void test_nobody_gets_nothing(void **state)
+{
+    struct bench b = bench_with(2);
+
+    (void)state;
+    ask(&b, 1, 1, 2000);
+    expect_and_acknowledge(&b, 1, 1, 1000);
+    expect_and_acknowledge(&b, 2, 1, 1000);
+    expect_grant(&b, 1, 1, SHARES(1000, 1000));
+    ask(&b, 2, 1, 700);
+    expect_grant(&b, 2, 1, SHARES(0, 0));
+    ask(&b, 1, 2, 2000);
+    expect_grant(&b, 1, 2, SHARES(1000, 300));
+    ask(&b, 1, 3, 2000); /* it has heard */
+    expect_and_acknowledge(&b, 2, 1, 300);
+    expect_grant(&b, 1, 3, SHARES(1000, 300));
+    ask(&b, 2, 2, 700);
+    expect_and_acknowledge(&b, 2, 2, 700);
+    expect_grant(&b, 2, 2, SHARES(0, 700));
+    bench_end(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -526,6 +572,8 @@ int main(void)
         cmocka_unit_test(strangers_are_counted),
         cmocka_unit_test(bad_units_are_refused),
         cmocka_unit_test(without_memory_it_is_sent_later),
+        cmocka_unit_test(test_whole_units_are_not_shared),
+        cmocka_unit_test(test_nobody_gets_nothing),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

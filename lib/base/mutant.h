@@ -75,7 +75,14 @@
     X(wake, "packets wait for a unit, and none is asked for")                                      \
     X(unseen, "what an output logger keeps back is billed as if it had left")                      \
     X(pull_never, "who waits for a state does not ask")                                            \
-    X(full_order, "an older full state takes the place of a newer one")
+    X(store_old, "what a store outside has is taken, whatever version FINAL names")                \
+    X(store_trust, "a former owner does not write again what a store has acknowledged")            \
+    X(store_pin, "a former owner gives its copy up once a store has acknowledged it")              \
+    X(full_order, "an older full state takes the place of a newer one")                            \
+    X(one_queue, "a unit serves all controllers from one queue, at the sum of their shares")       \
+    X(pool_slot, "a flow takes an endpoint of another controller's part")                          \
+    X(pool_part, "each controller gives out all of a pool")                                        \
+    X(first_come, "who asked first keeps all units, and others get none")
 
 /* So rare that no few thousand seeds show them; named plans of tests/sim/regressions.txt do. */
 #define RILL_MUTANT_PLAN_LIST(X)                                                                   \
@@ -102,7 +109,9 @@
     X(join_once, "an agent that is refused stays away")                                            \
     X(activate_once, "an Activate that was lost with a connection is not told again")              \
     X(peers_once, "Peers that were lost with a connection are not told again")                     \
-    X(undeploy_mute, "who undeploys is not answered")
+    X(undeploy_mute, "who undeploys is not answered")                                              \
+    X(said_first, "roles are told before it is written down")                                      \
+    X(old_rm, "an old resource manager's orders are obeyed")
 
 #ifdef RILL_MUTANTS
 enum rill_mutant {

@@ -19,6 +19,7 @@ enum rill_role_kind {
     RILL_ROLE_AGENT = 5,
     RILL_ROLE_PORT = 6,   /* not a role: where released packets leave; number = enum rill_side */
     RILL_ROLE_CLIENT = 7, /* a person's program: the command line, a replayer */
+    RILL_ROLE_STORE = 8,  /* not a role either: where flows' state is kept outside (lib/store) */
 };
 
 /* Which side of the NF a packet is on. A packet from the inside leaves to the outside. */

@@ -23,6 +23,8 @@ static inline const char *rill_role_kind_name(enum rill_role_kind kind)
         return "agent";
     case RILL_ROLE_CLIENT:
         return "client";
+    case RILL_ROLE_STORE:
+        return "store";
     default:
         return "role";
     }

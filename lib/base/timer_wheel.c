@@ -247,15 +247,22 @@ static struct rill_timer *find_anywhere(struct rill_timer_wheel *wheel)
     return best;
 }
 
-static struct rill_timer *first_waiting(struct rill_timer_wheel *wheel)
+/* Some timer is in a slot, and which is the earliest is not known. */
+static __attribute__((noinline)) struct rill_timer *find_first(struct rill_timer_wheel *wheel)
 {
-    if (wheel->first == NULL && wheel->waiting > 0) {
-        wheel->first = find_in_turn(wheel);
-        if (wheel->first == NULL)
-            wheel->first = find_anywhere(wheel);
-        wheel->scan_tick = tick_of(wheel, wheel->first->due_ns);
-    }
+    wheel->first = find_in_turn(wheel);
+    if (wheel->first == NULL)
+        wheel->first = find_anywhere(wheel);
+    wheel->scan_tick = tick_of(wheel, wheel->first->due_ns);
     return wheel->first;
+}
+
+/* NULL: none is armed. Asked for all the time, so it is little besides two loads. */
+static inline struct rill_timer *earliest(struct rill_timer_wheel *wheel)
+{
+    if (wheel->ready != NULL)
+        return wheel->ready;
+    return wheel->first != NULL || wheel->waiting == 0 ? wheel->first : find_first(wheel);
 }
 
 static struct rill_timer *merge(struct rill_timer *a, struct rill_timer *b)
@@ -273,12 +280,14 @@ static struct rill_timer *merge(struct rill_timer *a, struct rill_timer *b)
     return head;
 }
 
-/* Sorts a chain of `next` links: run i holds 2^i timers or none. */
+/* Sorts a chain of `next` links that is not empty: run i holds 2^i timers or none. */
 static struct rill_timer *sort(struct rill_timer *list)
 {
     struct rill_timer *runs[64] = {NULL}, *sorted = NULL;
     int top = 0;
 
+    if (list->next == NULL)
+        return list; /* as most are */
     while (list != NULL) {
         struct rill_timer *run = list;
         int i;
@@ -340,28 +349,27 @@ static void make_ready(struct rill_timer_wheel *wheel, uint64_t tick)
     wheel->scan_tick = tick + 1;
 }
 
-struct rill_timer *rill_timer_pop(struct rill_timer_wheel *wheel, uint64_t now_ns)
+static __attribute__((noinline)) struct rill_timer *take_earliest(struct rill_timer_wheel *wheel)
 {
     struct rill_timer *timer;
 
-    if (wheel->ready == NULL) {
-        timer = first_waiting(wheel);
-        if (timer == NULL || timer->due_ns > now_ns)
-            return NULL;
-        make_ready(wheel, tick_of(wheel, timer->due_ns));
-    }
+    if (wheel->ready == NULL)
+        make_ready(wheel, tick_of(wheel, wheel->first->due_ns));
     timer = wheel->ready;
-    if (timer->due_ns > now_ns)
-        return NULL;
     ready_remove(wheel, timer);
     return timer;
 }
 
+struct rill_timer *rill_timer_pop(struct rill_timer_wheel *wheel, uint64_t now_ns)
+{
+    const struct rill_timer *timer = earliest(wheel);
+
+    return timer == NULL || timer->due_ns > now_ns ? NULL : take_earliest(wheel);
+}
+
 uint64_t rill_timer_wheel_next_ns(struct rill_timer_wheel *wheel)
 {
-    const struct rill_timer *timer = wheel->ready;
+    const struct rill_timer *timer = earliest(wheel);
 
-    if (timer == NULL)
-        timer = first_waiting(wheel);
     return timer != NULL ? timer->due_ns : UINT64_MAX;
 }

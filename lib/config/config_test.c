@@ -486,6 +486,7 @@ static void test_settings_match_their_enums(void **state)
         {"detection", "timeout", RILL_DETECT_TIMEOUT},
         {"state", "proactive", RILL_STATE_PROACTIVE},
         {"state", "reactive", RILL_STATE_REACTIVE},
+        {"state", "external", RILL_STATE_EXTERNAL},
         {"replica_choice", "weighted", RILL_REPLICA_WEIGHTED},
         {"replica_choice", "deterministic", RILL_REPLICA_DETERMINISTIC},
         {"replica_choice", "predicted", RILL_REPLICA_PREDICTED},

@@ -35,8 +35,16 @@ const struct rill_option rill_settings_schema[] = {
             "ms."},
     ENUM("detection", "timeout+size|timeout", "timeout+size",
          "What ends a flowlet: a pause or its size, or a pause alone (flowlet_bytes is not used)."),
-    ENUM("state", "proactive|reactive", "proactive",
-         "When state moves: ahead to replicas, or only once a flow has moved."),
+    ENUM("state", "proactive|reactive|external", "proactive",
+         "How state moves: ahead to replicas, once a flow has moved, or through a store outside."),
+    DOUBLE("external_rtt_us", "us", 0, 1000000, "100",
+           "Round trip to that store, under the virtual clock; at least twice link_delay_us."),
+    {.name = "external_store",
+     .type = RILL_OPT_STRING,
+     .unit = "",
+     .def = "",
+     .doc = "That store, under the real clock: Redis at unix:/PATH or ADDRESS:PORT; empty: "
+            "127.0.0.1:6379."},
     U64("replicas", "", 0, 7, "3", "Units that a flow's state is pushed to ahead of need."),
     ENUM("replica_choice", "weighted|deterministic|predicted", "weighted",
          "How replicas are chosen: at random, low ids more often; lowest ids; where it would go "
@@ -45,7 +53,12 @@ const struct rill_option rill_settings_schema[] = {
          "Which unit gets a flowlet: the fullest with room, the least loaded, or the first with "
          "room."),
     U64("units_min", "units", 0, 64, "0",
-        "Units that are leased from the start and never given back."),
+        "Units that are leased from the start and never given back; if independent, of each "
+        "controller."),
+    ENUM("controllers", "leased|independent", "leased",
+         "Several controllers share units by leases of parts, or each has whole units of its own."),
+    U64("lease_step", "thousandths", 1, 1000, "250",
+        "Part of a unit that one of several controllers asks for at a time (leased)."),
     DOUBLE("alpha", "", 0, 1, "0.25",
            "Bonus in utilization for a unit that holds the flow's state, when packing."),
     DOUBLE("ewma_weight", "", 0, 1, "0.5",
@@ -57,7 +70,8 @@ const struct rill_option rill_settings_schema[] = {
     U64("lease_backlog_us", "us", 0, 10000000, "800",
         "Work that may wait at every unit with room before another one is leased for it."),
     U64("unit_queue_packets", "packets", 1, 10000000, "4096",
-        "Longest queue at a unit; packets beyond it are dropped (unit_queue_full)."),
+        "Longest queue at a unit, of each controller; packets beyond it are dropped "
+        "(unit_queue_full)."),
     U64("stash_packets_per_flow", "packets", 1, 1000000, "1024",
         "Packets of one flow that a unit holds while the flow's state is on its way."),
     U64("stash_packets_per_unit", "packets", 1, 10000000, "65536",

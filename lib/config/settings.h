@@ -10,13 +10,14 @@ extern const struct rill_option rill_settings_schema[];
 
 enum rill_allocation_mode { RILL_MODE_FLOWLET, RILL_MODE_FLOW, RILL_MODE_SMART_FLOW };
 enum rill_detection { RILL_DETECT_TIMEOUT_AND_SIZE, RILL_DETECT_TIMEOUT };
-enum rill_state_mode { RILL_STATE_PROACTIVE, RILL_STATE_REACTIVE };
+enum rill_state_mode { RILL_STATE_PROACTIVE, RILL_STATE_REACTIVE, RILL_STATE_EXTERNAL };
 enum rill_replica_choice {
     RILL_REPLICA_WEIGHTED,
     RILL_REPLICA_DETERMINISTIC,
     RILL_REPLICA_PREDICTED
 };
 enum rill_placement { RILL_PLACEMENT_PACK, RILL_PLACEMENT_SPREAD, RILL_PLACEMENT_FIRST_FIT };
+enum rill_controllers_mode { RILL_CONTROLLERS_LEASED, RILL_CONTROLLERS_INDEPENDENT };
 enum rill_unhandled { RILL_UNHANDLED_NF, RILL_UNHANDLED_PASS, RILL_UNHANDLED_DROP };
 
 /* Times, as the cores want them. */

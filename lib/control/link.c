@@ -2,15 +2,19 @@
 
 #include <errno.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <nng/nng.h>
 #include <nng/supplemental/util/platform.h>
 
 #include "lib/control/link_connection.h"
 
-enum { REDIAL_MIN_MS = 10, REDIAL_MAX_MS = 500 };
+enum { REDIAL_MIN_MS = 10, REDIAL_MAX_MS = 500, LOOK_MS = 50, PATH_BYTES = 128 };
+
+static const char ipc[] = "ipc://";
 
 struct rill_link {
     struct rill_link_events events;
@@ -23,7 +27,10 @@ struct rill_link {
     struct rill_connection *connections; /* a list */
     uint32_t last_peer;
     unsigned redial_ms;
-    unsigned handles; /* open ones of libuv; the last that closes frees */
+    uv_timer_t look;         /* whether `path` leads elsewhere */
+    char path[PATH_BYTES];   /* dialled; "": none that could be a link */
+    char target[PATH_BYTES]; /* what it led to when it was dialled; "": it is no link */
+    unsigned handles;        /* open ones of libuv; the last that closes frees */
     bool closing;
 };
 
@@ -128,15 +135,43 @@ static void turn_connection(struct rill_link *link, uint32_t peer)
         end_connection(link, c);
 }
 
+/* --- where a path leads ----------------------------------------------------------------------- */
+
+static void read_target(const struct rill_link *link, char target[PATH_BYTES])
+{
+    ssize_t n = link->path[0] == '\0' ? -1 : readlink(link->path, target, PATH_BYTES - 1);
+
+    target[n < 0 ? 0 : n] = '\0';
+}
+
+/* One that hangs keeps its connections: that another one is there is seen at the path only. */
+static void on_look(uv_timer_t *timer)
+{
+    struct rill_link *link = timer->data;
+    char target[PATH_BYTES];
+
+    read_target(link, target);
+    if (target[0] == '\0' || strcmp(target, link->target) == 0)
+        return;
+    if (link->connections != NULL)
+        end_connection(link, link->connections);
+    if (!link->closing && uv_is_active((uv_handle_t *)&link->redial)) {
+        link->redial_ms = REDIAL_MIN_MS;
+        uv_timer_start(&link->redial, on_redial, 0, 0);
+    }
+}
+
 /* --- dialling and accepting ------------------------------------------------------------------ */
 
 static void begin_dial_or_accept(struct rill_link *link)
 {
     rill_operation_begin(&link->dial_or_accept);
-    if (link->listener != NULL)
+    if (link->listener != NULL) {
         nng_stream_listener_accept(link->listener, link->dial_or_accept.aio);
-    else
+    } else {
+        read_target(link, link->target);
         nng_stream_dialer_dial(link->dialer, link->dial_or_accept.aio);
+    }
 }
 
 static void on_redial(uv_timer_t *timer)
@@ -195,10 +230,12 @@ static struct rill_link *create(uv_loop_t *loop, const struct rill_link_events *
     }
     link->events = *events;
     link->redial_ms = REDIAL_MIN_MS;
-    link->handles = 2;
+    link->handles = 3;
     uv_async_init(loop, &link->woken, on_woken);
     uv_timer_init(loop, &link->redial);
-    link->woken.data = link->redial.data = link;
+    uv_timer_init(loop, &link->look);
+    uv_unref((uv_handle_t *)&link->look);
+    link->woken.data = link->redial.data = link->look.data = link;
     return link;
 }
 
@@ -256,6 +293,10 @@ int rill_link_dial(uv_loop_t *loop, const char *url, const struct rill_link_even
         rill_link_close(link);
         return rill_error_set(err, errno_of(rc), "cannot dial %s: %s", url, nng_strerror(rc));
     }
+    if (strncmp(url, ipc, strlen(ipc)) == 0 && strlen(url) - strlen(ipc) < PATH_BYTES) {
+        snprintf(link->path, sizeof(link->path), "%s", url + strlen(ipc));
+        uv_timer_start(&link->look, on_look, LOOK_MS, LOOK_MS);
+    }
     begin_dial_or_accept(link);
     *result = link;
     return 0;
@@ -292,6 +333,7 @@ void rill_link_close(struct rill_link *link)
     nng_stream_dialer_free(link->dialer);
     uv_close((uv_handle_t *)&link->woken, on_handle_closed);
     uv_close((uv_handle_t *)&link->redial, on_handle_closed);
+    uv_close((uv_handle_t *)&link->look, on_handle_closed);
 }
 
 /* --- sending ---------------------------------------------------------------------------------- */

@@ -139,6 +139,11 @@ static void on_message(void *arg, uint32_t peer, const Control__Message *m)
     struct role_asker asker = {.from = m->from, .number = m->number};
 
     (void)peer;
+    if (m->rm_number != 0 && m->rm_number < p->rm_number) { /* 0: the agent itself */
+        p->messages_old_rm++;
+        return;
+    }
+    p->rm_number = RTE_MAX(p->rm_number, m->rm_number);
     if (m->to != 0 && m->to != p->host.role) {
         p->messages_unknown++;
         return;

@@ -47,7 +47,8 @@ struct role_process {
     uv_loop_t loop;
     uv_timer_t waiting; /* until activation */
     struct rill_link *link;
-    uint32_t agent; /* the connection; 0: there is none */
+    uint32_t agent;     /* the connection; 0: there is none */
+    uint64_t rm_number; /* the highest that was heard of a resource manager */
     struct rill_config *settings;
     struct rill_fabric *fabric;
     struct role_peers peers;
@@ -58,6 +59,7 @@ struct role_process {
     uint64_t cpu_ns;            /* processor time of turns in which something came */
     uint64_t messages_lost;     /* lease messages for which there was no buffer or no connection */
     uint64_t messages_unknown;  /* control messages that are not for a role like this */
+    uint64_t messages_old_rm;   /* from a resource manager whose place was taken */
     uint64_t next_control_ns;
     bool active;
     struct role_asker activated_by;

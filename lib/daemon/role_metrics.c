@@ -149,6 +149,7 @@ static void add_process(struct role_process *p, struct rill_role_metrics *metric
     rill_role_metrics_add(metrics, "control", "received", n->received);
     rill_role_metrics_add(metrics, "control", "messages_not_sent", n->dropped);
     rill_role_metrics_add(metrics, "control", "messages_unknown", p->messages_unknown);
+    rill_role_metrics_add(metrics, "control", "messages_old_rm", p->messages_old_rm);
     rill_role_metrics_add(metrics, "control", "lease_messages_lost", p->messages_lost);
     for (int i = 0; i < RILL_CONTROL_RESULTS; i++)
         if (n->refused[i] > 0) {

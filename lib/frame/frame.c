@@ -53,6 +53,10 @@ const char *rill_frame_type_name(uint8_t type)
         [RILL_FRAME_INVENTORY_PART] = "inventory_part",
         [RILL_FRAME_MEMBERS_REQUEST] = "members_request",
         [RILL_FRAME_MEMBERS] = "members",
+        [RILL_FRAME_STORE_PUT] = "store_put",
+        [RILL_FRAME_STORE_ACK] = "store_ack",
+        [RILL_FRAME_STORE_GET] = "store_get",
+        [RILL_FRAME_STORE_VALUE] = "store_value",
     };
 
     return type < RILL_FRAME_TYPES && names[type] != NULL ? names[type] : "unknown";

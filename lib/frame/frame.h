@@ -102,6 +102,12 @@ enum rill_frame_type {
     RILL_FRAME_MEMBERS_REQUEST = 50, /* controller that takes over: clock = its number */
     RILL_FRAME_MEMBERS = 51, /* clock; body: struct rill_member[count]: all units that live, and all
                                 that died and are not recovered from */
+    /* unit and the store outside (state mode `external`) */
+    RILL_FRAME_STORE_PUT = 56,   /* K, tag, granted_term; body: state */
+    RILL_FRAME_STORE_ACK = 57,   /* K, tag, granted_term: as put; flag REFUSED: it was not kept */
+    RILL_FRAME_STORE_GET = 58,   /* K, count = its number */
+    RILL_FRAME_STORE_VALUE = 59, /* K, count; tag, granted_term and body: state, if flag STATE is
+                                    set; else there is nothing */
     RILL_FRAME_TYPES = 64
 };
 
@@ -110,7 +116,7 @@ enum rill_frame_flags {
     RILL_FLAG_FULL = 1 << 1,   /* CHANGE: its state bytes are the whole state, apply to any base */
     RILL_FLAG_TUPLE = 1 << 1,  /* DATA, FORWARDED: the flow's tuple is in the frame; ESTABLISHED: in
                                   the state (shares its bit with FULL, which is CHANGE's) */
-    RILL_FLAG_STATE = 1 << 2,  /* FINAL: the body holds the state */
+    RILL_FLAG_STATE = 1 << 2,  /* FINAL, LOGGER_STATE, STORE_VALUE: the body holds the state */
     RILL_FLAG_ALIAS_KNOWN = 1 << 2, /* DATA, CHANGE: the controller of the frame's epoch knows this
                                        flow's alias (shares its bit with STATE, which is FINAL's) */
     RILL_FLAG_REFUSED = 1 << 3,     /* answers; WHERE */

@@ -112,6 +112,10 @@ static const struct type_info types[] = {
     {RILL_FRAME_INVENTORY_PART, "1346", 'b'},
     {RILL_FRAME_MEMBERS_REQUEST, "14", '-'},
     {RILL_FRAME_MEMBERS, "14e", 'b'},
+    {RILL_FRAME_STORE_PUT, "123458", 'b'},
+    {RILL_FRAME_STORE_ACK, "123458", '-'},
+    {RILL_FRAME_STORE_GET, "12e", '-'},
+    {RILL_FRAME_STORE_VALUE, "123458e", 'b'},
 };
 enum { TYPES = sizeof(types) / sizeof(types[0]) };
 

@@ -293,8 +293,23 @@ static void pass_down(struct rill_agent *a, const Control__Message *message)
     a->config.to_program(a->config.arg, program->peer, message);
 }
 
+/* One whose place was taken may not know it yet: it is asked once more in a while. */
+static bool is_of_old_rm(struct rill_agent *a, const Control__Message *message)
+{
+    if (message->rm_number >= a->rm_number || RILL_MUTANT(old_rm)) {
+        a->rm_number = message->rm_number;
+        return false;
+    }
+    a->n.refused_old_rm++;
+    a->joined = a->welcome = false;
+    a->refused = true;
+    return true;
+}
+
 void rill_agent_rm_message(struct rill_agent *agent, const Control__Message *message)
 {
+    if (is_of_old_rm(agent, message))
+        return;
     /* Welcome is sent to an id that it itself brings. */
     if (message->to != 0 && rill_role_kind(message->to) != RILL_ROLE_AGENT) {
         pass_down(agent, message);

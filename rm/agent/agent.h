@@ -3,8 +3,9 @@
  *
  * A program is who its token says: its first message is Join with the role and the token that the
  * keeper gave its container; anything else, and any message whose `from` is another role, is
- * counted and goes nowhere. After the RM was away, the agent joins again and says what runs;
- * programs that lost their agent join again by themselves.
+ * counted and goes nowhere. RMs are numbered: once the agent has heard one, it takes nothing from
+ * one before it, nor passes anything on. After the RM was away, the agent joins again and says what
+ * runs; programs that lost their agent join again by themselves.
  */
 #ifndef RILL_RM_AGENT_AGENT_H
 #define RILL_RM_AGENT_AGENT_H
@@ -34,6 +35,7 @@ struct rill_agent_config {
     X(refused_identity) /* a wrong token, or in another's name */                                  \
     X(no_program)       /* for a program that is not connected */                                  \
     X(no_rm)            /* for the RM, while it was away */                                        \
+    X(refused_old_rm)   /* from an RM whose place was taken */                                     \
     X(unexpected)
 
 struct rill_agent_counters {

@@ -34,6 +34,7 @@ struct rill_agent {
     /* on this connection to the RM: it was told what runs here; and has taken us */
     bool joined, welcome;
     bool refused;
+    uint64_t rm_number; /* the highest that was heard */
     uint64_t stop_all_number;
     uint32_t stop_all_asker;
     struct rill_agent_program *programs;

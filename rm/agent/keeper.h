@@ -40,6 +40,7 @@ struct rill_keeper_config {
     uint32_t memory_mb;   /* for each program's DPDK (--memory-mb) */
     uint64_t memory_limit_bytes; /* cgroup, of a container; 0: none */
     const char *cpus;            /* cpuset; NULL: all */
+    const char *store_folder;    /* absolute: at /run/store in units' containers; NULL: none */
     const char *poll;            /* "yield", "busy", "sleep": passed on */
     uint64_t log_bytes; /* of a program's log and the one before; looked at once a second. 0: any */
     uint32_t stall_ms; /* a program whose turns stand still for so long is killed; 0: never. Counted

@@ -216,7 +216,10 @@ static int start_container(const struct rill_keeper_config *config,
         {.host = control, .inside = "/run/control"}, /* connecting is possible read-only */
         {.host = links, .inside = "/run/links", .writable = true},
         {.host = turns, .inside = "/run/turns", .writable = true},
+        {.host = config->store_folder, .inside = "/run/store"}, /* for units, if there is one */
     };
+    bool has_store =
+        config->store_folder != NULL && rill_role_kind(program->role) == RILL_ROLE_UNIT;
     const char *argv[] = {program_of(program->role),
                           "--role",
                           role,
@@ -235,7 +238,7 @@ static int start_container(const struct rill_keeper_config *config,
         .argv = (char *const *)argv,
         .env = env,
         .mounts = mounts,
-        .mount_count = sizeof(mounts) / sizeof(mounts[0]),
+        .mount_count = sizeof(mounts) / sizeof(mounts[0]) - (has_store ? 0 : 1),
         .cpus = config->cpus,
         .memory_bytes = config->memory_limit_bytes,
         .uid_base = host_network ? 0 : config->uid,

@@ -39,6 +39,7 @@ struct daemon {
 
 struct texts {
     const char *cluster, *base, *programs, *uid, *rm, *machine, *memory_mb, *memory_limit_mb, *cpus;
+    const char *store_folder;
     const char *poll, *stall_ms, *grace_ms, *log_lines, *log_mb, *remove_all;
 };
 
@@ -95,6 +96,7 @@ static void create_keeper(struct daemon *d, const struct texts *t)
         .memory_limit_bytes =
             rill_daemon_number("--memory-limit-mb", t->memory_limit_mb, 0, 1 << 20) * MB_BYTES,
         .cpus = t->cpus,
+        .store_folder = t->store_folder,
         .poll = t->poll,
         .log_bytes = rill_daemon_number("--log-mb", t->log_mb, 1, 1000000) * MB_BYTES,
         .stall_ms = (uint32_t)rill_daemon_number("--stall-ms", t->stall_ms, 0, 600000),
@@ -375,6 +377,8 @@ static void read_options(struct texts *t, int argc, char **argv)
         {"--memory-limit-mb", "N", "memory that a container may take; 0: any", false,
          &t->memory_limit_mb},
         {"--cpus", "LIST", "processors of the containers; without it all", false, &t->cpus},
+        {"--store-folder", "FOLDER", "at /run/store in units' containers; without it none", false,
+         &t->store_folder},
         {"--poll", "HOW", "of the programs: yield, busy or sleep", false, &t->poll},
         {"--stall-ms", "N", "a loop that stands still for so long is killed; 0: never", false,
          &t->stall_ms},

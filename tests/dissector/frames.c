@@ -105,6 +105,10 @@ static const struct type_info {
     {38, "inventory_part", "346", 't'},
     {50, "members_request", "4", 0},
     {51, "members", "4e", 'm'},
+    {56, "store_put", "23458", 's'},
+    {57, "store_ack", "23458", 0},
+    {58, "store_get", "2e", 0},
+    {59, "store_value", "23458e", 's'},
 };
 
 static void die(const char *what)
@@ -149,8 +153,8 @@ static void expect_sequence(const char *field, uint64_t value)
 
 static void expect_role(const char *field, uint32_t id)
 {
-    static const char *const kinds[] = {"none",          "rm",    "controller", "unit",
-                                        "output_logger", "agent", "port"};
+    static const char *const kinds[] = {"none",  "rm",   "controller", "unit", "output_logger",
+                                        "agent", "port", "client",     "store"};
 
     expect(field, "%s:%u", kinds[rill_role_kind(id)], rill_role_number(id));
 }
@@ -174,7 +178,8 @@ static void expect_flags(const struct rill_frame *f)
     for (int bit = 0; bit < 8; bit++) {
         char field[64];
         bool is_state =
-            bit == 2 && (f->type == RILL_FRAME_FINAL || f->type == RILL_FRAME_LOGGER_STATE);
+            bit == 2 && (f->type == RILL_FRAME_FINAL || f->type == RILL_FRAME_LOGGER_STATE ||
+                         f->type == RILL_FRAME_STORE_VALUE);
         bool is_tuple =
             bit == 1 && (f->type == RILL_FRAME_DATA || f->type == RILL_FRAME_FORWARDED ||
                          f->type == RILL_FRAME_ESTABLISHED);
@@ -217,7 +222,7 @@ static uint64_t draw_window(const char *field)
 
 static uint32_t draw_role(const char *field)
 {
-    enum rill_role_kind kind = (enum rill_role_kind)rill_rng_below(&rng, RILL_ROLE_PORT + 1);
+    enum rill_role_kind kind = (enum rill_role_kind)rill_rng_below(&rng, RILL_ROLE_STORE + 1);
     uint32_t id = rill_role_id(kind, (uint32_t)rill_rng_u64(&rng));
 
     expect_role(field, id);

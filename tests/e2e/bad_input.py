@@ -169,10 +169,20 @@ class BadInput(unittest.TestCase):
         self.refused(self.good(), "--nf", "nat", "--set", "alpha", says=["alpha"])
         self.refused(self.good(), "--nf", "nat", "--units", "4", "--set", "units_min=5", says=["units_min"])
 
-    def test_options_that_do_not_exist_yet(self):
-        for option in (["--cluster", "x"], ["--controllers", "2"],
-                       ["--state", "external"]):
-            self.refused(self.good(), "--nf", "nat", *option)
+    def test_controllers(self):
+        for number in ("0", "17", "two"):
+            self.refused(self.good(), "--nf", "nat", "--controllers", number, says=["--controllers", number])
+        self.refused(self.good(), "--nf", "nat", "--controllers", "5", "--set", "controllers=independent",
+                     says=["5 independent controllers", "5 units", "only 4"])
+        self.refused(self.good(), "--nf", "nat", "--controllers", "5", "--set", "lease_step=1000",
+                     says=["5 controllers", "lease_step 1000", "only 4.000"])
+        self.refused(self.good(), "--config", self.path("nat.yaml", "nf: nat\nconfig:\n  ports: 1000-1002\n"),
+                     "--controllers", "4", says=["a pool of 3 endpoints", "4 controllers"])
+        self.refused(self.good(), "--nf", "nat", "--controllers", "2", "--fail", "controller:3@1ms",
+                     says=["controller:3@1ms", "only 2"])
+
+    def test_a_cluster_has_its_nf(self):
+        self.refused(self.good(), "--nf", "nat", "--cluster", "x")
 
     def test_modes(self):
         for mode in ("smart-flow", "smart-flow:0ms", "smart-flow:50", "smart-flow:99999ms", "flows"):

@@ -7,7 +7,10 @@
   same     1 unit and 8 units, the latter with every flowlet placed anew: the released packets must be
            the same but for the chosen ports.
 
-  capture.py NF CAPTURE [MOVES_AT_LEAST]     CAPTURE in the shared traces, or "bundled"
+  capture.py NF CAPTURE [MOVES_AT_LEAST [external]]     CAPTURE in the shared traces, or "bundled"
+
+With "external" the same through a store outside: forced moves, and the released packets must be those of
+one unit and of eight that hand state to each other.
 """
 import os
 import sys
@@ -23,14 +26,26 @@ REORDERED = {"vlan_frag_mixed.pcap": 10}
 NO_TIMES = "wan_sanitized4k.pcap.gz"  # all of its packets have one time
 
 
-def forced(folder, nf, capture, moves):
+def through_store(report):
+    """All state went through the store, and none from unit to unit."""
+    n = report["counters"]
+    assert n["unit.finals_sent"] == n["unit.finals_without_state"] and n["unit.state_pushes"] == 0, n
+    assert n["unit.store_values"] > 0 or report["flowlets_moved"] == 0, n
+    # The last ones are on their way when the last packet is out.
+    assert n["unit.store_puts"] >= n["store.puts"] > 0 and n["unit.store_gets"] >= n["store.gets"], n
+
+
+def forced(folder, nf, capture, moves, state):
     if capture.endswith(NO_TIMES):
         speed = ["--rate", "100Mbps"]
     else:  # the bundled one is fast as it is
         speed = ["--speed", "0.1x" if capture == common.BUNDLED else "100x"]
     out, report_path = os.path.join(folder, "out.pcapng"), os.path.join(folder, "report.json")
-    report = common.replay(capture, "--nf", nf, "--out", out, *FORCED, *speed, json_path=report_path)
+    report = common.replay(capture, "--nf", nf, "--out", out, *FORCED, *speed, "--state", state,
+                           json_path=report_path)
     common.check_books(report)
+    if state == "external":
+        through_store(report)
     assert report["flowlets_moved"] >= moves, "only %d moves" % report["flowlets_moved"]
     common.script("check_output.py", capture, out, "--nf", nf, "--expect-json", report_path,
                   "--allow-reordered", REORDERED.get(os.path.basename(capture), 0))
@@ -39,28 +54,33 @@ def forced(folder, nf, capture, moves):
         report["flowlets_seamless"]))
 
 
-def same(folder, nf, capture):
-    outs = []
-    for units in (1, 8):
-        outs.append(os.path.join(folder, "out%d.pcapng" % units))
-        report = common.replay(capture, "--nf", nf, "--out", outs[-1], *SAME, "--units", str(units),
-                               "--set", "units_min=%d" % units,
+def same(folder, nf, capture, states):
+    first = None
+    for state, units in [(state, units) for state in states for units in (1, 8)]:
+        out = os.path.join(folder, "%s%d.pcapng" % (state, units))
+        report = common.replay(capture, "--nf", nf, "--out", out, *SAME, "--units", str(units),
+                               "--set", "units_min=%d" % units, "--state", state,
                                json_path=os.path.join(folder, "report.json"))
         common.check_books(report)
-        print("same: %d units, %d moves" % (units, report["flowlets_moved"]))
-    common.script("compare_runs.py", *outs, "--nf", nf)
+        if state == "external":
+            through_store(report)
+        print("same: %s, %d units, %d moves" % (state, units, report["flowlets_moved"]))
+        if first:
+            common.script("compare_runs.py", first, out, "--nf", nf)
+        first = first or out
 
 
 def main():
     nf, name = sys.argv[1], sys.argv[2]
     moves = int(sys.argv[3]) if len(sys.argv) > 3 else 0
+    state = sys.argv[4] if len(sys.argv) > 4 else "proactive"
     capture = common.BUNDLED if name == "bundled" else os.path.join(common.TRACES, name)
     if not os.path.exists(capture):
         print("SKIPPED: %s is not there; set RILL_TRACES to the folder that has it" % capture)
         return common.SKIPPED
     with tempfile.TemporaryDirectory() as folder:
-        forced(folder, nf, capture, moves)
-        same(folder, nf, capture)
+        forced(folder, nf, capture, moves, state)
+        same(folder, nf, capture, ["proactive"] + ([state] if state != "proactive" else []))
     return 0
 
 

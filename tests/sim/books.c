@@ -89,19 +89,80 @@ static void check_committed(struct sim_check *check, struct rill_cluster *cluste
     }
 }
 
-void sim_books_shares(struct sim_check *check, struct rill_cluster *cluster, bool asleep)
+/* What the slot's controller takes as its own the unit was told. */
+static void check_taken(struct sim_check *check, struct rill_cluster *cluster, uint32_t slot)
 {
-    struct rill_controller *c = rill_cluster_controller(cluster);
+    const struct rill_controller *c =
+        rill_cluster_controller_at(cluster, rill_cluster_newest(cluster, slot));
+    uint32_t id = 0, taken;
 
-    check_committed(check, cluster);
-    for (uint32_t i = 0; i < rill_cluster_unit_count(cluster) && c != NULL && !asleep; i++) {
-        const struct rill_unit *unit = rill_cluster_unit(cluster, i);
-        uint32_t taken = rill_controller_unit_share(c, rill_role_id(RILL_ROLE_UNIT, i + 1));
+    for (uint32_t i = 0; c != NULL && (taken = rill_controller_leased(c, i, &id)) != 0; i++) {
+        uint32_t number = rill_role_number(id);
+        const struct rill_unit *unit = NULL;
 
-        if (unit != NULL && taken > rill_unit_share(unit))
+        if (number >= 1 && number <= rill_cluster_unit_count(cluster))
+            unit = rill_cluster_unit(cluster, number - 1);
+        if (unit != NULL && taken > rill_unit_share_of(unit, slot))
             sim_check_fail(check, "I5",
-                           "the controller takes %u thousandths of unit %u as its own, which was "
-                           "told %u",
-                           taken, i + 1, rill_unit_share(unit));
+                           "the controller of slot %u takes %u thousandths of unit %u as its own, "
+                           "which was told %u",
+                           slot, taken, number, rill_unit_share_of(unit, slot));
     }
+}
+
+void sim_books_shares(struct sim_check *check, struct rill_cluster *cluster, uint32_t *unchecked,
+                      uint32_t asleep)
+{
+    /* A unit knows only what it was told; leases may also run out. */
+    const uint32_t takers = RILL_CLUSTER_TURNED << RILL_ROLE_CONTROLLER | 1u << RILL_ROLE_UNIT;
+
+    *unchecked |= rill_cluster_touched(cluster);
+    if (*unchecked & RILL_CLUSTER_TURNED << RILL_ROLE_RM)
+        check_committed(check, cluster);
+    *unchecked &= takers;
+    if (*unchecked == 0)
+        return;
+    for (uint32_t slot = 0; slot < rill_cluster_slots(cluster); slot++)
+        if (!(asleep >> slot & 1))
+            check_taken(check, cluster, slot);
+    if (asleep == 0)
+        *unchecked = 0;
+}
+
+/* False: more was served than there was room for. */
+static bool fits(struct sim_bucket *b, const struct rill_unit *unit, uint32_t slot,
+                 double bytes_per_ns, uint64_t ns)
+{
+    uint64_t served = rill_unit_served_bytes(unit, slot) - b->served_bytes;
+    uint32_t share = rill_unit_share_of(unit, slot);
+
+    bytes_per_ns = bytes_per_ns * b->share / 1000;
+    b->room_bytes = RTE_MIN((double)SIM_ERROR_BYTES, b->room_bytes + bytes_per_ns * (double)ns);
+    b->room_bytes -= (double)served;
+    /* Service times are whole nanoseconds. */
+    b->room_bytes += bytes_per_ns * 2 * (double)(served / SIM_PACKET_BYTES + 1);
+    b->served_bytes += served;
+    b->share = share != 0 ? share : b->share;
+    return b->room_bytes >= 0;
+}
+
+void sim_books_speed(struct sim_check *check, struct rill_cluster *cluster, struct sim_speed *speed,
+                     double unit_mbps, uint64_t now_ns)
+{
+    for (uint32_t i = 0; i < rill_cluster_unit_count(cluster); i++)
+        for (uint32_t slot = 0; slot < rill_cluster_slots(cluster); slot++) {
+            const struct rill_unit *unit = rill_cluster_unit(cluster, i);
+            struct sim_bucket *b = &speed->buckets[i][slot];
+
+            if (unit == NULL)
+                continue;
+            if (b->served_bytes == 0)
+                b->room_bytes = SIM_ERROR_BYTES;
+            if (!fits(b, unit, slot, unit_mbps / 8000, now_ns - speed->at_ns))
+                sim_check_fail(check, "I5",
+                               "unit %u serves the controller of slot %u faster than its share of "
+                               "%u thousandths",
+                               i + 1, slot, b->share);
+        }
+    speed->at_ns = now_ns;
 }

@@ -98,6 +98,16 @@ static enum rill_verdict process_packet(struct rill_nf *nf, struct rill_pkt *pkt
     return self->drops != 0 && mark->packet % self->drops == 0 ? RILL_DROP : RILL_FORWARD;
 }
 
+uint64_t sim_chain_dry(struct rill_nf *nf)
+{
+    const struct instance *self = rill_nf_private(nf);
+    const char *name;
+    uint64_t value = 0;
+
+    rill_nf_counter(nf, (unsigned)self->dry, &name, &value);
+    return value;
+}
+
 const struct rill_nf_descriptor sim_chain_nf = {
     .abi = RILL_NF_ABI,
     .name = "chain",

@@ -34,6 +34,8 @@ struct sim_check {
     uint64_t sent, released, now_ns;
     bool seen[64]; /* by workload flow: its tuple was in use before */
     struct sim_done done[RILL_CLUSTER_UNITS_MAX + 1]; /* by number of the unit */
+    uint32_t unchecked;                               /* of shares */
+    struct sim_speed speed;
     struct sim_counts counts;
     char violation[256];
 };
@@ -46,6 +48,7 @@ struct sim_check *sim_check_create(const struct sim_plan *plan, FILE *trace)
         return NULL;
     k->plan = plan;
     k->trace = trace;
+    k->unchecked = UINT32_MAX;
     if (sim_history_init(&k->history) != 0 || rill_flow_map_init(&k->terms, 4096) != 0 ||
         rill_slab_init(&k->term_slab, sizeof(struct term), TERMS_MAX) != 0) {
         sim_check_destroy(k);
@@ -78,13 +81,18 @@ void sim_check_look_at(struct sim_check *k, struct rill_ol *releasing,
     k->controller = controller;
 }
 
-static void look_at_cluster(struct sim_check *k)
+static struct rill_controller *controller_of(const struct sim_check *k, uint32_t slot)
+{
+    return rill_cluster_controller_at(k->cluster, rill_cluster_newest(k->cluster, slot));
+}
+
+static void look_at_cluster(struct sim_check *k, uint64_t flow)
 {
     if (k->cluster != NULL)
         sim_check_look_at(k,
                           rill_cluster_output_logger(
                               k->cluster, rill_role_number(rill_cluster_releasing(k->cluster))),
-                          rill_cluster_controller(k->cluster));
+                          controller_of(k, rill_number_slot(flow)));
 }
 
 void sim_check_fail(struct sim_check *k, const char *invariant, const char *format, ...)
@@ -335,6 +343,22 @@ void sim_check_survived(struct sim_check *k, struct rill_controller *now, uint64
                            k->public[i].port, k->public_flow[i]);
 }
 
+/* I6: nor has a flow of another controller that endpoint. */
+static void check_others(struct sim_check *k, const struct rill_frame *f,
+                         const struct rill_endpoint *public)
+{
+    for (uint32_t slot = 0; k->cluster != NULL && slot < rill_cluster_slots(k->cluster); slot++) {
+        struct rill_controller *other = controller_of(k, slot);
+
+        if (slot != rill_number_slot(f->flow) && other != NULL &&
+            rill_controller_alias_flow(other, public, NULL) != 0)
+            sim_check_fail(k, "I6",
+                           "packet %" PRIu64 " of flow %" PRIx64
+                           " is out with port %u, which a flow of controller slot %u has, too",
+                           f->ingress_id, f->flow, public->port, slot);
+    }
+}
+
 /* I6, and replies can't overtake: the controller knows the flow's public endpoint by now. */
 static void check_alias(struct sim_check *k, const struct rill_frame *f)
 {
@@ -350,6 +374,7 @@ static void check_alias(struct sim_check *k, const struct rill_frame *f)
     if (public->family == 0)
         return;
     k->public[k->packets[f->ingress_id].flow] = *public;
+    check_others(k, f, public);
     if (!knows(k->controller, f->flow))
         return;
     flow = rill_controller_alias_flow(k->controller, public, NULL);
@@ -388,7 +413,7 @@ void sim_check_released(struct sim_check *k, struct rte_mbuf *m, uint64_t now_ns
                        f->ingress_id);
         return;
     }
-    look_at_cluster(k);
+    look_at_cluster(k, f->flow);
     check_path(k, f, node);
     check_kept(k, f, node);
     check_alias(k, f);
@@ -411,15 +436,23 @@ void sim_check_balance(struct sim_check *k, const struct rill_fabric *fabric)
 
 void sim_check_established(struct sim_check *k)
 {
-    uint32_t n = rill_controller_unestablished(rill_cluster_controller(k->cluster));
+    uint32_t n = 0;
 
+    for (uint32_t slot = 0; slot < rill_cluster_slots(k->cluster); slot++)
+        n += rill_controller_unestablished(controller_of(k, slot));
     if (n > 0)
         sim_check_fail(k, "I4", "%u flows have a term that is not established", n);
 }
 
-void sim_check_shares(struct sim_check *k, bool asleep)
+void sim_check_shares(struct sim_check *k, uint32_t asleep)
 {
-    sim_books_shares(k, k->cluster, asleep);
+    sim_books_shares(k, k->cluster, &k->unchecked, asleep);
+}
+
+void sim_check_speed(struct sim_check *k)
+{
+    sim_books_speed(k, k->cluster, &k->speed, sim_plan_setting(k->plan, "unit_capacity_mbps"),
+                    k->now_ns);
 }
 
 /* The report's drops, by name, are the ones that were counted in the balance. */
@@ -438,11 +471,12 @@ static void check_drops(struct sim_check *k)
 
 static uint32_t endpoints_back(const struct sim_check *k, uint64_t now_ns)
 {
-    uint32_t controller =
-        rill_role_id(RILL_ROLE_CONTROLLER, rill_cluster_controller_count(k->cluster));
-    uint32_t n = rill_controller_pool_free(rill_cluster_controller(k->cluster), 0,
-                                           rill_cluster_clock_ns(k->cluster, controller, now_ns));
+    uint32_t n = 0;
 
+    for (uint32_t slot = 0; slot < rill_cluster_slots(k->cluster); slot++)
+        n += rill_controller_pool_free(
+            controller_of(k, slot), 0,
+            rill_cluster_clock_ns(k->cluster, sim_controller(k->cluster, slot), now_ns));
     for (uint32_t i = 0; i < rill_cluster_unit_count(k->cluster); i++)
         if (rill_cluster_unit(k->cluster, i) != NULL)
             n += rill_nf_pool_free(rill_cluster_nf(k->cluster, i), 0);

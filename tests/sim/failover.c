@@ -28,7 +28,6 @@ uint64_t sim_failover_next_ns(const struct sim_failover *f)
 
     for (uint32_t i = 0; i < f->count; i++)
         next_ns = RTE_MIN(next_ns, f->at_ns[i]);
-    /* Whether a takeover is done is looked at after every step that could end it. */
     return next_ns;
 }
 
@@ -38,7 +37,9 @@ static void fail(struct sim_failover *f, uint64_t now_ns)
 
     if (f->taking_over || f->take_over_ns != UINT64_MAX || f->crash_ns != UINT64_MAX)
         return; /* one at a time */
-    f->old = rill_cluster_controller_count(f->cluster) - 1;
+    f->slot = rill_cluster_slot(f->cluster,
+                                rill_role_number(sim_any_controller(&f->rng, f->cluster)) - 1);
+    f->old = rill_cluster_newest(f->cluster, f->slot);
     sim_check_counts(f->check)->controller_deaths++;
     sim_check_counts(f->check)->controller_zombies += zombie;
     sim_check_note(f->check, "controller %u %s", f->old + 1,
@@ -59,7 +60,7 @@ static void take_over(struct sim_failover *f, uint64_t now_ns)
 
     f->began_ns = now_ns;
     f->take_over_ns = UINT64_MAX;
-    if (rill_cluster_take_over(f->cluster, &err) != 0)
+    if (rill_cluster_take_over(f->cluster, f->old, &err) != 0)
         sim_check_fail(f->check, "SIM", "%s", err.text);
     else
         f->taking_over = true;
@@ -82,18 +83,24 @@ static uint64_t fresh_ns(const struct sim_plan *plan)
     return ns > 0 && !plan->evicts ? (uint64_t)ns : 0;
 }
 
+static void look_at_successor(struct sim_failover *f)
+{
+    uint32_t newest = rill_cluster_newest(f->cluster, f->slot);
+    struct rill_controller *successor = rill_cluster_controller_at(f->cluster, newest);
+
+    if (!f->taking_over || rill_controller_taking_over(successor))
+        return;
+    f->taking_over = false;
+    sim_check_counts(f->check)->takeovers++;
+    sim_check_note(f->check, "controller %u has taken over", newest + 1);
+    if (f->crash_ns != UINT64_MAX)
+        sim_check_must_survive(f->check, rill_cluster_controller_at(f->cluster, f->old));
+    sim_check_survived(f->check, successor, f->began_ns, fresh_ns(f->plan));
+}
+
 void sim_failover_turn(struct sim_failover *f, uint64_t now_ns)
 {
-    if (f->taking_over && !rill_controller_taking_over(rill_cluster_controller(f->cluster))) {
-        f->taking_over = false;
-        sim_check_counts(f->check)->takeovers++;
-        sim_check_note(f->check, "controller %u has taken over",
-                       rill_cluster_controller_count(f->cluster));
-        if (f->crash_ns != UINT64_MAX)
-            sim_check_must_survive(f->check, rill_cluster_controller_at(f->cluster, f->old));
-        sim_check_survived(f->check, rill_cluster_controller(f->cluster), f->began_ns,
-                           fresh_ns(f->plan));
-    }
+    look_at_successor(f);
     for (uint32_t i = 0; i < f->count; i++) {
         if (f->at_ns[i] > now_ns)
             continue;
@@ -111,9 +118,9 @@ void sim_failover_stop(struct sim_failover *f)
     f->count = 0;
 }
 
-uint32_t sim_failover_ingress(struct sim_failover *f)
+uint32_t sim_failover_ingress(struct sim_failover *f, uint32_t slot)
 {
-    uint32_t newest = rill_cluster_controller_count(f->cluster) - 1;
+    bool two = f->crash_ns != UINT64_MAX && f->slot == slot;
 
-    return f->crash_ns != UINT64_MAX && rill_rng_below(&f->rng, 2) == 0 ? f->old : newest;
+    return two && rill_rng_below(&f->rng, 2) == 0 ? f->old : rill_cluster_newest(f->cluster, slot);
 }

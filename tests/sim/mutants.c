@@ -40,7 +40,7 @@ static const struct {
     {RILL_MUTANT_refill, "refills"},
     {RILL_MUTANT_refill_early, "refills"},
     {RILL_MUTANT_old_logger_ack, "refills"},
-    {RILL_MUTANT_last_copy, "long_cuts"},
+    {RILL_MUTANT_last_copy, "failover_ends"},
     {RILL_MUTANT_alias_kept, "long_cuts"},
     {RILL_MUTANT_lease_clock, "leases"},
     {RILL_MUTANT_lease_asleep, "leases"},
@@ -53,6 +53,13 @@ static const struct {
     {RILL_MUTANT_old_epoch, "failover_storm"},
     {RILL_MUTANT_epochterm, "failover_storm"},
     {RILL_MUTANT_wake, "sleeps"},
+    {RILL_MUTANT_store_old, "external"},
+    {RILL_MUTANT_store_trust, "external"},
+    {RILL_MUTANT_store_pin, "external"},
+    {RILL_MUTANT_one_queue, "controllers"},
+    {RILL_MUTANT_pool_slot, "controllers"},
+    {RILL_MUTANT_pool_part, "controllers"},
+    {RILL_MUTANT_first_come, "controllers"},
 };
 
 static const char *kind_for(unsigned mutant)

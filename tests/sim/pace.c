@@ -28,32 +28,53 @@ static uint64_t offset_ns(const struct sim_pace *pace, uint32_t role)
     return most == 0 ? 0 : of_role(pace, role, 0x0ff5e7) % most;
 }
 
-static uint64_t clock_ns(void *arg, uint32_t role, uint64_t now_ns)
-{
-    const struct sim_pace *pace = arg;
-
-    return now_ns + offset_ns(pace, role) +
-           (uint64_t)((int64_t)now_ns * rate_ppm(pace, role) / MILLION);
-}
-
-static uint64_t when_ns(void *arg, uint32_t role, uint64_t wanted_ns)
-{
-    const struct sim_pace *pace = arg;
-    uint64_t offset = offset_ns(pace, role), ns;
-
-    if (wanted_ns <= offset)
-        return 0;
-    ns = (uint64_t)((__int128)(wanted_ns - offset) * MILLION / (MILLION + rate_ppm(pace, role)));
-    while (ns > 0 && clock_ns(arg, role, ns - 1) >= wanted_ns)
-        ns--;
-    while (clock_ns(arg, role, ns) < wanted_ns)
-        ns++;
-    return ns;
-}
-
 static bool is_slow(const struct sim_pace *pace, uint32_t role)
 {
-    return (double)(of_role(pace, role, 0x510) % 1000) < pace->plan->slow * 1000;
+    return pace->plan->slow_ns != 0 &&
+           (double)(of_role(pace, role, 0x510) % 1000) < pace->plan->slow * 1000;
+}
+
+/* The same, once worked out; asked for several times a turn. */
+static const struct sim_pace_role *role_of(struct sim_pace *pace, uint32_t role)
+{
+    struct sim_pace_role *r =
+        &pace->roles[(rill_role_number(role) * 8 + rill_role_kind(role)) % RTE_DIM(pace->roles)];
+
+    if (r->id != role)
+        *r = (struct sim_pace_role){.id = role,
+                                    .slow = is_slow(pace, role),
+                                    .rate_ppm = rate_ppm(pace, role),
+                                    .offset_ns = offset_ns(pace, role)};
+    return r;
+}
+
+static inline uint64_t shown_ns(const struct sim_pace_role *r, uint64_t now_ns)
+{
+    return now_ns + r->offset_ns + (uint64_t)((int64_t)now_ns * r->rate_ppm / MILLION);
+}
+
+static uint64_t clock_ns(void *arg, uint32_t role, uint64_t now_ns)
+{
+    return shown_ns(role_of(arg, role), now_ns);
+}
+
+/* The first moment at which the role's clock shows that. */
+static uint64_t when_ns(void *arg, uint32_t role, uint64_t wanted_ns)
+{
+    const struct sim_pace_role *r = role_of(arg, role);
+    uint64_t ns = wanted_ns - r->offset_ns;
+
+    if (wanted_ns <= r->offset_ns)
+        return 0;
+    if (r->rate_ppm == 0)
+        return ns;
+    for (int i = 0; i < 3; i++) /* a thousandth of the error is left each time */
+        ns += wanted_ns - shown_ns(r, ns);
+    while (ns > 0 && shown_ns(r, ns - 1) >= wanted_ns)
+        ns--;
+    while (shown_ns(r, ns) < wanted_ns)
+        ns++;
+    return ns;
 }
 
 uint32_t sim_pace_slow(const struct sim_pace *pace)
@@ -68,13 +89,13 @@ uint32_t sim_pace_slow(const struct sim_pace *pace)
 
 static uint64_t turn_ns(void *arg, uint32_t role, uint64_t ns)
 {
-    const struct sim_pace *pace = arg;
+    struct sim_pace *pace = arg;
     uint64_t every = pace->plan->slow_ns;
 
     for (uint32_t i = 0; i < pace->count; i++)
         if (pace->paused[i].role == role)
             ns = RTE_MAX(ns, pace->paused[i].until_ns);
-    if (every == 0 || !is_slow(pace, role))
+    if (every == 0 || !role_of(pace, role)->slow)
         return ns;
     return (ns + every - 1) / every * every;
 }
@@ -122,12 +143,19 @@ uint32_t sim_any_unit(struct rill_rng *rng, struct rill_cluster *cluster)
     return n == 0 ? 0 : rill_role_id(RILL_ROLE_UNIT, list[rill_rng_below(rng, n)] + 1);
 }
 
+uint32_t sim_any_controller(struct rill_rng *rng, const struct rill_cluster *cluster)
+{
+    uint32_t slots = rill_cluster_slots(cluster);
+
+    return sim_controller(cluster, slots > 1 ? rill_rng_below(rng, slots) : 0);
+}
+
 uint32_t sim_any_role(struct rill_rng *rng, struct rill_cluster *cluster, double controller)
 {
     uint32_t unit = sim_any_unit(rng, cluster), kind = rill_rng_below(rng, 8);
 
     if (rill_rng_double(rng) < controller)
-        return rill_role_id(RILL_ROLE_CONTROLLER, rill_cluster_controller_count(cluster));
+        return sim_any_controller(rng, cluster);
     if (kind == 0)
         return rill_role_id(RILL_ROLE_RM, 1);
     if (kind < 5 || unit == 0)

@@ -34,8 +34,7 @@ static uint32_t logger_of(const struct sim_partitions *p, uint32_t unit)
 /* Which link. False: there is none of the kind now. */
 static bool choose(struct sim_partitions *p, struct sim_cut *cut)
 {
-    uint32_t controller =
-        rill_role_id(RILL_ROLE_CONTROLLER, rill_cluster_controller_count(p->cluster));
+    uint32_t controller = sim_any_controller(&p->rng, p->cluster);
     uint32_t unit = sim_any_unit(&p->rng, p->cluster);
     uint32_t other = sim_any_unit(&p->rng, p->cluster);
 

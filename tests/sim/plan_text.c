@@ -63,6 +63,7 @@ static const struct field {
     FIELD(zombies),
     FIELD(tight),
     FIELD(part),
+    FIELD(controllers),
     FIELD(partitions),
     FIELD(partition_ns),
     FIELD(partition_rm),
@@ -79,6 +80,8 @@ static const struct field {
     FIELD(edge_gaps),
     FIELD(edge_ns),
     FIELD(mice),
+    FIELD(store_restarts),
+    FIELD(store_cuts),
 };
 
 static double get(const struct sim_plan *plan, const struct field *f)

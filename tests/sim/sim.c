@@ -28,11 +28,15 @@ struct run {
     struct sim_pace pace;
     bool plain; /* it changes nothing */
     struct sim_partitions partitions;
+    uint64_t trouble_ns; /* when any of these does something next */
+    struct sim_stores stores;
     struct rill_rng more_rng; /* for what plans of later versions know */
-    struct rte_mbuf *door[DOOR];
-    uint32_t door_flow[DOOR], at_door;
-    bool door_must_come_out[DOOR];
-    uint32_t flow; /* of the burst */
+    struct door {
+        struct rte_mbuf *packets[DOOR];
+        uint32_t flow[DOOR], count;
+        bool must_come_out[DOOR];
+    } doors[RILL_CLUSTER_SLOTS_MAX]; /* by the controller's slot */
+    uint32_t flow;                   /* of the burst */
     uint32_t burst_left;
     struct rill_endpoint old_public[64][4]; /* by workload flow */
     uint32_t old_count[64];
@@ -40,9 +44,9 @@ struct run {
     struct rte_mbuf *taken[POOL_MBUFS]; /* so that the pool is nearly empty; the last member */
 };
 
-static uint32_t sim_controller(struct rill_cluster *cluster)
+uint32_t sim_controller(const struct rill_cluster *cluster, uint32_t slot)
 {
-    return rill_role_id(RILL_ROLE_CONTROLLER, rill_cluster_controller_count(cluster));
+    return rill_role_id(RILL_ROLE_CONTROLLER, rill_cluster_newest(cluster, slot) + 1);
 }
 
 static void on_released(void *arg, struct rte_mbuf *m, uint64_t now_ns)
@@ -74,34 +78,53 @@ static const struct rill_endpoint *reply_to(struct run *r, uint32_t flow)
 }
 
 /* The controller stands still, or is slow: what comes in waits at its door. */
-static bool controller_sleeps(struct run *r)
+static uint64_t wakes_ns(struct run *r, uint32_t slot)
 {
-    return !r->plain &&
-           r->pace.ops.turn_ns(&r->pace, sim_controller(r->cluster), r->now_ns) > r->now_ns;
+    return r->pace.ops.turn_ns(&r->pace, sim_controller(r->cluster, slot), r->now_ns);
 }
 
-static void come_in(struct run *r)
+static bool controller_sleeps(struct run *r, uint32_t slot)
 {
-    for (uint32_t i = 0; i < r->at_door; i++) {
-        struct rill_frame *f = rill_frame(r->door[i]);
+    return !r->plain && wakes_ns(r, slot) > r->now_ns;
+}
+
+/* Whose controllers do: a bit for each slot. */
+static uint32_t asleep(struct run *r)
+{
+    uint32_t slots = 0;
+
+    for (uint32_t slot = 0; slot < rill_cluster_slots(r->cluster); slot++)
+        slots |= (uint32_t)controller_sleeps(r, slot) << slot;
+    return slots;
+}
+
+static void come_in(struct run *r, uint32_t slot)
+{
+    struct door *door = &r->doors[slot];
+
+    for (uint32_t i = 0; i < door->count; i++) {
+        struct rill_frame *f = rill_frame(door->packets[i]);
 
         f->ingress_ns = r->now_ns;
-        sim_check_sent(r->check, f->ingress_id, r->door_flow[i], f->wire_bytes,
-                       r->door_must_come_out[i]);
+        sim_check_sent(r->check, f->ingress_id, door->flow[i], f->wire_bytes,
+                       door->must_come_out[i]);
     }
-    rill_cluster_ingress_at(r->cluster, sim_failover_ingress(&r->failover), r->door, r->at_door,
-                            r->now_ns);
-    r->at_door = 0;
-    sim_check_shares(r->check, false);
+    rill_cluster_ingress_at(r->cluster, sim_failover_ingress(&r->failover, slot), door->packets,
+                            door->count, r->now_ns);
+    door->count = 0;
+    sim_check_shares(r->check, asleep(r) & ~(1u << slot));
 }
 
 static void knock(struct run *r, struct rte_mbuf *m, uint32_t flow, bool must_come_out)
 {
-    r->door[r->at_door] = m;
-    r->door_flow[r->at_door] = flow;
-    r->door_must_come_out[r->at_door++] = must_come_out;
-    if (r->at_door == DOOR || !controller_sleeps(r))
-        come_in(r);
+    uint32_t slot = rill_cluster_slot_of(r->cluster, m, r->now_ns);
+    struct door *door = &r->doors[slot];
+
+    door->packets[door->count] = m;
+    door->flow[door->count] = flow;
+    door->must_come_out[door->count++] = must_come_out;
+    if (door->count == DOOR || !controller_sleeps(r, slot))
+        come_in(r, slot);
 }
 
 /* What the next packet is, besides its flow; some plans know more kinds. */
@@ -157,18 +180,21 @@ static void trouble(struct run *r)
     sim_failover_turn(&r->failover, r->now_ns);
     sim_pace_turn(&r->pace, r->now_ns);
     sim_partitions_turn(&r->partitions, r->now_ns);
+    sim_stores_turn(&r->stores, r->now_ns);
+    r->trouble_ns =
+        RTE_MIN(RTE_MIN(sim_faults_next_ns(&r->faults), sim_failover_next_ns(&r->failover)),
+                RTE_MIN(sim_pace_next_ns(&r->pace), sim_partitions_next_ns(&r->partitions)));
+    r->trouble_ns = RTE_MIN(r->trouble_ns, sim_stores_next_ns(&r->stores));
 }
 
+/* When something happens besides what the cluster does by itself. */
 static uint64_t next_trouble_ns(struct run *r)
 {
-    uint64_t next_ns = sim_faults_next_ns(&r->faults);
+    uint64_t next_ns = r->trouble_ns;
 
-    next_ns = RTE_MIN(next_ns, sim_failover_next_ns(&r->failover));
-    next_ns = RTE_MIN(next_ns, sim_pace_next_ns(&r->pace));
-    next_ns = RTE_MIN(next_ns, sim_partitions_next_ns(&r->partitions));
-    if (r->at_door > 0)
-        next_ns =
-            RTE_MIN(next_ns, r->pace.ops.turn_ns(&r->pace, sim_controller(r->cluster), r->now_ns));
+    for (uint32_t slot = 0; slot < rill_cluster_slots(r->cluster); slot++)
+        if (r->doors[slot].count > 0)
+            next_ns = RTE_MIN(next_ns, wakes_ns(r, slot));
     return next_ns;
 }
 
@@ -185,14 +211,19 @@ static void run_until(struct run *r, uint64_t until_ns)
     while (!stopped(r)) {
         uint64_t next_ns;
 
-        if (r->at_door > 0 && !controller_sleeps(r))
-            come_in(r);
+        for (uint32_t slot = 0; slot < rill_cluster_slots(r->cluster); slot++)
+            if (r->doors[slot].count > 0 && !controller_sleeps(r, slot))
+                come_in(r, slot);
         while (rill_cluster_step(r->cluster, r->now_ns))
             if (stopped(r))
                 return;
         sim_check_time(r->check, r->now_ns);
-        sim_check_shares(r->check, controller_sleeps(r));
-        trouble(r);
+        sim_check_shares(r->check, asleep(r));
+        if (r->plain)
+            sim_check_speed(r->check);
+        /* Whether a takeover is done is looked at after every step that could end it. */
+        if (r->trouble_ns <= r->now_ns || r->failover.taking_over)
+            trouble(r);
         next_ns = next_trouble_ns(r);
         next_ns = RTE_MIN(next_ns, rill_cluster_next_ns(r->cluster));
         if (next_ns > until_ns)
@@ -313,6 +344,8 @@ static void converge(struct run *r)
     sim_failover_stop(&r->failover);
     sim_pace_calm(&r->pace);
     sim_partitions_heal(&r->partitions);
+    sim_stores_calm(&r->stores);
+    r->trouble_ns = r->now_ns;
     /* Flows that lived through the faults must go on: after a rest in which questions are answered,
      * but shorter than flow_idle. */
     run_until(r, r->now_ns + 40 * MS);
@@ -363,6 +396,7 @@ static int set_up(struct run *r, FILE *trace, struct rill_error *err)
 {
     struct rill_cluster_config config = {.nf = &sim_chain_nf,
                                          .units_milli = r->plan.units * 1000 + r->plan.part,
+                                         .controllers = r->plan.controllers,
                                          .flows_max = FLOWS_MAX,
                                          .unit_flows_max = r->plan.unit_flows_max,
                                          .output_logger_flows_max = r->plan.output_logger_flows_max,
@@ -389,13 +423,15 @@ static int set_up(struct run *r, FILE *trace, struct rill_error *err)
     sim_failover_init(&r->failover, &r->plan, r->cluster, r->check, 20 * MS);
     sim_pace_start(&r->pace, r->cluster, r->check, 20 * MS);
     sim_partitions_init(&r->partitions, &r->plan, r->cluster, r->fabric, r->check, 20 * MS);
+    sim_stores_init(&r->stores, &r->plan, r->cluster, r->fabric, r->check, 20 * MS);
     return 0;
 }
 
 static void tear_down(struct run *r)
 {
     give_buffers_back(r);
-    rte_pktmbuf_free_bulk(r->door, r->at_door);
+    for (uint32_t slot = 0; slot < RILL_CLUSTER_SLOTS_MAX; slot++)
+        rte_pktmbuf_free_bulk(r->doors[slot].packets, r->doors[slot].count);
     rill_cluster_destroy(r->cluster);
     if (r->fabric != NULL)
         r->fabric->ops->destroy(r->fabric);
@@ -427,9 +463,10 @@ static void count(struct run *r)
     r->result->packets = r->packet.number;
     r->result->frames = r->fabric->counters.sent;
     r->result->virtual_ns = r->now_ns;
-    r->result->moves =
-        rill_cluster_controller_counters(r->cluster, rill_cluster_controller_count(r->cluster) - 1)
-            ->flowlets_moved;
+    for (uint32_t slot = 0; slot < rill_cluster_slots(r->cluster); slot++)
+        r->result->moves +=
+            rill_cluster_controller_counters(r->cluster, rill_cluster_newest(r->cluster, slot))
+                ->flowlets_moved;
     for (uint32_t i = 0; i < rill_cluster_unit_count(r->cluster); i++)
         r->result->steps += rill_cluster_unit_counters(r->cluster, i)->packets_processed;
     if (violation != NULL)

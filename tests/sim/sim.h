@@ -9,6 +9,7 @@
  *   failover.c  controllers that die, and who takes their place
  *   pace.c      roles that stand still or are slow, and clocks that differ
  *   partitions.c links that are cut for a while
+ *   stores.c    the store outside of state=external, that forgets or is not reached
  *   packets.c   what comes in
  *   check.c     the truth, and the invariants against it
  *   books.c     what is counted, against what was done; shares of units
@@ -64,23 +65,25 @@ struct sim_plan {
     double zombies; /* share of these that are taken for dead but go on */
     bool tight;     /* bounds so low that packets are dropped although there are no faults */
     /* swarm.c */
-    uint32_t part;       /* thousandths of one unit more */
-    uint32_t partitions; /* links that are cut, and heal */
+    uint32_t part;        /* thousandths of one unit more */
+    uint32_t controllers; /* 0: one */
+    uint32_t partitions;  /* links that are cut, and heal */
     uint64_t partition_ns;
     double partition_rm, partition_one_way; /* shares: the resource manager's; in one direction */
     uint32_t pauses;                        /* a role stands still */
     uint64_t pause_ns;
-    double pause_controller;            /* share of them */
-    double slow;                        /* share of the roles */
-    uint64_t slow_ns;                   /* between two turns of theirs */
-    uint32_t clock_ppm;                 /* roles' clocks run faster or slower, up to that */
-    uint64_t clock_offset_ns;           /* and are ahead, up to that */
-    bool reuse;                         /* successors get their predecessors' addresses */
-    double icmp_errors;                 /* share of the packets */
-    double edge_gaps;                   /* share of the gaps that are a flowlet's, to the ns */
-    uint64_t edge_ns;                   /* that gap */
-    bool mice;                          /* some flows have most of the packets, others a few */
-    const char *settings[SIM_SETTINGS]; /* NAME=VALUE; later ones win */
+    double pause_controller;             /* share of them */
+    double slow;                         /* share of the roles */
+    uint64_t slow_ns;                    /* between two turns of theirs */
+    uint32_t clock_ppm;                  /* roles' clocks run faster or slower, up to that */
+    uint64_t clock_offset_ns;            /* and are ahead, up to that */
+    bool reuse;                          /* successors get their predecessors' addresses */
+    double icmp_errors;                  /* share of the packets */
+    double edge_gaps;                    /* share of the gaps that are a flowlet's, to the ns */
+    uint64_t edge_ns;                    /* that gap */
+    bool mice;                           /* some flows have most of the packets, others a few */
+    uint32_t store_restarts, store_cuts; /* of the store outside; a cut is as long as a partition */
+    const char *settings[SIM_SETTINGS];  /* NAME=VALUE; later ones win */
     char text[SIM_SETTINGS][64];
     uint32_t setting_count;
 };
@@ -128,6 +131,7 @@ static inline struct sim_mark *sim_mark(struct rte_mbuf *m)
     return rte_pktmbuf_mtod_offset(m, struct sim_mark *, rte_pktmbuf_data_len(m) - SIM_MARK_BYTES);
 }
 uint64_t sim_chain_next(uint64_t hash, uint64_t packet);
+uint64_t sim_chain_dry(struct rill_nf *nf); /* packets for which it found no endpoint */
 
 /* --- packets.c */
 struct sim_packet {
@@ -156,9 +160,12 @@ struct sim_counts *sim_check_counts(struct sim_check *check);
 void sim_check_released(struct sim_check *check, struct rte_mbuf *m, uint64_t now_ns);
 void sim_check_step(void *check, const struct rill_unit_step *step);
 /* I5, after every event: what controllers take as theirs of a unit the unit was told, and all that
- * may be leased of it is no more than there is. `asleep`: the controller stands still, and does not
- * know the time. */
-void sim_check_shares(struct sim_check *check, bool asleep);
+ * may be leased of it is no more than there is. `asleep`, a bit for each slot: that controller
+ * stands still, and does not know the time. */
+void sim_check_shares(struct sim_check *check, uint32_t asleep);
+/* And nobody's packets are served faster than its share is. Where roles take their turns at once.
+ */
+void sim_check_speed(struct sim_check *check);
 /* A term that began is established in the end, or its flow can not move any more (I4). */
 void sim_check_established(struct sim_check *check);
 /* All that were sent as "must come out" did (I4). */
@@ -202,7 +209,7 @@ struct sim_failover {
     struct rill_rng rng;
     uint64_t at_ns[SIM_FAILOVERS_MAX]; /* to come */
     uint32_t count;
-    uint32_t old;                    /* index of the one that failed last */
+    uint32_t old, slot;              /* index of the one that failed last, and its slot */
     uint64_t take_over_ns, crash_ns; /* of the failure at hand; UINT64_MAX: has happened */
     bool taking_over;
     uint64_t began_ns;
@@ -213,8 +220,8 @@ uint64_t sim_failover_next_ns(const struct sim_failover *failover);
 void sim_failover_turn(struct sim_failover *failover, uint64_t now_ns);
 /* No more of them from now on. */
 void sim_failover_stop(struct sim_failover *failover);
-/* Index of the controller that the next packet comes in at. */
-uint32_t sim_failover_ingress(struct sim_failover *failover);
+/* Index of the controller of that slot that the next packet comes in at. */
+uint32_t sim_failover_ingress(struct sim_failover *failover, uint32_t slot);
 
 /* --- faults.c */
 enum { SIM_FAULTS_MAX = 64 };
@@ -260,6 +267,12 @@ void sim_faults_turn(struct sim_faults *faults, uint64_t now_ns);
 
 /* --- pace.c */
 enum { SIM_PAUSES_MAX = 32 };
+struct sim_pace_role {
+    uint32_t id; /* 0: nothing is known here yet */
+    bool slow;
+    int64_t rate_ppm;
+    uint64_t offset_ns;
+};
 struct sim_pace {
     struct rill_cluster_pace ops; /* for the cluster */
     const struct sim_plan *plan;
@@ -273,6 +286,7 @@ struct sim_pace {
         uint64_t until_ns;
     } paused[SIM_PAUSES_MAX];
     uint32_t count;
+    struct sim_pace_role roles[128]; /* looked at of late */
 };
 void sim_pace_init(struct sim_pace *pace, const struct sim_plan *plan);
 /* The cluster is there; pauses begin from now on. */
@@ -311,6 +325,29 @@ uint64_t sim_partitions_next_ns(const struct sim_partitions *p);
 void sim_partitions_turn(struct sim_partitions *p, uint64_t now_ns);
 void sim_partitions_heal(struct sim_partitions *p);
 
+/* --- stores.c */
+enum { SIM_STORE_FAULTS_MAX = 64 };
+struct sim_stores {
+    const struct sim_plan *plan;
+    struct rill_cluster *cluster;
+    struct rill_fabric *fabric;
+    struct sim_check *check;
+    struct rill_rng rng;
+    struct {
+        uint64_t at_ns;
+        bool is_cut;              /* else a restart */
+    } list[SIM_STORE_FAULTS_MAX]; /* to come */
+    uint32_t count;
+    uint64_t healed_ns; /* of the cut at hand; UINT64_MAX: none */
+    bool cut_in, cut_out;
+};
+void sim_stores_init(struct sim_stores *stores, const struct sim_plan *plan,
+                     struct rill_cluster *cluster, struct rill_fabric *fabric,
+                     struct sim_check *check, uint64_t now_ns);
+uint64_t sim_stores_next_ns(const struct sim_stores *stores);
+void sim_stores_turn(struct sim_stores *stores, uint64_t now_ns);
+void sim_stores_calm(struct sim_stores *stores); /* it is reached, and forgets nothing more */
+
 /* --- totals.c: what was done to the runs */
 #define SIM_COUNTS(X)                                                                              \
     X(lost, "frames lost")                                                                         \
@@ -330,6 +367,9 @@ void sim_partitions_heal(struct sim_partitions *p);
     X(controller_deaths, "controller deaths")                                                      \
     X(controller_zombies, "of them zombies")                                                       \
     X(takeovers, "takeovers")                                                                      \
+    X(store_restarts, "times that a store outside forgot everything")                              \
+    X(store_cuts, "times that it was not reached")                                                 \
+    X(store_stale, "answers of it that were of another version")                                   \
     X(wrong_incarnation, "frames to a dead role's address that its successor has")                 \
     X(leases_expired, "leases run out")                                                            \
     X(dry_pools, "packets for which no endpoint was left")                                         \
@@ -358,6 +398,9 @@ struct sim_result {
     uint64_t hash; /* of everything that was released and when: same seed, same hash */
     uint64_t packets, steps, frames, moves, virtual_ns;
 };
+/* Role id of the newest controller of a slot; and of any of them. */
+uint32_t sim_controller(const struct rill_cluster *cluster, uint32_t slot);
+uint32_t sim_any_controller(struct rill_rng *rng, const struct rill_cluster *cluster);
 /* -1: the machine could not run it (no memory). */
 int sim_run_plan(const struct sim_plan *plan, FILE *trace, struct sim_result *result);
 

@@ -285,6 +285,38 @@ static void sleeps(struct sim_plan *plan, struct rill_rng *rng)
     }
 }
 
+/* State goes through a store outside, which forgets, is slow, or is not reached. */
+static void external(struct sim_plan *plan, struct rill_rng *rng)
+{
+    sim_plan_set(plan, "state=external");
+    sim_plan_set(plan, "link_delay_us=%g", (double)plan->faults.delay_ns / 1000);
+    sim_plan_set(plan, "external_rtt_us=%g", SIM_PICK(rng, 0, 50, 300, 2000));
+    plan->store_restarts = (uint32_t)SIM_PICK(rng, 0, 2, 8, 32);
+    plan->store_cuts = (uint32_t)SIM_PICK(rng, 0, 0, 2, 8);
+    if (plan->partition_ns == 0)
+        plan->partition_ns = (uint64_t)SIM_PICK(rng, 2000000, 20000000);
+}
+
+/* The traffic is split over several, which share units or have their own. */
+static void several_controllers(struct sim_plan *plan, struct rill_rng *rng)
+{
+    bool independent = rill_rng_below(rng, 5) == 0;
+
+    plan->controllers = 2 + rill_rng_below(rng, 3);
+    plan->flows = RTE_MAX(plan->flows, (uint32_t)SIM_PICK(rng, 2, 8, 40));
+    plan->pool_ports = RTE_MAX(plan->pool_ports, (uint32_t)SIM_PICK(rng, 8, 200, 1000));
+    if (independent) {
+        sim_plan_set(plan, "controllers=independent");
+        sim_plan_set(plan, "units_min=1");
+        plan->units = RTE_MAX(plan->units, plan->controllers);
+    }
+    sim_plan_set(plan, "lease_step=%g", SIM_PICK(rng, 250, 300, 500));
+    /* A quarter of a unit is slower: what waits there must not live longer than frames do. */
+    if (sim_plan_setting(plan, "unit_capacity_mbps") < 20)
+        sim_plan_set(plan, "unit_capacity_mbps=%g", SIM_PICK(rng, 20, 1000));
+    sim_plan_set(plan, "unit_queue_packets=%g", SIM_PICK(rng, 16, 64));
+}
+
 static const struct {
     const char *name;
     uint32_t one_in;
@@ -312,6 +344,8 @@ static const struct {
     {"failover_ends", 30, failover_ends},
     {"allocation", 6, allocation},
     {"small_flow_table", 25, small_flow_table},
+    {"external", 10, external},
+    {"controllers", 5, several_controllers},
     {"sleeps", 8, sleeps},
 };
 

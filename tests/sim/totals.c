@@ -33,26 +33,48 @@ void sim_counts_print(const struct sim_counts *counts)
     printf("\n");
 }
 
+static void read_controllers(struct sim_counts *counts, struct rill_cluster *cluster)
+{
+    for (uint32_t i = 0; i < rill_cluster_controller_count(cluster); i++) {
+        const struct rill_controller_counters *n = rill_cluster_controller_counters(cluster, i);
+
+        counts->leases_expired += n->leases_expired;
+        counts->no_mbuf += n->messages_no_mbuf;
+    }
+}
+
+static void read_units(struct sim_counts *counts, struct rill_cluster *cluster)
+{
+    for (uint32_t i = 0; i < rill_cluster_unit_count(cluster); i++) {
+        const struct rill_unit_counters *n = rill_cluster_unit_counters(cluster, i);
+
+        counts->wrong_incarnation += n->dropped_wrong_incarnation;
+        counts->no_mbuf += n->messages_no_mbuf;
+        counts->queue_full += n->dropped_unit_queue_full;
+        counts->store_stale += n->store_stale;
+        counts->dry_pools += sim_chain_dry(rill_cluster_nf(cluster, i));
+    }
+}
+
+static void read_loggers(struct sim_counts *counts, struct rill_cluster *cluster)
+{
+    for (uint32_t number = 1; number <= rill_cluster_logger_count(cluster); number++) {
+        const struct rill_ol_counters *n = rill_cluster_logger_counters(cluster, number);
+
+        counts->wrong_incarnation += n->dropped_wrong_incarnation;
+        counts->no_mbuf += n->messages_no_mbuf;
+    }
+}
+
 void sim_counts_read(struct sim_counts *counts, struct rill_cluster *cluster,
                      const struct rill_fabric *fabric)
 {
-    struct rill_tally tally = {0};
-
-    if (rill_cluster_counters(cluster, &tally) != 0 ||
-        rill_cluster_nf_counters(cluster, &tally) != 0)
-        abort();
     counts->cut = fabric->counters.cut;
     counts->lost = fabric->counters.lost - fabric->counters.cut;
     counts->doubled = fabric->counters.doubled;
     counts->reordered = fabric->counters.reordered;
     counts->full = fabric->counters.full;
-    counts->wrong_incarnation = rill_tally_get(&tally, "unit.dropped_wrong_incarnation") +
-                                rill_tally_get(&tally, "output_logger.dropped_wrong_incarnation");
-    counts->leases_expired = rill_tally_get(&tally, "controller.leases_expired");
-    counts->no_mbuf = rill_tally_get(&tally, "controller.messages_no_mbuf") +
-                      rill_tally_get(&tally, "unit.messages_no_mbuf") +
-                      rill_tally_get(&tally, "output_logger.messages_no_mbuf");
-    counts->dry_pools = rill_tally_get(&tally, "dry");
-    counts->queue_full = rill_tally_get(&tally, "unit.dropped_unit_queue_full");
-    rill_tally_fini(&tally);
+    read_controllers(counts, cluster);
+    read_units(counts, cluster);
+    read_loggers(counts, cluster);
 }

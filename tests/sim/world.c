@@ -284,6 +284,7 @@ static void calm_network(struct world *w)
 
 static void run(struct world *w)
 {
+    w->rm = &w->rms[0];
     world_rm_start(w);
     for (uint32_t i = 0; i < w->plan.machines; i++) {
         w->machines[i].w = w;
@@ -333,7 +334,9 @@ static void free_programs(struct world *w)
 
 static void tear_down(struct world *w)
 {
-    rill_director_destroy(w->rm.director);
+    rill_director_destroy(w->rms[0].director);
+    rill_director_destroy(w->rms[1].director);
+    world_store_forget(w);
     for (uint32_t i = 0; i < w->plan.machines; i++)
         rill_agent_destroy(w->machines[i].agent);
     free_programs(w);

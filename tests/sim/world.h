@@ -4,7 +4,7 @@
  *
  *   world_plan.c     what a seed stands for
  *   world_line.c     connections of control messages: ordered and reliable until they break
- *   world_rm.c       the resource manager's process: the director
+ *   world_rm.c       the resource manager's process: the director; and what it leaves to the next
  *   world_machine.c  a machine: the agent's process, and a keeper of containers that are not there
  *   world_program.c  the program in a container: what lib/daemon's role does around a core
  *   world_core.c     that core
@@ -68,6 +68,7 @@ struct world_plan {
     uint32_t flows, burst;
     uint64_t gap_ns;
     uint32_t packets; /* before the faults stop; of one deployment */
+    double old_rm;    /* who dials reaches the resource manager of before, while it is there */
     double undeploys; /* a look of the operator: a deployment is not wanted for a while */
     char settings[WORLD_SETTINGS][2][WORLD_SETTING_BYTES];
     uint32_t setting_count;
@@ -120,8 +121,9 @@ struct world_connection {
 struct world_line *world_line_open(struct world *w, enum world_line_kind kind, void *owner);
 /* The dialling process is gone. `flush`: it saw to it that what it had said arrives. */
 void world_line_close(struct world *w, struct world_line *line, bool flush);
-/* The same of the listening process; `machine` NULL: the resource manager. */
+/* The same of the listening process. */
 void world_listener_gone(struct world *w, const struct world_machine *machine, bool flush);
+void world_rm_gone(struct world *w, uint32_t life, bool flush);
 void world_break(struct world *w, struct world_connection *c);
 /* NULL: there is no such connection any more, as far as that end knows. */
 struct world_connection *world_connection_at(struct world *w, uint32_t number, enum world_end end);
@@ -133,15 +135,35 @@ bool world_send(struct world *w, struct world_connection *c, enum world_end from
 /* --- world_rm.c ------------------------------------------------------------------------------- */
 
 struct world_rm {
+    struct world *w;
     struct rill_director *director; /* NULL: the process is gone */
     uint32_t life;                  /* which one it is */
     uint64_t still_until;           /* it stands still */
     bool ended;                     /* as it was told */
 };
+enum { WORLD_RECORDS_MAX = 64, WORLD_RECORD_NAME_BYTES = 32 };
+struct world_record {
+    char name[WORLD_RECORD_NAME_BYTES];
+    uint8_t *data; /* NULL: it is not there */
+    size_t bytes;
+};
+struct world_store {
+    struct world_record records[WORLD_RECORDS_MAX];
+    uint64_t last_ns;    /* when the latest write is carried out */
+    uint64_t cut_ns;     /* what the dead one wrote and comes later is lost */
+    uint64_t away_until; /* nothing is written before */
+};
 void world_rm_start(struct world *w);
 void world_rm_crash(struct world *w);
+/* Another one is elected; the one before does not know yet. */
+void world_rm_replace(struct world *w);
 void world_rm_turn(struct world *w);
+uint64_t world_rm_due_ns(const struct world_rm *rm);
 uint64_t world_rm_next_ns(const struct world *w);
+/* The process of that life; NULL: it is gone. */
+struct world_rm *world_rm_of(struct world *w, uint32_t life);
+void world_store_lose(struct world *w);
+void world_store_forget(struct world *w);
 
 /* --- world_machine.c -------------------------------------------------------------------------- */
 
@@ -213,6 +235,7 @@ struct world_program {
     uint64_t activated_by; /* number of the Activate */
     uint32_t epoch;        /* a controller's */
     bool taking_over;
+    uint64_t rm_number; /* the highest that was heard of */
     struct world_domain *domain;
     struct world_core core;
     struct world_links links;
@@ -316,6 +339,7 @@ struct world_client {
     uint32_t machine; /* where it says that it is */
     struct world_line *line;
     bool is_up;
+    bool joined;     /* on this connection */
     uint64_t number; /* of its newest request */
     bool waits;      /* for the answer */
     uint64_t asked_ns;
@@ -383,7 +407,9 @@ struct world {
     struct world_event *events; /* a heap */
     uint32_t event_count, event_room;
     uint64_t event_number;
-    struct world_rm rm;
+    struct world_rm rms[2], *rm; /* the one that leads, and maybe one that did */
+    struct world_store store;
+    uint64_t deaths_taken; /* roles that resource managers which are gone took for dead */
     struct world_machine machines[WORLD_MACHINES_MAX];
     struct world_client clients[WORLD_CLIENTS_MAX];
     struct world_program *programs[WORLD_PROGRAMS_MAX];

@@ -3,7 +3,7 @@
 
 #include "tests/sim/world.h"
 
-#define NEWS_NS (100 * WORLD_MS) /* a death is known everywhere */
+#define NEWS_NS (150 * WORLD_MS) /* a death is known everywhere */
 
 static const Control__Status *status_of(const struct world *w)
 {
@@ -79,7 +79,7 @@ static bool anything_stands_still(const struct world *w)
     for (uint32_t i = 0; i < w->plan.machines; i++)
         if (w->machines[i].still_until + NEWS_NS > w->now_ns)
             return true;
-    if (w->rm.still_until + NEWS_NS > w->now_ns)
+    if (w->rm->still_until + NEWS_NS > w->now_ns)
         return true;
     for (uint32_t i = 0; i < w->program_count; i++)
         if (w->programs[i]->alive && world_program_stands_still(w->programs[i]))
@@ -101,6 +101,8 @@ const char *world_what_is_missing(struct world *w)
 {
     const Control__Status *status = status_of(w);
 
+    if (w->rms[0].director != NULL && w->rms[1].director != NULL)
+        return "a resource manager has not heard that its place was taken";
     if (any_news_is_late(w))
         return "the end of a connection was not heard of";
     if (anything_stands_still(w))
@@ -213,7 +215,7 @@ void world_check_units(struct world *w)
 /* Whose machine only could not be reached for a while was not taken for dead. */
 void world_check_deaths(struct world *w)
 {
-    uint64_t deaths = rill_director_counters(w->rm.director)->deaths;
+    uint64_t deaths = w->deaths_taken + rill_director_counters(w->rm->director)->deaths;
 
     if (w->plan.gentle && deaths > 0)
         world_fail(w, "DEATHS", "%" PRIu64 " roles were taken for dead, and none had died", deaths);
@@ -269,6 +271,6 @@ void world_check_nothing_left(struct world *w)
     for (uint32_t i = 0; i < w->plan.machines; i++)
         if (!w->machines[i].ended)
             world_fail(w, "LEFT", "the agent of %s outlives its cluster", w->machines[i].name);
-    if (!w->rm.ended)
+    if (!w->rm->ended)
         world_fail(w, "LEFT", "the resource manager outlives its cluster");
 }

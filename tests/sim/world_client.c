@@ -43,6 +43,7 @@ static void join(struct world_client *c)
     Control__Message m = CONTROL__MESSAGE__INIT;
     Control__Join body = CONTROL__JOIN__INIT;
 
+    c->joined = true; /* what it says is heard after this */
     body.kind = RILL_ROLE_CLIENT;
     body.machine = c->w->machines[c->machine].name;
     body.program = (char *)(uintptr_t)RILL_VERSION;
@@ -254,7 +255,7 @@ static void look_at_links(struct world *w, const struct world_event *event)
 
     if (!c->links.pending || c->links.number != event->a || c->domain == NULL)
         return;
-    if (!world_links_are_up(c->domain, &c->links)) {
+    if (!c->joined || !world_links_are_up(c->domain, &c->links)) {
         world_at(w, w->now_ns + LINKS_LOOK_NS, look_at_links, c, event->a, 0);
         return;
     }
@@ -295,6 +296,14 @@ static void replayer_answered(struct world_client *c, const Control__Message *m)
             world_break(c->w, c->line->connection);
         }
     }
+}
+
+/* Whoever it was attached to under another id goes on without it. */
+static void welcomed(struct world_client *c, uint32_t id)
+{
+    if (id != c->id)
+        detach(c);
+    c->id = id;
 }
 
 /* --- packets ---------------------------------------------------------------------------------- */
@@ -400,7 +409,7 @@ static void look(struct world *w, const struct world_event *event)
         return;
     if (is_operator(c))
         operate(c);
-    else if (c->id == 0)
+    else if (!c->joined)
         join(c);
     else if (!c->attached)
         attach(c);
@@ -409,15 +418,13 @@ static void look(struct world *w, const struct world_event *event)
 void world_client_up(struct world_client *c)
 {
     c->is_up = true;
-    c->waits = false;
+    c->waits = c->joined = false;
 }
 
-/* Whoever it was attached to goes on without it. */
+/* It keeps its links: the next resource manager may know it. */
 void world_client_down(struct world_client *c)
 {
-    c->is_up = c->waits = false;
-    detach(c);
-    c->id = 0;
+    c->is_up = c->waits = c->joined = false;
     rill_control_free(c->status);
     c->status = NULL;
 }
@@ -435,7 +442,7 @@ void world_client_message(struct world_client *c, const Control__Message *m)
     }
     c->waits = false;
     if (m->body_case == CONTROL__MESSAGE__BODY_WELCOME)
-        c->id = m->welcome->role;
+        welcomed(c, m->welcome->role);
     else if (is_operator(c))
         operator_answered(c, m);
     else

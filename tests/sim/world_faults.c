@@ -15,6 +15,8 @@ enum fault {
     KILL_PAIR,
     NAP_AGENT,
     NAP_RM,
+    REPLACE_RM,
+    STORE_AWAY,
     FAULTS
 };
 
@@ -78,9 +80,12 @@ static void kill_agent(struct world *w, struct world_machine *m)
     world_at(w, later_ns(w, 300), on_agent_back, m, 0, 0);
 }
 
+/* Now and then all that it had written down is lost with it: the next one is the first. */
 static void kill_rm(struct world *w)
 {
     world_rm_crash(w);
+    if (!w->plan.gentle && world_chance(w, 0.2))
+        world_store_lose(w);
     world_at(w, later_ns(w, 300), on_rm_back, NULL, 0, 0);
 }
 
@@ -156,8 +161,9 @@ static void chase(struct world *w, struct world_program *unit)
 
 static enum fault draw_fault(struct world *w)
 {
-    static const uint32_t all[FAULTS] = {8, 3, 2, 2, 1, 5, 1, 1, 1, 8, 1, 1};
-    static const uint32_t gentle[FAULTS] = {[KILL_AGENT] = 1, [BREAK_LINE] = 2, [NAP_RM] = 1};
+    static const uint32_t all[FAULTS] = {8, 3, 2, 2, 2, 5, 1, 1, 1, 8, 1, 1, 2, 1};
+    static const uint32_t gentle[FAULTS] = {[KILL_AGENT] = 1, [BREAK_LINE] = 2, [NAP_RM] = 1,
+                                            [KILL_RM] = 1,    [REPLACE_RM] = 2, [STORE_AWAY] = 1};
     const uint32_t *weights = w->plan.gentle ? gentle : all;
     uint32_t sum = 0;
     uint64_t chosen;
@@ -212,7 +218,16 @@ static void strike(struct world *w, enum fault fault)
         break;
     case NAP_RM:
         world_note(w, "the resource manager stands still");
-        w->rm.still_until = later_ns(w, 400);
+        w->rm->still_until = later_ns(w, 400);
+        break;
+    case REPLACE_RM:
+        if (world_chance(w, 0.5))
+            w->rm->still_until = later_ns(w, 400);
+        world_rm_replace(w);
+        break;
+    case STORE_AWAY:
+        world_note(w, "the store is away");
+        w->store.away_until = later_ns(w, 400);
         break;
     case FAULTS:
         break;

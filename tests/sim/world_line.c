@@ -17,18 +17,25 @@ static struct world_machine *listener_of(const struct world_line *line)
 }
 
 /* 0: nobody does now. */
-static uint32_t listening_life(const struct world *w, const struct world_line *line)
+static uint32_t listening_life(struct world *w, const struct world_line *line)
 {
     const struct world_machine *machine = listener_of(line);
+    const struct world_rm *other = w->rm == &w->rms[0] ? &w->rms[1] : &w->rms[0];
 
-    if (machine == NULL)
-        return w->rm.director == NULL ? 0 : w->rm.life;
-    return machine->agent == NULL ? 0 : machine->life;
+    if (machine != NULL)
+        return machine->agent == NULL ? 0 : machine->life;
+    if (other->director != NULL && world_chance(w, w->plan.old_rm))
+        return other->life;
+    return w->rm->director == NULL ? 0 : w->rm->life;
 }
 
-static bool listens(const struct world *w, const struct world_connection *c)
+static bool listens(struct world *w, const struct world_connection *c)
 {
-    return listening_life(w, c->line) == c->life;
+    const struct world_machine *machine = listener_of(c->line);
+
+    if (machine == NULL)
+        return world_rm_of(w, c->life) != NULL;
+    return machine->agent != NULL && machine->life == c->life;
 }
 
 /* --- telling the processes -------------------------------------------------------------------- */
@@ -64,7 +71,7 @@ static void tell_down(struct world *w, struct world_connection *c, enum world_en
     else if (machine != NULL)
         rill_agent_program_down(machine->agent, c->number);
     else
-        rill_director_down(w->rm.director, c->number, w->now_ns);
+        rill_director_down(world_rm_of(w, c->life)->director, c->number, w->now_ns);
 }
 
 static void tell_message(struct world *w, struct world_connection *c, enum world_end end,
@@ -75,7 +82,7 @@ static void tell_message(struct world *w, struct world_connection *c, enum world
     if (end == WORLD_LISTENER && machine != NULL)
         rill_agent_program_message(machine->agent, c->number, m);
     else if (end == WORLD_LISTENER)
-        rill_director_message(w->rm.director, c->number, m, w->now_ns);
+        rill_director_message(world_rm_of(w, c->life)->director, c->number, m, w->now_ns);
     else if (c->line->kind == WORLD_LINE_PROGRAM)
         world_program_message(c->line->owner, m);
     else if (c->line->kind == WORLD_LINE_AGENT)
@@ -85,14 +92,16 @@ static void tell_message(struct world *w, struct world_connection *c, enum world
 }
 
 /* When the process at that end does something about what has come; now, unless it stands still. */
-static uint64_t wakes_ns(const struct world *w, const struct world_connection *c,
-                         enum world_end end)
+static uint64_t wakes_ns(struct world *w, const struct world_connection *c, enum world_end end)
 {
     const struct world_machine *listener = listener_of(c->line);
+    const struct world_rm *rm = world_rm_of(w, c->life);
     uint64_t still_until = 0;
 
-    if (end == WORLD_LISTENER)
-        still_until = listener == NULL ? w->rm.still_until : listener->still_until;
+    if (end == WORLD_LISTENER && listener != NULL)
+        still_until = listener->still_until;
+    else if (end == WORLD_LISTENER)
+        still_until = rm == NULL ? 0 : rm->still_until;
     else if (c->line->kind == WORLD_LINE_PROGRAM)
         still_until = ((const struct world_program *)c->line->owner)->still_until;
     else if (c->line->kind == WORLD_LINE_AGENT)
@@ -107,7 +116,7 @@ struct parcel {
     uint8_t message[];
 };
 
-static bool arrives(const struct world *w, const struct world_connection *c, enum world_end end)
+static bool arrives(struct world *w, const struct world_connection *c, enum world_end end)
 {
     if (!c->open[end] || w->now_ns >= c->cut_ns[end])
         return false;
@@ -307,12 +316,23 @@ void world_line_close(struct world *w, struct world_line *line, bool flush)
     line->connection = NULL;
 }
 
-void world_listener_gone(struct world *w, const struct world_machine *machine, bool flush)
+static void end_all(struct world *w, const struct world_machine *machine, uint32_t life, bool flush)
 {
     for (uint32_t i = 0; i < w->connection_count; i++) {
         struct world_connection *c = w->connections[i];
 
-        if ((c->open[WORLD_DIALLER] || c->open[WORLD_LISTENER]) && listener_of(c->line) == machine)
+        if ((c->open[WORLD_DIALLER] || c->open[WORLD_LISTENER]) &&
+            listener_of(c->line) == machine && (machine != NULL || c->life == life))
             break_it(w, c, flush);
     }
+}
+
+void world_listener_gone(struct world *w, const struct world_machine *machine, bool flush)
+{
+    end_all(w, machine, 0, flush);
+}
+
+void world_rm_gone(struct world *w, uint32_t life, bool flush)
+{
+    end_all(w, NULL, life, flush);
 }

@@ -78,6 +78,7 @@ void world_plan_draw(struct world_plan *plan, uint64_t seed)
     plan->ambushes = (uint32_t)PICK(&rng, 0, 0, 1, 2, 4, 10);
     plan->fails = PICK(&rng, 0, 0, 0.05);
     plan->slow_down = PICK(&rng, 0, 0.3);
+    plan->old_rm = PICK(&rng, 0, 0.5);
     plan->undeploys = PICK(&rng, 0, 0, 0.03);
     plan->flows = (uint32_t)PICK(&rng, 1, 4, 12);
     plan->burst = (uint32_t)PICK(&rng, 1, 4, 10);

@@ -341,8 +341,13 @@ void world_program_message(struct world_program *p, const Control__Message *m)
         world_fail(p->w, "CONTROL", "%08x was given a message for %08x", p->id, m->to);
         return;
     }
-    if (p->ending)
+    if (p->ending || (m->rm_number != 0 && m->rm_number < p->rm_number && !RILL_MUTANT(old_rm)))
         return;
+    if (m->rm_number != 0 && m->rm_number < p->rm_number)
+        world_fail(p->w, "FENCE",
+                   "%08x is told %s by resource manager %" PRIu64 ", and has heard of %" PRIu64,
+                   p->id, rill_control_name(m), m->rm_number, p->rm_number);
+    p->rm_number = RTE_MAX(p->rm_number, m->rm_number);
     switch (m->body_case) {
     case CONTROL__MESSAGE__BODY_WELCOME:
     case CONTROL__MESSAGE__BODY_DONE:

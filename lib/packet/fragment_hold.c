@@ -1,4 +1,4 @@
-#include "controller/fragment_hold.h"
+#include "lib/packet/fragment_hold.h"
 
 #include <string.h>
 

@@ -2,8 +2,8 @@
  * Some senders send the last fragment first. First in, first out, bounded in number and time. Owns
  * what it holds. No clock, one thread.
  */
-#ifndef RILL_CONTROLLER_FRAGMENT_HOLD_H
-#define RILL_CONTROLLER_FRAGMENT_HOLD_H
+#ifndef RILL_LIB_PACKET_FRAGMENT_HOLD_H
+#define RILL_LIB_PACKET_FRAGMENT_HOLD_H
 
 #include <rte_mbuf.h>
 

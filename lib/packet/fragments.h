@@ -7,8 +7,8 @@
  * 8200 give reassembly no longer), or until its bucket is full of younger ones. No clock: now_ns is
  * given, and does not go backwards. One thread.
  */
-#ifndef RILL_CONTROLLER_FRAGMENTS_H
-#define RILL_CONTROLLER_FRAGMENTS_H
+#ifndef RILL_LIB_PACKET_FRAGMENTS_H
+#define RILL_LIB_PACKET_FRAGMENTS_H
 
 #include <stdbool.h>
 #include <stdint.h>

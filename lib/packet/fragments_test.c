@@ -7,8 +7,8 @@
 
 #include <cmocka.h>
 
-#include "controller/fragments.h"
 #include "lib/base/rng.h"
+#include "lib/packet/fragments.h"
 
 static struct rill_view view(uint8_t family, uint32_t source, uint32_t fragment_id, uint8_t proto)
 {

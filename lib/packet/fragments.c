@@ -1,4 +1,4 @@
-#include "controller/fragments.h"
+#include "lib/packet/fragments.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +25,8 @@ struct entry {
 _Static_assert(sizeof(struct entry) == 64, "one cache line");
 
 struct rill_fragments {
-    struct entry *entries; /* buckets of WAYS */
+    struct entry *entries; /* buckets of WAYS; cleared when first used */
+    uint64_t *used;        /* one bit per bucket */
     uint32_t bucket_mask;
     uint64_t hash_key[2];
     struct rill_fragments_counters counters;
@@ -44,11 +45,11 @@ struct rill_fragments *rill_fragments_create(uint32_t entries, uint64_t seed)
     if (table == NULL)
         return NULL;
     table->entries = aligned_alloc(sizeof(struct entry), n * sizeof(struct entry));
-    if (table->entries == NULL) {
-        free(table);
+    table->used = calloc(n / WAYS / 64 + 1, sizeof(table->used[0]));
+    if (table->entries == NULL || table->used == NULL) {
+        rill_fragments_destroy(table);
         return NULL;
     }
-    memset(table->entries, 0, n * sizeof(struct entry));
     table->bucket_mask = n / WAYS - 1;
     table->hash_key[0] = rill_splitmix64(&seed);
     table->hash_key[1] = rill_splitmix64(&seed);
@@ -60,6 +61,7 @@ void rill_fragments_destroy(struct rill_fragments *table)
     if (table == NULL)
         return;
     free(table->entries);
+    free(table->used);
     free(table);
 }
 
@@ -109,9 +111,13 @@ static uint64_t hash(const uint64_t hash_key[2], const struct key *key)
     return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
 
-static struct entry *bucket_of(const struct rill_fragments *table, const struct rill_view *view,
+static struct entry *bucket_of(struct rill_fragments *table, const struct rill_view *view,
                                enum rill_side side, struct key *key)
 {
+    struct entry *bucket;
+    uint64_t *used, bit;
+    uint32_t i;
+
     *key = (struct key){
         .fragment_id = view->fragment_id,
         .family = view->source.family,
@@ -121,7 +127,14 @@ static struct entry *bucket_of(const struct rill_fragments *table, const struct 
     };
     memcpy(key->source, view->source.addr, sizeof(key->source));
     memcpy(key->destination, view->destination.addr, sizeof(key->destination));
-    return &table->entries[(hash(table->hash_key, key) & table->bucket_mask) * WAYS];
+    i = (uint32_t)hash(table->hash_key, key) & table->bucket_mask;
+    bucket = &table->entries[(size_t)i * WAYS];
+    used = &table->used[i / 64];
+    bit = UINT64_C(1) << (i % 64);
+    if ((*used & bit) == 0)
+        memset(bucket, 0, WAYS * sizeof(*bucket));
+    *used |= bit;
+    return bucket;
 }
 
 static struct entry *find(struct entry *bucket, const struct key *key)
