@@ -88,6 +88,7 @@ int cluster_add_logger(struct rill_cluster *k, uint32_t unit, struct rill_error 
                               LOGGERS_MAX);
     k->units[unit].logger = k->logger_count++;
     node->id = rill_role_id(RILL_ROLE_OUTPUT_LOGGER, k->logger_count);
+    node->unit = unit;
     return create_output_logger(k, node, k->units[unit].nf, err);
 }
 
@@ -459,6 +460,24 @@ static uint64_t turn_ns(const struct rill_cluster *k, const struct turn *turn, u
     return pace == NULL || ns == UINT64_MAX ? ns : pace->turn_ns(pace->arg, turn->id, ns);
 }
 
+/* A unit's turn, with what it took. */
+static bool take_measured(struct rill_cluster *k, struct turn *turn, uint64_t now_ns)
+{
+    struct unit_node *node = &k->units[rill_role_number(turn->id) - 1];
+    uint64_t before_ns = k->config.cpu_ns();
+    bool moved = turn->take(k, turn, now_ns);
+
+    node->cpu_ns += k->config.cpu_ns() - before_ns;
+    return moved;
+}
+
+static bool take_turn(struct rill_cluster *k, struct turn *turn, uint64_t now_ns)
+{
+    if (k->config.cpu_ns != NULL && rill_role_kind(turn->id) == RILL_ROLE_UNIT)
+        return take_measured(k, turn, now_ns);
+    return turn->take(k, turn, now_ns);
+}
+
 /* Takes the turns of those that something has come for or that are due. */
 static bool take_turns(struct rill_cluster *k, uint64_t now_ns)
 {
@@ -470,7 +489,7 @@ static bool take_turns(struct rill_cluster *k, uint64_t now_ns)
 
         if (RTE_MIN(turn->due_ns, *turn->arrival_ns) <= now_ns &&
             turn_ns(k, turn, now_ns) <= now_ns) {
-            moved |= turn->take(k, turn, now_ns);
+            moved |= take_turn(k, turn, now_ns);
             k->rm_touched |= i == 0;
             k->touched |= RILL_CLUSTER_TURNED << rill_role_kind(turn->id);
         }

@@ -12,6 +12,7 @@
 #include "controller/controller.h"
 #include "lib/fabric/fabric.h"
 #include "lib/store/store.h"
+#include "lib/usage/usage.h"
 #include "nf-runtime/unit.h"
 #include "output-logger/output_logger.h"
 #include "rm/rm.h"
@@ -47,6 +48,9 @@ struct rill_cluster_config {
     void (*released)(void *arg, struct rte_mbuf *m, uint64_t now_ns);
     void *arg;
     const struct rill_cluster_pace *pace; /* NULL: one clock for all, and turns at once */
+    /* Processor time of this thread, to measure what units take; NULL: what their packets' service
+     * took counts instead. */
+    uint64_t (*cpu_ns)(void);
 };
 
 struct rill_cluster;
@@ -149,6 +153,11 @@ struct rill_unit *rill_cluster_unit(struct rill_cluster *cluster, uint32_t i);
 /* Of unit i, also once it has died. */
 const struct rill_unit_counters *rill_cluster_unit_counters(const struct rill_cluster *cluster,
                                                             uint32_t i);
+/* What unit i did so far; all but unit_ns, which the caller knows. `over`: it has died, and nothing
+ * of its can leave any more; if it is not, packets_died and bytes_died are 0. With `end` it is
+ * taken for that if it has died at all: nothing more will leave. */
+void rill_cluster_usage(const struct rill_cluster *cluster, uint32_t i, bool end,
+                        struct rill_usage_counts *counts, bool *over);
 /* By number, from 1; the number of unit i's present one; and the unit whose present one it is:
  * UINT32_MAX: none. */
 struct rill_ol *rill_cluster_output_logger(struct rill_cluster *cluster, uint32_t number);

@@ -1,6 +1,7 @@
 /* What the files of the cluster in one process share: cluster.c makes and turns it,
  * cluster_ingress.c gives each packet to its controller, cluster_faults.c lets roles die and makes
- * new ones, cluster_counters.c says what was counted. */
+ * new ones, cluster_counters.c says what was counted, cluster_usage.c what is
+ * billed. */
 #ifndef RILL_CLI_CLUSTER_INTERNAL_H
 #define RILL_CLI_CLUSTER_INTERNAL_H
 
@@ -32,10 +33,12 @@ struct unit_node {
     uint64_t sent_to_dead;          /* packets on their way to it then, or since */
     uint32_t share;                 /* thousandths that may be leased of it */
     bool recovered;                 /* it died, and its flows go on elsewhere */
+    uint64_t cpu_ns;                /* what its turns took, if that is measured */
 };
 
 struct logger_node {
     uint32_t id;
+    uint32_t unit;      /* index of whom it serves */
     struct rill_ol *ol; /* NULL: died, or nobody needs it any more */
     struct rill_ol_counters last;
     uint64_t died_with_it;

@@ -19,6 +19,7 @@ int rill_cmd_deploy(int argc, char **argv);
 int rill_cmd_undeploy(int argc, char **argv);
 int rill_cmd_fail(int argc, char **argv);
 int rill_cmd_logs(int argc, char **argv);
+int rill_cmd_bill(int argc, char **argv);
 int rill_cmd_without_cluster(int argc, char **argv);
 #define RILL_WITHOUT_CLUSTER                                                                       \
     "this build has no cluster form: apt-get install lxc-dev libuv1-dev libprotobuf-c-dev "        \

@@ -36,7 +36,7 @@ expect 2 "takes no arguments" version now
 expect 2 "did you mean 'replay'?" repaly
 expect 2 "unknown command 'xyzzy'" xyzzy
 expect 2 "unknown command 'xyzzy'" help xyzzy
-for later in top bill; do
+for later in top; do
     expect 2 "rill $later: not in this version" "$later"
 done
 expect 2 "which capture?" replay
@@ -77,7 +77,7 @@ cmp "$folder/g1.pcap" "$folder/g2.pcap" || failures=$((failures + 1))
 expect 0 "flowlets" trace info "$folder/g1.pcap"
 
 # The commands of a cluster, without one.
-of_cluster="up down status deploy undeploy logs fail"
+of_cluster="up down status deploy undeploy logs bill fail"
 if "$rill" up --help >/dev/null 2>&1; then
     nowhere="--cluster nowhere --base $folder/nowhere"
     for command in $of_cluster; do

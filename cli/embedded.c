@@ -69,6 +69,14 @@ static struct rill_fabric *create_fabric(const struct run *r, struct rill_error 
     return rill_fabric_inproc_create(RING_FRAMES, err);
 }
 
+static uint64_t thread_cpu_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (uint64_t)t.tv_sec * SECOND_NS + (uint64_t)t.tv_nsec;
+}
+
 static int create_cluster(struct run *r, struct rill_error *err)
 {
     struct rill_cluster_config config = {.nf = r->input.image.descriptor,
@@ -82,6 +90,8 @@ static int create_cluster(struct run *r, struct rill_error *err)
                                          .released = on_released,
                                          .arg = r};
 
+    if (r->options->usage != NULL && r->options->clock == RILL_CLOCK_REAL)
+        config.cpu_ns = thread_cpu_ns;
     begin_log(r->input.settings);
     r->fabric = create_fabric(r, err);
     if (r->fabric == NULL)
@@ -116,12 +126,15 @@ static int prepare(struct run *r, struct rill_error *err)
         rc = create_cluster(r, err);
     if (rc == 0)
         rc = embedded_epochs_open(r, err);
+    if (rc == 0)
+        rc = embedded_usage_open(r, err);
     return rc == 0 ? rill_player_open_output(&r->player, err) : rc;
 }
 
 static void clean_up(struct run *r)
 {
     embedded_epochs_close(r, NULL);
+    embedded_usage_close(r, NULL);
     rill_cluster_destroy(r->cluster);
     rill_store_destroy(r->store);
     if (r->fabric != NULL)
@@ -191,6 +204,8 @@ static int end_epochs(struct run *r)
             embedded_units_in_use(r));
         p->next_epoch_ns += RILL_PLAYER_EPOCH_NS;
     }
+    if (p->now_ns >= r->usage.next_ns)
+        embedded_usage_write(r, false);
     return rc;
 }
 
@@ -208,9 +223,11 @@ static bool inject(struct run *r)
 
 /* --- the run --------------------------------------------------------------------------------- */
 
-/* Every controller has leased something. */
+/* Every controller has leased something, if it is to have anything before there is traffic. */
 static bool is_warm(const struct run *r)
 {
+    if (rill_config_u64(r->input.settings, "units_min") == 0)
+        return true;
     for (uint32_t i = 0; i < rill_cluster_controller_count(r->cluster); i++)
         if (rill_controller_units(rill_cluster_controller_at(r->cluster, i)) == 0)
             return false;
@@ -234,6 +251,7 @@ static int warm_up(struct run *r, struct rill_error *err)
         return rc;
     rill_player_start(&r->player, (r->player.now_ns / 1000000 + 2) * 1000000);
     embedded_epochs_start(r);
+    embedded_usage_start(r);
     return 0;
 }
 
@@ -248,6 +266,15 @@ static bool drained(struct run *r)
         r->give_up_ns = r->player.now_ns + STUCK_NS;
     }
     return (in_flight == 0 && embedded_fails_settled(r)) || r->player.now_ns >= r->give_up_ns;
+}
+
+/* Time does not jump past what is next to do here. */
+static uint64_t next_stop_ns(const struct run *r)
+{
+    const struct rill_player *p = &r->player;
+
+    return RTE_MIN(RTE_MIN(p->next_due_ns, p->next_epoch_ns),
+                   RTE_MIN(embedded_next_fail_ns(r), r->usage.next_ns));
 }
 
 /* Until the capture is in, and out again. */
@@ -275,8 +302,7 @@ static int play(struct run *r, struct rill_error *err)
             rill_player_progress(p);
         if (any && p->next_due_ns <= p->now_ns && r->options->clock == RILL_CLOCK_VIRTUAL)
             continue; /* the rest of what is due at this very time */
-        advance(r, RTE_MIN(RTE_MIN(p->next_due_ns, p->next_epoch_ns), embedded_next_fail_ns(r)),
-                !any);
+        advance(r, next_stop_ns(r), !any);
     }
 }
 
@@ -298,8 +324,11 @@ int rill_embedded_replay(const struct rill_replay_options *options, struct rill_
         rc = rill_player_close_output(&r.player, err);
     if (rc == 0) {
         embedded_epochs_end(&r);
+        embedded_usage_write(&r, true);
         rc = embedded_epochs_close(&r, err);
     }
+    if (rc == 0)
+        rc = embedded_usage_close(&r, err);
     clean_up(&r);
     end_log();
     return rc;

@@ -62,6 +62,12 @@ static void add_up(struct run *r)
     e->since_ns = now_ns;
 }
 
+uint64_t embedded_leased_ns(struct run *r, uint32_t i)
+{
+    add_up(r);
+    return r->epochs.leased_ns[i] / 1000;
+}
+
 static void begin(struct run *r, uint64_t begin_ns)
 {
     struct epochs *e = &r->epochs;
@@ -70,7 +76,7 @@ static void begin(struct run *r, uint64_t begin_ns)
     e->all_bytes_before = embedded_totals(r).bytes_to_units;
     for (uint32_t i = 0; i < rill_cluster_unit_count(r->cluster); i++) {
         e->bytes_before[i] = rill_cluster_unit_counters(r->cluster, i)->bytes_in;
-        e->leased_ns[i] = 0;
+        e->leased_before[i] = e->leased_ns[i];
     }
 }
 
@@ -115,12 +121,13 @@ void embedded_epochs_end(struct run *r)
     add_up(r);
     for (uint32_t i = 0; i < rill_cluster_unit_count(r->cluster); i++) {
         uint64_t bytes = rill_cluster_unit_counters(r->cluster, i)->bytes_in - e->bytes_before[i];
+        uint64_t leased_ns = e->leased_ns[i] - e->leased_before[i];
         char unit[16];
 
         snprintf(unit, sizeof(unit), "%u", i + 1);
-        if (bytes > 0 || e->leased_ns[i] > 0)
-            write_line(r, unit, bytes, e->leased_ns[i]);
-        all_ns += e->leased_ns[i];
+        if (bytes > 0 || leased_ns > 0)
+            write_line(r, unit, bytes, leased_ns);
+        all_ns += leased_ns;
     }
     write_line(r, "all", embedded_totals(r).bytes_to_units - e->all_bytes_before, all_ns);
     begin(r, r->player.now_ns);

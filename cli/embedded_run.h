@@ -1,5 +1,6 @@
 /* One replay in one process: embedded.c sets it up, plays it and cleans up; embedded_fail.c lets
- * roles fail; embedded_report.c says what happened, embedded_epochs.c what in each 100 ms;
+ * roles fail; embedded_report.c says what happened, embedded_epochs.c what in each 100 ms,
+ * embedded_usage.c what is billed,
  * embedded_store.c knows the store outside of state=external. */
 #ifndef RILL_CLI_EMBEDDED_RUN_H
 #define RILL_CLI_EMBEDDED_RUN_H
@@ -28,9 +29,18 @@ struct epochs {
     uint64_t begin_ns, since_ns;                /* of the epoch; up to when leases are added up */
     uint64_t leases;                            /* how often they changed */
     uint32_t share[RILL_CLUSTER_UNITS_MAX];     /* leased now, in thousandths */
-    uint64_t leased_ns[RILL_CLUSTER_UNITS_MAX]; /* of the epoch: thousandths times ns */
-    uint64_t bytes_before[RILL_CLUSTER_UNITS_MAX]; /* its start: bytes that ever came */
+    uint64_t leased_ns[RILL_CLUSTER_UNITS_MAX]; /* of the run: thousandths times ns */
+    uint64_t leased_before[RILL_CLUSTER_UNITS_MAX]; /* its start: the same */
+    uint64_t bytes_before[RILL_CLUSTER_UNITS_MAX];  /* its start: bytes that ever came */
     uint64_t all_bytes_before;
+};
+
+/* What --usage writes. In units' order. */
+struct usage {
+    FILE *file; /* NULL: nobody wants it */
+    uint64_t begin_ns, next_ns, sequence;
+    struct rill_usage_counts before[RILL_CLUSTER_UNITS_MAX]; /* as the last record left it */
+    bool over[RILL_CLUSTER_UNITS_MAX];                       /* has had its last one */
 };
 
 /* What one controller after the other had, by its slot. */
@@ -49,6 +59,7 @@ struct run {
     uint64_t real_start_ns;
     uint64_t in_flight, give_up_ns; /* once the capture is in */
     struct epochs epochs;
+    struct usage usage;
     double utilization_max[RILL_CLUSTER_UNITS_MAX];
     struct failing fails[RILL_FAILS_MAX]; /* as many as have happened, in the options' order */
     uint32_t fail_count;
@@ -78,6 +89,16 @@ void embedded_epochs_watch(struct run *r); /* after each turn: have leases chang
 void embedded_epochs_end(struct run *r);   /* one ends now, the next begins */
 /* Also where the run failed. Negative with *err if the file is not whole. */
 int embedded_epochs_close(struct run *r, struct rill_error *err);
+
+/* How long unit i has been leased so far: a unit for a second, or half of it for two, is 10^9. */
+uint64_t embedded_leased_ns(struct run *r, uint32_t i);
+
+/* --usage. Before the run: the file can be written, or negative with *err. */
+int embedded_usage_open(struct run *r, struct rill_error *err);
+void embedded_usage_start(struct run *r);
+/* A record for each unit that did anything since the last; at the run's end all the rest. */
+void embedded_usage_write(struct run *r, bool end);
+int embedded_usage_close(struct run *r, struct rill_error *err); /* as --epochs' */
 
 /* state=external under real time: the way to its server. Negative with *err. */
 int embedded_store_open(struct run *r, struct rill_error *err);

@@ -30,12 +30,12 @@ static const struct command commands[] = {
     {"status", "its machines, deployments, roles and failures", OF_CLUSTER(rill_cmd_status)},
     {"deploy", "start a network function on it", OF_CLUSTER(rill_cmd_deploy)},
     {"undeploy", "end a network function on it", OF_CLUSTER(rill_cmd_undeploy)},
+    {"bill", "what its deployments used", OF_CLUSTER(rill_cmd_bill)},
     {"logs", "print what one of its roles wrote", OF_CLUSTER(rill_cmd_logs)},
     {"fail", "let one of its roles fail, to see what follows", OF_CLUSTER(rill_cmd_fail)},
     {"help", "help [COMMAND]: this list, or a command's options", cmd_help},
     {"version", "print the version", cmd_version},
     {"top", NULL, NULL},
-    {"bill", NULL, NULL},
 };
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
 

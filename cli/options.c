@@ -64,6 +64,11 @@ static int take_epochs(void *target, const char *value, struct rill_error *err)
     return take_text(&((struct rill_replay_options *)target)->epochs, "epochs", value, err);
 }
 
+static int take_usage(void *target, const char *value, struct rill_error *err)
+{
+    return take_text(&((struct rill_replay_options *)target)->usage, "usage", value, err);
+}
+
 static int take_clock(void *target, const char *value, struct rill_error *err)
 {
     struct rill_replay_options *o = target;
@@ -278,6 +283,10 @@ static const struct rill_arg table[] = {
      "write a line per unit and 100 ms: demand, what was leased of it, utilization, overload;\n"
      "docs/allocation.md has the columns. Not with --cluster",
      false, NULL, take_epochs},
+    {"usage", "FILE.jsonl",
+     "write what each unit is billed for, a record per unit and usage_interval_ms; docs/usage.md\n"
+     "has the fields. Not with --cluster: see `rill bill`",
+     false, NULL, take_usage},
     {"quiet", NULL, "no progress, no screen; errors are still shown", false, NULL, take_quiet},
     {"memory-mb", "N", "how much memory DPDK may take (default: what capture and units need)",
      false, NULL, take_memory},
@@ -347,6 +356,9 @@ static int judge_cluster(const struct rill_replay_options *o, struct rill_error 
         return rill_error_set(err, -EINVAL,
                               "--epochs: a cluster's units are other processes; leave it out, or "
                               "replay without --cluster");
+    if (o->usage != NULL)
+        return rill_error_set(err, -EINVAL,
+                              "--usage: a cluster's usage is in its folder; see `rill bill`");
     if (o->clock == RILL_CLOCK_VIRTUAL)
         return rill_error_set(err, -EINVAL,
                               "--clock virtual: a cluster's processes run in real time");

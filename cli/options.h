@@ -33,6 +33,7 @@ struct rill_replay_options {
     const char *out_devargs; /* DPDK port to release to, instead; NULL: none */
     const char *json;        /* report's path, "-" for stdout; NULL: none */
     const char *epochs;      /* path of the figures per epoch and unit; NULL: none */
+    const char *usage;       /* path of the usage records; NULL: none */
     bool quiet;
     struct rill_fail fails[RILL_FAILS_MAX]; /* fail_count of them, by time */
     uint32_t fail_count;

@@ -282,12 +282,12 @@ static void rates(void **state)
 static void help_is_true(void **state)
 {
     static const char *const there[] = {
-        "nf",      "config",     "clock", "speed",       "rate", "inside",
-        "mode",    "state",      "units", "controllers", "set",  "out",
+        "nf",      "config",     "clock", "speed",       "rate",      "inside",
+        "mode",    "state",      "units", "controllers", "set",       "out",
 #ifdef RILL_HAS_CLUSTER
         "cluster", "deployment", "base",
 #endif
-        "json",    "epochs",     "quiet", "memory-mb",   "help"};
+        "json",    "epochs",     "usage", "quiet",       "memory-mb", "help"};
     struct parsed p;
     size_t bytes = 0;
     char *text = NULL, entry[32];

@@ -218,7 +218,7 @@ static int wait_until_quiet(struct remote *r, struct rill_error *err)
         }
         books = remote_books(r, roles);
         if (r->roles.rounds > rounds && r->roles.still && rill_books_held(&books) == 0 &&
-            has_lease(&books, r->controller))
+            (rill_config_u64(r->settings, "units_min") == 0 || has_lease(&books, r->controller)))
             return 0;
         rounds = r->roles.rounds;
         if (r->player.now_ns > until_ns)

@@ -2,11 +2,17 @@
  * nears what is leased (SNF, section 7). The protocol is rm/rm.h's: one request at a time, the same
  * number until it is answered. */
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "controller/internal.h"
 
 enum { WHOLE_UNIT = 1000 };
 static const double NEARLY_FULL = 0.9; /* SNF, 4.2: one unit ahead when all are above */
+/* Below that of what would be left a unit is too much. Less, so that it is not wanted again at
+ * once. */
+static const double ENOUGH = 0.85;
+#define REVIEW_NS UINT64_C(2000000)
 static const double ROOMY = 0.6; /* so full that a step less would still do: it is given back */
 
 /* What is asked for at a time: units are shared with other controllers, or they are not. */
@@ -15,20 +21,23 @@ static uint32_t step_of(const struct rill_controller *c)
     return c->config.lease_step == 0 ? WHOLE_UNIT : c->config.lease_step;
 }
 
-/* What is never given back: of controllers that share units, each its part of units_min. */
-static uint32_t least_of(const struct rill_controller *c)
+/* Less is never wanted: of controllers that share units, each its part of units_min; where that is
+ * none, something all the same while packets wait, or flows of a unit that died. */
+static uint32_t least(const struct rill_controller *c)
 {
-    uint32_t least = c->config.units_min * WHOLE_UNIT, step = step_of(c);
+    uint32_t units = c->config.units_min * WHOLE_UNIT, step = step_of(c);
 
+    if (units == 0)
+        return c->waiting.count > 0 || recovery_needs_unit(c) ? step : 0;
     if (step == WHOLE_UNIT)
-        return least;
-    return RTE_MAX(least / RTE_MAX(c->config.controllers, 1u) / step, 1u) * step;
+        return units;
+    return RTE_MAX(units / RTE_MAX(c->config.controllers, 1u) / step, 1u) * step;
 }
 
 int capacity_init(struct rill_controller *c)
 {
     c->capacity.units = calloc(c->config.units_max, sizeof(c->capacity.units[0]));
-    c->capacity.want = least_of(c);
+    c->capacity.want = least(c);
     c->capacity.resend_ns = UINT64_MAX;
     c->capacity.expires_ns = UINT64_MAX;
     return c->capacity.units == NULL ? -ENOMEM : 0;
@@ -54,17 +63,51 @@ static void send_request(struct rill_controller *c)
     rill_outbox_put(c->out, m);
 }
 
-/* The unit that the resource manager would take first: the smallest share, of these the highest id.
- */
-static const struct leased_unit *first_to_go(const struct capacity *cap)
+/* In the order in which the resource manager takes units: the smallest share first, of these the
+ * highest id. */
+static int by_turn_to_go(const void *a, const void *b)
 {
-    const struct leased_unit *least = NULL;
+    const struct leased_unit *x = a, *y = b;
 
-    for (uint32_t i = 0; i < cap->count; i++)
-        if (least == NULL || cap->units[i].share < least->share ||
-            (cap->units[i].share == least->share && cap->units[i].unit > least->unit))
-            least = &cap->units[i];
-    return least;
+    if (x->share != y->share)
+        return x->share < y->share ? -1 : 1;
+    return x->unit > y->unit ? -1 : x->unit < y->unit;
+}
+
+/* What is assigned for longer than a flowlet may come back to its unit after a longer pause. */
+static uint64_t idle_after_ns(const struct rill_controller *c, bool last)
+{
+    const struct rill_controller_config *config = &c->config;
+
+    if (last || config->mode == RILL_MODE_FLOW)
+        return RTE_MAX(config->idle_unit_ns, config->idle_last_unit_ns);
+    if (config->mode == RILL_MODE_SMART_FLOW)
+        return RTE_MAX(config->idle_unit_ns, config->smart_flow_ns);
+    return config->idle_unit_ns;
+}
+
+static bool is_idle(const struct rill_controller *c, uint32_t unit, bool last)
+{
+    if (rill_wam_idle_ns(c->wam, unit, c->now_ns) < idle_after_ns(c, last))
+        return false;
+    return last ||
+           (rill_wam_is_draining(c->wam, unit) || c->config.placement == RILL_PLACEMENT_SPREAD);
+}
+
+/* Thousandths that are left when those that stand idle have been given back. */
+static uint32_t without_idle(const struct rill_controller *c, uint32_t *units)
+{
+    const struct capacity *cap = &c->capacity;
+    uint32_t left = cap->leased;
+
+    for (*units = 0; *units < cap->count; ++*units) {
+        const struct leased_unit *unit = &cap->units[*units];
+
+        if (left < least(c) + unit->share || !is_idle(c, unit->unit, *units + 1 == cap->count))
+            break;
+        left -= unit->share;
+    }
+    return left;
 }
 
 /* Parts of units: what is used would fit into a step less, and that for as long as a unit would
@@ -75,7 +118,7 @@ static bool has_step_to_spare(struct rill_controller *c)
     uint32_t step = step_of(c);
     uint64_t load_bps, capacity_bps;
 
-    if (step == WHOLE_UNIT || cap->leased < least_of(c) + step)
+    if (step == WHOLE_UNIT || cap->leased < least(c) + step)
         return false;
     rill_wam_totals(c->wam, c->now_ns, &load_bps, &capacity_bps);
     if ((double)load_bps * cap->leased >= ROOMY * (double)capacity_bps * (cap->leased - step)) {
@@ -88,23 +131,19 @@ static bool has_step_to_spare(struct rill_controller *c)
 static void decide(struct rill_controller *c)
 {
     struct capacity *cap = &c->capacity;
-    const struct leased_unit *last = first_to_go(cap);
-    uint32_t least = least_of(c);
+    uint32_t idle;
 
-    if (cap->leased < least) {
-        cap->want = least;
+    if (cap->leased < least(c)) {
+        cap->want = least(c);
     } else if (cap->grow) {
         cap->want = cap->leased + step_of(c);
         cap->used_ns = c->now_ns;
     } else if (has_step_to_spare(c)) {
         cap->want = cap->leased - step_of(c);
         c->n.lease_steps_given_back++;
-    } else if (cap->leased - last->share >= least &&
-               rill_wam_idle_ns(c->wam, last->unit, c->now_ns) >= c->config.idle_unit_ns) {
-        cap->want = cap->leased - last->share;
-        c->n.units_given_back++;
     } else {
-        cap->want = cap->leased;
+        cap->want = without_idle(c, &idle);
+        c->n.units_given_back += idle;
     }
     cap->grow = false;
 }
@@ -135,16 +174,60 @@ static void drop_all(struct rill_controller *c)
     c->n.leases_expired++;
 }
 
-/* A burst of a few packets is a backlog at a part of a unit, which takes longer for each: that is
- * no reason for more as long as what there is is not well used. */
-static bool is_mere_burst(struct rill_controller *c)
+/* Which units are too much for the load, with some room to grow: they should empty. */
+static void choose_draining(struct rill_controller *c)
 {
+    struct capacity *cap = &c->capacity;
+    uint32_t left = cap->leased;
     uint64_t load_bps, capacity_bps;
+    bool enough = true;
 
-    if (step_of(c) == WHOLE_UNIT)
-        return false;
     rill_wam_totals(c->wam, c->now_ns, &load_bps, &capacity_bps);
-    return (double)load_bps < ROOMY * (double)capacity_bps;
+    for (uint32_t i = 0; i < cap->count; i++) {
+        uint32_t rest = left - cap->units[i].share;
+
+        enough = enough && rest > 0 && rest >= least(c) &&
+                 (double)load_bps <= ENOUGH * (double)capacity_bps * rest / cap->leased;
+        rill_wam_set_draining(c->wam, cap->units[i].unit, enough);
+        left = rest;
+    }
+}
+
+/* Is less needed? Units that should empty, and have been idle for long enough, go back at once. */
+static void review(struct rill_controller *c)
+{
+    struct capacity *cap = &c->capacity;
+    uint32_t idle;
+
+    cap->review_ns = c->now_ns + REVIEW_NS;
+    if (c->config.placement != RILL_PLACEMENT_SPREAD) /* which uses all there are */
+        choose_draining(c);
+    if (!cap->outstanding && without_idle(c, &idle) < cap->leased)
+        ask(c);
+}
+
+static bool may_shrink(const struct rill_controller *c)
+{
+    return c->capacity.leased > least(c);
+}
+
+/* A flowlet is soon over, and the next one is placed anew: that one finds no room is no reason for
+ * another unit while not all are nearly full, or late. What is assigned for longer needs its room
+ * now. */
+void capacity_lacks(struct rill_controller *c, uint32_t unit)
+{
+    if (c->config.mode != RILL_MODE_FLOWLET ||
+        rill_wam_backlog_ns(c->wam, unit) > c->config.lease_backlog_ns)
+        c->capacity.grow = true;
+}
+
+/* Packets wait. Where there was none to be had, it is asked for again once per epoch. */
+static void ask_for_first(struct rill_controller *c)
+{
+    const struct capacity *cap = &c->capacity;
+
+    if (cap->want == 0 || c->now_ns >= cap->epoch_ns)
+        ask(c);
 }
 
 /* After flowlets were assigned: is more needed, before the epoch is over? */
@@ -152,10 +235,14 @@ void capacity_check(struct rill_controller *c)
 {
     struct capacity *cap = &c->capacity;
 
-    if (cap->outstanding || cap->count == 0)
+    if (cap->outstanding)
         return;
-    cap->grow =
-        (cap->grow && !is_mere_burst(c)) || rill_wam_all_above(c->wam, NEARLY_FULL, c->now_ns);
+    if (cap->count == 0) {
+        if (c->waiting.count > 0 && !RILL_MUTANT(wake))
+            ask_for_first(c);
+        return;
+    }
+    cap->grow = cap->grow || rill_wam_all_above(c->wam, NEARLY_FULL, c->now_ns);
     if (!cap->grow)
         return;
     if (cap->want > cap->leased && c->now_ns < cap->epoch_ns)
@@ -220,10 +307,15 @@ void capacity_on_grant(struct rill_controller *c, struct rte_mbuf *m)
         else
             rill_wam_set_active(c->wam, unit, false, c->now_ns);
     }
+    qsort(cap->units, cap->count, sizeof(cap->units[0]), by_turn_to_go);
     cap->outstanding = false;
     cap->resend_ns = UINT64_MAX;
     cap->expires_ns = (RILL_MUTANT(lease_clock) ? c->now_ns : cap->asked_ns) + c->config.lease_ns;
+    if (cap->leased == 0 && cap->want == 0)
+        cap->epoch_ns = UINT64_MAX; /* nothing to renew, until something is needed */
     c->n.lease_grants++;
+    if (cap->count == 0)
+        capacity_check(c);
 }
 
 /* Before anything else is done at a time: one who stood still must not act on leases that have run
@@ -245,6 +337,8 @@ void capacity_tick(struct rill_controller *c)
         ask(c);
     else if (cap->outstanding && c->now_ns >= cap->resend_ns)
         send_request(c);
+    if (may_shrink(c) && c->now_ns >= cap->review_ns)
+        review(c);
 }
 
 uint64_t capacity_next_ns(const struct rill_controller *c)
@@ -252,6 +346,8 @@ uint64_t capacity_next_ns(const struct rill_controller *c)
     const struct capacity *cap = &c->capacity;
     uint64_t next_ns = cap->outstanding ? cap->resend_ns : cap->epoch_ns;
 
+    if (may_shrink(c))
+        next_ns = RTE_MIN(next_ns, cap->review_ns);
     return RTE_MIN(next_ns, cap->expires_ns);
 }
 
@@ -266,17 +362,19 @@ void capacity_unit_died(struct rill_controller *c, uint32_t unit)
         if (cap->units[i].unit != unit)
             continue;
         cap->leased -= cap->units[i].share;
-        cap->units[i] = cap->units[--cap->count];
+        memmove(&cap->units[i], &cap->units[i + 1], (--cap->count - i) * sizeof(cap->units[0]));
         break;
     }
     if (cap->count == 0)
-        cap->epoch_ns = c->now_ns; /* ask at once */
+        cap->epoch_ns = c->now_ns; /* ask at once, for one that its flows can go on at */
 }
 
-/* Of the first unit: for packets that pass by the NF. 0 if nothing is leased. */
+/* Of the unit that stays longest: for packets that pass by the NF. 0 if nothing is leased. */
 uint32_t capacity_output_logger(const struct rill_controller *c)
 {
-    return c->capacity.count > 0 ? c->capacity.units[0].output_logger : 0;
+    const struct capacity *cap = &c->capacity;
+
+    return cap->count > 0 ? cap->units[cap->count - 1].output_logger : 0;
 }
 
 uint32_t capacity_share(const struct rill_controller *c, uint32_t unit)

@@ -39,7 +39,7 @@ static void unhandled(struct rill_controller *c, struct rte_mbuf *m)
         return;
     }
     if (output_logger == 0) {
-        drop(m, &c->n.dropped_no_unit);
+        waiting_put(c, m);
         return;
     }
     f->type = RILL_FRAME_PASS;
@@ -253,15 +253,31 @@ static void take_first_fragment(struct rill_controller *c, const struct rill_vie
     }
 }
 
-static void take_in(struct rill_controller *c, struct rte_mbuf *m)
+/* No unit is leased. What no flow can come of asks for none, and is not held. */
+static void wait_for_unit(struct rill_controller *c, const struct rill_view *view,
+                          struct rte_mbuf *m)
+{
+    enum rill_side side = (enum rill_side)rill_frame(m)->side;
+    struct rill_flow_key key;
+
+    if (side == RILL_OUTSIDE && c->config.inside_opens &&
+        !(view->flags & RILL_VIEW_LATER_FRAGMENT)) {
+        rill_flow_key(view, side, c->config.flow_kind, c->config.vni, &key);
+        if (look_up(c, view, side, &key) == NULL) {
+            drop(m, &c->n.dropped_unsolicited);
+            return;
+        }
+    }
+    waiting_put(c, m);
+}
+
+static void take_packet(struct rill_controller *c, struct rte_mbuf *m)
 {
     struct rill_frame *f = rill_frame(m);
     struct rill_view view;
     struct flow *flow;
     enum rill_parse_result parsed;
 
-    c->n.packets_in++;
-    c->n.bytes_in += f->wire_bytes;
     parsed = rill_parse(m, f->wire_bytes, &view);
     if (parsed == RILL_PARSE_NOT_IP) {
         unhandled(c, m);
@@ -280,7 +296,7 @@ static void take_in(struct rill_controller *c, struct rte_mbuf *m)
         return;
     }
     if (rill_controller_units(c) == 0) {
-        drop(m, &c->n.dropped_no_unit);
+        wait_for_unit(c, &view, m);
         return;
     }
     if (view.flags & RILL_VIEW_LATER_FRAGMENT) {
@@ -296,6 +312,22 @@ static void take_in(struct rill_controller *c, struct rte_mbuf *m)
         take_first_fragment(c, &view, flow, m);
     else
         send_to_unit(c, flow, m);
+}
+
+static void take_in(struct rill_controller *c, struct rte_mbuf *m)
+{
+    c->n.packets_in++;
+    c->n.bytes_in += rill_frame(m)->wire_bytes;
+    take_packet(c, m);
+}
+
+/* A unit is leased: what waited for it goes on, in the order in which it came. */
+static void resume(struct rill_controller *c)
+{
+    struct rte_mbuf *m;
+
+    while (rill_controller_units(c) > 0 && (m = waiting_take(c)) != NULL)
+        take_packet(c, m);
 }
 
 static void begin(struct rill_controller *c, uint64_t now_ns, struct rill_outbox *out)
@@ -337,6 +369,7 @@ static void handle_message(struct rill_controller *c, struct rte_mbuf *m)
         return;
     case RILL_FRAME_LEASE_GRANT:
         capacity_on_grant(c, m);
+        resume(c);
         return;
     case RILL_FRAME_MEMBERS:
         takeover_on_members(c, m);
@@ -398,6 +431,7 @@ void rill_controller_tick(struct rill_controller *c, uint64_t now_ns, struct ril
     takeover_tick(c);
     if (c->takeover.active)
         return; /* units are wanted when there is something to send them */
+    waiting_tick(c);
     capacity_tick(c);
     recovery_tick(c);
 }
@@ -409,6 +443,7 @@ uint64_t rill_controller_next_ns(struct rill_controller *c)
 
     if (c->takeover.active)
         return RTE_MIN(next_ns, takeover_next_ns(c));
+    next_ns = RTE_MIN(next_ns, waiting_next_ns(c));
     return RTE_MIN(next_ns, RTE_MIN(capacity_next_ns(c), recovery_next_ns(c)));
 }
 
@@ -431,6 +466,7 @@ static int init_parts(struct rill_controller *c, struct rill_error *err)
                                   .placement = config->placement,
                                   .alpha = config->alpha,
                                   .backlog_ns = config->unit_backlog_ns,
+                                  .backlog_max_ns = config->lease_backlog_ns,
                                   .expect_ns = config->mode == RILL_MODE_SMART_FLOW
                                                    ? config->smart_flow_ns
                                                    : config->flowlet_timeout_ns};
@@ -439,7 +475,7 @@ static int init_parts(struct rill_controller *c, struct rill_error *err)
     rill_rng_seed(&c->rng, config->seed);
     c->wam = rill_wam_create(&wam);
     c->fragments = rill_fragments_create(RILL_FRAGMENTS_DEFAULT, config->seed);
-    if (c->wam == NULL || c->fragments == NULL || capacity_init(c) != 0)
+    if (c->wam == NULL || c->fragments == NULL || capacity_init(c) != 0 || waiting_init(c) != 0)
         return rill_error_set(err, -ENOMEM, "no memory for a controller of %u units",
                               config->units_max);
     if (endpoints_init(c, err) != 0)
@@ -473,6 +509,7 @@ void rill_controller_destroy(struct rill_controller *c)
     if (c == NULL)
         return;
     rill_fragment_hold_fini(&c->early);
+    waiting_fini(c);
     takeover_fini(c);
     flows_fini(c);
     endpoints_fini(c);
@@ -521,7 +558,7 @@ const struct rill_controller_counters *rill_controller_counters(const struct ril
 
 uint64_t rill_controller_packets_held(const struct rill_controller *c)
 {
-    return c->early.count;
+    return c->early.count + c->waiting.count;
 }
 
 bool rill_controller_flow_alive(const struct rill_controller *c, uint64_t flow)

@@ -65,16 +65,20 @@ struct rill_controller_config {
     uint32_t replicas;
     double alpha, ewma_weight;
     uint64_t flowlet_timeout_ns;
-    uint64_t unit_backlog_ns;
-    uint32_t flowlet_bytes; /* UINT32_MAX: size ends no flowlet */
+    uint64_t unit_backlog_ns;  /* above it a flowlet goes elsewhere */
+    uint64_t lease_backlog_ns; /* above it, everywhere, another unit is asked for */
+    uint32_t flowlet_bytes;    /* UINT32_MAX: size ends no flowlet */
     uint64_t flow_idle_ns;
     uint64_t flow_closed_ns; /* the same after both FINs or a RST; not below frame_life_ns */
     uint64_t frame_life_ns;  /* the longest that a frame is under way */
     uint32_t flows_max;
     uint32_t units_max;
-    uint32_t units_min; /* leased from the start, never given back; at least 1. With a lease_step
+    uint32_t units_min; /* leased from the start, never given back. With a lease_step
                            below a unit: of all controllers together */
-    uint64_t epoch_ns, lease_ns, idle_unit_ns, retry_ns, pool_quarantine_ns;
+    uint64_t epoch_ns, lease_ns, retry_ns, pool_quarantine_ns;
+    uint64_t idle_unit_ns, idle_last_unit_ns; /* given back after so long without traffic */
+    uint32_t waiting_packets;                 /* at most, while no unit is leased ... */
+    uint64_t waiting_ns;                      /* ... and so long */
     struct rill_resend resend;
     uint64_t seed;
 };
@@ -85,6 +89,7 @@ struct rill_controller_config {
     X(packets_to_units)                                                                            \
     X(bytes_to_units)                                                                              \
     X(packets_passed) /* past the NF, by the deployment's word */                                  \
+    X(packets_waited) /* for a unit, as none was leased */                                         \
     X(flows)          /* begun */                                                                  \
     X(flows_ended)                                                                                 \
     X(flows_closed)  /* by FIN in both directions, or by RST: they end soon */                     \
@@ -120,8 +125,9 @@ struct rill_controller_config {
     X(dropped_unsolicited)            /* from the outside, and leads to no flow */                 \
     X(dropped_fragment_without_first) /* it did not come within 100 ms */                          \
     X(dropped_flow_table_full)                                                                     \
-    X(dropped_takeover)   /* before all was known of the controller's that went before */          \
-    X(dropped_no_unit)    /* nothing is leased */                                                  \
+    X(dropped_takeover) /* before all was known of the controller's that went before */            \
+    X(dropped_no_unit)  /* nothing was leased, for as long as packets wait */                      \
+    X(dropped_waiting_full)                                                                        \
     X(dropped_unexpected) /* in a frame from another role: none carries packets to controllers */  \
     X(messages_unknown)                                                                            \
     X(messages_malformed)                                                                          \

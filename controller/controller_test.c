@@ -66,6 +66,8 @@ static struct rill_controller_config usual(void)
         .epoch_ns = EPOCH_NS,
         .lease_ns = LEASE_NS,
         .idle_unit_ns = 100000 * CORE_MS,
+        .waiting_packets = 4,
+        .waiting_ns = 100000 * CORE_MS,
         .retry_ns = RETRY_NS,
         .pool_quarantine_ns = QUARANTINE_NS,
         .seed = 1,
@@ -1153,12 +1155,12 @@ static void a_unit_that_is_no_longer_granted_gets_no_flowlet(void **state)
     core_expect(&out, RILL_FRAME_DATA, UNIT2);
 }
 
-static void without_a_unit_packets_are_dropped_and_counted(void **state)
+static void without_a_unit_packets_wait(void **state)
 {
     (void)state;
     create_without_units(usual());
     send_bytes(1, 100);
-    assert_int_equal(n()->dropped_no_unit, 1);
+    assert_int_equal(n()->packets_waited, 1);
     assert_int_equal(core_count(&out, RILL_FRAME_DATA, 0), 0);
 }
 
@@ -1169,7 +1171,7 @@ static void who_stood_still_does_not_act_on_leases_of_before(void **state)
     now_ns += LEASE_NS;
     core_clear(&out);
     send_bytes(1, 100);
-    assert_int_equal(n()->dropped_no_unit, 1);
+    assert_int_equal(n()->packets_waited, 1);
     assert_int_equal(core_count(&out, RILL_FRAME_DATA, 0), 0);
     assert_int_equal(n()->leases_expired, 1);
 }
@@ -1199,11 +1201,11 @@ static void leases_run_out_if_the_manager_is_silent(void **state)
     assert_int_equal(rill_controller_unit(c, 0, now_ns, &utilization), 0);
     assert_int_equal(n()->leases_expired, 1);
     send_bytes(1, 100);
-    assert_int_equal(n()->dropped_no_unit, 1);
+    assert_int_equal(n()->packets_waited, 1);
 }
 
 /* Units whose lease has run out may have no share any more: what is sent there stays there. */
-static void without_a_unit_the_packets_of_old_flows_are_dropped_too(void **state)
+static void without_a_unit_the_packets_of_old_flows_wait_too(void **state)
 {
     struct rill_controller_config config = usual();
 
@@ -1216,7 +1218,7 @@ static void without_a_unit_the_packets_of_old_flows_are_dropped_too(void **state
     send_bytes(1, 100); /* a new flowlet */
     send_bytes(1, 100); /* and one that goes on */
     assert_int_equal(core_count(&out, RILL_FRAME_DATA, 0), 0);
-    assert_int_equal(n()->dropped_no_unit, 2);
+    assert_int_equal(n()->packets_waited, 2);
 }
 
 /* --- the rest --- */
@@ -1234,7 +1236,7 @@ static uint64_t dropped(void)
 {
     uint64_t sum = n()->dropped_unhandled + n()->dropped_unsolicited +
                    n()->dropped_fragment_without_first + n()->dropped_flow_table_full +
-                   n()->dropped_no_unit;
+                   n()->dropped_no_unit + n()->dropped_waiting_full;
 
     for (int i = 0; i < RILL_PARSE_RESULTS; i++)
         sum += n()->dropped_malformed[i];
@@ -1258,7 +1260,8 @@ static void survive(uint64_t seed, struct rill_controller_config config)
         if (out.count > 1000)
             core_clear(&out);
     }
-    assert_int_equal(n()->packets_in, n()->packets_to_units + n()->packets_passed + dropped());
+    assert_int_equal(n()->packets_in, n()->packets_to_units + n()->packets_passed + dropped() +
+                                          rill_controller_packets_held(c));
     core_clear(&out);
 }
 
@@ -1330,11 +1333,11 @@ int main(void)
         T(a_grant_of_the_wrong_size_is_malformed),
         T(a_lease_that_makes_no_sense_is_malformed),
         T(a_unit_that_is_no_longer_granted_gets_no_flowlet),
-        T(without_a_unit_packets_are_dropped_and_counted),
+        T(without_a_unit_packets_wait),
         T(who_stood_still_does_not_act_on_leases_of_before),
         T(a_grant_that_ran_out_on_its_way_is_not_taken),
         T(leases_run_out_if_the_manager_is_silent),
-        T(without_a_unit_the_packets_of_old_flows_are_dropped_too),
+        T(without_a_unit_the_packets_of_old_flows_wait_too),
         T(frames_that_make_no_sense_here_are_counted),
         T(garbage_is_survived),
     };

@@ -157,7 +157,9 @@ uint32_t flows_choose_unit(struct rill_controller *c, struct flow *flow)
                            &overload);
     if (overload) {
         c->n.overloads++;
-        c->capacity.grow = true;
+        capacity_lacks(c, unit);
+    } else if (rill_wam_is_draining(c->wam, unit)) {
+        rill_wam_set_draining(c->wam, unit, false);
     }
     return unit;
 }

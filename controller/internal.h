@@ -5,6 +5,7 @@
  *   flow_age.c    when a flow ends: idle, closed, or in the way
  *   smm.c         stamps, and the messages that keep handoffs safe
  *   capacity.c    what is leased from the resource manager
+ *   waiting.c     packets that came while nothing was
  *   endpoints.c   the NF's pools: grants, aliases that use them
  *   recovery.c    units that died: their flows go on elsewhere
  *   takeover.c    another controller's place is taken: who is asked what
@@ -76,7 +77,7 @@ struct leased_unit {
 };
 
 struct capacity {
-    struct leased_unit *units; /* as the last grant said */
+    struct leased_unit *units; /* as the last grant said; who is given back first comes first */
     uint32_t count;
     uint32_t leased; /* thousandths, in all */
     uint32_t want;
@@ -84,7 +85,18 @@ struct capacity {
     uint32_t tries; /* of the question that is out */
     bool grow;      /* a flowlet fitted nowhere, or all are nearly full */
     uint64_t number, asked_ns, resend_ns, expires_ns, epoch_ns;
-    uint64_t used_ns; /* when all of it was last used */
+    uint64_t used_ns;   /* when all of it was last used */
+    uint64_t review_ns; /* when it is next seen whether a unit is too much */
+};
+
+struct waiting_packet {
+    struct rte_mbuf *m;
+    uint64_t since_ns;
+};
+
+struct waiting {
+    struct waiting_packet *ring;
+    uint32_t mask, head, count;
 };
 
 enum { DEATHS_MAX = 256 }; /* as many as the resource manager keeps at a time */
@@ -149,6 +161,7 @@ struct rill_controller {
     bool endpoints_kept; /* those that nobody told of, until all deaths are over */
     uint64_t *lease[RILL_CONTROLLER_POOLS_MAX]; /* by index: rill_lease_id() of its last lease */
     struct capacity capacity;
+    struct waiting waiting;
     struct recovery recovery;
     struct takeover takeover;
     uint64_t clock, term; /* the highest of any flow: a new flow begins above ("birth") */
@@ -216,12 +229,22 @@ int capacity_init(struct rill_controller *c);
 void capacity_fini(struct rill_controller *c);
 void capacity_on_grant(struct rill_controller *c, struct rte_mbuf *m);
 void capacity_check(struct rill_controller *c);
+/* What was to be placed had room nowhere, and goes there all the same. */
+void capacity_lacks(struct rill_controller *c, uint32_t unit);
 void capacity_expire(struct rill_controller *c);
 void capacity_tick(struct rill_controller *c);
 uint64_t capacity_next_ns(const struct rill_controller *c);
 uint32_t capacity_output_logger(const struct rill_controller *c);
 uint32_t capacity_share(const struct rill_controller *c, uint32_t unit);
 void capacity_unit_died(struct rill_controller *c, uint32_t unit);
+
+/* waiting.c */
+int waiting_init(struct rill_controller *c);
+void waiting_fini(struct rill_controller *c);
+void waiting_put(struct rill_controller *c, struct rte_mbuf *m);
+struct rte_mbuf *waiting_take(struct rill_controller *c); /* the oldest; NULL: none */
+void waiting_tick(struct rill_controller *c);
+uint64_t waiting_next_ns(const struct rill_controller *c);
 
 /* endpoints.c */
 int endpoints_init(struct rill_controller *c, struct rill_error *err);
@@ -249,6 +272,8 @@ void recovery_on_recovered_ack(struct rill_controller *c, const struct rill_fram
 void recovery_tick(struct rill_controller *c);
 void recovery_unit_came(struct rill_controller *c);
 uint64_t recovery_next_ns(const struct rill_controller *c);
+/* Flows of a dead unit have to go on somewhere. */
+bool recovery_needs_unit(const struct rill_controller *c);
 /* The unit is dead, and that logger has its state; 0: lost. True if that is news. */
 bool recovery_note(struct rill_controller *c, uint32_t unit, uint32_t output_logger);
 /* The flows are known now. */

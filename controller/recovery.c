@@ -242,6 +242,11 @@ static bool all_over(const struct rill_controller *c)
     return true;
 }
 
+bool recovery_needs_unit(const struct rill_controller *c)
+{
+    return !all_over(c);
+}
+
 /* When only endpoints have to come back, which may take as long as a flow lives, passes can wait:
  * endpoints rest for longer anyhow. */
 static uint64_t pass_pause_ns(struct rill_controller *c)

@@ -132,6 +132,8 @@ static void create(uint32_t units)
         .epoch_ns = EPOCH_NS,
         .lease_ns = LEASE_NS,
         .idle_unit_ns = 100000 * CORE_MS,
+        .waiting_packets = 4,
+        .waiting_ns = 100000 * CORE_MS,
         .retry_ns = RETRY_NS,
         .resend = resend,
         .pool_quarantine_ns = QUARANTINE_NS,
@@ -539,7 +541,7 @@ static void without_a_unit_flows_wait_for_one(void **state)
     assert_int_equal(takes(), 0);
     assert_int_equal(rill_controller_units(c), 0);
     send_packet(1);
-    assert_int_equal(n()->dropped_no_unit, 1);
+    assert_int_equal(n()->packets_waited, 1);
     lease(5, 5); /* was asked for long before the epoch's end */
     pass_over_flows();
     assert_true(core_count(&out, RILL_FRAME_TAKE, unit(5)) > 0);

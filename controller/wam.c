@@ -87,26 +87,31 @@ const struct rill_wam_counters *rill_wam_counters(const struct rill_wam *wam)
 
 static uint32_t room_quantum_of(const struct rill_wam *wam, const struct unit *unit)
 {
-    if (!wam_fits(wam, unit, 0))
+    if (unit->draining || !wam_fits(wam, unit, 0))
         return RILL_RANK_NONE;
     return (uint32_t)((unit->capacity - wam_load_of(wam, unit)) >> wam->room_shift);
 }
 
 /* Even steps up to a utilization of 1, then even parts of each doubling. */
-static uint32_t step_of(const struct rill_wam *wam, const struct unit *unit)
+static uint32_t utilization_step(const struct rill_wam *wam, const struct unit *unit)
 {
     unsigned __int128 product = (unsigned __int128)wam_load_of(wam, unit) * unit->scale >> 32;
     uint64_t even = product > UINT64_MAX ? UINT64_MAX : (uint64_t)product;
     uint32_t octave, step;
 
-    if (!unit->active || wam_is_behind(wam, unit))
-        return RILL_RANK_NONE;
     if (even < STEPS_TO_ONE)
         return (uint32_t)even;
     octave = 63 - (uint32_t)__builtin_clzll(even) - 10;
     step = STEPS_TO_ONE + octave * STEPS_PER_OCTAVE +
            ((uint32_t)(even >> (octave + 6)) & (STEPS_PER_OCTAVE - 1));
     return step < STEPS ? step : STEPS - 1;
+}
+
+static uint32_t step_of(const struct rill_wam *wam, const struct unit *unit)
+{
+    if (!unit->active || wam_is_behind(wam, unit))
+        return RILL_RANK_NONE;
+    return utilization_step(wam, unit);
 }
 
 static void move_in(struct rill_rank_index *index, uint32_t rank, uint32_t *at, uint32_t to)
@@ -277,6 +282,7 @@ void rill_wam_remove_unit(struct rill_wam *wam, uint32_t id)
     slot = wam_slot_of(wam, unit);
     if (unit->active)
         list_take(wam, wam->active, &wam->active_count, slot);
+    wam->draining_count -= unit->draining;
     list_take(wam, wam->all, &wam->all_count, slot);
     unindex(wam, unit);
     rill_load_window_clear(&wam->load, slot);
@@ -301,9 +307,29 @@ int rill_wam_set_active(struct rill_wam *wam, uint32_t id, bool active, uint64_t
         list_put(wam, wam->active, &wam->active_count, wam_slot_of(wam, unit));
     } else {
         list_take(wam, wam->active, &wam->active_count, wam_slot_of(wam, unit));
+        wam->draining_count -= unit->draining;
+        unit->draining = false;
     }
     reindex(wam, unit);
     return 0;
+}
+
+void rill_wam_set_draining(struct rill_wam *wam, uint32_t id, bool draining)
+{
+    struct unit *unit = wam_find(wam, id);
+
+    if (unit == NULL || !unit->active || unit->draining == draining)
+        return;
+    wam->draining_count += draining ? 1 : -1;
+    unit->draining = draining;
+    reindex(wam, unit);
+}
+
+bool rill_wam_is_draining(const struct rill_wam *wam, uint32_t id)
+{
+    const struct unit *unit = wam_find(wam, id);
+
+    return unit != NULL && unit->draining;
 }
 
 /* Choice */
@@ -361,6 +387,65 @@ static struct unit *least_behind(const struct rill_wam *wam)
     return NULL;
 }
 
+static uint64_t backlog_of(const struct rill_wam *wam, const struct unit *unit)
+{
+    uint64_t until_ns = wam->backlog.units[wam_slot_of(wam, unit)].busy_until_ns;
+
+    return until_ns > wam->now_ns ? until_ns - wam->now_ns : 0;
+}
+
+/* Those with room are behind, but not for long: the one of them that is done soonest. */
+static struct unit *behind_with_room(const struct rill_wam *wam, uint64_t need)
+{
+    struct unit *best = NULL;
+    uint64_t best_ns = wam->config.backlog_max_ns;
+
+    for (uint32_t i = 0; i < wam->backlog.count; i++) {
+        struct unit *unit = &wam->units[wam->backlog.heap[i]];
+
+        if (unit->draining || !wam_has_room(unit, wam_load_of(wam, unit), need) ||
+            backlog_of(wam, unit) > best_ns)
+            continue;
+        best = unit;
+        best_ns = backlog_of(wam, unit);
+    }
+    return best;
+}
+
+/* The lowest id with room among those that should empty. There are few, and only where there is
+ * much room elsewhere; who gets a flowlet is one no longer. */
+static struct unit *first_draining(const struct rill_wam *wam, uint64_t need)
+{
+    for (uint32_t i = 0; wam->draining_count > 0 && i < wam->active_count; i++) {
+        struct unit *unit = &wam->units[wam->active[i]];
+
+        if (unit->draining && wam_fits(wam, unit, need))
+            return unit;
+    }
+    return NULL;
+}
+
+/* Where a flowlet goes for which no unit has room that is not behind. True if another unit is
+ * needed. */
+static bool choose_next_best(const struct rill_wam *wam, uint64_t need, struct unit **chosen)
+{
+    struct unit *unit = NULL;
+
+    if (wam->config.placement != RILL_PLACEMENT_SPREAD) {
+        unit = behind_with_room(wam, need);
+        if (unit == NULL)
+            unit = first_draining(wam, need);
+    }
+    if (unit == NULL)
+        unit = least_utilized(wam);
+    if (unit == NULL)
+        unit = least_behind(wam);
+    *chosen = unit;
+    return unit != NULL &&
+           (!wam_has_room(unit, wam_load_of(wam, unit), need) ||
+            (wam_is_behind(wam, unit) && backlog_of(wam, unit) > wam->config.backlog_max_ns));
+}
+
 static struct unit *first_fit(const struct rill_wam *wam, uint64_t need)
 {
     uint32_t rank = rill_room_tree_first(&wam->first_with_room, 0, need + 1);
@@ -380,7 +465,7 @@ static struct unit *highest_score(const struct rill_wam *wam, uint64_t need,
         struct unit *unit = wam_find(wam, holders[i]);
         double score;
 
-        if (unit == NULL || !wam_fits(wam, unit, need))
+        if (unit == NULL || unit->draining || !wam_fits(wam, unit, need))
             continue;
         score = wam_utilization_of(wam, unit) + wam->config.alpha;
         if (score > best_score || (score == best_score && unit->id < best->id)) {
@@ -404,15 +489,11 @@ uint32_t rill_wam_choose(struct rill_wam *wam, uint64_t demand_bps, const uint32
         unit = highest_score(wam, need, holders, holder_count);
     else if (wam->config.placement == RILL_PLACEMENT_FIRST_FIT)
         unit = first_fit(wam, need);
+    if (unit == NULL)
+        *overload = choose_next_best(wam, need, &unit);
     if (unit == NULL) {
-        unit = least_utilized(wam);
-        if (unit == NULL)
-            unit = least_behind(wam);
-        if (unit == NULL) {
-            wam->counters.no_unit++;
-            return 0;
-        }
-        *overload = !wam_fits(wam, unit, need);
+        wam->counters.no_unit++;
+        return 0;
     }
     wam->counters.choices++;
     wam->counters.overloads += *overload;
@@ -499,13 +580,29 @@ void rill_wam_totals(struct rill_wam *wam, uint64_t now_ns, uint64_t *load_bps,
     }
 }
 
+uint64_t rill_wam_backlog_ns(const struct rill_wam *wam, uint32_t id)
+{
+    const struct unit *unit = wam_find(wam, id);
+
+    return unit == NULL ? 0 : backlog_of(wam, unit);
+}
+
 bool rill_wam_all_above(struct rill_wam *wam, double share, uint64_t now_ns)
 {
-    uint32_t lowest;
+    uint32_t lowest, limit = (uint32_t)(share * STEPS_TO_ONE);
 
     wam_advance(wam, now_ns);
     lowest = rill_rank_index_quantum(&wam->by_step, 0);
-    return lowest == RILL_RANK_NONE || lowest > (uint32_t)(share * STEPS_TO_ONE);
+    if (lowest != RILL_RANK_NONE && lowest <= limit)
+        return false;
+    /* Those that are behind are not in the index. */
+    for (uint32_t i = 0; i < wam->backlog.count; i++) {
+        const struct unit *unit = &wam->units[wam->backlog.heap[i]];
+
+        if (unit->active && utilization_step(wam, unit) <= limit)
+            return false;
+    }
+    return true;
 }
 
 uint64_t rill_wam_idle_ns(const struct rill_wam *wam, uint32_t id, uint64_t now_ns)

@@ -30,7 +30,9 @@
  * Backlog. A unit at which more than `backlog_ns` of work waits (backlog.h: worked out from what
  * was sent there) does not fit, however low its load of the last 100 ms: bursts of a few
  * milliseconds, which the window can't see, spread over the units instead of queueing at one. If
- * all are behind, the one that is done soonest takes the flowlet, as an overload.
+ * all with room are behind, the one of them that is done soonest takes the flowlet: a burst alone
+ * is no reason for one more unit. It is (*overload) where more than `backlog_max_ns` waits at each
+ * of them.
  *
  * Cost. The index (rank_index.h) is right at any moment, not lazily: a packet changes one unit's
  * place at most, and a bucket that leaves the window touches just the units that it had bytes for,
@@ -63,7 +65,8 @@ struct rill_wam_config {
     enum rill_placement placement;
     double alpha;        /* 0..1, for pack */
     uint64_t backlog_ns; /* a unit with more work waiting gets no flowlet; 0: however much waits */
-    uint64_t expect_ns;  /* how long a flowlet is expected to go on with its demand: T; 1..10^11 */
+    uint64_t backlog_max_ns; /* ... if another has room; above that one more unit is needed */
+    uint64_t expect_ns; /* how long a flowlet is expected to go on with its demand: T; 1..10^11 */
 };
 
 /* Embedded in the caller's flow entry; zeroed is nothing pending. What the open flowlet of a flow
@@ -98,6 +101,12 @@ void rill_wam_remove_unit(struct rill_wam *wam, uint32_t unit);
  * at now_ns (see rill_wam_idle_ns). Unknown: -ENOENT. */
 int rill_wam_set_active(struct rill_wam *wam, uint32_t unit, bool active, uint64_t now_ns);
 
+/* A unit that should empty, so that it can be given back: it gets a flowlet only where no other has
+ * room (the lowest id of those; never by policy `spread`). Over when it is no longer active. Not
+ * active, or unknown: nothing happens. */
+void rill_wam_set_draining(struct rill_wam *wam, uint32_t unit, bool draining);
+bool rill_wam_is_draining(const struct rill_wam *wam, uint32_t unit);
+
 /* Where a flowlet of that demand would go now. `holders`: the owner and the replicas, at most
  * RILL_WAM_HOLDERS_MAX, any order, unknown, doubled, inactive or 0 ones are passed over. 0 if no
  * unit is active. Changes nothing that another choice would see, so it also serves to predict. */
@@ -125,12 +134,16 @@ uint64_t rill_wam_load_bps(struct rill_wam *wam, uint32_t unit, uint64_t now_ns)
  * load, else a very large number. */
 double rill_wam_utilization(struct rill_wam *wam, uint32_t unit, uint64_t now_ns);
 
+/* Work that waits at the unit, by what was sent there; 0 for an unknown one. */
+uint64_t rill_wam_backlog_ns(const struct rill_wam *wam, uint32_t unit);
+
 /* Sum of the active units' loads and capacities, for asking the RM. Linear in their number. */
 void rill_wam_totals(struct rill_wam *wam, uint64_t now_ns, uint64_t *load_bps,
                      uint64_t *capacity_bps);
 
 /* Is every active unit's utilization above `share` (0..1; judged in steps of 1/1024, so one in the
- * same step is not above)? True if none is active. O(1). */
+ * same step is not above)? True if none is active. O(1), and a look at each that is behind if no
+ * other is below. */
 bool rill_wam_all_above(struct rill_wam *wam, double share, uint64_t now_ns);
 
 /* How long nothing was sent to the unit (since it was activated, if nothing ever was). 0 for an

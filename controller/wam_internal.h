@@ -24,6 +24,7 @@ struct unit {
     uint32_t room_quantum, step; /* where it stands in the indexes; RILL_RANK_NONE: nowhere */
     uint64_t used_ns;
     bool active;
+    bool draining;
 };
 
 struct rill_wam {
@@ -36,6 +37,7 @@ struct rill_wam {
     uint32_t free_count;
     uint32_t *all, *active; /* slots, in id order */
     uint32_t all_count, active_count;
+    uint32_t draining_count;
     uint32_t *slot_of_rank;
     uint32_t ranks, ranks_max;
     uint32_t room_shift; /* a quantum of room is 2^this bytes */
@@ -69,12 +71,16 @@ static inline bool wam_is_behind(const struct rill_wam *wam, const struct unit *
     return rill_backlog_is_behind(&wam->backlog, wam_slot_of(wam, unit));
 }
 
+/* By the load of the last 100 ms. It may be behind, or draining, all the same. */
+static inline bool wam_has_room(const struct unit *unit, uint64_t load, uint64_t need)
+{
+    return unit->active && unit->capacity > 0 && load <= unit->capacity &&
+           need <= unit->capacity - load;
+}
+
 static inline bool wam_fits(const struct rill_wam *wam, const struct unit *unit, uint64_t need)
 {
-    uint64_t load = wam_load_of(wam, unit);
-
-    return unit->active && unit->capacity > 0 && load <= unit->capacity &&
-           need <= unit->capacity - load && !wam_is_behind(wam, unit);
+    return wam_has_room(unit, wam_load_of(wam, unit), need) && !wam_is_behind(wam, unit);
 }
 
 static inline double wam_utilization_of(const struct rill_wam *wam, const struct unit *unit)

@@ -52,8 +52,8 @@ static double predicted_score(const struct prediction *p, const struct unit *uni
     double utilization = wam_utilization_of(p->wam, unit);
     uint64_t load = wam_load_of(p->wam, unit);
 
-    if (p->wam->config.placement == RILL_PLACEMENT_SPREAD || load > unit->capacity ||
-        p->need > unit->capacity - load)
+    if (p->wam->config.placement == RILL_PLACEMENT_SPREAD || unit->draining ||
+        load > unit->capacity || p->need > unit->capacity - load)
         return -utilization;
     if (p->wam->config.placement == RILL_PLACEMENT_FIRST_FIT)
         return 1 + RILL_WAM_UNITS_MAX * 2 - unit->rank;

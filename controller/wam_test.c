@@ -299,6 +299,63 @@ static void a_renewed_lease_keeps_the_backlog(void **state)
     rill_wam_destroy(wam);
 }
 
+/* Where those with room are behind, the one that is done soonest takes it, up to a bound. */
+static void behind_for_a_moment_is_no_overload(void **state)
+{
+    const struct rill_wam_config config = {.units_max = 2,
+                                           .placement = RILL_PLACEMENT_PACK,
+                                           .backlog_ns = 1000000,
+                                           .backlog_max_ns = 5000000,
+                                           .expect_ns = T_NS};
+    struct rill_wam *wam = rill_wam_create(&config);
+    bool overload;
+
+    (void)state;
+    add(wam, 1, CAPACITY_BPS);
+    add(wam, 2, CAPACITY_BPS);
+    send(wam, 1, 5000, 0); /* 4 ms of work */
+    send(wam, 2, 2500, 0); /* 2 ms */
+    assert_int_equal(rill_wam_choose(wam, 1000, NULL, 0, 0, &overload), id(2));
+    assert_false(overload);
+    assert_false(rill_wam_all_above(wam, 0.9, 0)); /* behind, not full */
+    send(wam, 2, 5000, 0);
+    assert_int_equal(rill_wam_choose(wam, 1000, NULL, 0, 0, &overload), id(1));
+    assert_false(overload);
+    send(wam, 1, 2500, 0); /* 6 ms at both */
+    assert_int_equal(rill_wam_choose(wam, 1000, NULL, 0, 0, &overload), id(1));
+    assert_true(overload);
+    rill_wam_destroy(wam);
+}
+
+static void who_should_empty_is_the_last_resort(void **state)
+{
+    struct rill_wam *wam = create(3, RILL_PLACEMENT_PACK, 1);
+    const uint32_t holder = id(3);
+    bool overload;
+
+    (void)state;
+    for (uint32_t i = 1; i <= 3; i++)
+        add(wam, i, CAPACITY_BPS);
+    send(wam, 2, 60000, 0); /* 48 % */
+    send(wam, 3, 12500, 0); /* 10 % */
+    assert_int_equal(rill_wam_choose(wam, 1000000, &holder, 1, 0, &overload), id(3));
+    rill_wam_set_draining(wam, id(3), true);
+    rill_wam_set_draining(wam, id(1), true);
+    assert_true(rill_wam_is_draining(wam, id(3)));
+    assert_int_equal(rill_wam_choose(wam, 1000000, &holder, 1, 0, &overload), id(2));
+    assert_int_equal(rill_wam_choose(wam, 6000000, &holder, 1, 0, &overload), id(1));
+    assert_false(overload);
+    rill_wam_set_draining(wam, id(1), false);
+    rill_wam_set_draining(wam, id(2), true);
+    assert_int_equal(rill_wam_choose(wam, 1000000, &holder, 1, 0, &overload), id(1));
+    rill_wam_set_active(wam, id(3), false, 0);
+    assert_false(rill_wam_is_draining(wam, id(3)));
+    rill_wam_remove_unit(wam, id(2));
+    rill_wam_set_draining(wam, id(2), true);
+    assert_false(rill_wam_is_draining(wam, id(2)));
+    rill_wam_destroy(wam);
+}
+
 static void all_above_and_idle_and_totals(void **state)
 {
     struct rill_wam *wam = create(3, RILL_PLACEMENT_PACK, 0);
@@ -428,6 +485,8 @@ int main(void)
         cmocka_unit_test(overload_goes_to_the_least_utilized),
         cmocka_unit_test(overload_is_told_from_more_overload),
         cmocka_unit_test(a_renewed_lease_keeps_the_backlog),
+        cmocka_unit_test(behind_for_a_moment_is_no_overload),
+        cmocka_unit_test(who_should_empty_is_the_last_resort),
         cmocka_unit_test(all_above_and_idle_and_totals),
         cmocka_unit_test(units_come_and_go_in_id_order),
         cmocka_unit_test(bad_configs_are_refused),

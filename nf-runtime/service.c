@@ -144,6 +144,7 @@ struct rte_mbuf *service_pop(struct rill_unit *u)
         return NULL;
     m = q->ring[q->head & q->mask].m;
     q->busy_until_ns = q->head_done_ns;
+    u->n.service_ns += (q->ring[q->head & q->mask].cost_bytes * q->ns_per_byte_q24) >> 24;
     q->head++;
     q->count--;
     if (rill_frame_has_packet(m)) {

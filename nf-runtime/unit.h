@@ -58,6 +58,7 @@ struct rill_unit_config {
     X(bytes_in)          /* the same, on the wire */                                               \
     X(packets_processed) /* steps */                                                               \
     X(bytes_processed)                                                                             \
+    X(service_ns) /* that packets took in service, at the leased speed */                          \
     X(dropped_nf) /* the NF said so */                                                             \
     X(dropped_unit_queue_full)                                                                     \
     X(dropped_late_or_duplicate)                                                                   \

@@ -45,7 +45,11 @@ struct rill_ol_config {
     X(changes_in)                                                                                  \
     X(packets_in) /* changes and passes that carry a packet */                                     \
     X(packets_released)                                                                            \
+    X(bytes_released) /* on the wire */                                                            \
     X(packets_passed) /* of these, past the NF */                                                  \
+    X(bytes_passed)                                                                                \
+    X(packets_ended_by_nf) /* that it dropped: their change is kept, and there is none to leave */ \
+    X(bytes_ended_by_nf)                                                                           \
     X(changes_applied)                                                                             \
     X(changes_covered) /* a repair was faster */                                                   \
     X(changes_held)    /* their step before was missing */                                         \

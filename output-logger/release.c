@@ -9,6 +9,7 @@ static void leave(struct rill_ol *ol, struct rte_mbuf *m)
     f->dst = rill_role_id(RILL_ROLE_PORT, f->side);
     f->link = NULL;
     ol->n.packets_released++;
+    ol->n.bytes_released += f->wire_bytes;
     rill_outbox_put(ol->out, m);
 }
 
@@ -87,6 +88,8 @@ void release_step(struct rill_ol *ol, struct entry *e, struct rte_mbuf *m)
         return;
     }
     if (!rill_frame_has_packet(m)) {
+        ol->n.packets_ended_by_nf++;
+        ol->n.bytes_ended_by_nf += f->wire_bytes;
         rte_pktmbuf_free(m);
         return;
     }
@@ -100,6 +103,7 @@ void release_step(struct rill_ol *ol, struct entry *e, struct rte_mbuf *m)
         return;
     }
     f->link = NULL;
+    ol->n.bytes_released += RILL_MUTANT(unseen) ? f->wire_bytes : 0;
     *e->waiting_tail = m;
     ol->held++;
     ol->n.packets_held_for_alias++;
@@ -115,6 +119,7 @@ void release_pass(struct rill_ol *ol, struct rte_mbuf *m)
 {
     ol->n.packets_in++;
     ol->n.packets_passed++;
+    ol->n.bytes_passed += rill_frame(m)->wire_bytes;
     leave(ol, m);
 }
 

@@ -58,6 +58,7 @@ void rill_director_destroy(struct rill_director *d)
     free(d->roles);
     free(d->failures);
     free(d->requests);
+    dir_usage_free(d);
     rill_id_map_fini(&d->role_at);
     rill_outbox_fini(&d->outbox);
     free(d);
@@ -122,6 +123,7 @@ static void settle_shutdown(struct rill_director *d)
         dir_answer_error(d, &d->shutdown, "%s", d->shutdown_failure);
     else
         dir_answer_done(d, &d->shutdown);
+    dir_usage_end(d);
     d->over = true;
 }
 
@@ -135,6 +137,7 @@ void dir_settle(struct rill_director *d)
         if (d->deployments[i].vni != 0)
             dir_settle_deployment(d, &d->deployments[i]);
     dir_fill_pools(d);
+    dir_settle_usage(d);
 }
 
 /* --- from a program, through its agent -------------------------------------------------------- */
@@ -170,6 +173,10 @@ static void on_role_answer(struct rill_director *d, struct dir_role *role,
 static void role_message(struct rill_director *d, struct dir_role *role,
                          const Control__Message *message)
 {
+    if (message->body_case == CONTROL__MESSAGE__BODY_METRICS) {
+        dir_usage_said(d, role, message->metrics); /* also when it is stopping: its last word */
+        return;
+    }
     if (dir_role_is_over(role))
         return; /* it did not know yet */
     switch (message->body_case) {
@@ -274,6 +281,9 @@ static void message_while_going_down(struct rill_director *d, uint32_t peer,
     else if (machine != NULL && (message->from == 0 || message->from == machine->agent) &&
              dir_find_request(d, message->number) != NULL)
         dir_agent_message(d, machine, message);
+    else if (machine != NULL && dir_role(d, message->from) != NULL &&
+             message->body_case == CONTROL__MESSAGE__BODY_METRICS)
+        dir_usage_said(d, dir_role(d, message->from), message->metrics);
 }
 
 void rill_director_message(struct rill_director *d, uint32_t peer, const Control__Message *message,
@@ -418,6 +428,7 @@ void rill_director_tick(struct rill_director *d, uint64_t now_ns)
         for (uint32_t i = 0; i < RILL_DIRECTOR_DEPLOYMENTS_MAX; i++)
             if (d->deployments[i].vni != 0 && dir_is_up(&d->deployments[i]))
                 dir_tick_leases(d, &d->deployments[i]);
+        dir_usage_tick(d);
     }
     dir_settle(d);
     dir_keep(d);
@@ -437,6 +448,8 @@ static uint64_t next_start_ns(const struct rill_director *d)
 uint64_t rill_director_next_ns(const struct rill_director *d)
 {
     uint64_t next_ns = RTE_MIN(next_start_ns(d), dir_clients_next_ns(d));
+
+    next_ns = RTE_MIN(next_ns, dir_usage_next_ns(d));
 
     if (d->going_down)
         return UINT64_MAX;

@@ -18,6 +18,7 @@
 
 #include "lib/base/error.h"
 #include "lib/control/control.h"
+#include "lib/usage/usage.h"
 
 struct rte_mempool;
 struct rill_director;
@@ -67,6 +68,9 @@ struct rill_director_config {
     /* A line for people: a machine joined, a deployment started or failed, a role died. May be
      * NULL. */
     void (*say)(void *arg, const char *line);
+    /* What a unit did in an interval; whoever keeps the records numbers them. Times are the
+     * director's. NULL: nobody is asked what he did. */
+    void (*usage)(void *arg, const struct rill_usage_record *record);
     void *arg;
 };
 

@@ -10,6 +10,7 @@
  *   director_leases.c     the lease cores' frames
  *   director_clients.c    clients, and who is attached
  *   director_status.c     Status
+ *   director_usage.c      what units did, for billing
  *   director_record.c     what the next director has to know, and the next one, that reads it
  *   director_keep.c       what waits until that is kept
  *
@@ -139,8 +140,9 @@ struct dir_deployment {
     uint32_t deaths;
     uint64_t death_ns[RILL_DIRECTOR_DEATHS_MAX]; /* a ring of deaths_max */
     uint32_t deaths_timed;
-    size_t lease_start, lease_bytes;    /* in the record */
-    uint64_t lease_hash, lease_version; /* of what is there, and when it became another */
+    uint64_t usage_ask_ns, usage_write_ns; /* when next; 0: at once, never */
+    size_t lease_start, lease_bytes;       /* in the record */
+    uint64_t lease_hash, lease_version;    /* of what is there, and when it became another */
     char failure[DIR_LINE_BYTES];
 };
 
@@ -164,6 +166,8 @@ struct dir_failure {
     uint64_t told_ns, detected_ns, recovered_ns;
 };
 
+struct dir_bill;
+
 struct rill_director {
     struct rill_director_config config;
     struct rill_director_counters n;
@@ -185,6 +189,8 @@ struct rill_director {
     uint32_t failure_count;                                      /* ever */
     struct dir_failure failure_list[RILL_DIRECTOR_FAILURES_MAX]; /* a ring */
     uint32_t failure_list_count;                                 /* ever */
+    struct dir_bill *bills;
+    uint32_t bill_count, bill_room;
     struct dir_asker shutdown;
     char shutdown_failure[DIR_LINE_BYTES];
     bool going_down, over;
@@ -389,6 +395,17 @@ void dir_settle_failures(struct rill_director *d, const struct dir_deployment *d
 void dir_add_failures(struct rill_director *d, Control__Failure *list, Control__Failure **pointers,
                       Control__Status *status);
 void dir_on_fail(struct rill_director *d, uint32_t peer, const Control__Message *message);
+
+/* --- director_usage.c ------------------------------------------------------------------------- */
+
+/* A unit or an output logger says what it counted. */
+void dir_usage_said(struct rill_director *d, const struct dir_role *role,
+                    const Control__Metrics *metrics);
+void dir_settle_usage(struct rill_director *d);
+void dir_usage_tick(struct rill_director *d);
+uint64_t dir_usage_next_ns(const struct rill_director *d);
+void dir_usage_end(struct rill_director *d);
+void dir_usage_free(struct rill_director *d);
 
 /* --- director_status.c ------------------------------------------------------------------------ */
 

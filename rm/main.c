@@ -16,6 +16,7 @@
 #include "rm/leader_path.h"
 #include "rm/links_folder.h"
 #include "rm/store.h"
+#include "rm/usage_file.h"
 
 enum {
     LISTENERS = 2,
@@ -56,6 +57,7 @@ struct rm {
     struct rte_mempool *pool;
     const char *cluster, *base, *listen;
     char links[PATH_BYTES];
+    struct rill_usage_file usage;
     uint32_t uid, warm;
     uint64_t due_ns; /* when the timer should come */
     bool caught_up;
@@ -222,6 +224,26 @@ static void say(void *arg, const char *line)
     rill_daemon_say("%s", line);
 }
 
+static void keep_usage(void *arg, const struct rill_usage_record *record)
+{
+    struct rm *rm = arg;
+    struct rill_usage_record numbered = *record;
+    int rc = rill_usage_file_put(&rm->usage, &numbered);
+
+    if (rc != 0 && !rm->usage.failed)
+        rill_daemon_say("usage records can not be written, and are lost: %s", strerror(-rc));
+    rm->usage.failed = rc != 0;
+}
+
+/* By who leads: numbers go on where the one before ended. */
+static int open_usage(struct rm *rm, struct rill_error *err)
+{
+    char path[PATH_BYTES + 32];
+
+    snprintf(path, sizeof(path), "%s/logs/usage.jsonl", rm->base);
+    return rill_usage_file_open(&rm->usage, path, err);
+}
+
 static uint64_t draw_seed(void)
 {
     uint64_t seed;
@@ -269,6 +291,7 @@ static int create_director(struct rm *rm, uint64_t number, struct rill_error *er
                                           .make_folder = make_folder,
                                           .remove_folder = remove_folder,
                                           .say = say,
+                                          .usage = keep_usage,
                                           .arg = rm};
 
     rm->director = rill_director_create(&config, rill_daemon_now_ns(), err);
@@ -294,7 +317,10 @@ static void on_leads(void *arg, uint64_t number, const struct rill_director_reco
 
     rill_daemon_say("leads, as resource manager %" PRIu64 " of the cluster", number);
     rm->deposed = false;
-    rc = create_director(rm, number, &err);
+    rill_usage_file_close(&rm->usage);
+    rc = open_usage(rm, &err);
+    if (rc == 0)
+        rc = create_director(rm, number, &err);
     if (rc == 0)
         rc = rill_director_adopt(rm->director, records, count, &err);
     if (rc == 0)
@@ -330,6 +356,7 @@ static void end_leading(struct rm *rm)
     rill_daemon_say("another resource manager leads: stands by");
     close_listeners(rm);
     rill_director_destroy(rm->director);
+    rill_usage_file_close(&rm->usage);
     rm->director = NULL;
     uv_timer_stop(&rm->timer);
 }
@@ -401,6 +428,7 @@ static void close_all(struct rm *rm)
     uv_run(&rm->loop, UV_RUN_DEFAULT);
     uv_loop_close(&rm->loop);
     rill_director_destroy(rm->director);
+    rill_usage_file_close(&rm->usage);
     rte_mempool_free(rm->pool);
 }
 

@@ -41,6 +41,8 @@ const struct rill_option rill_generate_schema[] = {
     {"ipv6_share", RILL_OPT_DOUBLE, "", 0, 1, NULL, "0", "of the flows"},
     {"hosts", RILL_OPT_U64, "", 1, 1000000, NULL, "200", "inside hosts"},
     {"servers", RILL_OPT_U64, "", 1, 131000, NULL, "100", "outside servers"},
+    {"snap_bytes", RILL_OPT_U64, "bytes", 64, 65535, NULL, "65535",
+     "of each packet that are written, from its start; less makes a long capture small"},
     {.name = NULL},
 };
 
@@ -91,6 +93,7 @@ static void settings_read(struct generate_settings *s, const struct rill_config 
     s->burst_packets = (uint32_t)rill_config_u64(config, "burst_packets");
     s->hosts = (uint32_t)rill_config_u64(config, "hosts");
     s->servers = (uint32_t)rill_config_u64(config, "servers");
+    s->snap_bytes = (uint32_t)rill_config_u64(config, "snap_bytes");
     s->tcp_q32 = share_q32(config, "tcp_share");
     s->icmp_q32 = share_q32(config, "icmp_share");
     s->upload_q32 = share_q32(config, "upload_share");

@@ -147,7 +147,9 @@ static uint32_t put(struct generate_run *run, uint64_t now_ns, const struct gene
                                           .side = (uint8_t)packet->from,
                                           .packet_id = run->counters.packets + 1};
 
-    if (rill_capture_writer_put_bytes(run->writer, run->packet, bytes, &out) != 0)
+    if (rill_capture_writer_put_bytes(run->writer, run->packet,
+                                      bytes < run->set.snap_bytes ? bytes : run->set.snap_bytes,
+                                      &out) != 0)
         run->rc = -EIO;
     run->counters.packets++;
     run->counters.bytes += bytes;

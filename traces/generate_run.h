@@ -64,7 +64,7 @@ struct generate_settings {
     uint64_t rtt_low_ns, rtt_high_ns, line_low_mbps, line_high_mbps;
     uint64_t calm_interval_ns; /* between flows, outside the busy part */
     uint32_t busy_factor;
-    uint32_t gap_sigma_q16, packet_bytes, burst_packets, hosts, servers;
+    uint32_t gap_sigma_q16, packet_bytes, burst_packets, hosts, servers, snap_bytes;
     uint32_t tcp_q32, icmp_q32, upload_q32, ip6_q32; /* shares; UINT32_MAX: all */
 };
 

@@ -184,6 +184,28 @@ static void test_mean_rate(void **state)
     }
 }
 
+/* The same traffic, and of each packet only the beginning. */
+static void test_snapped(void **state)
+{
+    struct rill_capture whole, snapped;
+
+    (void)state;
+    generate_capture("seconds=0.02 seed=5", &whole);
+    generate_capture("seconds=0.02 seed=5 snap_bytes=96", &snapped);
+    assert_int_equal(snapped.count, whole.count);
+    assert_int_equal(snapped.bytes, whole.bytes);
+    for (uint64_t i = 0; i < whole.count; i++) {
+        const struct rill_capture_packet *a = &whole.packets[i], *b = &snapped.packets[i];
+
+        assert_int_equal(b->time_ns, a->time_ns);
+        assert_int_equal(b->wire_bytes, a->wire_bytes);
+        assert_int_equal(b->bytes, a->bytes < 96 ? a->bytes : 96);
+        assert_memory_equal(b->data, a->data, b->bytes);
+    }
+    rill_capture_free(&whole);
+    rill_capture_free(&snapped);
+}
+
 /* ---- every packet ---- */
 
 struct connection {
@@ -463,6 +485,7 @@ int main(void)
         cmocka_unit_test(test_bundled_capture),
         cmocka_unit_test(test_default_traffic),
         cmocka_unit_test(test_mean_rate),
+        cmocka_unit_test(test_snapped),
         cmocka_unit_test(test_packets_are_right),
         cmocka_unit_test(test_shares),
         cmocka_unit_test(test_udp_checksum_is_never_zero),

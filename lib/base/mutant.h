@@ -72,6 +72,8 @@
     X(last_copy, "an ended flow's last copy goes before an output logger has it")                  \
     X(alias_kept, "a unit forgets what its logger alone could tell the controller")                \
     X(est_once, "ESTABLISHED is said once")                                                        \
+    X(wake, "packets wait for a unit, and none is asked for")                                      \
+    X(unseen, "what an output logger keeps back is billed as if it had left")                      \
     X(pull_never, "who waits for a state does not ask")                                            \
     X(store_old, "what a store outside has is taken, whatever version FINAL names")                \
     X(store_trust, "a former owner does not write again what a store has acknowledged")            \

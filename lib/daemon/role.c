@@ -178,6 +178,7 @@ int rill_role_main(const struct rill_role_ops *ops, int argc, char **argv)
     wait_for_activation(&process);
     if (process.active)
         role_loop(&process);
+    role_last_metrics(&process);
     end(&process);
     exit(process.exit_code);
 }

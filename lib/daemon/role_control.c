@@ -22,6 +22,14 @@ bool role_answer(struct role_process *p, const struct role_asker *asker, Control
     return asker->number == 0 || send_message(p, answer);
 }
 
+void role_tell_manager(struct role_process *p, Control__Message *message)
+{
+    message->version = RILL_CONTROL_VERSION;
+    message->from = p->host.role;
+    message->to = rill_role_id(RILL_ROLE_RM, 1);
+    send_message(p, message);
+}
+
 bool role_answer_done(struct role_process *p, const struct role_asker *asker)
 {
     Control__Message m = CONTROL__MESSAGE__INIT;

@@ -56,6 +56,7 @@ struct role_process {
     struct rill_outbox out;
     uint32_t reserve;           /* buffers that are kept for messages */
     uint64_t dropped_no_buffer; /* packets that came in and would have taken of these */
+    uint64_t cpu_ns;            /* processor time of turns in which something came */
     uint64_t messages_lost;     /* lease messages for which there was no buffer or no connection */
     uint64_t messages_unknown;  /* control messages that are not for a role like this */
     uint64_t messages_old_rm;   /* from a resource manager whose place was taken */
@@ -74,6 +75,8 @@ int role_control_start(struct role_process *p, const char *url, struct rill_erro
 /* False: not sent. `asker->number` 0: nothing is sent, true. */
 bool role_answer(struct role_process *p, const struct role_asker *asker, Control__Message *answer);
 bool role_answer_done(struct role_process *p, const struct role_asker *asker);
+/* Unasked; lost if there is no connection. */
+void role_tell_manager(struct role_process *p, Control__Message *message);
 /* Says the line here, too. */
 void role_answer_error(struct role_process *p, const struct role_asker *asker, const char *line);
 /* A frame of the lease protocol, to the resource manager; frees it. */
@@ -106,5 +109,7 @@ bool role_stopped(void);
 /* --- role_metrics.c --- */
 
 void role_answer_metrics(struct role_process *p, const struct role_asker *asker);
+/* To the resource manager, before it ends: what it did since it was asked is billed, too. */
+void role_last_metrics(struct role_process *p);
 
 #endif

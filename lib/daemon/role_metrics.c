@@ -143,6 +143,7 @@ static void add_process(struct role_process *p, struct rill_role_metrics *metric
     const struct rill_link_counters *n = rill_link_counters(p->link);
 
     rill_role_metrics_add(metrics, "process", "dropped_no_buffer", p->dropped_no_buffer);
+    rill_role_metrics_add(metrics, "process", "cpu_ns", p->cpu_ns);
     rill_role_metrics_add(metrics, "process", "log_lines_suppressed", rill_daemon_log_suppressed());
     rill_role_metrics_add(metrics, "control", "sent", n->sent);
     rill_role_metrics_add(metrics, "control", "received", n->received);
@@ -173,7 +174,10 @@ static void collect(struct role_process *p, struct rill_role_metrics *metrics)
     add_process(p, metrics);
 }
 
-void role_answer_metrics(struct role_process *p, const struct role_asker *asker)
+/* To whoever `send` sends it. */
+static void with_metrics(struct role_process *p, const struct role_asker *asker,
+                         void (*send)(struct role_process *, const struct role_asker *,
+                                      Control__Message *))
 {
     Control__Message m = CONTROL__MESSAGE__INIT;
     Control__Metrics body = CONTROL__METRICS__INIT;
@@ -192,10 +196,32 @@ void role_answer_metrics(struct role_process *p, const struct role_asker *asker)
         body.packets_taken_in = p->fabric->counters.taken_over_packets;
     }
     RILL_CONTROL_SET(&m, METRICS, metrics, &body);
-    role_answer(p, asker, &m);
+    send(p, asker, &m);
     clear(&metrics.counters);
     clear(&metrics.nf_counters);
     for (size_t i = 0; i < metrics.unit_count; i++)
         free(metrics.units[i]);
     free(metrics.units);
+}
+
+static void answer(struct role_process *p, const struct role_asker *asker, Control__Message *m)
+{
+    role_answer(p, asker, m);
+}
+
+void role_answer_metrics(struct role_process *p, const struct role_asker *asker)
+{
+    with_metrics(p, asker, answer);
+}
+
+static void tell(struct role_process *p, const struct role_asker *asker, Control__Message *m)
+{
+    (void)asker;
+    role_tell_manager(p, m);
+}
+
+void role_last_metrics(struct role_process *p)
+{
+    if (p->active)
+        with_metrics(p, NULL, tell);
 }

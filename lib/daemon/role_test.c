@@ -118,6 +118,7 @@ static void start_all(const char *poll)
 
 static void activate_all(void)
 {
+    Control__Named units_min = CONTROL__NAMED__INIT, *settings[] = {&units_min};
     const Control__Message *answer;
     Control__Activate how;
 
@@ -133,7 +134,11 @@ static void activate_all(void)
     assert_true(activated->activated->activation_ns > 0);
     how = activation();
     assert_activated(activate(logger, &how));
+    units_min.name = "units_min"; /* it asks for a unit without a packet */
+    units_min.text = "1";
     how = activation();
+    how.n_settings = 1;
+    how.settings = settings;
     answer = activate(controller, &how);
     assert_activated(answer);
     assert_null(answer->activated->facts);

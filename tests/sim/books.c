@@ -14,6 +14,32 @@ void sim_books_balance(struct sim_check *check, const struct rill_cluster *clust
                        in, out);
 }
 
+/* After its death a unit is billed for what of its work was seen: what has left, and what its NF
+ * had dropped, as far as an output logger knows. Never for more than it did. */
+static void check_seen(struct sim_check *check, const struct rill_cluster *cluster, uint32_t i,
+                       const struct sim_done *d)
+{
+    uint64_t nf_dropped = rill_cluster_unit_counters(cluster, i)->dropped_nf;
+    struct rill_usage_counts u;
+    bool over;
+
+    rill_cluster_usage(cluster, i, true, &u, &over);
+    if (u.packets_out < d->released || u.packets_out > d->released + nf_dropped ||
+        u.packets_out > d->packets || u.bytes_out < d->released_bytes || u.bytes_out > d->bytes ||
+        (nf_dropped == 0 && u.bytes_out != d->released_bytes))
+        sim_check_fail(check, "I7",
+                       "unit %u would be billed %" PRIu64 " packets and %" PRIu64
+                       " bytes after its death, but %" PRIu64 " and %" PRIu64
+                       " have left and its NF dropped %" PRIu64 " packets",
+                       i + 1, u.packets_out, u.bytes_out, d->released, d->released_bytes,
+                       nf_dropped);
+    if (over && u.packets - u.packets_died != u.packets_out)
+        sim_check_fail(check, "I7",
+                       "unit %u is dead and billed %" PRIu64 " packets, of which %" PRIu64
+                       " were seen",
+                       i + 1, u.packets - u.packets_died, u.packets_out);
+}
+
 /* What a unit says that it did is what it did. What it did and what left differ by what its NF or
  * somebody behind it dropped, and by what died with it. */
 void sim_books_billed(struct sim_check *check, struct rill_cluster *cluster,
@@ -33,6 +59,7 @@ void sim_books_billed(struct sim_check *check, struct rill_cluster *cluster,
                            "unit %u processed %" PRIu64 " packets, but %" PRIu64
                            " have left and its NF dropped %" PRIu64,
                            i + 1, d->packets, d->released, n->dropped_nf);
+        check_seen(check, cluster, i, d);
     }
 }
 

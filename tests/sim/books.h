@@ -6,7 +6,8 @@
 
 /* What a unit did, as the history says. */
 struct sim_done {
-    uint64_t packets, bytes, released;
+    uint64_t packets, bytes;
+    uint64_t released, released_bytes;
 };
 
 /* Nothing is lost without being counted. */

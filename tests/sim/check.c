@@ -406,6 +406,7 @@ void sim_check_released(struct sim_check *k, struct rte_mbuf *m, uint64_t now_ns
         sim_check_fail(k, "I3", "packet %" PRIu64 " released twice", f->ingress_id);
     p->released = true;
     k->done[rill_role_number(f->src)].released++;
+    k->done[rill_role_number(f->src)].released_bytes += p->bytes;
     node = sim_history_find(&k->history, f->flow, mark->hash);
     if (node == NULL || node->packet != f->ingress_id || node->step != f->step ||
         mark->packet != f->ingress_id || mark->count != f->step) {

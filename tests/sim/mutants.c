@@ -52,6 +52,7 @@ static const struct {
     {RILL_MUTANT_inv_fence, "failover_storm"},
     {RILL_MUTANT_old_epoch, "failover_storm"},
     {RILL_MUTANT_epochterm, "failover_storm"},
+    {RILL_MUTANT_wake, "sleeps"},
     {RILL_MUTANT_store_old, "external"},
     {RILL_MUTANT_store_trust, "external"},
     {RILL_MUTANT_store_pin, "external"},

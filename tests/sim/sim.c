@@ -351,6 +351,8 @@ static void converge(struct run *r)
     run_until(r, r->now_ns + 40 * MS);
     probe(r, r->plan.flows);
     settle(r);
+    if (stopped(r))
+        return; /* it has failed, and stands where it was: there may be no controller just now */
     /* Not where there may be flows that no probe is of, nor so many deaths that a chain may be
      * full: then a flow waits for the last one to be heard of. */
     if (!r->plan.tight && r->plan.malformed == 0 && r->plan.unit_faults < RILL_CHAIN_MAX)

@@ -271,6 +271,20 @@ static void small_flow_table(struct sim_plan *plan, struct rill_rng *rng)
     plan->tight = true;
 }
 
+/* Pauses in which every unit is given back, and flows that go on after them. */
+static void sleeps(struct sim_plan *plan, struct rill_rng *rng)
+{
+    plan->long_gap = SIM_PICK(rng, 0.01, 0.03, 0.1);
+    plan->long_gap_ns = (uint64_t)SIM_PICK(rng, 2e6, 8e6, 3e7);
+    sim_plan_set(plan, "units_min=0");
+    sim_plan_set(plan, "idle_unit_ms=%g", SIM_PICK(rng, 1, 3));
+    sim_plan_set(plan, "idle_last_unit_ms=%g", SIM_PICK(rng, 1, 3, 10));
+    if (rill_rng_below(rng, 8) == 0) {
+        sim_plan_set(plan, "waiting_packets_per_controller=%g", SIM_PICK(rng, 1, 4));
+        plan->tight = true;
+    }
+}
+
 /* State goes through a store outside, which forgets, is slow, or is not reached. */
 static void external(struct sim_plan *plan, struct rill_rng *rng)
 {
@@ -332,6 +346,7 @@ static const struct {
     {"small_flow_table", 25, small_flow_table},
     {"external", 10, external},
     {"controllers", 5, several_controllers},
+    {"sleeps", 8, sleeps},
 };
 
 bool sim_swarm_has(const char *kind)

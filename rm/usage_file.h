@@ -1,0 +1,25 @@
+/* The file of a cluster's usage records, FOLDER/logs/usage.jsonl: only ever appended to. Numbers
+ * go on where the file's last record ended, so that they rise by one over restarts, too. */
+#ifndef RILL_RM_USAGE_FILE_H
+#define RILL_RM_USAGE_FILE_H
+
+#include <stdio.h>
+
+#include "lib/base/error.h"
+#include "lib/usage/usage.h"
+
+struct rill_usage_file {
+    FILE *file;
+    uint64_t sequence; /* of the last record */
+    bool failed;       /* something could not be written, and that was said */
+};
+
+/* A line that was cut off when somebody died while writing goes: its record was nobody's yet. A
+ * line in the middle that is none is an error. */
+int rill_usage_file_open(struct rill_usage_file *file, const char *path, struct rill_error *err);
+/* Numbers and writes it, at once. -errno if it can't: the same number is then tried again with the
+ * next record, and `record` is lost. */
+int rill_usage_file_put(struct rill_usage_file *file, struct rill_usage_record *record);
+void rill_usage_file_close(struct rill_usage_file *file);
+
+#endif
