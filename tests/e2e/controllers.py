@@ -10,7 +10,8 @@ import common
 
 CONTROLLERS = 4
 # Each has room enough that no reply of the capture is early.
-ROOMY = ["--controllers", str(CONTROLLERS), "--units", "8", "--set", "lease_step=1000"]
+SHORT = ["--set", "lease_backlog_us=100"]
+ROOMY = ["--controllers", str(CONTROLLERS), "--units", "8", "--set", "lease_step=1000", *SHORT]
 FORCED = ["--controllers", str(CONTROLLERS), "--units", "6", "--set", "unit_capacity_mbps=60",
           "--set", "flowlet_bytes=1500", "--set", "units_min=6", "--set", "placement=spread", "--speed", "0.1x"]
 FAILS = ["controller:2@1s", "unit:1@1.5s", "controller:5@2s", "output-logger:3@2500ms", "controller:4@3s"]
@@ -38,7 +39,7 @@ def replay(folder, capture, nf, *args):
 
 
 def same_as_one(folder, nf):
-    one = replay(folder, common.BUNDLED, nf)
+    one = replay(folder, common.BUNDLED, nf, *SHORT)
     several = replay(folder, common.BUNDLED, nf, *ROOMY)
     check_controllers(one, 1)
     check_controllers(several, CONTROLLERS)
