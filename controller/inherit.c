@@ -6,9 +6,6 @@
 #include "controller/internal.h"
 #include "lib/frame/inventory.h"
 
-/* What is known of a claim, in its field `established`. */
-enum { ESTABLISHED = 1, TOLD_BY_ITSELF = 2 /* by the unit whose term it is */ };
-
 struct found {
     struct rill_map_node node;       /* by flow number */
     struct rill_inventory_item item; /* all that was claimed */
@@ -66,19 +63,7 @@ static void take_head(struct found *found, const struct rill_inventory_item *ite
     found->step = item->flow.step;
 }
 
-static void take_claim(struct rill_inventory_item *all, uint32_t role,
-                       const struct rill_inventory_claim *claim)
-{
-    rill_inventory_claim(all, claim->term, claim->unit, claim->established);
-    if (claim->unit != role)
-        return;
-    for (uint8_t i = 0; i < all->flow.claims; i++)
-        if (all->claims[i].term == claim->term)
-            all->claims[i].established |= TOLD_BY_ITSELF;
-}
-
-static void take_flow(struct rill_controller *c, uint32_t role,
-                      const struct rill_inventory_item *item)
+static void take_flow(struct rill_controller *c, const struct rill_inventory_item *item)
 {
     struct found *found =
         (struct found *)rill_flow_map_find(&c->takeover.found, item->flow.flow, 0);
@@ -94,7 +79,8 @@ static void take_flow(struct rill_controller *c, uint32_t role,
         rill_flow_map_insert(&c->takeover.found, &found->node);
     }
     for (uint8_t i = 0; i < item->flow.claims; i++)
-        take_claim(&found->item, role, &item->claims[i]);
+        rill_inventory_claim(&found->item, item->claims[i].term, item->claims[i].unit,
+                             item->claims[i].established);
     if (item->flow.flags & RILL_INVENTORY_HEAD)
         take_head(found, item);
     found->idle_ns = RTE_MIN(found->idle_ns, item->flow.idle_ns);
@@ -109,7 +95,7 @@ bool inherit_take(struct rill_controller *c, uint32_t role, const struct rte_mbu
         if (item.kind == RILL_INVENTORY_ENDPOINT)
             take_endpoint(c, role, &item.endpoint);
         else
-            take_flow(c, role, &item);
+            take_flow(c, &item);
     }
     return at == rte_pktmbuf_pkt_len(m);
 }
@@ -129,22 +115,6 @@ struct chain {
     uint8_t len;
 };
 
-/* A unit that lives does not tell of the term that an output logger has of it last: it has
- * forgotten the flow, which had ended; were it established elsewhere, it would be told from there.
- */
-static bool was_forgotten(const struct rill_controller *c, const struct rill_inventory_item *item)
-{
-    for (uint8_t i = 0; i < item->flow.claims; i++) {
-        const struct rill_inventory_claim *claim = &item->claims[i];
-
-        if ((claim->established & TOLD_BY_ITSELF) || recovery_logger_of(c, claim->unit) != 0)
-            return false;
-        if (claim->established & ESTABLISHED)
-            return takeover_knows(c, claim->unit);
-    }
-    return false;
-}
-
 /* Newest first, down to the last that is established. A unit that is neither alive nor waits to be
  * recovered from had nothing that was still wanted: what is below it is old. Empty: it was the last
  * owner, so the flow had ended. */
@@ -153,8 +123,6 @@ static struct chain chain_of(const struct rill_controller *c, struct rill_invent
     struct chain chain = {.len = 0};
 
     qsort(item->claims, item->flow.claims, sizeof(item->claims[0]), by_term_downwards);
-    if (was_forgotten(c, item))
-        return chain;
     for (uint8_t i = 0; i < item->flow.claims && chain.len < RILL_CHAIN_MAX; i++) {
         const struct rill_inventory_claim *claim = &item->claims[i];
 
@@ -162,7 +130,7 @@ static struct chain chain_of(const struct rill_controller *c, struct rill_invent
             break;
         chain.entry[chain.len++] =
             (struct rill_chain_entry){.term = claim->term, .unit = claim->unit};
-        if (claim->established & ESTABLISHED)
+        if (claim->established)
             break;
     }
     return chain;
