@@ -172,6 +172,12 @@ void smm_on_where(struct rill_controller *c, const struct rill_frame *f)
     bool known = flow != NULL && i < flow->chain_len;
     struct rte_mbuf *m;
 
+    /* Its unit has forgotten it: it had ended before this controller inherited it. */
+    if (known && (f->flags & RILL_FLAG_FORGOTTEN) && i + 1 == flow->chain_len) {
+        c->n.flows_forgotten++;
+        flows_end(c, flow);
+        known = false;
+    }
     if (known && (f->flags & RILL_FLAG_REFUSED) && is_lost_below(c, flow, i)) {
         c->n.flows_lost++;
         flows_end(c, flow);

@@ -54,12 +54,6 @@ static bool show(struct rill_unit *u, struct flow *flow, struct rte_mbuf *m, str
     return true;
 }
 
-/* What an output logger can't see: it may just have been put in another's place. */
-uint32_t commit_idle_us(const struct rill_unit *u, const struct flow *flow)
-{
-    return (uint32_t)RTE_MIN((u->now_ns - flow->last_ns) / 1000, (uint64_t)UINT32_MAX);
-}
-
 void commit_send_full(struct rill_unit *u, struct flow *flow, uint32_t dst)
 {
     struct rte_mbuf *m = unit_message(u, RILL_FRAME_FULL, dst, flow->node.flow);
@@ -70,7 +64,7 @@ void commit_send_full(struct rill_unit *u, struct flow *flow, uint32_t dst)
     f = rill_frame(m);
     tag_to_frame(&flow->tag, f);
     f->granted_term = flow->granted;
-    f->count = commit_idle_us(u, flow);
+    f->count = flow_idle_us(u, flow);
     if (rill_body_append(m, u->config.pool, flow->state, u->state_bytes) != 0) {
         rte_pktmbuf_free(m);
         u->n.messages_no_mbuf++;
@@ -193,6 +187,7 @@ void commit_process(struct rill_unit *u, struct flow *flow, struct rte_mbuf *m)
     flow->tag.term = flow->granted;
     flow->tag.step++;
     flow->last_ns = u->now_ns;
+    flow->active_ns = u->now_ns;
     u->n.packets_processed++;
     u->n.bytes_processed += f->wire_bytes;
     if (f->target_count > 0) {

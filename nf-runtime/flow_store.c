@@ -70,6 +70,26 @@ struct flow *store_get(struct rill_unit *u, uint64_t number)
     return flow;
 }
 
+/* Since its last packet, wherever that was: whoever gets the flow is told. UINT64_MAX: not known.
+ */
+uint64_t flow_idle_ns(const struct rill_unit *u, const struct flow *flow)
+{
+    return flow->active_ns != 0 ? u->now_ns - flow->active_ns : UINT64_MAX;
+}
+
+uint32_t flow_idle_us(const struct rill_unit *u, const struct flow *flow)
+{
+    return (uint32_t)RTE_MIN(flow_idle_ns(u, flow) / 1000, (uint64_t)UINT32_MAX);
+}
+
+void flow_heard_idle(const struct rill_unit *u, struct flow *flow, uint32_t idle_us)
+{
+    uint64_t idle_ns = (uint64_t)idle_us * 1000;
+
+    if (idle_us != UINT32_MAX && idle_ns < flow_idle_ns(u, flow) && idle_ns < u->now_ns)
+        flow->active_ns = u->now_ns - idle_ns;
+}
+
 /* Nothing of it waits. */
 void store_remove(struct rill_unit *u, struct flow *flow)
 {

@@ -58,6 +58,7 @@ static void send_final(struct rill_unit *u, struct flow *flow, bool with_state)
     f->granted_term = flow->granted;
     f->next_term = flow->passed_term;
     f->next_unit = flow->passed_unit;
+    f->count = flow_idle_us(u, flow);
     f->chain[0] = (struct rill_chain_entry){.term = flow->granted, .unit = u->config.id};
     f->chain_len = 1;
     for (uint8_t i = 0; i < flow->chain_len && f->chain_len < RILL_CHAIN_MAX; i++)
@@ -249,8 +250,9 @@ void handoff_start(struct rill_unit *u, struct flow *flow)
         external_get(u, g);
 }
 
-/* Lost: whom we ask now died with all that it had; the controller ends the flow. */
-static void send_where(struct rill_unit *u, const struct segment *g, bool lost)
+/* REFUSED: whom we ask now died with all that it had; FORGOTTEN: we had it, but no more. Then the
+ * controller ends the flow. */
+static void send_where(struct rill_unit *u, const struct segment *g, uint16_t flags)
 {
     struct rte_mbuf *m = unit_message(u, RILL_FRAME_WHERE, unit_controller(u, g->flow->node.flow),
                                       g->flow->node.flow);
@@ -258,7 +260,7 @@ static void send_where(struct rill_unit *u, const struct segment *g, bool lost)
     if (m == NULL)
         return;
     rill_frame(m)->term = g->term;
-    rill_frame(m)->flags = lost ? RILL_FLAG_REFUSED : 0;
+    rill_frame(m)->flags = flags;
     if (RILL_MUTANT(where))
         rill_frame(m)->dst = RILL_ROLE_NONE;
     u->n.where_sent++;
@@ -325,7 +327,7 @@ static void ask(struct rill_unit *u, struct segment *g)
 
     g->tries++;
     if (lost || g->unsure || g->chain_len == 0 || g->tries % 2 == 0)
-        send_where(u, g, lost);
+        send_where(u, g, lost ? RILL_FLAG_REFUSED : 0);
     if (at_end || lost || g->unsure)
         return;
     if (is_birth(e))
@@ -431,6 +433,7 @@ void handoff_on_data(struct rill_unit *u, struct rte_mbuf *m)
         unit_drop(m, &u->n.dropped_unit_flows_full);
         return;
     }
+    flow->active_ns = u->now_ns;
     if (f->term > flow->granted && !(RILL_MUTANT(implied) && flow->owning)) {
         on_ahead(u, flow, m);
         return;
@@ -533,6 +536,7 @@ void handoff_on_final(struct rill_unit *u, struct rte_mbuf *m)
         term = flow->segments->term;
     if (term <= flow->granted)
         return; /* an old one: the term that it grants has begun */
+    flow_heard_idle(u, flow, f->count);
     if (f->flags & RILL_FLAG_STATE) {
         if (rte_pktmbuf_pkt_len(m) != u->state_bytes ||
             rill_body_read(m, 0, flow->state, u->state_bytes) != 0) {
@@ -576,8 +580,10 @@ void handoff_on_chain(struct rill_unit *u, const struct rill_frame *f)
         store_drop_segment(u, g, &u->n.dropped_superseded);
         return;
     }
-    if (f->chain_len == 0)
+    if (f->chain_len == 0) { /* established: we had begun it, and have forgotten it since */
+        send_where(u, g, RILL_FLAG_FORGOTTEN);
         return;
+    }
     g->chain_at = chain_find(f, now);
     g->chain_len = f->chain_len;
     memcpy(g->chain, f->chain, sizeof(g->chain));
@@ -618,7 +624,9 @@ void handoff_on_logger_state(struct rill_unit *u, struct rte_mbuf *m)
         return;
     e = &g->chain[g->chain_at];
     if ((e->term != f->granted_term || e->unit != f->next_unit) && !RILL_MUTANT(answer_any))
-        return;                         /* to an earlier question */
+        return; /* to an earlier question */
+    if (!(f->flags & RILL_FLAG_REFUSED))
+        flow_heard_idle(u, flow, f->count);
     if (f->flags & RILL_FLAG_REFUSED) { /* or the flow ended, and it has forgotten */
         g->chain_at++;
         g->unsure = !RILL_MUTANT(ended_pull);

@@ -69,7 +69,7 @@ static bool tell_flow(struct rill_unit *u, struct rte_mbuf *m, const struct flow
     struct rill_inventory_item item = {.kind = RILL_INVENTORY_FLOW,
                                        .flow = {.kind = RILL_INVENTORY_FLOW,
                                                 .flow = flow->node.flow,
-                                                .idle_ns = u->now_ns - flow->last_ns}};
+                                                .idle_ns = flow_idle_ns(u, flow)}};
 
     claim_terms(u, flow, &item);
     if (flow->has_state) {

@@ -94,7 +94,7 @@ void replicate_sync(struct rill_unit *u, const struct flow *flow)
         return;
     tag_to_frame(&flow->tag, rill_frame(m));
     rill_frame(m)->granted_term = RILL_MUTANT(sync_term) ? flow->tag.term : flow->granted;
-    rill_frame(m)->count = commit_idle_us(u, flow);
+    rill_frame(m)->count = flow_idle_us(u, flow);
     u->n.syncs_sent++;
     unit_send(u, m);
 }

@@ -79,6 +79,7 @@ struct flow {
     struct tag tag;           /* of `state` */
     uint64_t last_arrival_ns; /* of a packet, at the unit: it may have waited for its step since */
     uint64_t last_ns;         /* anything about this flow */
+    uint64_t active_ns;       /* its last packet anywhere, as far as is known; 0: nothing is */
     bool owning;
     bool has_state; /* `state` is ours: present owner's or pinned former owner's */
     bool next_full; /* the next change is the first of its term */
@@ -264,7 +265,9 @@ static inline uint64_t unit_resend_ns(struct rill_unit *u, uint64_t first_ns, ui
 
 /* commit.c */
 void commit_process(struct rill_unit *u, struct flow *flow, struct rte_mbuf *m);
-uint32_t commit_idle_us(const struct rill_unit *u, const struct flow *flow);
+uint64_t flow_idle_ns(const struct rill_unit *u, const struct flow *flow);
+uint32_t flow_idle_us(const struct rill_unit *u, const struct flow *flow);
+void flow_heard_idle(const struct rill_unit *u, struct flow *flow, uint32_t idle_us);
 void commit_send_full(struct rill_unit *u, struct flow *flow, uint32_t dst);
 void commit_on_request_full(struct rill_unit *u, const struct rill_frame *f);
 

@@ -96,6 +96,7 @@ static bool append_state(struct rill_ol *ol, const struct entry *e, const struct
     to->step = e->step;
     to->clock = e->clock;
     to->window = e->window;
+    to->count = (uint32_t)RTE_MIN((ol->now_ns - e->active_ns) / 1000, (uint64_t)UINT32_MAX);
     if (f->step == e->step && f->term == e->tag_term && e->step != 0) {
         ol->n.recoveries_by_tag++;
         return true;
