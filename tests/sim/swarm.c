@@ -311,9 +311,9 @@ static void several_controllers(struct sim_plan *plan, struct rill_rng *rng)
         plan->units = RTE_MAX(plan->units, plan->controllers);
     }
     sim_plan_set(plan, "lease_step=%g", SIM_PICK(rng, 250, 300, 500));
-    /* A quarter of a unit is slower: what waits there must not live longer than frames do. */
-    if (sim_plan_setting(plan, "unit_capacity_mbps") < 20)
-        sim_plan_set(plan, "unit_capacity_mbps=%g", SIM_PICK(rng, 20, 1000));
+    /* A part of a unit is slower: what waits there must not live longer than its flow does. */
+    if (sim_plan_setting(plan, "unit_capacity_mbps") < 200)
+        sim_plan_set(plan, "unit_capacity_mbps=%g", SIM_PICK(rng, 200, 1000));
     sim_plan_set(plan, "unit_queue_packets=%g", SIM_PICK(rng, 16, 64));
 }
 
