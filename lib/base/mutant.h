@@ -80,14 +80,14 @@
     X(full_order, "an older full state takes the place of a newer one")                            \
     X(one_queue, "a unit serves all controllers from one queue, at the sum of their shares")       \
     X(pool_slot, "a flow takes an endpoint of another controller's part")                          \
-    X(pool_part, "each controller gives out all of a pool")                                        \
-    X(first_come, "who asked first keeps all units, and others get none")
+    X(pool_part, "each controller gives out all of a pool")
 
 /* So rare that no few thousand seeds show them; named plans of tests/sim/regressions.txt do. */
 #define RILL_MUTANT_PLAN_LIST(X)                                                                   \
     X(asker, "a unit that died before a takeover is given flows after it")                         \
     X(ended_pull, "what ended and is forgotten begins again when an old question comes")           \
-    X(last_copy, "an ended flow's last copy goes before an output logger has it")
+    X(last_copy, "an ended flow's last copy goes before an output logger has it")                  \
+    X(first_come, "who asked first keeps all units, and others get none")
 
 /* The same of the control plane, which only a cluster has: rill-sim --world cluster. */
 #define RILL_MUTANT_CLUSTER_LIST(X)                                                                \

@@ -58,7 +58,6 @@ static const struct {
     {RILL_MUTANT_one_queue, "controllers"},
     {RILL_MUTANT_pool_slot, "controllers"},
     {RILL_MUTANT_pool_part, "controllers"},
-    {RILL_MUTANT_first_come, "controllers"},
 };
 
 static const char *kind_for(unsigned mutant)
