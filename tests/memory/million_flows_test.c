@@ -22,7 +22,8 @@
 enum {
     SLICES = 50,
     SLICE_FLOWS = 20000,
-    WARM_SLICES = 5, /* until every slot of the hash tables, which take turns, was used once */
+    WARM_SLICES = 12, /* until every slot of the hash tables, which take turns, was used once, and
+                          all units that the load needs now and then were in use */
     BURST = 20,
     BURST_GAP_NS = 40000,
     UNITS = 4,
