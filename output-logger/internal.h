@@ -31,10 +31,10 @@ struct entry {
     uint64_t tag_term;            /* the term of the last step */
     uint64_t released_top;        /* the highest step released ... */
     uint64_t released_window;     /* ... bit i: released_top - i was released */
-    uint64_t last_ns;      /* anything about it */
-    uint64_t active_ns;    /* the unit's last packet of it, as far as was heard */
-    uint64_t want_step;    /* the unit says that it is there (SYNC); 0: nothing missing */
-    struct rte_mbuf *held; /* changes whose step before is missing, by step, through link */
+    uint64_t last_ns;             /* anything about it */
+    uint64_t active_ns;           /* the unit's last packet of it, as far as was heard */
+    uint64_t want_step;           /* the unit says that it is there (SYNC); 0: nothing missing */
+    struct rte_mbuf *held;        /* changes whose step before is missing, by step, through link */
     struct rte_mbuf *waiting, **waiting_tail; /* packets that wait for the alias */
     struct rill_timer retry_timer;
     uint32_t tries; /* since something was first asked */

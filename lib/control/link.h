@@ -49,9 +49,8 @@ int rill_link_listen(uv_loop_t *loop, const char *url, unsigned mode,
                      const struct rill_link_events *events, struct rill_link **link,
                      struct rill_error *err);
 /* Dials; comes up (events->up) when the other is there, now or later, and again after it was away.
- * An ipc path that is a symbolic link is followed: when it points elsewhere, the connection ends and
- * the other one is dialled.
- * Only what can't ever work is an error: -EINVAL. */
+ * An ipc path that is a symbolic link is followed: when it points elsewhere, the connection ends
+ * and the other one is dialled. Only what can't ever work is an error: -EINVAL. */
 int rill_link_dial(uv_loop_t *loop, const char *url, const struct rill_link_events *events,
                    struct rill_link **link, struct rill_error *err);
 /* What was sent shortly before may not arrive; see rill_link_flush(). NULL is fine. The loop has to

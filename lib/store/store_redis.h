@@ -35,8 +35,8 @@ struct rill_store *rill_store_redis_create(const struct rill_store_redis_config 
 /* The address is one that could be used. -EINVAL with a line in *err. */
 int rill_store_redis_check_address(const char *address, struct rill_error *err);
 bool rill_store_redis_is_connected(const struct rill_store *store);
-/* What went wrong last: why it is not connected, or what the server refused; "" if nothing has since
- * it was connected. */
+/* What went wrong last: why it is not connected, or what the server refused; "" if nothing has
+ * since it was connected. */
 const char *rill_store_redis_trouble(const struct rill_store *store);
 
 #endif

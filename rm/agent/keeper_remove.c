@@ -9,7 +9,7 @@
 #include "rm/agent/remove_tree.h"
 
 /* By name, so that a base that is none loses nothing else. logs/ stays. */
-static const char *const leftovers[] = {"roles",  "links",   "control",  "programs",
+static const char *const leftovers[] = {"roles",  "links",   "control", "programs",
                                         "rm.pid", "rm.sock", "rm",      "agent.pid"};
 enum { LEFTOVERS = sizeof(leftovers) / sizeof(leftovers[0]) };
 
