@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """kill -9 of each kind of role while packets go through: what is promised holds, what is lost is counted.
 
-    kills.py [KILLS] [TEST...]      KILLS: of units, and of output loggers, each (default 3)
+    kills.py [KILLS] [TEST...]      KILLS: of each kind of role (default: units and loggers 3, the others 1)
 
 RILL_SEED chooses the moments and the victims (default 1). At the end a table says what the deaths cost."""
 import os
@@ -15,7 +15,7 @@ import world  # first: it knows where the other tests' modules are
 import common
 from world import Cluster, kill, until
 
-KILLS = 3
+KILLS = None  # 3 of units and of output loggers, 1 of each other
 RANDOM = random.Random(int(os.environ.get("RILL_SEED", "1")))
 UNITS = 4
 # Small flowlets, each placed anew: flows are on the move when somebody dies.
@@ -109,13 +109,13 @@ def kill_one(cluster, kind):
 
 def units():
     with Cluster(warm=2) as c:
-        for _ in range(KILLS):
+        for _ in range(KILLS or 3):
             kill_one(c, "unit")
 
 
 def output_loggers():
     with Cluster(warm=2) as c:
-        for _ in range(KILLS):
+        for _ in range(KILLS or 3):
             kill_one(c, "output-logger")
 
 
@@ -171,35 +171,52 @@ def serving(cluster):
     return sorted(r["role"] for r in cluster.status()["roles"] if r["deployment"])
 
 
-def an_agent():
+def kill_agent(cluster, words):
+    """Gives the process of the next one."""
+    replay = Replay(cluster)
+    try:
+        a_while()
+        cluster.rill("fail", "agent")
+        killed_ns = time.monotonic_ns()
+        cluster.refused("fail", "agent", says="does not run here")
+        agent = subprocess.Popen(words, stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT,
+                                 stdout=open(os.path.join(cluster.base, "logs", "agent2.log"), "a"))
+        until("the agent is back", lambda: cluster.status()["settled"])
+        back_ns = time.monotonic_ns()
+        report = replay.report()
+    finally:
+        replay.kill()
+    check(cluster, replay, report)
+    lost = sum(report["packets_dropped"].get(name, 0) for name in LOST)
+    assert lost == 0, report["packets_dropped"]
+    table.append(("agent", lost, None, back_ns - killed_ns))
+    return agent
+
+
+def agents():
     """Containers and their packets do not notice; the next agent adopts them."""
     with Cluster() as c:
         c.rill(*DEPLOY)
         before = sorted(r["role"] for r in c.status()["roles"])
-        words = [w for p, w in world.processes(c.name) if p == c.pid("agent")][0]
-        replay, agent = Replay(c), None
+        words = [w for w in [w for p, w in world.processes(c.name) if p == c.pid("agent")][0] if w]
+        agent = None
         try:
-            a_while()
-            c.rill("fail", "agent")
-            c.refused("fail", "agent", says="does not run here")
-            agent = subprocess.Popen([w for w in words if w], stdin=subprocess.DEVNULL,
-                                     stdout=open(os.path.join(c.base, "logs", "agent2.log"), "w"),
-                                     stderr=subprocess.STDOUT)
-            report = replay.report()
-            check(c, replay, report)
-            assert not any(report["packets_dropped"].get(name) for name in LOST), report["packets_dropped"]
-            assert sorted(r["role"] for r in c.status()["roles"]) == before
+            for _ in range(KILLS or 1):
+                last, agent = agent, kill_agent(c, words)
+                if last is not None:
+                    last.wait(timeout=30)
+                assert sorted(r["role"] for r in c.status()["roles"]) == before
             c.rill("down")
             agent.wait(timeout=30)
         finally:
-            replay.kill()
             if agent is not None and agent.poll() is None:
                 agent.kill()
                 agent.wait()
 
 
 def the_resource_manager():
-    """Nobody takes its place yet: leases run out, the replay says what happened, `rill down` cleans up."""
+    """Without a standby: leases run out, the replay says what happened, `rill down` cleans up. With one, which goes on:
+    standby.py."""
     c = Cluster()
     with c:
         c.rill(*DEPLOY)
@@ -217,38 +234,52 @@ def the_resource_manager():
         assert not c.left_behind(), c.left_behind()
 
 
-def a_controller():
+def kill_controller(cluster):
     """Another one takes its flows over: no unit and no output logger goes, and the replay goes on to the end."""
-    with Cluster(warm=2) as c:
-        c.rill(*DEPLOY)
-        before = serving(c)
-        replay = Replay(c, "--fail", "controller:1@2s")
+    cluster.rill(*DEPLOY)
+    before = serving(cluster)
+    (controller,) = [role for role in before if role.startswith("controller")]
+    at_ms = RANDOM.uniform(500, 1000 * (REPLAY_S - 1))
+    replay = Replay(cluster, "--fail", "%s@%dms" % (controller.replace("-", ":"), at_ms))
+    try:
         report = replay.report()
-        # How many flowlets there were, and moved, went with the first one's counters.
-        dropped = sum(report["packets_dropped"].values())
-        assert report["packets_in_flight"] == 0, report["packets_in_flight"]
-        assert report["packets_in"] == report["packets_released"] + dropped, report
-        assert report["inverse_mismatches"] == 0 and report["outward_mismatches"] == 0, report
-        check_packets(c, replay, report)
-        (failure,) = report["failures"]
-        assert failure["role"] == "controller:1", failure
-        assert failure["recovered_after_ns"] >= failure["detected_after_ns"] > 0, failure
-        assert failure["flows_recovered"] > 0, failure
-        after = serving(c)
-        assert [r for r in before if r not in after] == ["controller-1"], (before, after)
-        assert len(after) == len(before), (before, after)
-        print("  %s; %s" % (report["packets_dropped"], failure))
+    finally:
+        replay.kill()
+    # How many flowlets there were, and moved, went with the first one's counters.
+    dropped = sum(report["packets_dropped"].values())
+    assert report["packets_in_flight"] == 0, report["packets_in_flight"]
+    assert report["packets_in"] == report["packets_released"] + dropped, report
+    assert report["inverse_mismatches"] == 0 and report["outward_mismatches"] == 0, report
+    check_packets(cluster, replay, report)
+    (failure,) = report["failures"]
+    assert failure["role"] == controller.replace("-", ":"), failure
+    assert failure["recovered_after_ns"] >= failure["detected_after_ns"] > 0, failure
+    assert failure["flows_recovered"] > 0, failure
+    after = serving(cluster)
+    assert [r for r in before if r not in after] == [controller], (before, after)
+    assert len(after) == len(before), (before, after)
+    table.append(("controller", dropped - report["packets_dropped"].get("unsolicited", 0),
+                  failure["detected_after_ns"], failure["recovered_after_ns"]))
+    print("  %s; %s" % (report["packets_dropped"], failure), flush=True)
+    cluster.rill("undeploy", "nat")
+
+
+def controllers():
+    with Cluster(warm=2) as c:
+        for _ in range(KILLS or 1):
+            kill_controller(c)
+        c.rill(*DEPLOY)
         common.check_books(c.replay(common.BUNDLED, "--speed", "0.1x"))
 
 
 def milliseconds(ns):
-    return "%.1f ms" % (statistics.median(ns) / 1e6)
+    return "%.1f ms" % (statistics.median(ns) / 1e6) if None not in ns else "-"
 
 
 def print_table():
     print("| role | kills | packets lost: median | most | noticed: median | recovered: median |")
     print("|---|---|---|---|---|---|")
-    for kind in ("unit", "output-logger"):
+    for kind in ("unit", "output-logger", "controller", "agent"):
         rows = [row for row in table if row[0] == kind]
         if rows:
             lost = [row[1] for row in rows]
@@ -260,6 +291,6 @@ def print_table():
 if __name__ == "__main__":
     if len(sys.argv) > 1 and sys.argv[1].isdigit():
         KILLS = int(sys.argv.pop(1))
-    world.main([units, output_loggers, fails_of_a_replay, who_hangs_is_found, an_agent, the_resource_manager,
-                a_controller])
+    world.main([units, output_loggers, fails_of_a_replay, who_hangs_is_found, agents, the_resource_manager,
+                controllers])
     print_table()

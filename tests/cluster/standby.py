@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
 """The resource manager dies, hangs, or loses its registry while packets go through: another one, or the next
-one, takes its place, no container is stopped, and the counts balance. With a ZooKeeper server of the test's own."""
+one, takes its place, no container is stopped, and the counts balance. With a ZooKeeper server of the test's own.
+
+    standby.py [KILLS]      KILLS: nothing but so many leaders killed, and what it takes"""
 import os
 import shutil
 import signal
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -12,7 +15,7 @@ import time
 
 import world  # first: it knows where the other tests' modules are
 import common
-from kills import Replay
+from kills import LOST, Replay, a_while
 from world import Cluster, kill, until
 
 CLASSES = "/usr/share/java/zookeeper.jar"
@@ -183,6 +186,32 @@ def started_again():
                 manager.wait()
 
 
+def kills(count):
+    """So many leaders killed, each at a random moment of a replay: what it takes, as a line of kills.py's table."""
+    rows = []
+    with ZooKeeper() as z:
+        for _ in range(count):
+            with Cluster(registry="zookeeper:127.0.0.1:%d" % z.port, rms=2, poll="sleep") as c:
+                c.rill(*DEPLOY)
+                until("all is there", lambda: c.status()["settled"])
+                before = serving(c)
+                replay = Replay(c)
+                try:
+                    a_while()
+                    leads_ms, renewed_ms = measure(c, ())
+                    report = replay.report()
+                finally:
+                    replay.kill()
+                check(c, replay, report, before)
+                lost = sum(report["packets_dropped"].get(name, 0) for name in LOST + ("no_unit",))
+                rows.append((lost, leads_ms, renewed_ms))
+                print("  %d packets lost, another one leads after %.0f ms, leases are renewed after %.0f ms" % rows[-1],
+                      flush=True)
+    lost, leads, renewed = zip(*rows)
+    print("| rm | %d | %g | %d | %.1f ms | %.1f ms |" % (
+        count, statistics.median(lost), max(lost), statistics.median(leads), statistics.median(renewed)))
+
+
 def bad_configuration():
     for registry in ("etcd:127.0.0.1:1", "zookeeper:", "zookeeper:nowhere", "zookeeper:a:0", "zookeeper:a:1,"):
         world.refused("up", "--cluster", "never", "--set", "registry=" + registry, says="neither local nor zookeeper")
@@ -195,4 +224,7 @@ if __name__ == "__main__":
         tests += [another_one_takes_over, the_registry_is_away]
     else:
         print("no ZooKeeper server here, so half of this is left out (apt-get install zookeeper)")
-    world.main(tests)
+    if len(sys.argv) > 1 and sys.argv[1].isdigit():
+        kills(int(sys.argv[1]))
+    else:
+        world.main(tests)
