@@ -240,7 +240,7 @@ def kill_controller(cluster):
     before = serving(cluster)
     (controller,) = [role for role in before if role.startswith("controller")]
     at_ms = RANDOM.uniform(500, 1000 * (REPLAY_S - 1))
-    replay = Replay(cluster, "--fail", "%s@%dms" % (controller.replace("-", ":"), at_ms))
+    replay = Replay(cluster, "--fail", "controller:1@%dms" % at_ms)
     try:
         report = replay.report()
     finally:
@@ -252,7 +252,7 @@ def kill_controller(cluster):
     assert report["inverse_mismatches"] == 0 and report["outward_mismatches"] == 0, report
     check_packets(cluster, replay, report)
     (failure,) = report["failures"]
-    assert failure["role"] == controller.replace("-", ":"), failure
+    assert failure["role"] == "controller:1", failure
     assert failure["recovered_after_ns"] >= failure["detected_after_ns"] > 0, failure
     assert failure["flows_recovered"] > 0, failure
     after = serving(cluster)
