@@ -71,6 +71,10 @@ struct rill_director_config {
     /* What a unit did in an interval; whoever keeps the records numbers them. Times are the
      * director's. NULL: nobody is asked what he did. */
     void (*usage)(void *arg, const struct rill_usage_record *record);
+    /* What was recorded of a role before this director was, and until when; false: nothing. NULL:
+     * never anything. */
+    bool (*usage_before)(void *arg, const char *deployment, const char *role,
+                         struct rill_usage_counts *counts, uint64_t *end_ns);
     void *arg;
 };
 

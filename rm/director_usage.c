@@ -25,6 +25,12 @@ struct dir_bill {
     uint64_t begin_ns; /* of the record to come */
 };
 
+static void name_of(const struct dir_bill *bill, char *name, size_t bytes)
+{
+    snprintf(name, bytes, "%s:%u", rill_role_kind_name(RILL_ROLE_UNIT),
+             rill_role_number(bill->unit));
+}
+
 /* --- the table -------------------------------------------------------------------------------- */
 
 void dir_usage_free(struct rill_director *d)
@@ -38,6 +44,20 @@ static struct dir_bill *bill_of(struct rill_director *d, uint32_t unit)
         if (d->bills[i].unit == unit)
             return &d->bills[i];
     return NULL;
+}
+
+/* What the director before this one had recorded is not recorded again. */
+static void go_on(struct rill_director *d, struct dir_bill *bill)
+{
+    char role[RILL_USAGE_NAME_BYTES];
+
+    name_of(bill, role, sizeof(role));
+    if (d->config.usage_before == NULL ||
+        !d->config.usage_before(d->config.arg, bill->deployment, role, &bill->recorded,
+                                &bill->begin_ns))
+        return;
+    bill->now = bill->recorded;
+    bill->milli_ns = bill->recorded.unit_ns * 1000;
 }
 
 static void add_bill(struct rill_director *d, const struct dir_deployment *dep, uint32_t unit)
@@ -55,6 +75,13 @@ static void add_bill(struct rill_director *d, const struct dir_deployment *dep, 
     *bill = (struct dir_bill){
         .unit = unit, .vni = dep->vni, .since_ns = d->now_ns, .begin_ns = d->now_ns};
     snprintf(bill->deployment, sizeof(bill->deployment), "%s", dep->spec->name);
+    go_on(d, bill);
+}
+
+/* Counters only rise: what is less is of a message that was overtaken. */
+static void raise(uint64_t *to, uint64_t value)
+{
+    *to = RTE_MAX(*to, value);
 }
 
 /* --- records ---------------------------------------------------------------------------------- */
@@ -77,16 +104,15 @@ static void record(struct rill_director *d, struct dir_bill *bill, bool final)
     struct rill_usage_record r = {.start_ns = bill->begin_ns, .end_ns = d->now_ns, .final = final};
 
     bill->now.unit_ns = bill->milli_ns / 1000;
-    bill->now.packets_out = bill->loggers_packets + bill->logger_packets;
-    bill->now.bytes_out = bill->loggers_bytes + bill->logger_bytes;
+    raise(&bill->now.packets_out, bill->loggers_packets + bill->logger_packets);
+    raise(&bill->now.bytes_out, bill->loggers_bytes + bill->logger_bytes);
     if (final)
         close_books(bill);
     r.counts = rill_usage_since(&bill->now, &bill->recorded);
     if (!final && rill_usage_is_zero(&r.counts))
         return;
     snprintf(r.deployment, sizeof(r.deployment), "%s", bill->deployment);
-    snprintf(r.role, sizeof(r.role), "%s:%u", rill_role_kind_name(RILL_ROLE_UNIT),
-             rill_role_number(bill->unit));
+    name_of(bill, r.role, sizeof(r.role));
     bill->recorded = bill->now;
     bill->begin_ns = d->now_ns;
     d->config.usage(d->config.arg, &r);
@@ -133,12 +159,6 @@ static uint64_t counter(const Control__Metrics *metrics, const char *name)
         if (strcmp(metrics->counters[i]->name, name) == 0)
             return metrics->counters[i]->value;
     return 0;
-}
-
-/* Counters only rise: what is less is of a message that was overtaken. */
-static void raise(uint64_t *to, uint64_t value)
-{
-    *to = RTE_MAX(*to, value);
 }
 
 static void unit_says(struct dir_bill *bill, const Control__Metrics *m)

@@ -235,6 +235,19 @@ static void keep_usage(void *arg, const struct rill_usage_record *record)
     rm->usage.failed = rc != 0;
 }
 
+static bool used_before(void *arg, const char *deployment, const char *role,
+                        struct rill_usage_counts *counts, uint64_t *end_ns)
+{
+    const struct rm *rm = arg;
+    const struct rill_usage_sum *sum = rill_usage_file_sum(&rm->usage, deployment, role);
+
+    if (sum == NULL)
+        return false;
+    *counts = sum->counts;
+    *end_ns = sum->end_ns;
+    return true;
+}
+
 /* By who leads: numbers go on where the one before ended. */
 static int open_usage(struct rm *rm, struct rill_error *err)
 {
@@ -292,6 +305,7 @@ static int create_director(struct rm *rm, uint64_t number, struct rill_error *er
                                           .remove_folder = remove_folder,
                                           .say = say,
                                           .usage = keep_usage,
+                                          .usage_before = used_before,
                                           .arg = rm};
 
     rm->director = rill_director_create(&config, rill_daemon_now_ns(), err);

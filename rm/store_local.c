@@ -134,7 +134,7 @@ static uint32_t read_all(const struct local *l, struct rill_director_record *rec
         data = get(l, entry->d_name, &bytes);
         if (data == NULL)
             continue;
-        snprintf(names[n], RILL_STORE_NAME_MAX + 1, "%s", entry->d_name);
+        memcpy(names[n], entry->d_name, strlen(entry->d_name) + 1);
         records[n] = (struct rill_director_record){.name = names[n], .data = data, .bytes = bytes};
         n++;
     }

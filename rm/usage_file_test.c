@@ -82,6 +82,43 @@ static void a_record_that_was_cut_off_goes(void **state)
     fclose(file);
 }
 
+static void put_of(const char *role, uint64_t packets, bool final)
+{
+    struct rill_usage_record record = {
+        .deployment = "d", .end_ns = packets, .final = final, .counts = {.packets = packets}};
+    struct rill_usage_file file;
+    struct rill_error err;
+
+    strcpy(record.role, role);
+    assert_int_equal(rill_usage_file_open(&file, path, &err), 0);
+    assert_int_equal(rill_usage_file_put(&file, &record), 0);
+    rill_usage_file_close(&file);
+}
+
+/* Another one goes on from there, and not with what has ended. */
+static void what_was_recorded_of_the_living_is_known(void **state)
+{
+    const struct rill_usage_sum *sum;
+    struct rill_usage_file file;
+    struct rill_error err;
+
+    (void)state;
+    put_of("unit:1", 10, false);
+    put_of("unit:2", 20, false);
+    put_of("unit:3", 30, false);
+    put_of("unit:1", 11, false);
+    put_of("unit:2", 1, true);
+    assert_int_equal(rill_usage_file_open(&file, path, &err), 0);
+    sum = rill_usage_file_sum(&file, "d", "unit:1");
+    assert_non_null(sum);
+    assert_int_equal(sum->counts.packets, 21);
+    assert_int_equal(sum->end_ns, 11);
+    assert_null(rill_usage_file_sum(&file, "d", "unit:2"));
+    assert_int_equal(rill_usage_file_sum(&file, "d", "unit:3")->counts.packets, 30);
+    assert_null(rill_usage_file_sum(&file, "e", "unit:3"));
+    rill_usage_file_close(&file);
+}
+
 static void what_is_no_record_is_refused(void **state)
 {
     struct rill_usage_file file;
@@ -99,6 +136,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(numbers_go_on, make, clean),
         cmocka_unit_test_setup_teardown(a_record_that_was_cut_off_goes, make, clean),
+        cmocka_unit_test_setup_teardown(what_was_recorded_of_the_living_is_known, make, clean),
         cmocka_unit_test_setup_teardown(what_is_no_record_is_refused, make, clean),
     };
 

@@ -79,10 +79,29 @@ def serving(c):
     return sorted(r["role"] for r in c.status()["roles"] if r["deployment"])
 
 
+def status(c, *options):
+    """{}: nobody leads just now."""
+    done = subprocess.run([common.rill(), "status", "--cluster", c.name, "--json", *options], capture_output=True)
+    return world.json.loads(done.stdout) if done.returncode == 0 else {}
+
+
+def counter(c, name):
+    """None: right after a takeover not all programs have found the new leader."""
+    return status(c, "--counters").get("counters", {}).get(name)
+
+
+def registry(c):
+    return status(c).get("registry", "nobody leads")
+
+
 def grants(c):
-    """How many leases the controller was granted so far, as `rill status --counters` has it."""
-    counters = world.json.loads(c.rill("status", "--counters", "--json")[0])["counters"]
-    return counters["controller.lease_grants"]
+    """How many leases the controller was granted so far."""
+    return counter(c, "controller.lease_grants") or 0
+
+
+def billed(c):
+    (deployment,) = world.json.loads(c.rill("bill", "nat", "--json")[0])["deployments"]
+    return deployment["packets"]
 
 
 def check(c, replay, report, before):
@@ -92,6 +111,7 @@ def check(c, replay, report, before):
                   report["packets_reordered"])
     assert serving(c) == before, (before, serving(c))
     assert c.status()["deployments"][0]["deaths"] == 0
+    until("what was processed is on the bill, once", lambda: billed(c) == counter(c, "unit.packets_processed"))
 
 
 def measure(c, how):
@@ -115,7 +135,7 @@ def another_one_takes_over():
         replay = Replay(c)
         try:
             print("  killed: another one leads after %.0f ms, leases are renewed after %.0f ms" % measure(c, ()))
-            until("it is let in again", lambda: c.status()["deployments"][0]["client"])
+            until("it is let in again", lambda: status(c).get("deployments", [{}])[0].get("client"))
             print("  hangs: another one leads after %.0f ms, leases are renewed after %.0f ms" %
                   measure(c, ("--hang",)))
             report = replay.report()
@@ -136,22 +156,22 @@ def the_registry_is_away():
         replay = Replay(c)
         try:
             z.freeze(True)
-            until("it is noticed", lambda: "connected" not in c.status()["registry"])
+            until("it is noticed", lambda: "connected" not in registry(c))
             had = grants(c)
             until("leases are renewed all the same", lambda: grants(c) > had + 5)
             z.freeze(False)
-            until("it is back", lambda: "connected" in c.status()["registry"])
+            until("it is back", lambda: "connected" in registry(c))
             z.kill()
-            until("it is noticed", lambda: "connected" not in c.status()["registry"])
+            until("it is noticed", lambda: "connected" not in registry(c))
             z.start()
-            until("it is back", lambda: "connected" in c.status()["registry"])
+            until("it is back", lambda: "connected" in registry(c))
             report = replay.report()
         finally:
             replay.kill()
         print("  %s" % report["packets_dropped"])
         assert "no_unit" not in report["packets_dropped"], report["packets_dropped"]
         check(c, replay, report, before)
-        until("it takes orders again", lambda: c.status()["standbys"] == 1)
+        until("it takes orders again", lambda: status(c).get("standbys") == 1)
         c.rill("undeploy", "nat")
 
 
