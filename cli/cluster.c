@@ -238,13 +238,14 @@ static int check_units(const struct rill_cluster *k, struct rill_error *err)
 {
     uint32_t units = (k->config.units_milli + WHOLE_UNIT - 1) / WHOLE_UNIT;
     uint64_t least = rill_config_u64(k->config.settings, "units_min");
+    uint64_t each = RTE_MAX(least, 1u);
     uint64_t step = rill_config_u64(k->config.settings, "lease_step");
 
-    if (k->slots > 1 && !shares_units(k) && least * k->slots > units)
+    if (k->slots > 1 && !shares_units(k) && each * k->slots > units)
         return rill_error_set(err, -EINVAL,
-                              "%u independent controllers with units_min %" PRIu64 " need %" PRIu64
+                              "%u independent controllers with %" PRIu64 " units each need %" PRIu64
                               " units, but there are only %u",
-                              k->slots, least, least * k->slots, units);
+                              k->slots, each, each * k->slots, units);
     if (shares_units(k) && k->slots * step > k->config.units_milli)
         return rill_error_set(
             err, -EINVAL,

@@ -123,8 +123,9 @@ numbered_field("claim.term", "Term")
 field("claim.unit", "string", "Unit")
 field("claim.established", "uint32", "Established", base.DEC)
 
--- Bit, key, text. Two bits have two meanings: 0x02 that of DATA, FORWARDED and ESTABLISHED, and the
--- others'; 0x04 that of FINAL, LOGGER_STATE and STORE_VALUE, and the others'.
+-- Bit, key, text. Three bits have two meanings: 0x02 that of DATA, FORWARDED and ESTABLISHED, and the
+-- others'; 0x04 that of FINAL, LOGGER_STATE and STORE_VALUE, and the others'; 0x10 that of WHERE, and
+-- the others'.
 local FLAGS = {
     {0x01, "packet", "A packet follows the options"},
     {0x02, "full", "The state bytes are the whole state"},
@@ -133,6 +134,7 @@ local FLAGS = {
     {0x04, "alias_known", "The controller knows the flow's alias"},
     {0x08, "refused", "Refused"},
     {0x10, "elsewhere", "Too large to ride along, FULL went before"},
+    {0x10, "forgotten", "The term is said to be established, and is not known"},
     {0x20, "by_gap", "Flowlet began by gap"},
     {0x40, "by_size", "Flowlet began by size"},
     {0x80, "moved", "First packet of its term, on another unit"},
@@ -215,16 +217,16 @@ local TYPES = {
     [6] = {"released", "FLOW INGRESS", "packet"},
     [8] = {"move", "FLOW TERM NEXT_TERM NEXT_UNIT CHAIN"},
     [9] = {"pull", "FLOW TERM NEXT_TERM NEXT_UNIT CHAIN"},
-    [10] = {"final", "FLOW TERM CLOCK STEP NEXT_TERM NEXT_UNIT GRANTED_TERM CHAIN", "state"},
+    [10] = {"final", "FLOW TERM CLOCK STEP NEXT_TERM NEXT_UNIT GRANTED_TERM COUNT CHAIN", "state"},
     [11] = {"replica", "", "replicas"},
     [12] = {"take", "FLOW TERM CHAIN"},
-    [16] = {"full", "FLOW TERM CLOCK STEP GRANTED_TERM", "state"},
+    [16] = {"full", "FLOW TERM CLOCK STEP GRANTED_TERM COUNT", "state"},
     [17] = {"no_full", "FLOW"},
-    [18] = {"sync", "FLOW TERM CLOCK STEP GRANTED_TERM"},
+    [18] = {"sync", "FLOW TERM CLOCK STEP GRANTED_TERM COUNT"},
     [19] = {"request_full", "FLOW"},
     [20] = {"sync_ack", "FLOW TERM CLOCK STEP GRANTED_TERM"},
     [21] = {"logger_pull", "FLOW TERM CLOCK STEP NEXT_TERM NEXT_UNIT GRANTED_TERM"},
-    [22] = {"logger_state", "FLOW TERM CLOCK STEP NEXT_TERM NEXT_UNIT GRANTED_TERM", "state"},
+    [22] = {"logger_state", "FLOW TERM CLOCK STEP NEXT_TERM NEXT_UNIT GRANTED_TERM COUNT", "state"},
     [24] = {"established", "FLOW TERM NEXT_UNIT"},
     [25] = {"established_ack", "FLOW TERM NEXT_UNIT"},
     [26] = {"alias", "FLOW TERM NEXT_UNIT", "alias"},
@@ -276,6 +278,8 @@ local function flag_applies(c, key)
         return (key == "state") == has_state
     elseif key == "full" or key == "tuple" then
         return (key == "tuple") == has_tuple
+    elseif key == "elsewhere" or key == "forgotten" then
+        return (key == "forgotten") == (c.name == "where")
     end
     return true
 end

@@ -68,11 +68,11 @@ static const struct type_info {
     {6, "released", "29", 'p'},
     {8, "move", "2367a", 0},
     {9, "pull", "2367a", 0},
-    {10, "final", "2345678a", 's'},
+    {10, "final", "2345678ae", 's'},
     {11, "replica", "", 'r'},
-    {16, "full", "23458", 's'},
+    {16, "full", "23458e", 's'},
     {17, "no_full", "2", 0},
-    {18, "sync", "23458", 0},
+    {18, "sync", "23458e", 0},
     {19, "request_full", "2", 0},
     {20, "sync_ack", "23458", 0},
     {24, "established", "237", 0},
@@ -91,7 +91,7 @@ static const struct type_info {
     {43, "share_ack", "47e", 0},
     {12, "take", "23a", 0},
     {21, "logger_pull", "2345678", 0},
-    {22, "logger_state", "2345678", 's'},
+    {22, "logger_state", "2345678e", 's'},
     {34, "fence", "7", 0},
     {35, "fence_ack", "7", 0},
     {36, "dead", "7e", 0},
@@ -184,10 +184,13 @@ static void expect_flags(const struct rill_frame *f)
             bit == 1 && (f->type == RILL_FRAME_DATA || f->type == RILL_FRAME_FORWARDED ||
                          f->type == RILL_FRAME_ESTABLISHED);
 
+        bool is_forgotten = bit == 4 && f->type == RILL_FRAME_WHERE;
+
         snprintf(field, sizeof(field), "rill.flags.%s",
-                 is_state   ? "state"
-                 : is_tuple ? "tuple"
-                            : names[bit]);
+                 is_state       ? "state"
+                 : is_tuple     ? "tuple"
+                 : is_forgotten ? "forgotten"
+                                : names[bit]);
         expect_number(field, f->flags >> bit & 1);
     }
 }
