@@ -171,12 +171,16 @@ def serving(cluster):
     return sorted(r["role"] for r in cluster.status()["roles"] if r["deployment"])
 
 
-def kill_agent(cluster, words):
-    """Gives the process of the next one."""
+def kill_agent(cluster, words, present):
+    """`present`: its process, None: the one that `rill up` started. Gives that of the next one."""
     replay = Replay(cluster)
     try:
         a_while()
-        cluster.rill("fail", "agent")
+        if present is None:
+            cluster.rill("fail", "agent")
+        else:
+            present.kill()
+            present.wait()
         killed_ns = time.monotonic_ns()
         cluster.refused("fail", "agent", says="does not run here")
         agent = subprocess.Popen(words, stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT,
@@ -202,9 +206,7 @@ def agents():
         agent = None
         try:
             for _ in range(KILLS or 1):
-                last, agent = agent, kill_agent(c, words)
-                if last is not None:
-                    last.wait(timeout=30)
+                agent = kill_agent(c, words, agent)
                 assert sorted(r["role"] for r in c.status()["roles"]) == before
             c.rill("down")
             agent.wait(timeout=30)
