@@ -163,13 +163,33 @@ static void on_look(uv_timer_t *timer)
 
 /* --- dialling and accepting ------------------------------------------------------------------ */
 
+/* Where the path leads is dialled, not the path: it may lead elsewhere before the dialler looks,
+ * and then nobody would know whom it has reached. The dialler of before, if there is no memory. */
+static void follow_path(struct rill_link *link)
+{
+    char url[2 * PATH_BYTES];
+    const char *slash = strrchr(link->path, '/');
+    int folder = slash == NULL ? 0 : (int)(slash + 1 - link->path);
+    nng_stream_dialer *dialer;
+
+    read_target(link, link->target);
+    if (link->target[0] == '\0')
+        return;
+    snprintf(url, sizeof(url), "%s%.*s%s", ipc, link->target[0] == '/' ? 0 : folder, link->path,
+             link->target);
+    if (nng_stream_dialer_alloc(&dialer, url) != 0)
+        return;
+    nng_stream_dialer_free(link->dialer);
+    link->dialer = dialer;
+}
+
 static void begin_dial_or_accept(struct rill_link *link)
 {
     rill_operation_begin(&link->dial_or_accept);
     if (link->listener != NULL) {
         nng_stream_listener_accept(link->listener, link->dial_or_accept.aio);
     } else {
-        read_target(link, link->target);
+        follow_path(link);
         nng_stream_dialer_dial(link->dialer, link->dial_or_accept.aio);
     }
 }
