@@ -16,15 +16,15 @@ bool zookeeper_server_is_installed(void);
 /* Its folder and configuration; it does not run yet. NULL: it could not. */
 struct zookeeper_server *zookeeper_server_create(void);
 /* Kills it, removes the folder. NULL is fine. */
-void zookeeper_server_destroy(struct zookeeper_server *server);
+void zookeeper_server_destroy(struct zookeeper_server *zookeeper);
 
 /* Starts it, and waits until it takes connections. False: it ended, or was not there in time; what
  * it wrote is on stderr then. */
-bool zookeeper_server_start(struct zookeeper_server *server);
+bool zookeeper_server_start(struct zookeeper_server *zookeeper);
 /* SIGKILL. */
-void zookeeper_server_kill(struct zookeeper_server *server);
+void zookeeper_server_kill(struct zookeeper_server *zookeeper);
 /* SIGSTOP, SIGCONT. */
-void zookeeper_server_freeze(struct zookeeper_server *server, bool frozen);
-uint16_t zookeeper_server_port(const struct zookeeper_server *server);
+void zookeeper_server_freeze(struct zookeeper_server *zookeeper, bool frozen);
+uint16_t zookeeper_server_port(const struct zookeeper_server *zookeeper);
 
 #endif

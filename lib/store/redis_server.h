@@ -13,17 +13,17 @@ bool redis_server_is_installed(void);
 /* Its folder; it does not run yet. NULL: it could not. */
 struct redis_server *redis_server_create(void);
 /* Kills it, removes the folder. NULL is fine. */
-void redis_server_destroy(struct redis_server *server);
+void redis_server_destroy(struct redis_server *redis);
 
 /* Starts it, empty, and waits until it takes connections. False: it ended, or was not there in
  * time; what it wrote is on stderr then. */
-bool redis_server_start(struct redis_server *server);
+bool redis_server_start(struct redis_server *redis);
 /* SIGKILL. */
-void redis_server_kill(struct redis_server *server);
+void redis_server_kill(struct redis_server *redis);
 /* SIGSTOP, SIGCONT. */
-void redis_server_freeze(struct redis_server *server, bool frozen);
+void redis_server_freeze(struct redis_server *redis, bool frozen);
 /* As in external_store: of the socket, and of the port. */
-const char *redis_server_socket(const struct redis_server *server);
-const char *redis_server_port(const struct redis_server *server);
+const char *redis_server_socket(const struct redis_server *redis);
+const char *redis_server_port(const struct redis_server *redis);
 
 #endif
