@@ -1011,6 +1011,37 @@ static void a_question_about_a_flow_that_ended_begins_nothing(void **state)
     assert_int_equal(n()->flows_born, 0);
 }
 
+/* The controller has inherited a flow that had ended, and takes our term for established. */
+static void a_term_that_is_established_and_forgotten_is_told(void **state)
+{
+    (void)state;
+    give(add_entry(pull(4, TERM, TERM + 1), birth()));
+    core_clear(&out);
+    give(about_flow(RILL_FRAME_CHAIN, CONTROLLER, TERM)); /* nothing is below it */
+    assert_int_equal(core_expect(&out, RILL_FRAME_WHERE, CONTROLLER).flags, RILL_FLAG_FORGOTTEN);
+    assert_int_equal(n()->flows_born, 0);
+}
+
+/* How long the flow was idle comes with its state, and goes on with it. */
+static void who_takes_a_flow_over_knows_how_long_it_was_idle(void **state)
+{
+    struct rte_mbuf *m = answer_at_step(2, TERM, TERM + 1, 11, true);
+
+    (void)state;
+    now_ns += 100 * CORE_MS;
+    give(take(TERM + 1, dead(TERM, 2)));
+    rill_frame(m)->count = 70000; /* us */
+    give(m);
+    assert_true(owns(TERM + 1));
+    core_clear(&out);
+    m = about_flow(RILL_FRAME_MOVE, CONTROLLER, TERM + 1);
+    rill_frame(m)->next_term = TERM + 2;
+    rill_frame(m)->next_unit = peer(3);
+    now_ns += 5 * CORE_MS;
+    give(m);
+    assert_int_equal(core_expect(&out, RILL_FRAME_FINAL, peer(3)).count, 75000);
+}
+
 /* It was only late: the flow's packet comes after the question. */
 static void a_question_that_comes_before_the_first_packet_is_answered(void **state)
 {
@@ -1340,6 +1371,8 @@ int main(void)
         T(a_replica_that_fits_is_not_lost),
         T(a_question_is_passed_on_to_a_dead_units_logger),
         T(a_question_about_a_flow_that_ended_begins_nothing),
+        T(a_term_that_is_established_and_forgotten_is_told),
+        T(who_takes_a_flow_over_knows_how_long_it_was_idle),
         T(a_question_that_comes_before_the_first_packet_is_answered),
         T(the_former_owner_answers_the_next_of_the_chain_too),
         T(the_logger_hears_of_a_term_of_a_version_that_it_knows),
