@@ -873,6 +873,28 @@ static struct rill_frame say_lost(const struct rill_frame *of)
     return core_expect(&out, RILL_FRAME_CHAIN, of->dst);
 }
 
+/* It had ended before this controller inherited it. Only of a term that is established: of another
+ * the unit has nothing yet. */
+static void a_flow_that_its_unit_has_forgotten_ends(void **state)
+{
+    struct rill_frame f = sent(1);
+    struct rte_mbuf *m;
+
+    (void)state;
+    m = about(RILL_FRAME_WHERE, f.dst, &f);
+    rill_frame(m)->flags = RILL_FLAG_FORGOTTEN;
+    give(m);
+    assert_true(rill_controller_flow_alive(c, f.flow));
+    f = established_flow(2);
+    core_clear(&out);
+    m = about(RILL_FRAME_WHERE, f.dst, &f);
+    rill_frame(m)->flags = RILL_FLAG_FORGOTTEN;
+    give(m);
+    assert_true(core_expect(&out, RILL_FRAME_CHAIN, f.dst).flags & RILL_FLAG_REFUSED);
+    assert_false(rill_controller_flow_alive(c, f.flow));
+    assert_int_equal(n()->flows_forgotten, 1);
+}
+
 /* Another life, so that nothing of the lost one is taken for its: clocks, steps, endpoint. */
 static void a_flow_whose_state_is_lost_ends(void **state)
 {
@@ -1042,6 +1064,7 @@ int main(void)
         T(a_dead_unit_gets_no_endpoints),
         T(a_lost_logger_is_told_and_not_fenced),
         T(a_logger_that_dies_later_is_told_too),
+        T(a_flow_that_its_unit_has_forgotten_ends),
         T(a_flow_whose_state_is_lost_ends),
         T(the_endpoint_of_a_lost_flow_comes_back),
         T(a_flow_whose_state_is_not_lost_goes_on),
