@@ -26,12 +26,14 @@ extern "C" {
 #endif
 
 /* Grows with every change that an older NF could not bear; the loader wants the very number. */
-#define RILL_NF_ABI 1
+#define RILL_NF_ABI 2
 
 struct rill_nf;    /* one instance of an NF: one in each unit */
 struct rill_pkt;   /* the packet at hand */
 struct rill_table; /* a state table */
 struct rill_pool;  /* a pool of endpoints (public address and port) that no two flows may share */
+struct rill_load;  /* a version of an object of the configuration store, being read */
+struct rill_record;
 
 enum rill_verdict { RILL_FORWARD = 0, RILL_DROP = 1 };
 
@@ -169,6 +171,69 @@ struct rill_pool *rill_pool_create(struct rill_nf *nf, const char *name,
  * (more have been asked for: drop the packet and count it). */
 int rill_pool_take(struct rill_pool *pool, struct rill_pkt *pkt, struct rill_endpoint *endpoint);
 
+/* --- objects of the configuration store ------------------------------------------------------
+ * What is too large for an option, or changes while packets flow: rule sets, lists of backends. The
+ * store (a folder, or Redis) keeps it as text under a name; an option of type RILL_OPT_STRING holds
+ * that name, empty for none. Every new version is read and judged beside the packets. Where it is
+ * bad, its error is told and the version before stays; else it takes that one's place between two
+ * packets. */
+
+struct rill_object_type {
+    /* What process_packet needs, built from the text (not ended by a zero). NULL after
+     * rill_load_error(). May take its time; runs in any thread, so it touches nothing but its
+     * arguments, and what it returns is not written any more: instances share it. */
+    void *(*load)(struct rill_load *load, const struct rill_config *config, const char *text,
+                  size_t bytes);
+    void (*unload)(void *object);
+    /* On the instance's thread, before the first packet that sees `object`: for what the instance
+     * itself has to make for it. 0, or -1 after rill_nf_error(): the version is refused. May be
+     * NULL. */
+    int (*changed)(struct rill_nf *nf, const void *object);
+};
+
+/* Says that the option `option` names an object, only in init; at most 8. Returns its index, -1
+ * after rill_nf_error(). `type` must outlive the instance. */
+int rill_object_declare(struct rill_nf *nf, const char *option,
+                        const struct rill_object_type *type);
+/* The present version: valid until the call that asked returns. NULL: the option is empty. Never
+ * NULL in process_packet otherwise: no packet comes before the first version was read. */
+const void *rill_object(struct rill_nf *nf, int index);
+
+/* Why the text is refused, in one line; `line` counts from 1, 0 for none. Returns NULL. */
+void *rill_load_error(struct rill_load *load, unsigned line, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* What is left out of it, though it is taken: a rule with a keyword that is not known. Whoever runs
+ * the NF is told of the first few, with their lines, and how many there were. */
+void rill_load_skip(struct rill_load *load, unsigned line, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* --- records ---------------------------------------------------------------------------------
+ * Lines of JSON for other programs: alerts, ends of flows. One at a time:
+ *
+ *     struct rill_record *record = rill_record_begin(nf, pkt, "alert");
+ *
+ *     rill_record_open(record, "alert");
+ *     rill_record_number(record, "signature_id", rule->sid);
+ *     rill_record_text(record, "signature", rule->msg);
+ *     rill_record_close(record);
+ *     rill_record_end(record);
+ *
+ * gives {"timestamp": ..., "flow_id": ..., "event_type": "alert", "src_ip": ..., "src_port": ...,
+ * "dest_ip": ..., "dest_port": ..., "proto": "TCP", "alert": {"signature_id": ..., ...}}, with
+ * names as in Suricata's EVE, and addresses as the packet came in. Written when the packet is
+ * processed: if the unit dies before it was released, the record may tell of a packet that never
+ * was. A line that would be longer than 4,000 bytes is not written, and counted. */
+struct rill_record *rill_record_begin(struct rill_nf *nf, const struct rill_pkt *pkt,
+                                      const char *event_type); /* pkt NULL: no packet, no time */
+void rill_record_open(struct rill_record *record, const char *name); /* an object within */
+void rill_record_close(struct rill_record *record);
+void rill_record_number(struct rill_record *record, const char *name, uint64_t value);
+void rill_record_text(struct rill_record *record, const char *name, const char *text); /* UTF-8 */
+void rill_record_address(struct rill_record *record, const char *name,
+                         const struct rill_endpoint *endpoint); /* its address alone */
+void rill_record_time(struct rill_record *record, const char *name, uint64_t time_ns);
+void rill_record_end(struct rill_record *record);
+
 /* --- packet --------------------------------------------------------------------------------- */
 
 /* The side that it came in on: true for the inside. */
@@ -192,6 +257,40 @@ int rill_pkt_set_destination(struct rill_pkt *pkt, const struct rill_endpoint *d
 
 /* TCP flags byte (FIN 1, SYN 2, RST 4, ...), 0 where the packet has no TCP header. */
 uint8_t rill_pkt_tcp_flags(const struct rill_pkt *pkt);
+/* Sequence and acknowledgement number; false where the packet has no TCP header. */
+bool rill_pkt_tcp_numbers(const struct rill_pkt *pkt, uint32_t *sequence,
+                          uint32_t *acknowledgement);
+
+/* A fragment of an IP packet; and one that is not the first, which has no header of TCP or UDP. */
+bool rill_pkt_is_fragment(const struct rill_pkt *pkt);
+bool rill_pkt_is_later_fragment(const struct rill_pkt *pkt);
+
+/* What TCP or UDP carries, by IP's own length (no padding of the frame), as far as it is here: a
+ * capture may have cut it. `offset` bytes into it, the run that lies in one piece, its length in
+ * *bytes; NULL at its end, and for other protocols and later fragments. So
+ *
+ *     while ((piece = rill_pkt_payload(pkt, offset, &bytes)) != NULL)
+ *         offset += bytes;
+ *
+ * sees all of it. Read only. */
+const uint8_t *rill_pkt_payload(const struct rill_pkt *pkt, uint32_t offset, uint32_t *bytes);
+/* How many bytes the whole is, on the wire: what is not here included. */
+uint32_t rill_pkt_payload_bytes(const struct rill_pkt *pkt);
+
+/* The differentiated services code point, 0..63 (RFC 2474). Setting it leaves ECN alone and fixes
+ * IPv4's checksum; 0, or -1 and nothing changed for a value over 63. */
+uint8_t rill_pkt_dscp(const struct rill_pkt *pkt);
+int rill_pkt_set_dscp(struct rill_pkt *pkt, uint8_t dscp);
+
+/* An ICMP error quotes the packet that it is about. False where this packet is none. The quoted
+ * packet is as it went, so the error travels against it. */
+bool rill_pkt_quoted(const struct rill_pkt *pkt, struct rill_endpoint *source,
+                     struct rill_endpoint *destination);
+/* Rewrite the quoted packet's endpoints, with all checksums within (RFC 5508, 4.2). 0, or -1 and
+ * nothing changed. The error's own addresses are set by rill_pkt_set_source() and _destination().
+ */
+int rill_pkt_set_quoted_source(struct rill_pkt *pkt, const struct rill_endpoint *source);
+int rill_pkt_set_quoted_destination(struct rill_pkt *pkt, const struct rill_endpoint *destination);
 
 #ifdef __cplusplus
 }
