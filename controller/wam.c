@@ -43,6 +43,7 @@ struct rill_wam *rill_wam_create(const struct rill_wam_config *config)
     wam->free_slots = malloc(n * sizeof(wam->free_slots[0]));
     wam->all = malloc(n * sizeof(wam->all[0]));
     wam->active = malloc(n * sizeof(wam->active[0]));
+    wam->stale = malloc(n * sizeof(wam->stale[0]));
     wam->slot_of_rank = malloc(wam->ranks_max * sizeof(wam->slot_of_rank[0]));
     rc |= rill_load_window_init(&wam->load, n, config->expect_ns);
     rc |= rill_backlog_init(&wam->backlog, n, config->backlog_ns);
@@ -52,7 +53,7 @@ struct rill_wam *rill_wam_create(const struct rill_wam_config *config)
         rc |= rill_room_tree_init(&wam->first_with_room, wam->ranks_max);
     rc |= rill_rank_sampler_init(&wam->sampler, n);
     if (rc != 0 || wam->units == NULL || wam->free_slots == NULL || wam->all == NULL ||
-        wam->active == NULL || wam->slot_of_rank == NULL) {
+        wam->active == NULL || wam->stale == NULL || wam->slot_of_rank == NULL) {
         rill_wam_destroy(wam);
         return NULL;
     }
@@ -73,6 +74,7 @@ void rill_wam_destroy(struct rill_wam *wam)
     rill_backlog_fini(&wam->backlog);
     rill_id_map_fini(&wam->slot_of_id);
     free(wam->slot_of_rank);
+    free(wam->stale);
     free(wam->active);
     free(wam->all);
     free(wam->free_slots);
@@ -147,12 +149,34 @@ static void unindex(struct rill_wam *wam, struct unit *unit)
     set_first_fit(wam, unit, false);
 }
 
-void wam_advance(struct rill_wam *wam, uint64_t now_ns)
+static void touch(struct rill_wam *wam, struct unit *unit)
+{
+    if (unit->stale)
+        return;
+    unit->stale = true;
+    wam->stale[wam->stale_count++] = wam_slot_of(wam, unit);
+}
+
+static void settle(struct rill_wam *wam)
+{
+    while (wam->stale_count > 0) {
+        uint32_t slot = wam->stale[--wam->stale_count];
+        struct unit *unit = &wam->units[slot];
+
+        if (unit->sent_bytes > 0) {
+            rill_load_window_drained(&wam->load, slot, unit->sent_bytes);
+            rill_backlog_sent(&wam->backlog, slot, unit->sent_bytes, wam->now_ns);
+        }
+        unit->sent_bytes = 0;
+        unit->stale = false;
+        reindex(wam, unit);
+    }
+}
+
+static void expire(struct rill_wam *wam)
 {
     uint32_t slot;
 
-    if (now_ns > wam->now_ns)
-        wam->now_ns = now_ns;
     while ((slot = rill_load_window_expire(&wam->load, wam->now_ns)) != UINT32_MAX) {
         if (wam->units[slot].id != 0)
             reindex(wam, &wam->units[slot]);
@@ -161,6 +185,15 @@ void wam_advance(struct rill_wam *wam, uint64_t now_ns)
         if (wam->units[slot].id != 0)
             reindex(wam, &wam->units[slot]);
     }
+}
+
+void wam_advance(struct rill_wam *wam, uint64_t now_ns)
+{
+    settle(wam); /* that was before */
+    if (now_ns <= wam->now_ns)
+        return;
+    wam->now_ns = now_ns;
+    expire(wam);
 }
 
 /* Sorted lists of slots */
@@ -257,6 +290,7 @@ int rill_wam_set_unit(struct rill_wam *wam, uint32_t id, uint64_t capacity_bps)
     struct unit *unit = wam_find(wam, id);
 
     assert(id != 0);
+    settle(wam);
     if (unit != NULL && unit->capacity == capacity_bps / BPS_PER_BYTE)
         return 0; /* a lease that is renewed: the backlog stays as it is */
     if (unit == NULL)
@@ -279,6 +313,7 @@ void rill_wam_remove_unit(struct rill_wam *wam, uint32_t id)
 
     if (unit == NULL)
         return;
+    settle(wam);
     slot = wam_slot_of(wam, unit);
     if (unit->active)
         list_take(wam, wam->active, &wam->active_count, slot);
@@ -514,25 +549,26 @@ void rill_wam_assign(struct rill_wam *wam, uint32_t id, uint64_t demand_bps,
         return;
     rill_load_window_expect(&wam->load, wam_slot_of(wam, unit),
                             bytes < UINT32_MAX ? (uint32_t)bytes : UINT32_MAX, pending);
-    reindex(wam, unit);
+    touch(wam, unit);
 }
 
+/* Once a packet, so it only takes note, as long as time stands still and nobody asks. */
 void rill_wam_drained(struct rill_wam *wam, uint32_t id, uint32_t wire_bytes,
                       struct rill_wam_pending *pending, uint64_t now_ns)
 {
     struct unit *unit = wam_find(wam, id);
 
-    wam_advance(wam, now_ns);
+    if (now_ns > wam->now_ns || (unit != NULL && unit->sent_bytes > UINT32_MAX - wire_bytes))
+        wam_advance(wam, now_ns);
     if (unit == NULL) {
         *pending = (struct rill_wam_pending){0};
         return;
     }
     unit->used_ns = wam->now_ns;
-    rill_load_window_drained(&wam->load, wam_slot_of(wam, unit), wire_bytes);
-    rill_backlog_sent(&wam->backlog, wam_slot_of(wam, unit), wire_bytes, wam->now_ns);
+    unit->sent_bytes += wire_bytes;
+    touch(wam, unit);
     if (pending->bytes > 0)
         rill_load_window_settle(&wam->load, wam_slot_of(wam, unit), wire_bytes, pending);
-    reindex(wam, unit);
 }
 
 void rill_wam_flowlet_end(struct rill_wam *wam, uint32_t id, struct rill_wam_pending *pending,
@@ -543,7 +579,7 @@ void rill_wam_flowlet_end(struct rill_wam *wam, uint32_t id, struct rill_wam_pen
     wam_advance(wam, now_ns);
     if (unit != NULL && pending->bytes > 0) {
         rill_load_window_settle(&wam->load, wam_slot_of(wam, unit), pending->bytes, pending);
-        reindex(wam, unit);
+        touch(wam, unit);
     }
     *pending = (struct rill_wam_pending){0};
 }
@@ -580,10 +616,11 @@ void rill_wam_totals(struct rill_wam *wam, uint64_t now_ns, uint64_t *load_bps,
     }
 }
 
-uint64_t rill_wam_backlog_ns(const struct rill_wam *wam, uint32_t id)
+uint64_t rill_wam_backlog_ns(struct rill_wam *wam, uint32_t id)
 {
     const struct unit *unit = wam_find(wam, id);
 
+    settle(wam);
     return unit == NULL ? 0 : backlog_of(wam, unit);
 }
 
