@@ -1,4 +1,8 @@
 /* The packet as an NF sees and changes it. */
+#include <rte_mbuf.h>
+
+#include "lib/packet/bytes.h"
+#include "lib/packet/payload.h"
 #include "lib/packet/rewrite.h"
 #include "nf-runtime/nf_impl.h"
 
@@ -67,4 +71,68 @@ int rill_pkt_set_destination(struct rill_pkt *pkt, const struct rill_endpoint *d
 uint8_t rill_pkt_tcp_flags(const struct rill_pkt *pkt)
 {
     return pkt->view.tcp_flags;
+}
+
+bool rill_pkt_tcp_numbers(const struct rill_pkt *pkt, uint32_t *sequence, uint32_t *acknowledgement)
+{
+    const uint8_t *tcp = rte_pktmbuf_mtod_offset(pkt->m, const uint8_t *, pkt->view.l4_off);
+
+    if (pkt->view.l4_off == 0 || pkt->view.source.proto != RILL_TCP)
+        return false;
+    *sequence = load_be32(tcp + 4);
+    *acknowledgement = load_be32(tcp + 8);
+    return true;
+}
+
+bool rill_pkt_is_fragment(const struct rill_pkt *pkt)
+{
+    return pkt->view.flags & RILL_VIEW_FRAGMENT;
+}
+
+bool rill_pkt_is_later_fragment(const struct rill_pkt *pkt)
+{
+    return pkt->view.flags & RILL_VIEW_LATER_FRAGMENT;
+}
+
+const uint8_t *rill_pkt_payload(const struct rill_pkt *pkt, uint32_t offset, uint32_t *bytes)
+{
+    return rill_payload_piece(pkt->m, &pkt->view, offset, bytes);
+}
+
+uint32_t rill_pkt_payload_bytes(const struct rill_pkt *pkt)
+{
+    return rill_payload_bytes(pkt->m, &pkt->view);
+}
+
+uint8_t rill_pkt_dscp(const struct rill_pkt *pkt)
+{
+    return rill_dscp(pkt->m, &pkt->view);
+}
+
+int rill_pkt_set_dscp(struct rill_pkt *pkt, uint8_t dscp)
+{
+    if (dscp > 63)
+        return -1;
+    rill_rewrite_dscp(pkt->m, &pkt->view, dscp);
+    return 0;
+}
+
+bool rill_pkt_quoted(const struct rill_pkt *pkt, struct rill_endpoint *source,
+                     struct rill_endpoint *destination)
+{
+    if (!(pkt->view.flags & RILL_VIEW_ICMP_ERROR))
+        return false;
+    *source = pkt->view.quoted_source;
+    *destination = pkt->view.quoted_destination;
+    return true;
+}
+
+int rill_pkt_set_quoted_source(struct rill_pkt *pkt, const struct rill_endpoint *source)
+{
+    return rill_rewrite_quoted_source(pkt->m, &pkt->view, source);
+}
+
+int rill_pkt_set_quoted_destination(struct rill_pkt *pkt, const struct rill_endpoint *destination)
+{
+    return rill_rewrite_quoted_destination(pkt->m, &pkt->view, destination);
 }

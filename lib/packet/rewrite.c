@@ -175,6 +175,33 @@ int rill_rewrite_destination(struct rte_mbuf *m, struct rill_view *view,
     return rewrite_packet(m, view, DESTINATION, to);
 }
 
+/* ---- the code point ---- */
+
+/* Where the IP header's first 16 bits hold it: IPv4 has 4 bits of version, 4 of header length, then
+ * it; IPv6 has it right behind the version. */
+static inline unsigned dscp_shift(const struct rill_view *view)
+{
+    return view->source.family == 4 ? 2 : 6;
+}
+
+uint8_t rill_dscp(const struct rte_mbuf *m, const struct rill_view *view)
+{
+    const uint8_t *ip = rte_pktmbuf_mtod_offset(m, const uint8_t *, view->l2_len);
+
+    return load_be16(ip) >> dscp_shift(view) & 63;
+}
+
+void rill_rewrite_dscp(struct rte_mbuf *m, const struct rill_view *view, uint8_t dscp)
+{
+    uint8_t *ip = rte_pktmbuf_mtod_offset(m, uint8_t *, view->l2_len);
+    unsigned shift = dscp_shift(view);
+    uint32_t word = (load_be16(ip) & ~(63u << shift)) | (dscp & 63u) << shift;
+    uint32_t change = replace16(ip, __builtin_bswap16((uint16_t)word));
+
+    if (view->source.family == 4)
+        fix_checksum(ip + 10, change, false);
+}
+
 /* ---- the quoted packet ---- */
 
 /* Where the IP packet ends, in the bytes that are here. What follows is padding, which looks like

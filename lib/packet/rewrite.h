@@ -25,6 +25,10 @@ int rill_rewrite_source(struct rte_mbuf *m, struct rill_view *view, const struct
 int rill_rewrite_destination(struct rte_mbuf *m, struct rill_view *view,
                              const struct rill_endpoint *to);
 
+/* The differentiated services code point (RFC 2474), 0..63: bits above are ignored. ECN stays. */
+uint8_t rill_dscp(const struct rte_mbuf *m, const struct rill_view *view);
+void rill_rewrite_dscp(struct rte_mbuf *m, const struct rill_view *view, uint8_t dscp);
+
 /* The same for the packet that an ICMP error quotes (-1 if the view is of none); fixes the quoted
  * IP checksum, the quoted L4 checksum where the quote reaches that far, and the outer ICMP
  * checksum. */

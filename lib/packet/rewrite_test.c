@@ -546,6 +546,41 @@ static void test_refusals(void **state)
     }
 }
 
+/* As if it had been built so: all bytes, IPv4's checksum with them. */
+static void dscp_of(int family, bool snapped)
+{
+    for (unsigned dscp = 0; dscp < 64; dscp += 9) {
+        struct test_packet p = {.len = 0};
+        struct rill_view view;
+        struct rte_mbuf *m;
+        uint8_t *ip;
+
+        udp(&p, &before[family == 6]);
+        m = test_mbuf(p.bytes, p.len - (snapped ? 20 : 0));
+        ip = rte_pktmbuf_mtod_offset(m, uint8_t *, p.ip);
+        ip[1] |= family == 4 ? 3 : 0x30; /* both bits of ECN: the checksum is wrong by them now */
+        assert_int_equal(rill_parse(m, p.len, &view), RILL_PARSE_OK);
+        rill_rewrite_dscp(m, &view, (uint8_t)(dscp | 0xc0));
+        assert_int_equal(rill_dscp(m, &view), dscp);
+        if (family == 4) {
+            assert_int_equal(ip[1], dscp << 2 | 3);
+            assert_int_equal(test_sum(ip, 20, 0), 3);
+        } else {
+            assert_int_equal(ip[0], 0x60 | dscp >> 2);
+            assert_int_equal(ip[1] & 0xf0, (dscp & 3) << 6 | 0x30);
+        }
+        test_mbuf_free(m);
+    }
+}
+
+static void test_dscp(void **unused)
+{
+    (void)unused;
+    dscp_of(4, false);
+    dscp_of(4, true);
+    dscp_of(6, false);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -561,6 +596,7 @@ int main(void)
         cmocka_unit_test(test_quoted_udp_without_checksum),
         cmocka_unit_test(test_outer_addresses_of_error),
         cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_dscp),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
