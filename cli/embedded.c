@@ -329,6 +329,8 @@ int rill_embedded_replay(const struct rill_replay_options *options, struct rill_
     if (rc == 0)
         rc = play(&r, err);
     if (rc == 0)
+        rill_cluster_end_flows(r.cluster, r.player.now_ns);
+    if (rc == 0)
         rc = embedded_report(&r, err);
     if (rc == 0)
         rc = rill_player_close_output(&r.player, err);

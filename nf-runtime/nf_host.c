@@ -175,6 +175,13 @@ enum rill_verdict rill_nf_process(struct rill_nf *nf, struct rill_pkt *pkt)
     return verdict == RILL_FORWARD ? RILL_FORWARD : RILL_DROP;
 }
 
+void rill_nf_flow_end(struct rill_nf *nf, struct rill_pkt *pkt)
+{
+    pkt->nf = nf;
+    if (nf->descriptor->flow_end != NULL)
+        nf->descriptor->flow_end(nf, pkt);
+}
+
 void *rill_nf_private(struct rill_nf *nf)
 {
     return nf->private_memory;

@@ -29,7 +29,7 @@ enum {
 
 /* What an NF is shown. Filled by the unit for each packet; lives on its stack. */
 struct rill_pkt {
-    struct rte_mbuf *m;
+    struct rte_mbuf *m;    /* NULL: none, the flow has ended */
     struct rill_view view; /* of a later fragment: with the ports of its first */
     enum rill_side side;   /* where it came in */
     uint64_t time_ns;
@@ -67,6 +67,9 @@ uint32_t rill_nf_state_bytes(const struct rill_nf *nf); /* a multiple of 8; fixe
  * state changed that was not put and that no global table changed at all, and aborts with a line
  * that names the table if one did. */
 enum rill_verdict rill_nf_process(struct rill_nf *nf, struct rill_pkt *pkt);
+
+/* The flow has ended: flow_end of the NF, if it has one. `pkt` without a packet: m is NULL. */
+void rill_nf_flow_end(struct rill_nf *nf, struct rill_pkt *pkt);
 
 /* Where lines of rill_log() go, from all NFs of the process; NULL, as at first: nowhere. */
 void rill_nf_log_to(void (*log)(const char *nf, const char *line));

@@ -130,7 +130,8 @@ int rill_flow_alias(struct rill_pkt *pkt, const struct rill_endpoint *local,
     struct rill_alias *present = (struct rill_alias *)(void *)pkt->state;
     struct rill_alias wanted = {.local = *local};
 
-    if (!endpoint_is_whole(local) || (remote != NULL && !endpoint_is_whole(remote)))
+    if (pkt->m == NULL || !endpoint_is_whole(local) ||
+        (remote != NULL && !endpoint_is_whole(remote)))
         return -1;
     if (remote != NULL)
         wanted.remote = *remote;

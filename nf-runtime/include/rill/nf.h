@@ -93,6 +93,14 @@ struct rill_nf_descriptor {
     int (*init)(struct rill_nf *nf, const struct rill_config *config);
     /* Handles one packet of one flow. */
     enum rill_verdict (*process_packet)(struct rill_nf *nf, struct rill_pkt *pkt);
+    /* The flow has ended: it was idle for long enough, and nobody will ask for its state again.
+     * Runs at the flow's owner, at most once; what else happens to the state is of no consequence.
+     * `pkt` has no packet (rewriting it fails, its payload is empty): only the flow's state, as
+     * time that of its last packet as far as the unit knows it, and as source and destination what
+     * the flow is known by, the smaller of its two endpoints first (address, then port); for an
+     * endpoint's or a host's flow that one alone. No flow ends twice; one whose unit dies as it
+     * ends may not be told of. May be NULL. */
+    void (*flow_end)(struct rill_nf *nf, struct rill_pkt *pkt);
     /* Frees what init took beyond tables, pools and private memory. May be NULL. */
     void (*fini)(struct rill_nf *nf);
 };
