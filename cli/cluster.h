@@ -43,6 +43,9 @@ struct rill_cluster_config {
     uint32_t unit_flows_max, output_logger_flows_max; /* 0: as flows_max (simulators) */
     struct rill_fabric *fabric;                       /* the caller's, outlives the cluster */
     struct rte_mempool *pool;                         /* the caller's */
+    /* Readies a new instance for packets: what it wants of the configuration store. 0, or negative
+     * with *err. NULL: there is no configuration store. */
+    int (*equip)(void *arg, struct rill_nf *nf, struct rill_error *err);
     struct rill_store *store; /* for state=external; the caller's; NULL: a modelled one */
     /* A released packet (frame metadata intact, dst = port and side). The callee owns it. */
     void (*released)(void *arg, struct rte_mbuf *m, uint64_t now_ns);
@@ -77,6 +80,9 @@ bool rill_cluster_step(struct rill_cluster *cluster, uint64_t now_ns);
 uint64_t rill_cluster_next_ns(struct rill_cluster *cluster);
 /* Packets taken in that are neither released nor dropped: counted where they are held. */
 uint64_t rill_cluster_packets_in_flight(const struct rill_cluster *cluster);
+
+/* At the end of a run, when nothing is under way: every flow ends, at its owner. -ENOMEM. */
+int rill_cluster_end_flows(struct rill_cluster *cluster, uint64_t now_ns);
 
 /* Every drop, by reason (without the prefix "dropped_"), and every counter as ROLE.NAME. -ENOMEM.
  */

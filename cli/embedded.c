@@ -98,6 +98,7 @@ static int create_cluster(struct run *r, struct rill_error *err)
         return -ENOMEM;
     if (embedded_store_open(r, err) != 0)
         return -EINVAL;
+    config.equip = embedded_equip;
     config.fabric = r->fabric;
     config.store = r->store;
     r->cluster = rill_cluster_create(&config, err);
@@ -125,9 +126,13 @@ static int prepare(struct run *r, struct rill_error *err)
     if (rc == 0)
         rc = create_cluster(r, err);
     if (rc == 0)
+        rc = embedded_shared_open(r, err);
+    if (rc == 0)
         rc = embedded_epochs_open(r, err);
     if (rc == 0)
         rc = embedded_usage_open(r, err);
+    if (rc == 0)
+        rc = embedded_records_open(r, err);
     return rc == 0 ? rill_player_open_output(&r->player, err) : rc;
 }
 
@@ -135,7 +140,10 @@ static void clean_up(struct run *r)
 {
     embedded_epochs_close(r, NULL);
     embedded_usage_close(r, NULL);
+    embedded_shared_close(r);
     rill_cluster_destroy(r->cluster);
+    embedded_objects_close(r);
+    embedded_records_close(r, NULL);
     rill_store_destroy(r->store);
     if (r->fabric != NULL)
         r->fabric->ops->destroy(r->fabric);
@@ -252,7 +260,9 @@ static int warm_up(struct run *r, struct rill_error *err)
     rill_player_start(&r->player, (r->player.now_ns / 1000000 + 2) * 1000000);
     embedded_epochs_start(r);
     embedded_usage_start(r);
-    return 0;
+    embedded_records_start(r);
+    embedded_shared_start(r);
+    return embedded_objects_start(r, err);
 }
 
 /* The capture is in: is the last packet out, or is what is left stuck? Who failed has time to
@@ -272,9 +282,10 @@ static bool drained(struct run *r)
 static uint64_t next_stop_ns(const struct run *r)
 {
     const struct rill_player *p = &r->player;
+    uint64_t next_ns = RTE_MIN(p->next_due_ns, p->next_epoch_ns);
 
-    return RTE_MIN(RTE_MIN(p->next_due_ns, p->next_epoch_ns),
-                   RTE_MIN(embedded_next_fail_ns(r), r->usage.next_ns));
+    next_ns = RTE_MIN(next_ns, RTE_MIN(embedded_next_fail_ns(r), embedded_next_update_ns(r)));
+    return RTE_MIN(next_ns, RTE_MIN(r->usage.next_ns, r->sharing.next_ns));
 }
 
 /* Until the capture is in, and out again. */
@@ -289,6 +300,8 @@ static int play(struct run *r, struct rill_error *err)
 
         if (rc != 0)
             return rc;
+        embedded_objects_turn(r);
+        embedded_shared_turn(r);
         any = inject(r);
         in = p->next_due_ns == UINT64_MAX;
         any |= turn(r);
@@ -317,7 +330,13 @@ int rill_embedded_replay(const struct rill_replay_options *options, struct rill_
     if (rc == 0)
         rc = embedded_check_fails(&r, err);
     if (rc == 0)
+        rc = embedded_check_updates(&r, err);
+    if (rc == 0)
         rc = play(&r, err);
+    if (rc == 0 && rill_cluster_end_flows(r.cluster, r.player.now_ns) != 0)
+        rc = rill_error_set(err, -ENOMEM, "no memory for the ends of flows");
+    if (rc == 0)
+        embedded_shared_end(&r);
     if (rc == 0)
         rc = embedded_report(&r, err);
     if (rc == 0)
@@ -329,6 +348,8 @@ int rill_embedded_replay(const struct rill_replay_options *options, struct rill_
     }
     if (rc == 0)
         rc = embedded_usage_close(&r, err);
+    if (rc == 0)
+        rc = embedded_records_close(&r, err);
     clean_up(&r);
     end_log();
     return rc;

@@ -124,6 +124,7 @@ struct rill_nf *rill_nf_create(const struct rill_nf_descriptor *descriptor,
     if (nf == NULL)
         goto no_memory;
     nf->descriptor = descriptor;
+    nf->config = config;
     nf->state_bytes = sizeof(struct rill_state_head);
     nf->private_memory = calloc(1, descriptor->instance_bytes > 0 ? descriptor->instance_bytes : 1);
     if (nf->private_memory == NULL)
@@ -150,6 +151,8 @@ void rill_nf_destroy(struct rill_nf *nf)
         nf->descriptor->fini(nf);
     rill_nf_check_fini(nf);
     rill_nf_pools_fini(nf);
+    rill_nf_objects_fini(nf);
+    rill_nf_shared_fini(nf);
     rill_nf_state_fini(nf);
     free(nf->private_memory);
     free(nf);
@@ -171,6 +174,14 @@ enum rill_verdict rill_nf_process(struct rill_nf *nf, struct rill_pkt *pkt)
     if (__builtin_expect(nf->taken_pool != NULL, 0) && !rill_nf_pool_settle(nf, pkt))
         verdict = RILL_DROP;
     return verdict == RILL_FORWARD ? RILL_FORWARD : RILL_DROP;
+}
+
+void rill_nf_flow_end(struct rill_nf *nf, struct rill_pkt *pkt)
+{
+    pkt->nf = nf;
+    pkt->ended = true;
+    if (nf->descriptor->flow_end != NULL)
+        nf->descriptor->flow_end(nf, pkt);
 }
 
 void *rill_nf_private(struct rill_nf *nf)
@@ -240,11 +251,33 @@ void rill_count(struct rill_nf *nf, int counter, uint64_t n)
         nf->counters[counter] += n;
 }
 
+/* What the host counts for the NF. */
+static bool own_counter(const struct rill_nf *nf, unsigned i, const char **name, uint64_t *value)
+{
+    const struct {
+        const char *name;
+        uint64_t value;
+        bool used;
+    } own[] = {{"records_written", nf->records_written, nf->records_used},
+               {"records_too_long", nf->records_too_long, nf->records_used},
+               {"shared_overflow", nf->shared_overflow, nf->shared_n > 0}};
+
+    for (size_t k = 0; k < sizeof(own) / sizeof(own[0]); k++) {
+        if (!own[k].used || i-- > 0)
+            continue;
+        *name = own[k].name;
+        *value = own[k].value;
+        return true;
+    }
+    return false;
+}
+
 bool rill_nf_counter(const struct rill_nf *nf, unsigned i, const char **name, uint64_t *value)
 {
-    if (i >= nf->counters_n)
-        return false;
-    *name = nf->counter_names[i];
-    *value = nf->counters[i];
-    return true;
+    if (i < nf->counters_n) {
+        *name = nf->counter_names[i];
+        *value = nf->counters[i];
+        return true;
+    }
+    return own_counter(nf, i - nf->counters_n, name, value);
 }

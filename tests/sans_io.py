@@ -14,7 +14,7 @@ ALLOWED = re.compile(r"""^(
     calloc|malloc|realloc|free|aligned_alloc|mmap|munmap|madvise|abort|  # mapped: memory alone
     qsort(_r)?|__u?divti3|
     v?snprintf|__v?snprintf_chk|            # into a buffer: error texts
-    inet_pton|sigabbrev_np|                 # text to address, signal to text: pure
+    inet_pton|inet_ntop|sigabbrev_np|       # text to address and back, signal to text: pure
     protobuf_c_.*|rill_config_.*|rill_setting_.*|rill_settings_schema|  # memory only
     fprintf|fwrite|stderr|vfprintf|__v?fprintf_chk|fputs|fputc|  # only on the way to abort()
     rte_mempool_.*|rte_pktmbuf_.*|rte_mbuf_.*|rte_hash_.*|rte_errno|per_lcore__.*|rte_strerror|
