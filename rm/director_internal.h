@@ -5,7 +5,9 @@
  *   director_roles.c      containers: started, joined, stopped, gone
  *   director_machines.c   agents, and the pools of warm roles
  *   director_deploy.c     a deployment begins: what is asked for is checked
- *   director_deployment.c its life: filled with roles, activated, deaths, its end
+ *   director_deployment.c its life, from there to its end
+ *   director_activation.c its roles: taken, and activated
+ *   director_losses.c     its roles that die, and who takes their place
  *   director_links.c      Peers: who has links to whom, and who is ready to be leased
  *   director_leases.c     the lease cores' frames
  *   director_clients.c    clients, and who is attached
@@ -311,17 +313,32 @@ bool dir_is_live(const struct dir_deployment *dep);
 /* It has, or wants, roles. */
 bool dir_is_up(const struct dir_deployment *dep);
 void dir_settle_deployment(struct rill_director *d, struct dir_deployment *dep);
+/* It never ran, and will not. */
+void dir_give_up_deploying(struct rill_director *d, struct dir_deployment *dep, const char *line);
+void dir_fail_deployment(struct rill_director *d, struct dir_deployment *dep, const char *line);
+void dir_on_undeploy(struct rill_director *d, uint32_t peer, const Control__Message *message);
+const char *dir_deployment_state_name(enum dir_deployment_state state);
+
+/* --- director_activation.c -------------------------------------------------------------------- */
+
+/* Takes the roles that it lacks. */
+void dir_fill_slots(struct rill_director *d, struct dir_deployment *dep);
+/* Of those that wait, who can begin now. */
+void dir_activate_roles(struct rill_director *d, struct dir_deployment *dep);
 /* Once more, under the same number, if it is not answered yet. */
 void dir_repeat_activate(struct rill_director *d, const struct dir_role *role);
 void dir_on_activated(struct rill_director *d, struct dir_role *role,
                       const Control__Activated *activated);
+
+/* --- director_losses.c ------------------------------------------------------------------------ */
+
 /* It runs, and goes on if one more of its roles dies now. */
 bool dir_deployment_bears_a_death(const struct rill_director *d, const struct dir_deployment *dep);
 /* A role of it died, or failed: `line` says which, and how. `served`: it was active. */
 void dir_deployment_lost(struct rill_director *d, struct dir_deployment *dep, uint32_t role,
                          bool served, const char *line);
-void dir_on_undeploy(struct rill_director *d, uint32_t peer, const Control__Message *message);
-const char *dir_deployment_state_name(enum dir_deployment_state state);
+/* Stops output loggers of dead units that nobody needs any more. */
+void dir_bury(struct rill_director *d, struct dir_deployment *dep);
 
 /* --- director_links.c ------------------------------------------------------------------------- */
 
