@@ -114,8 +114,9 @@ static void print_deployment(const Control__Deployment *d)
 {
     printf("%-12s%s: %s on %u unit%s, %s, vni %u", "", d->name, d->nf, d->units,
            d->units == 1 ? "" : "s", d->state, d->vni);
-    if (d->controller != 0)
-        printf(", %s", NAME(d->controller));
+    for (size_t i = 0; i < d->n_controllers; i++)
+        if (d->controllers[i] != 0)
+            printf(", %s", NAME(d->controllers[i]));
     if (d->deaths > 0)
         printf(", %u death%s so far", d->deaths, d->deaths == 1 ? "" : "s");
     if (d->client != 0)
@@ -238,6 +239,18 @@ static void json_machines(struct rill_json *json, const Control__Status *s)
     rill_json_close(json, ']');
 }
 
+/* By slot; null where there is none now. `controller`: the first. */
+static void json_controllers(struct rill_json *json, const Control__Deployment *d)
+{
+    uint32_t first = d->n_controllers > 0 ? d->controllers[0] : 0;
+
+    rill_json_string(json, "controller", first != 0 ? NAME(first) : NULL);
+    rill_json_open(json, "controllers", '[');
+    for (size_t i = 0; i < d->n_controllers; i++)
+        rill_json_string(json, NULL, d->controllers[i] != 0 ? NAME(d->controllers[i]) : NULL);
+    rill_json_close(json, ']');
+}
+
 static void json_deployment(struct rill_json *json, const Control__Deployment *d)
 {
     rill_json_open(json, NULL, '{');
@@ -246,7 +259,7 @@ static void json_deployment(struct rill_json *json, const Control__Deployment *d
     rill_json_string(json, "nf", d->nf);
     rill_json_string(json, "state", d->state);
     rill_json_u64(json, "units", d->units);
-    rill_json_string(json, "controller", d->controller != 0 ? NAME(d->controller) : NULL);
+    json_controllers(json, d);
     rill_json_bool(json, "weaker_promise", d->weaker_promise);
     rill_json_u64(json, "deaths", d->deaths);
     rill_json_string(json, "inside_interface", d->inside_interface);

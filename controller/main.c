@@ -113,6 +113,7 @@ static int create_controller(struct gate *g, const struct rill_role_host *host,
     config.epoch = (uint16_t)how->epoch;
     config.takes_over = how->takes_over;
     config.vni = how->vni;
+    rill_controller_is_one_of(&config, host->settings, (uint32_t)how->n_controllers);
     config.pool = host->pool;
     config.units_max = 2 * how->units; /* some may be dying while others come */
     config.flows_max = flows_max(host->settings, config.flows_max);

@@ -9,6 +9,12 @@
 
 enum { POOLS_MAX = 8, ADDRESS_BYTES = 16 }; /* of an NF */
 
+/* What an Activate points to while it is packed. */
+struct controllers {
+    Control__Slot slots[RILL_DIRECTOR_CONTROLLERS_MAX];
+    Control__Slot *pointers[RILL_DIRECTOR_CONTROLLERS_MAX];
+};
+
 /* --- roles for it ----------------------------------------------------------------------------- */
 
 /* A unit and its output logger go to different machines where that is possible. Not yet: all roles
@@ -83,11 +89,15 @@ static void fill_pair(struct rill_director *d, struct dir_deployment *dep, struc
 void dir_fill_slots(struct rill_director *d, struct dir_deployment *dep)
 {
     struct rill_error err = {.text = "no container can be started now"};
-    bool full;
+    bool full = true;
 
-    if (dep->controller == 0)
-        dep->controller = take_role(d, dep, RILL_ROLE_CONTROLLER, 0, &err);
-    full = dep->controller != 0;
+    for (uint32_t i = 0; i < dep->spec->controllers; i++) {
+        struct dir_slot *slot = &dep->slots[i];
+
+        if (slot->controller == 0)
+            slot->controller = take_role(d, dep, RILL_ROLE_CONTROLLER, 0, &err);
+        full &= slot->controller != 0;
+    }
     for (uint32_t i = 0; i < dep->spec->units; i++) {
         if (dep->pairs[i].output_logger == 0)
             fill_pair(d, dep, &dep->pairs[i], &err);
@@ -99,7 +109,20 @@ void dir_fill_slots(struct rill_director *d, struct dir_deployment *dep)
 
 /* --- activation ------------------------------------------------------------------------------- */
 
-static void fill_activate(const struct rill_director *d, const struct dir_deployment *dep,
+static void list_controllers(const struct dir_deployment *dep, struct controllers *list,
+                             Control__Activate *a)
+{
+    for (uint32_t i = 0; i < dep->spec->controllers; i++) {
+        control__slot__init(&list->slots[i]);
+        list->slots[i].controller = dep->slots[i].controller;
+        list->slots[i].epoch = dep->slots[i].epoch;
+        list->pointers[i] = &list->slots[i];
+    }
+    a->n_controllers = dep->spec->controllers;
+    a->controllers = list->pointers;
+}
+
+static void fill_activate(const struct rill_director *d, struct dir_deployment *dep,
                           const struct dir_role *role, Control__Activate *a)
 {
     const Control__Deploy *spec = dep->spec;
@@ -109,9 +132,6 @@ static void fill_activate(const struct rill_director *d, const struct dir_deploy
     a->deployment = spec->name;
     a->n_settings = spec->n_settings;
     a->settings = spec->settings;
-    a->epoch = dep->epoch;
-    if (kind != RILL_ROLE_CONTROLLER)
-        a->controller = dep->controller;
     if (kind == RILL_ROLE_UNIT) {
         a->output_logger = role->partner;
         a->nf = spec->nf;
@@ -124,6 +144,7 @@ static void fill_activate(const struct rill_director *d, const struct dir_deploy
     a->inside_interface = spec->inside_interface;
     a->outside_interface = spec->outside_interface;
     if (kind == RILL_ROLE_CONTROLLER) {
+        a->epoch = dir_slot_of(dep, role->id)->epoch;
         a->takes_over = dep->deployed && !RILL_MUTANT(takeover_untold);
         a->rm = d->config.id;
         a->units = spec->units;
@@ -131,13 +152,15 @@ static void fill_activate(const struct rill_director *d, const struct dir_deploy
 }
 
 /* number 0: the first time. */
-static void tell_activate(struct rill_director *d, const struct dir_deployment *dep,
+static void tell_activate(struct rill_director *d, struct dir_deployment *dep,
                           const struct dir_role *role, uint64_t number)
 {
     Control__Message m = rill_control_message(d->config.id, role->id, number);
     Control__Activate body = CONTROL__ACTIVATE__INIT;
+    struct controllers list;
     char folder[DIR_LINE_BYTES];
 
+    list_controllers(dep, &list, &body);
     snprintf(folder, sizeof(folder), "%s/%s", d->config.links_root, dep->folder);
     body.links_folder = folder;
     fill_activate(d, dep, role, &body);
@@ -148,8 +171,7 @@ static void tell_activate(struct rill_director *d, const struct dir_deployment *
         dir_ask(d, &m, DIR_ACTIVATE, role->id, dir_timeout_of(d, DIR_ACTIVATE), NULL);
 }
 
-static void activate(struct rill_director *d, const struct dir_deployment *dep,
-                     struct dir_role *role)
+static void activate(struct rill_director *d, struct dir_deployment *dep, struct dir_role *role)
 {
     role->state = DIR_ACTIVATING;
     tell_activate(d, dep, role, 0);
@@ -157,7 +179,7 @@ static void activate(struct rill_director *d, const struct dir_deployment *dep,
 
 void dir_repeat_activate(struct rill_director *d, const struct dir_role *role)
 {
-    const struct dir_deployment *dep = dir_deployment(d, role->vni);
+    struct dir_deployment *dep = dir_deployment(d, role->vni);
     const struct dir_request *asked = dir_find_request_about(d, DIR_ACTIVATE, role->id);
 
     if (!RILL_MUTANT(activate_once) && role->state == DIR_ACTIVATING && dep != NULL &&
@@ -165,7 +187,7 @@ void dir_repeat_activate(struct rill_director *d, const struct dir_role *role)
         tell_activate(d, dep, role, asked->number);
 }
 
-static void activate_if_warm(struct rill_director *d, const struct dir_deployment *dep, uint32_t id)
+static void activate_if_warm(struct rill_director *d, struct dir_deployment *dep, uint32_t id)
 {
     struct dir_role *role = dir_role(d, id);
 
@@ -174,26 +196,42 @@ static void activate_if_warm(struct rill_director *d, const struct dir_deploymen
 }
 
 /* The interfaces of a live deployment are free. */
-static bool controller_may_begin(const struct rill_director *d, const struct dir_deployment *dep)
+static bool controller_may_begin(const struct rill_director *d, const struct dir_deployment *dep,
+                                 const struct dir_slot *slot)
 {
-    return !dir_is_live(dep) || dir_role(d, dep->lost_controller) == NULL;
+    return !dir_is_live(dep) || dir_role(d, slot->lost) == NULL;
 }
 
-/* The first unit says what the NF is; all others are activated with that. A pair needs to know its
- * controller. */
+static bool all_controllers_are_known(const struct dir_deployment *dep)
+{
+    for (uint32_t i = 0; i < dep->spec->controllers; i++)
+        if (dep->slots[i].controller == 0)
+            return false;
+    return true;
+}
+
+static void activate_controllers(struct rill_director *d, struct dir_deployment *dep)
+{
+    for (uint32_t i = 0; i < dep->spec->controllers; i++)
+        if (controller_may_begin(d, dep, &dep->slots[i]))
+            activate_if_warm(d, dep, dep->slots[i].controller);
+}
+
+/* The first unit says what the NF is; all others are activated with that. A pair needs to know
+ * all controllers. */
 void dir_activate_roles(struct rill_director *d, struct dir_deployment *dep)
 {
     uint32_t units = dep->facts == NULL ? 1 : dep->spec->units;
 
-    if (dep->controller == 0)
+    if (dep->facts != NULL)
+        activate_controllers(d, dep);
+    if (!all_controllers_are_known(dep))
         return;
     for (uint32_t i = 0; i < units; i++)
         if (dep->pairs[i].output_logger != 0)
             activate_if_warm(d, dep, dep->pairs[i].unit);
     if (dep->facts == NULL)
         return;
-    if (controller_may_begin(d, dep))
-        activate_if_warm(d, dep, dep->controller);
     for (uint32_t i = 0; i < units; i++)
         activate_if_warm(d, dep, dep->pairs[i].output_logger);
 }

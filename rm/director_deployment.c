@@ -38,6 +38,14 @@ bool dir_is_live(const struct dir_deployment *dep)
     return dep->spec->inside_interface[0] != '\0';
 }
 
+struct dir_slot *dir_slot_of(struct dir_deployment *dep, uint32_t controller)
+{
+    for (uint32_t i = 0; controller != 0 && i < dep->spec->controllers; i++)
+        if (dep->slots[i].controller == controller)
+            return &dep->slots[i];
+    return NULL;
+}
+
 bool dir_is_up(const struct dir_deployment *dep)
 {
     return dep->state == DIR_DEPLOYING || dep->state == DIR_RUNNING;
@@ -54,7 +62,8 @@ static void stop_all_roles(struct rill_director *d, struct dir_deployment *dep)
             dir_stop_role(d, &d->roles[i]);
     memset(dep->pairs, 0, sizeof(dep->pairs));
     dep->mourned_count = 0;
-    dep->controller = dep->lost_controller = 0;
+    for (uint32_t i = 0; i < dep->spec->controllers; i++)
+        dep->slots[i].controller = dep->slots[i].lost = 0;
 }
 
 /* It does not go on. `why` answers who waits for something else. */

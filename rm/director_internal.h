@@ -40,6 +40,8 @@ enum {
     DIR_KINDS = 8,        /* enum rill_role_kind */
 };
 _Static_assert(2 * RILL_DIRECTOR_UNITS_MAX + 1 <= DIR_LINKS_MAX, "a controller's links fit");
+_Static_assert(RILL_DIRECTOR_UNITS_MAX + RILL_DIRECTOR_CONTROLLERS_MAX <= DIR_LINKS_MAX,
+               "those of a unit and of a client fit");
 
 #define DIR_NS_PER_S UINT64_C(1000000000)
 
@@ -113,6 +115,13 @@ struct dir_pair {
     bool logger_is_new; /* leasable, and the unit has not been told of its output logger */
 };
 
+/* A place for a controller; its number is the slot of all that have it, one after the other. */
+struct dir_slot {
+    uint32_t epoch;      /* of the one that is there, or comes next: lib/base/epoch.h */
+    uint32_t controller; /* role id; 0: none yet */
+    uint32_t lost;       /* whose flows another is to take over, or is about to; 0: none */
+};
+
 /* The output logger of a dead unit: stays until the unit's flows go on elsewhere. */
 struct dir_mourned {
     uint32_t unit, output_logger;
@@ -130,10 +139,8 @@ struct dir_deployment {
     struct rill_rm *leases;
     char folder[RILL_FOLDER_NAME_BYTES];
     bool has_folder;
-    uint32_t epoch;           /* of its controller: slot 0, so as many as there have been */
-    uint32_t controller;      /* role id; 0: none yet */
-    uint32_t lost_controller; /* whose flows another is to take over, or is about to; 0: none */
-    struct dir_pair pairs[RILL_DIRECTOR_UNITS_MAX]; /* spec->units of them */
+    struct dir_slot slots[RILL_DIRECTOR_CONTROLLERS_MAX]; /* spec->controllers of them */
+    struct dir_pair pairs[RILL_DIRECTOR_UNITS_MAX];       /* spec->units of them */
     struct dir_mourned mourned[DIR_MOURNED_MAX];
     uint32_t mourned_count;
     uint32_t client;
@@ -164,6 +171,7 @@ struct dir_request {
 struct dir_failure {
     uint32_t role, vni;
     uint32_t unit; /* it, or the one whose output logger it was; else it */
+    uint32_t slot; /* a controller's */
     bool hang;
     uint64_t told_ns, detected_ns, recovered_ns;
 };
@@ -310,6 +318,8 @@ struct dir_deployment *dir_deployment(const struct rill_director *d, uint32_t vn
 /* By name; NULL: none. */
 struct dir_deployment *dir_deployment_named(const struct rill_director *d, const char *name);
 bool dir_is_live(const struct dir_deployment *dep);
+/* That of a controller; NULL: it is not there, or not a controller. */
+struct dir_slot *dir_slot_of(struct dir_deployment *dep, uint32_t controller);
 /* It has, or wants, roles. */
 bool dir_is_up(const struct dir_deployment *dep);
 void dir_settle_deployment(struct rill_director *d, struct dir_deployment *dep);
@@ -342,7 +352,9 @@ void dir_bury(struct rill_director *d, struct dir_deployment *dep);
 
 /* --- director_links.c ------------------------------------------------------------------------- */
 
-/* Unit, output logger and controller are active. */
+/* The controller of each slot is. */
+bool dir_controllers_are_active(const struct rill_director *d, const struct dir_deployment *dep);
+/* Unit, output logger and a controller are active; before it ever ran: all controllers. */
 bool dir_pair_is_active(const struct rill_director *d, const struct dir_deployment *dep,
                         const struct dir_pair *pair);
 /* Tells whom it concerns. */
@@ -384,7 +396,9 @@ void dir_on_lease_message(struct rill_director *d, const struct dir_role *role,
 void dir_tick_leases(struct rill_director *d, struct dir_deployment *dep);
 /* The machine's agent hears us alone from now on. */
 void dir_run_leases(struct rill_director *d, const struct dir_machine *machine);
+/* Of a unit by all; and by a controller of all. */
 uint32_t dir_leased(const struct dir_deployment *dep, uint32_t unit);
+uint32_t dir_leased_by(const struct dir_deployment *dep, uint32_t controller);
 
 /* --- director_clients.c ----------------------------------------------------------------------- */
 
@@ -405,8 +419,8 @@ void dir_settle_attach(struct rill_director *d, struct dir_deployment *dep);
 void dir_failure_detected(struct rill_director *d, const struct dir_role *role);
 /* What that unit had, or its output logger, can go on. */
 void dir_failure_recovered(struct rill_director *d, uint32_t unit);
-/* That deployment's flows have a controller again. */
-void dir_controllers_recovered(struct rill_director *d, uint32_t vni);
+/* That slot's flows have a controller again. */
+void dir_slot_recovered(struct rill_director *d, uint32_t vni, uint32_t slot);
 void dir_settle_failures(struct rill_director *d, const struct dir_deployment *dep);
 /* Into a status: RILL_DIRECTOR_FAILURES_MAX of each list. */
 void dir_add_failures(struct rill_director *d, Control__Failure *list, Control__Failure **pointers,

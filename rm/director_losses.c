@@ -107,18 +107,18 @@ static void drop_unused(struct rill_director *d, struct dir_deployment *dep, str
 }
 
 /* Units and output loggers have all that is to know about the flows: another controller, of the
- * next epoch, takes them over. */
-static void replace_controller(struct rill_director *d, struct dir_deployment *dep, uint32_t lost,
-                               const char *line)
+ * next epoch, takes them over. Those of other slots go on meanwhile. */
+static void replace_controller(struct rill_director *d, struct dir_deployment *dep,
+                               struct dir_slot *slot, const char *line)
 {
-    if (dep->epoch == RILL_INCARNATIONS_MAX) {
+    if (rill_epoch_incarnation((uint16_t)slot->epoch) == RILL_INCARNATIONS_MAX) {
         dir_fail_deployment(d, dep, line);
         return;
     }
-    dep->lost_controller = lost;
-    dep->controller = 0;
+    slot->lost = slot->controller;
+    slot->controller = 0;
     if (!RILL_MUTANT(epoch_again))
-        dep->epoch++;
+        slot->epoch++;
     for (uint32_t i = 0; i < dep->spec->units; i++)
         drop_unused(d, dep, &dep->pairs[i]);
 }
@@ -167,6 +167,7 @@ void dir_deployment_lost(struct rill_director *d, struct dir_deployment *dep, ui
                          bool served, const char *line)
 {
     bool counts = !served || !is_same_death(d, dep);
+    struct dir_slot *slot = dir_slot_of(dep, role);
 
     if (!dir_is_up(dep))
         return;
@@ -175,8 +176,8 @@ void dir_deployment_lost(struct rill_director *d, struct dir_deployment *dep, ui
         dir_give_up_deploying(d, dep, line);
     else if (counts && too_many_deaths(d, dep))
         dir_fail_deployment(d, dep, line);
-    else if (rill_role_kind(role) == RILL_ROLE_CONTROLLER)
-        replace_controller(d, dep, role, line);
+    else if (slot != NULL)
+        replace_controller(d, dep, slot, line);
     else
         lose_role(d, dep, role);
 }

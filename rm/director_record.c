@@ -8,7 +8,7 @@
 #include "lib/base/mutant.h"
 #include "rm/director_internal.h"
 
-enum { FORMAT = 1 };
+enum { FORMAT = 2 };
 
 const char dir_state_name[] = "state";
 
@@ -98,10 +98,18 @@ static void record_failure(struct rill_record *r, struct dir_failure *failure)
     rill_record_u32(r, &failure->role);
     rill_record_u32(r, &failure->vni);
     rill_record_u32(r, &failure->unit);
+    rill_record_u32(r, &failure->slot);
     rill_record_bool(r, &failure->hang);
     rill_record_u64(r, &failure->told_ns);
     rill_record_u64(r, &failure->detected_ns);
     rill_record_u64(r, &failure->recovered_ns);
+}
+
+static void record_slot(struct rill_record *r, struct dir_slot *slot)
+{
+    rill_record_u32(r, &slot->epoch);
+    rill_record_u32(r, &slot->controller);
+    rill_record_u32(r, &slot->lost);
 }
 
 static void record_pair(struct rill_record *r, struct dir_pair *pair)
@@ -147,9 +155,8 @@ static void record_deployment(struct rill_director *d, struct rill_record *r,
     rill_record_u32(r, &dep->home);
     rill_record_text(r, dep->folder, sizeof(dep->folder));
     rill_record_bool(r, &dep->has_folder);
-    rill_record_u32(r, &dep->epoch);
-    rill_record_u32(r, &dep->controller);
-    rill_record_u32(r, &dep->lost_controller);
+    for (uint32_t i = 0; i < dep->spec->controllers; i++)
+        record_slot(r, &dep->slots[i]);
     for (uint32_t i = 0; i < dep->spec->units; i++)
         record_pair(r, &dep->pairs[i]);
     rill_record_count(r, &dep->mourned_count, DIR_MOURNED_MAX);

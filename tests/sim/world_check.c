@@ -56,7 +56,7 @@ static const char *missing_of(struct world *w, const Control__Deployment *there,
         return "a deployment that is wanted is not there";
     if (strcmp(there->state, "running") != 0)
         return "a deployment does not run";
-    controller = world_program(w, there->controller, true);
+    controller = world_program(w, there->controllers[0], true);
     if (controller == NULL || !controller->active)
         return "a deployment's controller is not there";
     if (rill_controller_taking_over(controller->core.controller))
@@ -69,7 +69,7 @@ static const char *missing_of(struct world *w, const Control__Deployment *there,
         return NULL;
     if (!w->clients[1 + i].attached)
         return "a client is not attached";
-    if (w->clients[1 + i].controller != there->controller)
+    if (w->clients[1 + i].controller != there->controllers[0])
         return "a client is attached to another controller";
     return NULL;
 }

@@ -288,7 +288,7 @@ static void replayer_answered(struct world_client *c, const Control__Message *m)
     if (m->body_case == CONTROL__MESSAGE__BODY_ATTACHED) {
         world_note(c->w, "client %u is attached", c->index);
         c->attached = true;
-        c->controller = m->attached->controller;
+        c->controller = m->attached->controllers[0];
     } else if (m->body_case == CONTROL__MESSAGE__BODY_ERROR) {
         world_note(c->w, "client %u is told: %s", c->index, m->error->text);
         if (strstr(m->error->text, "attach from there") != NULL) {
