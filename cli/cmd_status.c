@@ -8,6 +8,7 @@
 #include "cli/format.h"
 #include "cli/json.h"
 #include "cli/remote_books.h"
+#include "lib/base/epoch.h"
 #include "lib/base/role_name.h"
 
 enum { ANSWER_MS = 5000 };
@@ -153,7 +154,7 @@ static void print_role(const Control__Status *s, const Control__Role *r, int col
 {
     char leased[16] = "";
 
-    if (rill_role_kind(r->role) == RILL_ROLE_UNIT && r->deployment != 0)
+    if ((rill_role_kind(r->role) == RILL_ROLE_UNIT || r->epoch != 0) && r->deployment != 0)
         snprintf(leased, sizeof(leased), "%u.%u%%", r->leased / 10, r->leased % 10);
     printf("%-12s%-18s %-10s %-*s %-18s %7s %7s   %s, %s", "", NAME(r->role), r->state, columns,
            deployment_of(s, r->deployment), r->partner != 0 ? NAME(r->partner) : "", leased,
@@ -285,6 +286,10 @@ static void json_role(struct rill_json *json, const Control__Status *s, const Co
     rill_json_u64(json, "activation_ns", r->activation_ns);
     rill_json_u64(json, "age_ns", r->age_ns);
     rill_json_u64(json, "leased_milli", r->leased);
+    if (r->epoch != 0) {
+        rill_json_u64(json, "slot", rill_epoch_slot((uint16_t)r->epoch));
+        rill_json_u64(json, "incarnation", rill_epoch_incarnation((uint16_t)r->epoch));
+    }
     rill_json_close(json, '}');
 }
 
