@@ -144,7 +144,7 @@ static void fill_activate(const struct rill_director *d, struct dir_deployment *
     a->inside_interface = spec->inside_interface;
     a->outside_interface = spec->outside_interface;
     if (kind == RILL_ROLE_CONTROLLER) {
-        a->epoch = dir_slot_of(dep, role->id)->epoch;
+        a->epoch = (RILL_MUTANT(slot_taken) ? dep->slots : dir_slot_of(dep, role->id))->epoch;
         a->takes_over = dep->deployed && !RILL_MUTANT(takeover_untold);
         a->rm = d->config.id;
         a->units = spec->units;

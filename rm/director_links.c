@@ -195,7 +195,8 @@ static void fill_for_client(const struct rill_director *d, const struct dir_depl
     if (dep == NULL)
         return;
     for (uint32_t i = 0; i < dep->spec->controllers; i++) {
-        uint32_t id = dep->slots[i].controller;
+        uint32_t at = RILL_MUTANT(slot_moved) ? dep->spec->controllers - 1 - i : i;
+        uint32_t id = dep->slots[at].controller;
 
         more->controllers[i] = dir_has_id(peers, id) ? id : 0;
     }
