@@ -195,7 +195,7 @@ static void activate_if_warm(struct rill_director *d, struct dir_deployment *dep
         activate(d, dep, role);
 }
 
-/* The interfaces of a live deployment are free. */
+/* Of a live deployment: nobody takes the slot's packets from the interfaces any more. */
 static bool controller_may_begin(const struct rill_director *d, const struct dir_deployment *dep,
                                  const struct dir_slot *slot)
 {

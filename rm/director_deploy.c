@@ -60,10 +60,6 @@ static int check_interfaces(const Control__Deploy *spec, struct rill_error *err)
     if (rc == 0 && inside[0] != '\0' && strcmp(inside, outside) == 0)
         rc = rill_error_set(err, -EINVAL, "the inside and the outside interface are both %s",
                             inside);
-    if (rc == 0 && inside[0] != '\0' && spec->controllers > 1)
-        rc = rill_error_set(err, -EINVAL,
-                            "a live deployment has one controller: each of several would have to "
-                            "look at all packets of the interfaces");
     return rc;
 }
 

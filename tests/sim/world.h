@@ -53,7 +53,7 @@ struct world_domain;
 struct world_plan {
     uint64_t seed;
     uint32_t machines, deployments, units, warm;
-    uint32_t controllers; /* of a deployment, at a time; a live one has one */
+    uint32_t controllers; /* of a deployment, at a time */
     bool fabric_crosses_machines;
     bool live;   /* the last deployment has interfaces of its machine, and no replayer */
     bool gentle; /* connections break and agents die, and nothing else goes wrong */

@@ -97,7 +97,6 @@ static void deploy(struct world_client *c, const struct world_wish *wish)
     body.units = plan->units;
     body.controllers = plan->controllers;
     if (world_is_live(c->w, (uint32_t)(wish - c->wishes))) {
-        body.controllers = 1;
         body.inside_interface = (char *)(uintptr_t) "eth0";
         body.outside_interface = (char *)(uintptr_t) "eth1";
     }
