@@ -177,9 +177,7 @@ static int create_controller(struct rill_cluster *k, struct controller_node *nod
     config.rm = k->rm_id;
     config.epoch = node->epoch;
     config.takes_over = takes_over;
-    config.controllers = k->slots;
-    if (shares_units(k))
-        config.lease_step = (uint32_t)rill_config_u64(k->config.settings, "lease_step");
+    rill_controller_is_one_of(&config, k->config.settings, k->slots);
     config.pool = k->config.pool;
     config.flows_max = controller_flows(k, config.flows_max);
     config.units_max = RILL_CLUSTER_UNITS_MAX; /* others may take the place of those that die */
@@ -338,8 +336,7 @@ void rill_cluster_destroy(struct rill_cluster *k)
     for (uint32_t i = 0; i < k->unit_count; i++)
         rill_nf_destroy(k->units[i].nf); /* the controllers read the pools' addresses */
     rill_rm_destroy(k->rm);
-    rill_split_destroy(k->split);
-    rill_fragment_hold_fini(&k->early);
+    rill_ingress_split_destroy(k->split);
     if (k->store != k->config.store)
         rill_store_destroy(k->store);
     rill_outbox_fini(&k->out);
@@ -525,7 +522,7 @@ bool rill_cluster_step(struct rill_cluster *k, uint64_t now_ns)
     k->stepped_ns = now_ns;
     if (k->turns_stale)
         list_turns(k);
-    if (cluster_release_early(k, now_ns))
+    if (k->split != NULL && rill_ingress_split_tick(k->split, now_ns))
         return true;
     arrived = fabric->ops->arrival_ns == NULL || fabric->ops->next_ns(fabric) <= now_ns;
     if (!arrived && !k->rm_touched && k->due_ns > now_ns)
@@ -546,7 +543,7 @@ bool rill_cluster_step(struct rill_cluster *k, uint64_t now_ns)
 uint64_t rill_cluster_next_ns(struct rill_cluster *k)
 {
     struct rill_fabric *fabric = k->config.fabric;
-    uint64_t next_ns = rill_fragment_hold_due_ns(&k->early);
+    uint64_t next_ns = k->split == NULL ? UINT64_MAX : rill_ingress_split_next_ns(k->split);
 
     if (k->turns_stale)
         list_turns(k);
@@ -567,7 +564,10 @@ uint64_t rill_cluster_next_ns(struct rill_cluster *k)
 
 uint64_t rill_cluster_packets_in_flight(const struct rill_cluster *k)
 {
-    uint64_t n = k->config.fabric->ops->packets_in_flight(k->config.fabric) + k->early.count;
+    uint64_t n = k->config.fabric->ops->packets_in_flight(k->config.fabric);
+
+    if (k->split != NULL)
+        n += rill_ingress_split_held(k->split);
 
     for (uint32_t i = 0; i < k->controller_count; i++)
         if (k->controllers[i].controller != NULL)

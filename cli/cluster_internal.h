@@ -6,8 +6,7 @@
 #define RILL_CLI_CLUSTER_INTERNAL_H
 
 #include "cli/cluster.h"
-#include "lib/packet/fragment_hold.h"
-#include "lib/packet/split.h"
+#include "lib/frame/ingress_split.h"
 
 enum { LOGGERS_MAX = 4 * RILL_CLUSTER_UNITS_MAX };
 
@@ -70,8 +69,7 @@ struct rill_cluster {
         controllers[RILL_CLUSTER_CONTROLLERS_MAX]; /* in the order in which they came */
     uint32_t controller_count, slots;
     uint32_t newest[RILL_CLUSTER_SLOTS_MAX]; /* index of the present one of each slot */
-    struct rill_split *split;                /* NULL: there is one slot */
-    struct rill_fragment_hold early;         /* fragments that may be any controller's */
+    struct rill_ingress_split *split;        /* NULL: there is one slot */
     uint64_t dropped_no_controller;
     struct unit_node units[RILL_CLUSTER_UNITS_MAX];
     struct logger_node loggers[LOGGERS_MAX];
@@ -91,9 +89,8 @@ int cluster_add_logger(struct rill_cluster *k, uint32_t unit, struct rill_error 
 /* Hands what is in k->out to the fabric, released packets to the caller. True if there was any. */
 bool cluster_flush(struct rill_cluster *k, uint32_t src, uint64_t now_ns);
 
-/* cluster_ingress.c: who gets which packets. Fragments that have waited long enough go in. */
+/* cluster_ingress.c: who gets which packets. */
 int cluster_create_split(struct rill_cluster *k, struct rill_error *err);
-bool cluster_release_early(struct rill_cluster *k, uint64_t now_ns);
 
 /* cluster_faults.c: ends the output loggers of dead units that nobody needs any more. */
 void cluster_retire_loggers(struct rill_cluster *k);

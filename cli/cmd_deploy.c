@@ -18,6 +18,7 @@
 
 enum {
     UNITS_DEFAULT = 2,
+    CONTROLLERS_MAX = 16,
     ANSWER_MS = 120000, /* the RM has its own, shorter time-outs for what it waits for */
     CHECK_MS = 2000,
     IMAGE_BYTES_MAX = 30 << 20,
@@ -33,7 +34,7 @@ struct request {
     char **sets;
     size_t set_count;
     const char *name, *inside, *outside; /* NULL: not given */
-    uint32_t units;
+    uint32_t units, controllers;
 };
 
 static int take_text(const char **to, const char *option, const char *value, struct rill_error *err)
@@ -93,13 +94,15 @@ static int take_set(void *target, const char *value, struct rill_error *err)
 
 static int take_controllers(void *target, const char *value, struct rill_error *err)
 {
-    (void)target;
-    if (strcmp(value, "1") == 0)
-        return 0;
-    return rill_error_set(err, -EINVAL,
-                          "--controllers '%.40s': a deployment of a cluster has 1; `rill replay "
-                          "--controllers N` without --cluster has as many as 16",
-                          value);
+    uint64_t controllers;
+
+    if (rill_args_u64(value, &controllers) != 0 || controllers == 0 ||
+        controllers > CONTROLLERS_MAX)
+        return rill_error_set(err, -EINVAL,
+                              "--controllers '%.40s': it is a whole number from 1 to %d", value,
+                              CONTROLLERS_MAX);
+    ((struct request *)target)->controllers = (uint32_t)controllers;
+    return 0;
 }
 
 static const struct rill_arg table[] = {
@@ -110,8 +113,8 @@ static const struct rill_arg table[] = {
      false, NULL, take_config},
     {"name", "NAME", "the deployment's name (default: the NF's)", false, NULL, take_name},
     {"units", "N", "how many units it has (default 2)", false, NULL, take_units},
-    {"controllers", "N", "how many controllers it has: 1 in this version", false, NULL,
-     take_controllers},
+    {"controllers", "N", "how many controllers its traffic is split over, 1 to 16 (default 1)",
+     false, NULL, take_controllers},
     {"set", "NAME=VALUE", "a setting (`rill settings` lists them); may be given again", true, NULL,
      take_set},
     {"inside-interface", "IF", "network interface of this machine where the inside is, ...", false,
@@ -127,7 +130,7 @@ static int help(void)
     puts("usage: rill deploy NF [OPTION...]\n"
          "       rill deploy --config FILE [OPTION...]\n"
          "\n"
-         "Starts a network function on a cluster: a controller, units that run it, and an output\n"
+         "Starts a network function on a cluster: controllers, units that run it, and an output\n"
          "logger for each. NF is a name (nat, lb) or the path of a shared object (holds a '/').\n");
     rill_args_help(table, stdout);
     return RILL_EXIT_DONE;
@@ -310,18 +313,21 @@ static int send(const struct request *r, Control__Deploy *deploy, struct rill_er
     Control__Message m, *answer = NULL;
     struct rill_client *client;
     char time[RILL_FORMAT_BYTES], command[RILL_PLACE_PATH_BYTES];
+    char by[64] = "";
     int rc = rill_client_open(&r->place, &client, err);
 
     if (rc != 0)
         return rc;
+    if (deploy->controllers > 1)
+        snprintf(by, sizeof(by), ", %u controllers", deploy->controllers);
     m = rill_client_message_to(client, 0);
     RILL_CONTROL_SET(&m, DEPLOY, deploy, deploy);
     rc = rill_client_ask(client, &m, ANSWER_MS, &answer, err);
     if (rc == 0 && answer->body_case != CONTROL__MESSAGE__BODY_DEPLOYED)
         rc = rill_error_set(err, -EPROTO, "the resource manager's answer is not understood");
     if (rc == 0)
-        printf("%s: %s on %u unit%s, vni %u, in %s; see `%s`\n", deploy->name, deploy->nf,
-               deploy->units, deploy->units == 1 ? "" : "s", answer->deployed->vni,
+        printf("%s: %s on %u unit%s%s, vni %u, in %s; see `%s`\n", deploy->name, deploy->nf,
+               deploy->units, deploy->units == 1 ? "" : "s", by, answer->deployed->vni,
                rill_format_ns(time, answer->deployed->took_ns),
                rill_place_command(&r->place, "status", command));
     rill_control_free(answer);
@@ -357,6 +363,7 @@ static int deploy_input(const struct request *r, const struct rill_nf_input *inp
         deploy.config = config.list;
         deploy.n_config = config.count;
         deploy.units = r->units;
+        deploy.controllers = r->controllers;
         deploy.inside_interface = or_empty(r->inside);
         deploy.outside_interface = or_empty(r->outside);
         rc = send(r, &deploy, err);
@@ -382,7 +389,7 @@ static int deploy(struct request *r, struct rill_error *err)
 
 int rill_cmd_deploy(int argc, char **argv)
 {
-    struct request request = {.units = UNITS_DEFAULT};
+    struct request request = {.units = UNITS_DEFAULT, .controllers = 1};
     const struct rill_args args = {.table = table, .target = &request, .positional = take_nf};
     struct rill_error err = {""};
     int rc = rill_args_parse(&args, argc, argv, &err);

@@ -8,6 +8,7 @@
 #include "cli/format.h"
 #include "cli/json.h"
 #include "cli/remote_books.h"
+#include "lib/base/epoch.h"
 #include "lib/base/role_name.h"
 
 enum { ANSWER_MS = 5000 };
@@ -114,8 +115,9 @@ static void print_deployment(const Control__Deployment *d)
 {
     printf("%-12s%s: %s on %u unit%s, %s, vni %u", "", d->name, d->nf, d->units,
            d->units == 1 ? "" : "s", d->state, d->vni);
-    if (d->controller != 0)
-        printf(", %s", NAME(d->controller));
+    for (size_t i = 0; i < d->n_controllers; i++)
+        if (d->controllers[i] != 0)
+            printf(", %s", NAME(d->controllers[i]));
     if (d->deaths > 0)
         printf(", %u death%s so far", d->deaths, d->deaths == 1 ? "" : "s");
     if (d->client != 0)
@@ -152,7 +154,7 @@ static void print_role(const Control__Status *s, const Control__Role *r, int col
 {
     char leased[16] = "";
 
-    if (rill_role_kind(r->role) == RILL_ROLE_UNIT && r->deployment != 0)
+    if ((rill_role_kind(r->role) == RILL_ROLE_UNIT || r->epoch != 0) && r->deployment != 0)
         snprintf(leased, sizeof(leased), "%u.%u%%", r->leased / 10, r->leased % 10);
     printf("%-12s%-18s %-10s %-*s %-18s %7s %7s   %s, %s", "", NAME(r->role), r->state, columns,
            deployment_of(s, r->deployment), r->partner != 0 ? NAME(r->partner) : "", leased,
@@ -238,6 +240,18 @@ static void json_machines(struct rill_json *json, const Control__Status *s)
     rill_json_close(json, ']');
 }
 
+/* By slot; null where there is none now. `controller`: the first. */
+static void json_controllers(struct rill_json *json, const Control__Deployment *d)
+{
+    uint32_t first = d->n_controllers > 0 ? d->controllers[0] : 0;
+
+    rill_json_string(json, "controller", first != 0 ? NAME(first) : NULL);
+    rill_json_open(json, "controllers", '[');
+    for (size_t i = 0; i < d->n_controllers; i++)
+        rill_json_string(json, NULL, d->controllers[i] != 0 ? NAME(d->controllers[i]) : NULL);
+    rill_json_close(json, ']');
+}
+
 static void json_deployment(struct rill_json *json, const Control__Deployment *d)
 {
     rill_json_open(json, NULL, '{');
@@ -246,7 +260,7 @@ static void json_deployment(struct rill_json *json, const Control__Deployment *d
     rill_json_string(json, "nf", d->nf);
     rill_json_string(json, "state", d->state);
     rill_json_u64(json, "units", d->units);
-    rill_json_string(json, "controller", d->controller != 0 ? NAME(d->controller) : NULL);
+    json_controllers(json, d);
     rill_json_bool(json, "weaker_promise", d->weaker_promise);
     rill_json_u64(json, "deaths", d->deaths);
     rill_json_string(json, "inside_interface", d->inside_interface);
@@ -272,6 +286,10 @@ static void json_role(struct rill_json *json, const Control__Status *s, const Co
     rill_json_u64(json, "activation_ns", r->activation_ns);
     rill_json_u64(json, "age_ns", r->age_ns);
     rill_json_u64(json, "leased_milli", r->leased);
+    if (r->epoch != 0) {
+        rill_json_u64(json, "slot", rill_epoch_slot((uint16_t)r->epoch));
+        rill_json_u64(json, "incarnation", rill_epoch_incarnation((uint16_t)r->epoch));
+    }
     rill_json_close(json, '}');
 }
 

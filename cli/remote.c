@@ -191,12 +191,16 @@ static int take_settings(struct remote *r, struct rill_error *err)
     return rc;
 }
 
-static bool has_lease(const struct rill_books *books, uint32_t controller)
+/* Each controller. */
+static bool have_leases(const struct remote *r)
 {
-    for (uint32_t i = 0; i < books->count; i++)
-        if (books->roles[i].id == controller && books->roles[i].now != NULL)
-            return books->roles[i].now->n_units > 0;
-    return false;
+    for (uint32_t slot = 0; slot < r->controllers.slots; slot++) {
+        const Control__Metrics *metrics = remote_metrics_of(r, r->controllers.present[slot]);
+
+        if (metrics == NULL || metrics->n_units == 0)
+            return false;
+    }
+    return true;
 }
 
 /* Until nothing moves, nothing is held and there is a unit to go to: what was counted until then is
@@ -218,7 +222,7 @@ static int wait_until_quiet(struct remote *r, struct rill_error *err)
         }
         books = remote_books(r, roles);
         if (r->roles.rounds > rounds && r->roles.still && rill_books_held(&books) == 0 &&
-            (rill_config_u64(r->settings, "units_min") == 0 || has_lease(&books, r->controller)))
+            (rill_config_u64(r->settings, "units_min") == 0 || have_leases(r)))
             return 0;
         rounds = r->roles.rounds;
         if (r->player.now_ns > until_ns)
@@ -227,7 +231,7 @@ static int wait_until_quiet(struct remote *r, struct rill_error *err)
                 (unsigned)(QUIET_NS / SECOND_NS),
                 rill_books_held(&books) > 0
                     ? "packets of an earlier replay are still held; undeploy it"
-                    : "its controller has no unit, or a role does not answer; see rill status");
+                    : "a controller of it has no unit, or a role does not answer; see rill status");
     }
     return rill_error_set(err, -EIO, "%s", r->failure.text);
 }
@@ -263,6 +267,8 @@ static int prepare(struct remote *r, struct rill_error *err)
     if (rc == 0)
         rc = create_ends(r, err);
     if (rc == 0)
+        rc = remote_create_split(r, err);
+    if (rc == 0)
         rc = remote_choose_fails(r, err);
     if (rc == 0)
         rc = wait_until_quiet(r, err);
@@ -273,6 +279,7 @@ static void clean_up(struct remote *r)
 {
     rill_client_close(r->client); /* the cluster goes on without us */
     remote_links_fini(r);
+    remote_controllers_fini(r);
     remote_roles_fini(r);
     rill_control_free(r->attached);
     rill_player_fini(&r->player);
@@ -286,20 +293,12 @@ static void clean_up(struct remote *r)
 static bool inject(struct remote *r)
 {
     struct rte_mbuf *burst[BURST];
-    uint32_t n, self = rill_client_role(r->client);
+    uint32_t n;
     bool any = rill_player_take_due(&r->player, burst, BURST, &n);
 
-    for (uint32_t i = 0; i < n; i++) {
-        struct rill_frame *f = rill_frame(burst[i]);
-
-        f->type = RILL_FRAME_INGRESS;
-        f->src = self;
-        f->dst = r->controller;
-        f->vni = r->attached->attached->vni;
-    }
     if (n > 0)
-        r->fabric->ops->send(r->fabric, self, burst, n, r->player.now_ns);
-    return any;
+        remote_send(r, burst, n);
+    return remote_send_early(r) || any;
 }
 
 /* What takes part in deciding that nothing will come out any more. */

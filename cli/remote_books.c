@@ -68,6 +68,25 @@ uint64_t rill_books_counter(const struct rill_books *books, uint32_t id, const c
     return n;
 }
 
+uint64_t rill_books_dropped(const struct rill_books *books, const char *prefix)
+{
+    size_t bytes = strlen(prefix);
+    uint64_t n = 0;
+
+    for (uint32_t i = 0; i < books->count; i++) {
+        const Control__Metrics *now = books->roles[i].now;
+
+        for (size_t k = 0; now != NULL && k < now->n_counters; k++) {
+            const char *name = now->counters[k]->name;
+
+            if (strncmp(name, prefix, bytes) == 0 &&
+                strncmp(name + bytes, DROPPED, sizeof(DROPPED) - 1) == 0)
+                n += rill_books_counter(books, books->roles[i].id, name);
+        }
+    }
+    return n;
+}
+
 static int tally_counter(struct rill_report *report, const char *name, uint64_t n)
 {
     const char *point = strchr(name, '.');

@@ -41,6 +41,9 @@ uint64_t rill_books_held(const struct rill_books *books); /* in processes, links
 /* "unit.packets_processed" of one role, or (id 0) of all. */
 uint64_t rill_books_counter(const struct rill_books *books, uint32_t id, const char *name);
 
+/* Packets that ended at a role whose counters begin with `prefix`, for whatever reason. */
+uint64_t rill_books_dropped(const struct rill_books *books, const char *prefix);
+
 /* Into the report: every counter, every drop by its reason, the NF's counters. -ENOMEM. */
 int rill_books_tally(const struct rill_books *books, struct rill_report *report);
 

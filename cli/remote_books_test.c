@@ -89,6 +89,17 @@ static void only_what_was_counted_since(void **state)
     rill_report_fini(&report);
 }
 
+static void drops_of_a_kind_of_role(void **state)
+{
+    struct pair p;
+
+    (void)state;
+    fill_pair(&p);
+    assert_int_equal(rill_books_dropped(&p.books, "unit."), 2);
+    assert_int_equal(rill_books_dropped(&p.books, "fabric."), 4);
+    assert_int_equal(rill_books_dropped(&p.books, "controller."), 0);
+}
+
 /* What this process sent off, and nobody took in yet, is in a link; what came back is not. */
 static void in_flight_is_held_and_in_links(void **state)
 {
@@ -119,6 +130,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_what_was_counted_since),
+        cmocka_unit_test(drops_of_a_kind_of_role),
         cmocka_unit_test(in_flight_is_held_and_in_links),
         cmocka_unit_test(without_a_role_it_may_be_negative),
     };

@@ -35,7 +35,7 @@ static uint32_t role_of(const Control__Attached *a, const struct rill_fail *fail
     case RILL_ROLE_OUTPUT_LOGGER:
         return nth(a->output_loggers, a->n_output_loggers, fail->number);
     default:
-        return nth(&a->controller, 1, fail->number);
+        return nth(a->controllers, a->n_controllers, fail->number);
     }
 }
 

@@ -130,23 +130,14 @@ static void answer_error(struct remote *r, const Control__Message *request, stru
     rill_client_answer(r->client, request, &m);
 }
 
-/* Packets go to it from now on: another one has taken the place of the one before, and needs no
- * link for us to know. While there is none, they find no way and are counted. */
-static void note_controller(struct remote *r, const Control__Peers *wanted)
-{
-    for (size_t i = 0; i < wanted->n_roles; i++)
-        if (rill_role_kind(wanted->roles[i]) == RILL_ROLE_CONTROLLER)
-            r->controller = wanted->roles[i];
-}
-
 void remote_on_peers(struct remote *r, const Control__Message *message)
 {
     const Control__Peers *wanted = message->peers;
     struct rill_error err;
     int rc = 0;
 
-    note_controller(r, wanted);
-    rill_control_free(r->links.asked); /* superseded, and not answered any more */
+    remote_note_controllers(r, wanted); /* whose link is not up yet, packets find no way to */
+    rill_control_free(r->links.asked);  /* superseded, and not answered any more */
     r->links.asked = NULL;
     r->detached = r->attached != NULL && wanted->n_roles == 0;
     if (r->fabric != NULL)

@@ -3,86 +3,6 @@
 
 #include "cli/remote_run.h"
 
-/* --- the controller's units, over time ------------------------------------------------------- */
-
-static void ask_controller(struct remote *r, uint64_t epoch_ns)
-{
-    Control__MetricsRequest body = CONTROL__METRICS_REQUEST__INIT;
-    Control__Message m = rill_client_message_to(r->client, r->controller);
-
-    RILL_CONTROL_SET(&m, METRICS_REQUEST, metrics_request, &body);
-    r->epochs.number = rill_client_send(r->client, &m);
-    r->epochs.epoch_ns = epoch_ns;
-}
-
-static int add_epoch(struct remote *r)
-{
-    r->epochs.number = 0;
-    return rill_report_add_epoch(r->player.report,
-                                 (double)(r->epochs.epoch_ns - r->player.start_ns) / 1e9,
-                                 r->epochs.active);
-}
-
-/* An epoch for which no answer has come in time counts like the one before. */
-int remote_end_epochs(struct remote *r)
-{
-    struct rill_player *p = &r->player;
-    int rc = 0;
-
-    while (rc == 0 && p->now_ns >= p->next_epoch_ns) {
-        if (r->epochs.number != 0)
-            rc = add_epoch(r);
-        ask_controller(r, p->next_epoch_ns - RILL_PLAYER_EPOCH_NS);
-        p->next_epoch_ns += RILL_PLAYER_EPOCH_NS;
-    }
-    return rc;
-}
-
-static struct remote_unit *unit_of(struct remote_epochs *epochs, uint32_t id)
-{
-    for (uint32_t i = 0; i < epochs->count; i++)
-        if (epochs->units[i].id == id)
-            return &epochs->units[i];
-    if (epochs->count == RILL_BOOKS_ROLES_MAX)
-        return NULL;
-    epochs->units[epochs->count] = (struct remote_unit){.id = id};
-    return &epochs->units[epochs->count++];
-}
-
-static void look_at_units(struct remote *r, const Control__Metrics *metrics)
-{
-    struct rill_report *report = r->player.report;
-
-    r->epochs.active = (uint32_t)metrics->n_units;
-    report->units_active_max = RTE_MAX(report->units_active_max, r->epochs.active);
-    for (size_t i = 0; i < metrics->n_units; i++) {
-        struct remote_unit *unit = unit_of(&r->epochs, metrics->units[i]->unit);
-
-        if (unit != NULL && metrics->units[i]->utilization > unit->utilization_max)
-            unit->utilization_max = metrics->units[i]->utilization;
-    }
-}
-
-void remote_look_at_units(struct remote *r)
-{
-    for (uint32_t i = 0; i < r->roles.count; i++) {
-        const struct remote_role *role = &r->roles.list[i];
-
-        if (role->id == r->controller && role->now != NULL)
-            look_at_units(r, role->now->metrics);
-    }
-}
-
-bool remote_on_epoch(struct remote *r, const Control__Message *message)
-{
-    if (r->epochs.number == 0 || message->number != r->epochs.number)
-        return false;
-    look_at_units(r, message->metrics);
-    if (add_epoch(r) != 0)
-        rill_error_set(&r->failure, -ENOMEM, "no memory for the report");
-    return true;
-}
-
 /* --- what the roles counted ------------------------------------------------------------------ */
 
 static int report_units(struct remote *r, const struct rill_books *books)
@@ -96,7 +16,7 @@ static int report_units(struct remote *r, const struct rill_books *books)
 
         if (rill_role_kind(role->id) != RILL_ROLE_UNIT)
             continue;
-        known = unit_of(&r->epochs, role->id);
+        known = remote_unit_of(r, role->id);
         unit = (struct rill_report_unit){
             .id = rill_role_number(role->id),
             .packets = rill_books_counter(books, role->id, "unit.packets_processed"),
@@ -106,15 +26,17 @@ static int report_units(struct remote *r, const struct rill_books *books)
     return rc;
 }
 
-static void report_flows(struct rill_report *report, const struct rill_books *books)
+static void report_flows(const struct remote *r, const struct rill_books *books)
 {
-    report->flows = rill_books_counter(books, 0, "controller.flows");
-    report->flowlets = rill_books_counter(books, 0, "controller.flowlets");
-    report->flowlets_moved = rill_books_counter(books, 0, "controller.flowlets_moved");
-    report->moves_by_gap = rill_books_counter(books, 0, "controller.moves_by_gap");
-    report->moves_by_size = rill_books_counter(books, 0, "controller.moves_by_size");
-    report->moves_by_period = rill_books_counter(books, 0, "controller.moves_by_period");
-    report->overloads = rill_books_counter(books, 0, "controller.overloads");
+    struct rill_report *report = r->player.report;
+
+    report->flows = remote_controllers_counted(r, "controller.flows");
+    report->flowlets = remote_controllers_counted(r, "controller.flowlets");
+    report->flowlets_moved = remote_controllers_counted(r, "controller.flowlets_moved");
+    report->moves_by_gap = remote_controllers_counted(r, "controller.moves_by_gap");
+    report->moves_by_size = remote_controllers_counted(r, "controller.moves_by_size");
+    report->moves_by_period = remote_controllers_counted(r, "controller.moves_by_period");
+    report->overloads = remote_controllers_counted(r, "controller.overloads");
     report->flowlets_seamless = rill_books_counter(books, 0, "unit.moved_in_seamless");
     report->seamless_by_gap = rill_books_counter(books, 0, "unit.moved_in_seamless_by_gap");
     report->state_pushes = rill_books_counter(books, 0, "unit.state_pushes");
@@ -189,7 +111,9 @@ int remote_report(struct remote *r, struct rill_error *err)
     remote_look_at_units(r);
     if (rc == 0)
         rc = report_units(r, &books);
-    report_flows(report, &books);
+    report_flows(r, &books);
+    if (rc == 0)
+        rc = remote_report_controllers(r);
     if (rc == 0)
         rc = report_self(r);
     if (rc == 0)

@@ -140,6 +140,7 @@ void remote_on_metrics(struct remote *r, const Control__Message *message)
     now = rill_client_copy(message);
     if (now == NULL)
         return;
+    remote_controller_says(r, message);
     role->asked = 0;
     r->roles.moved |= packets_moved(role->now, now);
     if (role->now != role->before)
@@ -182,8 +183,25 @@ void remote_ask_roles(struct remote *r)
     }
 }
 
+bool remote_is_there(const struct remote *r, uint32_t role)
+{
+    for (uint32_t i = 0; i < r->roles.count; i++)
+        if (r->roles.list[i].id == role)
+            return true;
+    return false;
+}
+
+const Control__Metrics *remote_metrics_of(const struct remote *r, uint32_t role)
+{
+    for (uint32_t i = 0; i < r->roles.count; i++)
+        if (r->roles.list[i].id == role && r->roles.list[i].now != NULL)
+            return r->roles.list[i].now->metrics;
+    return NULL;
+}
+
 void remote_begin_books(struct remote *r)
 {
+    remote_begin_controllers(r);
     for (uint32_t i = 0; i < r->roles.count; i++)
         r->roles.list[i].before = r->roles.list[i].now;
 }
@@ -201,8 +219,10 @@ struct rill_books remote_books(const struct remote *r,
                                      .before = role->before != NULL ? role->before->metrics : NULL,
                                      .now = role->now != NULL ? role->now->metrics : NULL};
     }
+    books.self.held = remote_early(r);
     if (r->fabric != NULL)
-        books.self = (struct rill_books_self){.held = r->fabric->ops->packets_in_flight(r->fabric),
+        books.self = (struct rill_books_self){.held = books.self.held +
+                                                      r->fabric->ops->packets_in_flight(r->fabric),
                                               .sent_off = r->fabric->counters.handed_over_packets,
                                               .taken_in = r->fabric->counters.taken_over_packets};
     return books;

@@ -102,7 +102,7 @@ struct rill_report {
     struct rill_report_failure *failures; /* failure_count of them */
     size_t failure_count;
 
-    struct rill_report_controller *controllers; /* controller_count of them; a cluster's: none */
+    struct rill_report_controller *controllers; /* controller_count of them */
     size_t controller_count;
 
     struct rill_report_object *objects; /* object_count of them; a cluster's: none */

@@ -78,3 +78,11 @@ struct rill_controller_config rill_controller_settings(const struct rill_config 
     memcpy(config.pools, nf->pools, sizeof(config.pools));
     return config;
 }
+
+void rill_controller_is_one_of(struct rill_controller_config *config,
+                               const struct rill_config *settings, uint32_t controllers)
+{
+    config->controllers = controllers;
+    if (controllers > 1 && rill_config_enum(settings, "controllers") == RILL_CONTROLLERS_LEASED)
+        config->lease_step = (uint32_t)rill_config_u64(settings, "lease_step");
+}

@@ -1,5 +1,5 @@
-/* rill-controller: a controller in a process of its own. Packets come from the client that is
- * attached, and in at the deployment's interfaces if it has some. */
+/* rill-controller: a controller in a process of its own, one of its deployment's. Packets come from
+ * the client that is attached, and in at the deployment's interfaces if it has some. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -9,10 +9,12 @@
 #include <rte_malloc.h>
 
 #include "controller/controller_settings.h"
+#include "lib/base/epoch.h"
 #include "lib/daemon/daemon.h"
 #include "lib/daemon/ports.h"
 #include "lib/daemon/role.h"
 #include "lib/frame/frame.h"
+#include "lib/frame/ingress_split.h"
 
 enum {
     BURST = 32,
@@ -26,6 +28,12 @@ struct gate {
     struct rill_ports *ports; /* NULL: the deployment has no interfaces */
     uint32_t client;          /* 0: none is attached */
     uint64_t last_ingress_id; /* of packets that came in at the interfaces */
+    /* Of several controllers each sees all that comes in at the interfaces, and takes its own.
+     * NULL: it is the only one. */
+    struct rill_ingress_split *split;
+    uint32_t slot;
+    uint64_t packets_of_others;
+    struct rill_outbox *out; /* while the split hands out packets */
     uint8_t (*addresses[RILL_CONTROLLER_POOLS_MAX])[ADDRESS_BYTES];
 };
 
@@ -113,11 +121,59 @@ static int create_controller(struct gate *g, const struct rill_role_host *host,
     config.epoch = (uint16_t)how->epoch;
     config.takes_over = how->takes_over;
     config.vni = how->vni;
+    rill_controller_is_one_of(&config, host->settings, (uint32_t)how->n_controllers);
     config.pool = host->pool;
     config.units_max = 2 * how->units; /* some may be dying while others come */
     config.flows_max = flows_max(host->settings, config.flows_max);
     g->controller = rill_controller_create(&config, err);
     return g->controller == NULL ? -ENOMEM : 0;
+}
+
+static void take(void *arg, uint32_t slot, struct rte_mbuf **packets, uint32_t n, uint64_t now_ns)
+{
+    struct gate *g = arg;
+
+    if (slot == g->slot) {
+        rill_controller_ingress(g->controller, packets, n, now_ns, g->out);
+        return;
+    }
+    g->packets_of_others += n;
+    rte_pktmbuf_free_bulk(packets, n);
+}
+
+/* Made also where a replay's client splits: an NF whose packets can't be is refused here. */
+static int create_split(struct gate *g, const struct rill_role_host *host,
+                        const Control__Activate *how, struct rill_error *err)
+{
+    const Control__Facts *facts = how->facts;
+    struct rill_ingress_split_config config = {
+        .split = {.controllers = (uint32_t)how->n_controllers,
+                  .kind = rill_controller_key_kind((enum rill_flow_scope)facts->flow_scope),
+                  .writes = facts->writes,
+                  .pool_count = (unsigned)facts->n_pools,
+                  .seed = rill_config_u64(host->settings, "seed")},
+        .give = take,
+        .arg = g};
+
+    if (how->n_controllers <= 1)
+        return 0;
+    if (how->n_controllers > RILL_SLOTS_MAX)
+        return rill_error_set(err, -EINVAL, "%zu controllers; at most %d can be",
+                              how->n_controllers, RILL_SLOTS_MAX);
+    for (unsigned i = 0; i < config.split.pool_count; i++) {
+        const Control__Pool *from = facts->pools[i]; /* as read_pool() has checked it */
+
+        config.split.pools[i] =
+            (struct rill_split_pool){.proto = (uint8_t)from->proto,
+                                     .family = (uint8_t)from->family,
+                                     .port_low = (uint16_t)from->port_low,
+                                     .port_high = (uint16_t)from->port_high,
+                                     .addresses = (uint32_t)(from->addresses.len / ADDRESS_BYTES),
+                                     .addr = (const uint8_t(*)[16])g->addresses[i]};
+    }
+    g->slot = rill_epoch_slot((uint16_t)how->epoch);
+    g->split = rill_ingress_split_create(&config, err);
+    return g->split == NULL ? -EINVAL : 0;
 }
 
 static int activate(void *arg, const struct rill_role_host *host, const Control__Activate *how,
@@ -127,6 +183,8 @@ static int activate(void *arg, const struct rill_role_host *host, const Control_
     int rc = create_controller(g, host, how, err);
 
     (void)facts;
+    if (rc == 0)
+        rc = create_split(g, host, how, err);
     if (rc == 0 && how->inside_interface[0] != '\0')
         rc = rill_ports_open(how->inside_interface, how->outside_interface, RILL_PORTS_RECEIVE,
                              host->pool, &g->ports, err);
@@ -176,6 +234,9 @@ static void tick(void *arg, uint64_t now_ns, struct rill_outbox *out)
 {
     struct gate *g = arg;
 
+    g->out = out;
+    if (g->split != NULL)
+        rill_ingress_split_tick(g->split, now_ns);
     rill_controller_tick(g->controller, now_ns, out);
 }
 
@@ -183,7 +244,9 @@ static uint64_t next_ns(void *arg)
 {
     struct gate *g = arg;
 
-    return rill_controller_next_ns(g->controller);
+    uint64_t next_ns = rill_controller_next_ns(g->controller);
+
+    return g->split == NULL ? next_ns : RTE_MIN(next_ns, rill_ingress_split_next_ns(g->split));
 }
 
 /* Takes in what came in at the interfaces: a burst from each side. */
@@ -200,7 +263,10 @@ static bool poll(void *arg, uint64_t now_ns, struct rill_outbox *out)
             rill_frame(packets[i])->ingress_ns = now_ns;
             rill_frame(packets[i])->ingress_id = ++g->last_ingress_id;
         }
-        if (n > 0)
+        g->out = out;
+        if (n > 0 && g->split != NULL)
+            rill_ingress_split_take(g->split, packets, n, now_ns);
+        else if (n > 0)
             rill_controller_ingress(g->controller, packets, n, now_ns, out);
         any |= n > 0;
     }
@@ -250,6 +316,10 @@ static void metrics(void *arg, struct rill_role_metrics *metrics)
     add_counters(g, metrics);
     if (g->ports != NULL)
         add_ports(g->ports, metrics);
+    if (g->ports != NULL && g->split != NULL) {
+        rill_role_metrics_add(metrics, "ports", "of_other_controllers", g->packets_of_others);
+        rill_role_metrics_add_held(metrics, rill_ingress_split_held(g->split));
+    }
     rill_role_metrics_add_held(metrics, rill_controller_packets_held(g->controller));
     for (uint32_t i = 0; i < rill_controller_units(g->controller); i++) {
         double utilization;

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "lib/control/slots.h"
 #include "lib/daemon/daemon.h"
 #include "lib/daemon/role.h"
 #include "nf-runtime/loader.h"
@@ -41,15 +42,21 @@ static int create_unit(struct runtime *r, const struct rill_role_host *host,
                        const Control__Activate *how, struct rill_error *err)
 {
     struct rill_unit_config config = rill_unit_settings(host->settings);
-    int rc = unit_store_open(&r->store, host->settings, how->links_folder, host->pool, err);
+    struct rill_controllers known;
+    int rc = rill_control_slots(how, &known, err);
 
+    if (rc == 0)
+        rc = unit_store_open(&r->store, host->settings, how->links_folder, host->pool, err);
     if (rc != 0)
         return rc;
     config.store = r->store.store != NULL ? UNIT_STORE_ID : 0;
     config.id = host->role;
     config.output_logger = how->output_logger;
-    config.controller = how->controller;
-    config.epoch = (uint16_t)how->epoch;
+    config.controllers = &known;
+    if (how->n_controllers == 1) {
+        config.controller = how->controllers[0]->controller;
+        config.epoch = (uint16_t)how->controllers[0]->epoch;
+    }
     config.vni = how->vni;
     config.pool = host->pool;
     config.nf = r->nf;

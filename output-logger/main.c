@@ -2,6 +2,7 @@
  * that is attached, else out of the deployment's interfaces. */
 #include <errno.h>
 
+#include "lib/control/slots.h"
 #include "lib/daemon/ports.h"
 #include "lib/daemon/role.h"
 #include "lib/frame/frame.h"
@@ -31,14 +32,17 @@ static int activate(void *arg, const struct rill_role_host *host, const Control_
 {
     struct logger *l = arg;
     struct rill_ol_config config = rill_ol_settings(host->settings);
+    struct rill_controllers known;
+    int rc = rill_control_slots(how, &known, err);
 
     (void)facts;
+    if (rc != 0)
+        return rc;
     if (how->facts == NULL)
         return rill_error_set(err, -EINVAL, "an output logger has to be told what its NF is");
     l->role = host->role;
     config.id = host->role;
-    config.controller = how->controller;
-    config.epoch = (uint16_t)how->epoch;
+    config.controllers = &known;
     config.vni = how->vni;
     config.state_bytes = how->facts->state_bytes;
     config.pool = host->pool;

@@ -1,6 +1,6 @@
 /* The director: what the resource manager does besides leasing. It knows the machines and their
- * containers, keeps warm ones ahead of need, makes deployments out of them (a controller, units,
- * each with an output logger of its own), puts new units where some died, tells every role whom it
+ * containers, keeps warm ones ahead of need, makes deployments out of them (controllers, units,
+ * each with an output logger of its own), puts new roles where some died, tells every role whom it
  * has links to, attaches clients, and passes on what is not for it. Each deployment has a lease
  * core (rm/rm.h) of its own: a unit runs one NF, so it can be leased only to controllers of its
  * deployment.
@@ -30,7 +30,8 @@ enum {
     /* A controller has a link to each unit, each output logger and a client, and two ports if it is
      * live; Debian's DPDK has 32 in a process. */
     RILL_DIRECTOR_UNITS_MAX = 14,
-    RILL_DIRECTOR_FAILURES_MAX = 32, /* remembered for status */
+    RILL_DIRECTOR_CONTROLLERS_MAX = 16, /* of a deployment, at a time */
+    RILL_DIRECTOR_FAILURES_MAX = 32,    /* remembered for status */
     RILL_DIRECTOR_DEATHS_MAX = 64,
 };
 

@@ -233,7 +233,7 @@ static void an_order_that_was_lost_is_given_again(void **state)
 static void what_makes_no_sense_is_refused(void **state)
 {
     struct world *w = web(0, 1);
-    const struct rill_director_record nonsense = {"state", "\1\2\3", 3}, other = {"state", "\2", 1};
+    const struct rill_director_record nonsense = {"state", "\1\2\3", 3}, other = {"state", "\1", 1};
     struct rill_error err;
     struct rill_director *d;
 

@@ -237,6 +237,7 @@ void dir_settle_attach(struct rill_director *d, struct dir_deployment *dep)
 {
     const struct dir_client *client = dir_client(d, dep->client);
     struct dir_ids units = {.count = 0}, loggers = {.count = 0};
+    uint32_t controllers[RILL_DIRECTOR_CONTROLLERS_MAX];
     Control__Message m = CONTROL__MESSAGE__INIT;
     Control__Attached attached = CONTROL__ATTACHED__INIT;
 
@@ -244,9 +245,12 @@ void dir_settle_attach(struct rill_director *d, struct dir_deployment *dep)
         !dir_client_is_linked(d, dep, client))
         return;
     list_roles(d, dep, &units, &loggers);
+    for (uint32_t i = 0; i < dep->spec->controllers; i++)
+        controllers[i] = dep->slots[i].controller;
     attached.vni = dep->vni;
     attached.deployment = dep->spec->name;
-    attached.controller = dep->controller;
+    attached.n_controllers = dep->spec->controllers;
+    attached.controllers = controllers;
     attached.n_units = units.count;
     attached.units = units.ids;
     attached.n_output_loggers = loggers.count;

@@ -43,7 +43,7 @@ static void a_client_attaches_and_goes(void **state)
     assert_string_equal(a->deployment, "web");
     assert_int_equal(a->n_units, 2);
     assert_int_equal(a->n_output_loggers, 2);
-    assert_int_equal(a->controller, world_find(w, RILL_ROLE_CONTROLLER, 1, "active", 0));
+    assert_int_equal(a->controllers[0], world_find(w, RILL_ROLE_CONTROLLER, 1, "active", 0));
     assert_int_equal(a->facts->state_bytes, 136);
     snprintf(folder, sizeof(folder), "/base/links/%s", w->folder);
     assert_string_equal(w->clients[0].folder, folder);

@@ -385,7 +385,8 @@ static void who_was_not_in_use_is_not_kept(void **state)
         uint32_t unit = world_active(w, RILL_ROLE_UNIT, i);
 
         if (unit != kept)
-            assert_int_equal(world_role(w, unit)->activate->activate->controller, controller);
+            assert_int_equal(world_role(w, unit)->activate->activate->controllers[0]->controller,
+                             controller);
     }
     world_asks_for_units(w, controller, 1, 2000);
     assert_int_equal(world_role(w, controller)->grant->lease_grant->n_leases, 2);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/epoch.h"
 #include "lib/base/mutant.h"
 #include "lib/config/settings.h"
 #include "rm/director_internal.h"
@@ -75,9 +76,38 @@ static int check_spec(const struct rill_director *d, const Control__Deploy *spec
             "units: %" PRIu32 " is not in [1, %d]: a controller has a link to "
             "each unit and each output logger, and DPDK has 32 ports in a process",
             spec->units, RILL_DIRECTOR_UNITS_MAX);
+    if (spec->controllers > RILL_DIRECTOR_CONTROLLERS_MAX)
+        return rill_error_set(err, -EINVAL, "controllers: %" PRIu32 " is not in [1, %d]",
+                              spec->controllers, RILL_DIRECTOR_CONTROLLERS_MAX);
     if (spec->image.len == 0)
         return rill_error_set(err, -EINVAL, "the NF's image is empty");
     return check_interfaces(spec, err);
+}
+
+/* Are there as many units as several controllers lease from the start and for good? */
+static int check_shares(const Control__Deploy *spec, const struct rill_config *settings,
+                        struct rill_error *err)
+{
+    uint64_t each = RTE_MAX(rill_config_u64(settings, "units_min"), 1u);
+    uint64_t step = rill_config_u64(settings, "lease_step");
+    uint64_t n = spec->controllers;
+
+    if (n <= 1)
+        return 0;
+    if (rill_config_enum(settings, "controllers") == RILL_CONTROLLERS_INDEPENDENT) {
+        if (each * n <= spec->units)
+            return 0;
+        return rill_error_set(err, -EINVAL,
+                              "%" PRIu64 " independent controllers with %" PRIu64
+                              " units each need %" PRIu64 " units, but there are only %" PRIu32,
+                              n, each, each * n, spec->units);
+    }
+    if (n * step <= (uint64_t)spec->units * RILL_RM_SHARE_WHOLE)
+        return 0;
+    return rill_error_set(err, -EINVAL,
+                          "%" PRIu64 " controllers with lease_step %" PRIu64
+                          " need %.3f units, but there are only %" PRIu32,
+                          n, step, (double)(n * step) / RILL_RM_SHARE_WHOLE, spec->units);
 }
 
 static int read_settings(const Control__Deploy *spec, struct rill_config **settings,
@@ -93,6 +123,8 @@ static int read_settings(const Control__Deploy *spec, struct rill_config **setti
         rc = rill_error_set(err, -EINVAL,
                             "units_min is %" PRIu64 ", but there are only %" PRIu32 " units",
                             rill_config_u64(config, "units_min"), spec->units);
+    if (rc == 0)
+        rc = check_shares(spec, config, err);
     if (rc != 0) {
         rill_config_destroy(config);
         config = NULL;
@@ -123,6 +155,8 @@ static Control__Deploy *copy_spec(const Control__Deploy *spec)
         copy = control__deploy__unpack(NULL, bytes, packed);
     }
     free(packed);
+    if (copy != NULL)
+        copy->controllers = RTE_MAX(copy->controllers, 1u);
     return copy;
 }
 
@@ -160,7 +194,8 @@ int dir_read_deployment(struct rill_director *d, struct dir_deployment *dep, con
     int rc;
 
     dep->spec = control__deploy__unpack(NULL, bytes, data);
-    if (dep->spec == NULL || dep->spec->units < 1 || dep->spec->units > RILL_DIRECTOR_UNITS_MAX)
+    if (dep->spec == NULL || dep->spec->units < 1 || dep->spec->units > RILL_DIRECTOR_UNITS_MAX ||
+        dep->spec->controllers < 1 || dep->spec->controllers > RILL_DIRECTOR_CONTROLLERS_MAX)
         return rill_error_set(err, -EINVAL, "what was kept of a deployment makes no sense");
     rc = read_settings(dep->spec, &dep->settings, err);
     return rc == 0 ? dir_create_leases(d, dep, err) : rc;
@@ -200,7 +235,8 @@ void dir_on_deploy(struct rill_director *d, uint32_t peer, const Control__Messag
     dep->vni = d->next_vni++;
     dir_keep_deployment(d, dep);
     dep->state = DIR_DEPLOYING;
-    dep->epoch = 1;
+    for (uint32_t i = 0; i < dep->spec->controllers; i++)
+        dep->slots[i].epoch = rill_epoch(i, 1);
     dep->asked_ns = d->now_ns;
     dep->deploy = asker;
 }

@@ -32,6 +32,8 @@ static struct dir_failure *find(struct rill_director *d, uint32_t role)
 static struct dir_failure *note(struct rill_director *d, const struct dir_role *role)
 {
     struct dir_failure *failure = find(d, role->id);
+    struct dir_deployment *dep = dir_deployment(d, role->vni);
+    const struct dir_slot *slot = dep == NULL ? NULL : dir_slot_of(dep, role->id);
 
     if (failure != NULL)
         return failure;
@@ -39,6 +41,8 @@ static struct dir_failure *note(struct rill_director *d, const struct dir_role *
     *failure = (struct dir_failure){.role = role->id, .vni = role->vni, .unit = role->id};
     if (rill_role_kind(role->id) == RILL_ROLE_OUTPUT_LOGGER)
         failure->unit = role->partner;
+    if (slot != NULL)
+        failure->slot = (uint32_t)(slot - dep->slots);
     return failure;
 }
 
@@ -66,10 +70,11 @@ void dir_failure_recovered(struct rill_director *d, uint32_t unit)
             recovered(d, at(d, i));
 }
 
-void dir_controllers_recovered(struct rill_director *d, uint32_t vni)
+void dir_slot_recovered(struct rill_director *d, uint32_t vni, uint32_t slot)
 {
     for (uint32_t i = oldest(d); i < d->failure_list_count; i++)
-        if (at(d, i)->vni == vni && rill_role_kind(at(d, i)->role) == RILL_ROLE_CONTROLLER)
+        if (at(d, i)->vni == vni && at(d, i)->slot == slot &&
+            rill_role_kind(at(d, i)->role) == RILL_ROLE_CONTROLLER)
             recovered(d, at(d, i));
 }
 

@@ -5,7 +5,9 @@
  *   director_roles.c      containers: started, joined, stopped, gone
  *   director_machines.c   agents, and the pools of warm roles
  *   director_deploy.c     a deployment begins: what is asked for is checked
- *   director_deployment.c its life: filled with roles, activated, deaths, its end
+ *   director_deployment.c its life, from there to its end
+ *   director_activation.c its roles: taken, and activated
+ *   director_losses.c     its roles that die, and who takes their place
  *   director_links.c      Peers: who has links to whom, and who is ready to be leased
  *   director_leases.c     the lease cores' frames
  *   director_clients.c    clients, and who is attached
@@ -38,6 +40,8 @@ enum {
     DIR_KINDS = 8,        /* enum rill_role_kind */
 };
 _Static_assert(2 * RILL_DIRECTOR_UNITS_MAX + 1 <= DIR_LINKS_MAX, "a controller's links fit");
+_Static_assert(RILL_DIRECTOR_UNITS_MAX + RILL_DIRECTOR_CONTROLLERS_MAX <= DIR_LINKS_MAX,
+               "those of a unit and of a client fit");
 
 #define DIR_NS_PER_S UINT64_C(1000000000)
 
@@ -111,6 +115,13 @@ struct dir_pair {
     bool logger_is_new; /* leasable, and the unit has not been told of its output logger */
 };
 
+/* A place for a controller; its number is the slot of all that have it, one after the other. */
+struct dir_slot {
+    uint32_t epoch;      /* of the one that is there, or comes next: lib/base/epoch.h */
+    uint32_t controller; /* role id; 0: none yet */
+    uint32_t lost;       /* whose flows another is to take over, or is about to; 0: none */
+};
+
 /* The output logger of a dead unit: stays until the unit's flows go on elsewhere. */
 struct dir_mourned {
     uint32_t unit, output_logger;
@@ -128,10 +139,8 @@ struct dir_deployment {
     struct rill_rm *leases;
     char folder[RILL_FOLDER_NAME_BYTES];
     bool has_folder;
-    uint32_t epoch;           /* of its controller: slot 0, so as many as there have been */
-    uint32_t controller;      /* role id; 0: none yet */
-    uint32_t lost_controller; /* whose flows another is to take over, or is about to; 0: none */
-    struct dir_pair pairs[RILL_DIRECTOR_UNITS_MAX]; /* spec->units of them */
+    struct dir_slot slots[RILL_DIRECTOR_CONTROLLERS_MAX]; /* spec->controllers of them */
+    struct dir_pair pairs[RILL_DIRECTOR_UNITS_MAX];       /* spec->units of them */
     struct dir_mourned mourned[DIR_MOURNED_MAX];
     uint32_t mourned_count;
     uint32_t client;
@@ -162,6 +171,7 @@ struct dir_request {
 struct dir_failure {
     uint32_t role, vni;
     uint32_t unit; /* it, or the one whose output logger it was; else it */
+    uint32_t slot; /* a controller's */
     bool hang;
     uint64_t told_ns, detected_ns, recovered_ns;
 };
@@ -308,24 +318,43 @@ struct dir_deployment *dir_deployment(const struct rill_director *d, uint32_t vn
 /* By name; NULL: none. */
 struct dir_deployment *dir_deployment_named(const struct rill_director *d, const char *name);
 bool dir_is_live(const struct dir_deployment *dep);
+/* That of a controller; NULL: it is not there, or not a controller. */
+struct dir_slot *dir_slot_of(struct dir_deployment *dep, uint32_t controller);
 /* It has, or wants, roles. */
 bool dir_is_up(const struct dir_deployment *dep);
 void dir_settle_deployment(struct rill_director *d, struct dir_deployment *dep);
+/* It never ran, and will not. */
+void dir_give_up_deploying(struct rill_director *d, struct dir_deployment *dep, const char *line);
+void dir_fail_deployment(struct rill_director *d, struct dir_deployment *dep, const char *line);
+void dir_on_undeploy(struct rill_director *d, uint32_t peer, const Control__Message *message);
+const char *dir_deployment_state_name(enum dir_deployment_state state);
+
+/* --- director_activation.c -------------------------------------------------------------------- */
+
+/* Takes the roles that it lacks. */
+void dir_fill_slots(struct rill_director *d, struct dir_deployment *dep);
+/* Of those that wait, who can begin now. */
+void dir_activate_roles(struct rill_director *d, struct dir_deployment *dep);
 /* Once more, under the same number, if it is not answered yet. */
 void dir_repeat_activate(struct rill_director *d, const struct dir_role *role);
 void dir_on_activated(struct rill_director *d, struct dir_role *role,
                       const Control__Activated *activated);
+
+/* --- director_losses.c ------------------------------------------------------------------------ */
+
 /* It runs, and goes on if one more of its roles dies now. */
 bool dir_deployment_bears_a_death(const struct rill_director *d, const struct dir_deployment *dep);
 /* A role of it died, or failed: `line` says which, and how. `served`: it was active. */
 void dir_deployment_lost(struct rill_director *d, struct dir_deployment *dep, uint32_t role,
                          bool served, const char *line);
-void dir_on_undeploy(struct rill_director *d, uint32_t peer, const Control__Message *message);
-const char *dir_deployment_state_name(enum dir_deployment_state state);
+/* Stops output loggers of dead units that nobody needs any more. */
+void dir_bury(struct rill_director *d, struct dir_deployment *dep);
 
 /* --- director_links.c ------------------------------------------------------------------------- */
 
-/* Unit, output logger and controller are active. */
+/* The controller of each slot is. */
+bool dir_controllers_are_active(const struct rill_director *d, const struct dir_deployment *dep);
+/* Unit, output logger and a controller are active; before it ever ran: all controllers. */
 bool dir_pair_is_active(const struct rill_director *d, const struct dir_deployment *dep,
                         const struct dir_pair *pair);
 /* Tells whom it concerns. */
@@ -367,7 +396,9 @@ void dir_on_lease_message(struct rill_director *d, const struct dir_role *role,
 void dir_tick_leases(struct rill_director *d, struct dir_deployment *dep);
 /* The machine's agent hears us alone from now on. */
 void dir_run_leases(struct rill_director *d, const struct dir_machine *machine);
+/* Of a unit by all; and by a controller of all. */
 uint32_t dir_leased(const struct dir_deployment *dep, uint32_t unit);
+uint32_t dir_leased_by(const struct dir_deployment *dep, uint32_t controller);
 
 /* --- director_clients.c ----------------------------------------------------------------------- */
 
@@ -388,8 +419,8 @@ void dir_settle_attach(struct rill_director *d, struct dir_deployment *dep);
 void dir_failure_detected(struct rill_director *d, const struct dir_role *role);
 /* What that unit had, or its output logger, can go on. */
 void dir_failure_recovered(struct rill_director *d, uint32_t unit);
-/* That deployment's flows have a controller again. */
-void dir_controllers_recovered(struct rill_director *d, uint32_t vni);
+/* That slot's flows have a controller again. */
+void dir_slot_recovered(struct rill_director *d, uint32_t vni, uint32_t slot);
 void dir_settle_failures(struct rill_director *d, const struct dir_deployment *dep);
 /* Into a status: RILL_DIRECTOR_FAILURES_MAX of each list. */
 void dir_add_failures(struct rill_director *d, Control__Failure *list, Control__Failure **pointers,

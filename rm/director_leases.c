@@ -101,7 +101,7 @@ bool dir_next_recovered(struct dir_deployment *dep, struct dir_mourned *mourned)
 }
 
 /* Whether this role may say this, now. */
-static bool is_sensible(const struct dir_deployment *dep, const struct dir_role *role,
+static bool is_sensible(struct dir_deployment *dep, const struct dir_role *role,
                         const Control__Message *message)
 {
     if (dep == NULL || !dir_is_up(dep) || role->state != DIR_ACTIVE)
@@ -111,7 +111,7 @@ static bool is_sensible(const struct dir_deployment *dep, const struct dir_role 
     case CONTROL__MESSAGE__BODY_MEMBERS_REQUEST:
     case CONTROL__MESSAGE__BODY_DEATH_ACK:
     case CONTROL__MESSAGE__BODY_RECOVERED:
-        return role->id == dep->controller;
+        return dir_slot_of(dep, role->id) != NULL;
     case CONTROL__MESSAGE__BODY_SHARE_ACK:
     case CONTROL__MESSAGE__BODY_NEW_LOGGER_ACK:
         return rill_role_kind(role->id) == RILL_ROLE_UNIT;
@@ -121,12 +121,17 @@ static bool is_sensible(const struct dir_deployment *dep, const struct dir_role 
 }
 
 /* A controller wants no units before it knows all that the one before had. */
-static void note_taken_over(struct rill_director *d, struct dir_deployment *dep)
+static void note_taken_over(struct rill_director *d, struct dir_deployment *dep,
+                            uint32_t controller)
 {
-    dep->lost_controller = 0;
-    dir_controllers_recovered(d, dep->vni);
+    struct dir_slot *slot = dir_slot_of(dep, controller);
+
+    if (slot->lost == 0)
+        return;
+    slot->lost = 0;
+    dir_slot_recovered(d, dep->vni, (uint32_t)(slot - dep->slots));
     dir_say(d, "deployment %s: controller %" PRIu32 " has taken over", dep->spec->name,
-            rill_role_number(dep->controller));
+            rill_role_number(controller));
 }
 
 void dir_on_lease_message(struct rill_director *d, const struct dir_role *role,
@@ -139,8 +144,8 @@ void dir_on_lease_message(struct rill_director *d, const struct dir_role *role,
         dir_unexpected(d, dir_peer_of(d, role->id), message);
         return;
     }
-    if (message->body_case == CONTROL__MESSAGE__BODY_LEASE_REQUEST && dep->lost_controller != 0)
-        note_taken_over(d, dep);
+    if (message->body_case == CONTROL__MESSAGE__BODY_LEASE_REQUEST)
+        note_taken_over(d, dep, role->id);
     frame = rill_lease_to_frame(message, d->config.id, d->config.pool);
     if (frame == NULL)
         return; /* no memory now: both ask again */
@@ -176,4 +181,17 @@ uint32_t dir_leased(const struct dir_deployment *dep, uint32_t unit)
             return info.leased;
     }
     return 0;
+}
+
+uint32_t dir_leased_by(const struct dir_deployment *dep, uint32_t controller)
+{
+    uint32_t sum = 0;
+
+    for (uint32_t i = 0; dep->leases != NULL && i < rill_rm_unit_count(dep->leases); i++) {
+        struct rill_rm_unit_info info;
+
+        rill_rm_unit_info(dep->leases, i, &info);
+        sum += rill_rm_share(dep->leases, info.unit, controller);
+    }
+    return sum;
 }

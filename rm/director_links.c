@@ -40,11 +40,29 @@ static bool is_active(const struct rill_director *d, uint32_t id)
     return role != NULL && role->state == DIR_ACTIVE;
 }
 
+bool dir_controllers_are_active(const struct rill_director *d, const struct dir_deployment *dep)
+{
+    for (uint32_t i = 0; i < dep->spec->controllers; i++)
+        if (!is_active(d, dep->slots[i].controller))
+            return false;
+    return true;
+}
+
+/* Who takes the place of another, finds what there is by then. */
+static bool has_controllers(const struct rill_director *d, const struct dir_deployment *dep)
+{
+    if (!dep->deployed)
+        return dir_controllers_are_active(d, dep);
+    for (uint32_t i = 0; i < dep->spec->controllers; i++)
+        if (is_active(d, dep->slots[i].controller))
+            return true;
+    return false;
+}
+
 bool dir_pair_is_active(const struct rill_director *d, const struct dir_deployment *dep,
                         const struct dir_pair *pair)
 {
-    return is_active(d, dep->controller) && is_active(d, pair->unit) &&
-           is_active(d, pair->output_logger);
+    return has_controllers(d, dep) && is_active(d, pair->unit) && is_active(d, pair->output_logger);
 }
 
 /* Its unit may have links: all of it is there, or its output logger is being replaced, or the
@@ -52,7 +70,7 @@ bool dir_pair_is_active(const struct rill_director *d, const struct dir_deployme
 static bool is_linkable(const struct rill_director *d, const struct dir_deployment *dep,
                         const struct dir_pair *pair)
 {
-    return (dep->deployed || is_active(d, dep->controller)) && is_active(d, pair->unit) &&
+    return (dep->deployed || dir_controllers_are_active(d, dep)) && is_active(d, pair->unit) &&
            (pair->leasable || is_active(d, pair->output_logger));
 }
 
@@ -62,6 +80,13 @@ static void add_active(const struct rill_director *d, struct dir_ids *set, uint3
 {
     if (is_active(d, id))
         add(set, id);
+}
+
+static void add_controllers(const struct rill_director *d, const struct dir_deployment *dep,
+                            struct dir_ids *set)
+{
+    for (uint32_t i = 0; i < dep->spec->controllers; i++)
+        add_active(d, set, dep->slots[i].controller);
 }
 
 /* Output loggers of dead units: whoever goes on with a flow asks them. */
@@ -105,7 +130,7 @@ static struct dir_ids peers_of_unit(const struct rill_director *d, const struct 
 {
     struct dir_ids peers = {.count = 0};
 
-    add_active(d, &peers, dep->controller);
+    add_controllers(d, dep, &peers);
     add_active(d, &peers, pair->output_logger);
     add_units(d, dep, pair, &peers);
     add_mourned(d, dep, &peers);
@@ -117,7 +142,7 @@ static struct dir_ids peers_of_logger(const struct rill_director *d,
 {
     struct dir_ids peers = {.count = 0};
 
-    add_active(d, &peers, dep->controller);
+    add_controllers(d, dep, &peers);
     add(&peers, unit);
     add(&peers, dep->client);
     return peers;
@@ -128,7 +153,7 @@ static struct dir_ids peers_of_mourned(const struct rill_director *d,
 {
     struct dir_ids peers = {.count = 0};
 
-    add_active(d, &peers, dep->controller);
+    add_controllers(d, dep, &peers);
     add_units(d, dep, NULL, &peers);
     add(&peers, dep->client);
     return peers;
@@ -139,7 +164,7 @@ static struct dir_ids peers_of_client(const struct rill_director *d,
 {
     struct dir_ids peers = {.count = 0};
 
-    add_active(d, &peers, dep->controller);
+    add_controllers(d, dep, &peers);
     add_loggers(d, dep, &peers);
     return peers;
 }
@@ -151,6 +176,32 @@ static void fill_peers(Control__Peers *body, struct dir_links *links)
     body->n_roles = links->told.count;
     body->roles = links->told.ids;
     body->egress = links->egress;
+}
+
+/* What a client has to know besides. */
+struct for_client {
+    char folder[DIR_LINE_BYTES];
+    uint32_t controllers[RILL_DIRECTOR_CONTROLLERS_MAX];
+};
+
+/* `dep` NULL: it was detached, and has no links there any more. */
+static void fill_for_client(const struct rill_director *d, const struct dir_deployment *dep,
+                            struct for_client *more, const struct dir_ids *peers,
+                            Control__Peers *body)
+{
+    snprintf(more->folder, sizeof(more->folder), "%s/%s", d->config.links_root_host,
+             dep == NULL ? "" : dep->folder);
+    body->links_folder = more->folder;
+    if (dep == NULL)
+        return;
+    for (uint32_t i = 0; i < dep->spec->controllers; i++) {
+        uint32_t at = RILL_MUTANT(slot_moved) ? dep->spec->controllers - 1 - i : i;
+        uint32_t id = dep->slots[at].controller;
+
+        more->controllers[i] = dir_has_id(peers, id) ? id : 0;
+    }
+    body->n_controllers = dep->spec->controllers;
+    body->controllers = more->controllers;
 }
 
 /* The one before may still be answered, and what it says then is of use; but nobody waits for it.
@@ -175,10 +226,12 @@ static void supersede(struct rill_director *d, uint32_t id)
 }
 
 static void tell(struct rill_director *d, uint32_t to, struct dir_links *links,
-                 const struct dir_ids *peers, uint32_t egress, const char *folder)
+                 const struct dir_ids *peers, uint32_t egress,
+                 const struct dir_deployment *client_of)
 {
     Control__Message m = rill_control_message(d->config.id, to, 0);
     Control__Peers body = CONTROL__PEERS__INIT;
+    struct for_client more;
 
     if (same(peers, &links->told) && egress == links->egress)
         return;
@@ -186,8 +239,8 @@ static void tell(struct rill_director *d, uint32_t to, struct dir_links *links,
     links->up = both(peers, &links->up);
     links->egress = egress;
     fill_peers(&body, links);
-    if (folder != NULL)
-        body.links_folder = (char *)folder;
+    if (client_of != NULL)
+        fill_for_client(d, client_of, &more, peers, &body);
     RILL_CONTROL_SET(&m, PEERS, peers, &body);
     supersede(d, to);
     dir_ask(d, &m, DIR_PEERS, to, dir_timeout_of(d, DIR_PEERS), peers);
@@ -204,17 +257,15 @@ static void tell_role(struct rill_director *d, uint32_t id, struct dir_ids peers
 void dir_tell_client(struct rill_director *d, struct dir_client *client,
                      const struct dir_deployment *dep, const struct dir_ids *peers)
 {
-    char folder[DIR_LINE_BYTES];
-
-    snprintf(folder, sizeof(folder), "%s/%s", d->config.links_root_host, dep->folder);
-    tell(d, client->id, &client->links, peers, 0, folder);
+    tell(d, client->id, &client->links, peers, 0, dep);
 }
 
 void dir_settle_links(struct rill_director *d, struct dir_deployment *dep)
 {
     struct dir_client *client = dir_client(d, dep->client);
 
-    tell_role(d, dep->controller, peers_of_controller(d, dep), 0);
+    for (uint32_t i = 0; i < dep->spec->controllers; i++)
+        tell_role(d, dep->slots[i].controller, peers_of_controller(d, dep), 0);
     for (uint32_t i = 0; i < dep->spec->units; i++) {
         const struct dir_pair *pair = &dep->pairs[i];
 
@@ -254,15 +305,13 @@ void dir_repeat_client_peers(struct rill_director *d, const struct dir_client *c
     struct dir_links links = client->links;
     Control__Message m = rill_control_message(d->config.id, client->id, 0);
     Control__Peers body = CONTROL__PEERS__INIT;
-    char folder[DIR_LINE_BYTES];
+    struct for_client more;
 
     if (asked == NULL)
         return;
     m.number = asked->number;
     fill_peers(&body, &links);
-    snprintf(folder, sizeof(folder), "%s/%s", d->config.links_root_host,
-             dep == NULL ? "" : dep->folder); /* it was detached: it has no links there any more */
-    body.links_folder = folder;
+    fill_for_client(d, dep, &more, &client->links.told, &body);
     RILL_CONTROL_SET(&m, PEERS, peers, &body);
     dir_send(d, &m);
 }
@@ -337,6 +386,9 @@ bool dir_client_is_linked(const struct rill_director *d, const struct dir_deploy
 {
     const struct dir_links *links = &client->links;
 
-    return dep->client == client->id && dir_has_id(&links->up, dep->controller) &&
-           links->up.count == links->told.count && reached_by(d, client->id, &links->told);
+    for (uint32_t i = 0; i < dep->spec->controllers; i++)
+        if (!dir_has_id(&links->up, dep->slots[i].controller))
+            return false;
+    return dep->client == client->id && links->up.count == links->told.count &&
+           reached_by(d, client->id, &links->told);
 }

@@ -254,7 +254,7 @@ static bool is_started_again(const struct rill_director *d, const struct dir_mac
 }
 
 /* Controllers first: units that are missing, too, are then dead before the next controller asks who
- * lives. All count as one death (director_deployment.c). */
+ * lives. All count as one death (director_losses.c). */
 static void lose_missing(struct rill_director *d, const struct dir_machine *machine,
                          const Control__Join *join, bool controllers)
 {

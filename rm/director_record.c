@@ -8,7 +8,7 @@
 #include "lib/base/mutant.h"
 #include "rm/director_internal.h"
 
-enum { FORMAT = 1 };
+enum { FORMAT = 2 };
 
 const char dir_state_name[] = "state";
 
@@ -98,10 +98,18 @@ static void record_failure(struct rill_memo *r, struct dir_failure *failure)
     rill_memo_u32(r, &failure->role);
     rill_memo_u32(r, &failure->vni);
     rill_memo_u32(r, &failure->unit);
+    rill_memo_u32(r, &failure->slot);
     rill_memo_bool(r, &failure->hang);
     rill_memo_u64(r, &failure->told_ns);
     rill_memo_u64(r, &failure->detected_ns);
     rill_memo_u64(r, &failure->recovered_ns);
+}
+
+static void record_slot(struct rill_memo *r, struct dir_slot *slot)
+{
+    rill_memo_u32(r, &slot->epoch);
+    rill_memo_u32(r, &slot->controller);
+    rill_memo_u32(r, &slot->lost);
 }
 
 static void record_pair(struct rill_memo *r, struct dir_pair *pair)
@@ -147,9 +155,8 @@ static void record_deployment(struct rill_director *d, struct rill_memo *r,
     rill_memo_u32(r, &dep->home);
     rill_memo_text(r, dep->folder, sizeof(dep->folder));
     rill_memo_bool(r, &dep->has_folder);
-    rill_memo_u32(r, &dep->epoch);
-    rill_memo_u32(r, &dep->controller);
-    rill_memo_u32(r, &dep->lost_controller);
+    for (uint32_t i = 0; i < dep->spec->controllers; i++)
+        record_slot(r, &dep->slots[i]);
     for (uint32_t i = 0; i < dep->spec->units; i++)
         record_pair(r, &dep->pairs[i]);
     rill_memo_count(r, &dep->mourned_count, DIR_MOURNED_MAX);

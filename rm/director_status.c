@@ -11,6 +11,7 @@ struct report {
     Control__Role *role_list[RILL_DIRECTOR_ROLES_MAX];
     Control__Deployment deployments[RILL_DIRECTOR_DEPLOYMENTS_MAX];
     Control__Deployment *deployment_list[RILL_DIRECTOR_DEPLOYMENTS_MAX];
+    uint32_t controllers[RILL_DIRECTOR_DEPLOYMENTS_MAX][RILL_DIRECTOR_CONTROLLERS_MAX];
     char *failures[RILL_DIRECTOR_FAILURES_MAX];
     Control__Failure deaths[RILL_DIRECTOR_FAILURES_MAX];
     Control__Failure *death_list[RILL_DIRECTOR_FAILURES_MAX];
@@ -37,7 +38,8 @@ static void add_machines(struct rill_director *d, struct report *report)
 
 static void add_role(struct rill_director *d, struct report *report, const struct dir_role *role)
 {
-    const struct dir_deployment *dep = dir_deployment(d, role->vni);
+    struct dir_deployment *dep = dir_deployment(d, role->vni);
+    const struct dir_slot *slot = dep == NULL ? NULL : dir_slot_of(dep, role->id);
     Control__Role *to = &report->roles[report->body.n_roles];
 
     control__role__init(to);
@@ -50,7 +52,12 @@ static void add_role(struct rill_director *d, struct report *report, const struc
     to->ready_ns = role->ready_ns;
     to->activation_ns = role->activation_ns;
     to->age_ns = d->now_ns - role->born_ns;
-    to->leased = dep == NULL ? 0 : dir_leased(dep, role->id);
+    if (dep != NULL && rill_role_kind(role->id) == RILL_ROLE_UNIT)
+        to->leased = dir_leased(dep, role->id);
+    if (slot != NULL) {
+        to->leased = dir_leased_by(dep, role->id);
+        to->epoch = slot->epoch;
+    }
     report->role_list[report->body.n_roles++] = to;
 }
 
@@ -70,6 +77,7 @@ static void add_deployment(struct rill_director *d, struct report *report,
                            struct dir_deployment *dep)
 {
     Control__Deployment *to = &report->deployments[report->body.n_deployments];
+    uint32_t *controllers = report->controllers[report->body.n_deployments];
 
     control__deployment__init(to);
     to->vni = dep->vni;
@@ -77,7 +85,10 @@ static void add_deployment(struct rill_director *d, struct report *report,
     to->nf = dep->spec->nf;
     to->state = (char *)dir_deployment_state_name(dep->state);
     to->units = dep->spec->units;
-    to->controller = dep->controller;
+    for (uint32_t i = 0; i < dep->spec->controllers; i++)
+        controllers[i] = dep->slots[i].controller;
+    to->controllers = controllers;
+    to->n_controllers = dep->spec->controllers;
     to->weaker_promise = shares_machine(d, dep);
     to->deaths = dep->deaths;
     to->inside_interface = dep->spec->inside_interface;
@@ -104,6 +115,15 @@ static bool is_whole(const struct dir_deployment *dep, const struct dir_pair *pa
            rill_rm_logger_filled(dep->leases, pair->unit);
 }
 
+/* No slot's flows wait for another controller. */
+static bool has_all_flows(const struct dir_deployment *dep)
+{
+    for (uint32_t i = 0; i < dep->spec->controllers; i++)
+        if (dep->slots[i].lost != 0)
+            return false;
+    return true;
+}
+
 /* Nothing is being started or stopped, and nothing is wanted that is not there. */
 static bool is_settled(const struct rill_director *d)
 {
@@ -115,7 +135,7 @@ static bool is_settled(const struct rill_director *d)
 
         if (dep->vni == 0 || dep->state == DIR_FAILED)
             continue;
-        if (dep->state != DIR_RUNNING || dep->lost_controller != 0)
+        if (dep->state != DIR_RUNNING || !has_all_flows(dep))
             return false;
         for (uint32_t j = 0; j < dep->spec->units; j++)
             if (!is_whole(dep, &dep->pairs[j]))

@@ -92,7 +92,8 @@ static void a_deployment_is_made_of_warm_roles(void **state)
     assert_string_equal(a->deployment, "web");
     assert_string_equal(a->links_folder, folder);
     assert_int_equal(a->image.len, 4);
-    assert_int_equal(a->controller, world_find(w, RILL_ROLE_CONTROLLER, 1, NULL, 0));
+    assert_int_equal(a->controllers[0]->controller,
+                     world_find(w, RILL_ROLE_CONTROLLER, 1, NULL, 0));
     assert_int_equal(rill_role_kind(a->output_logger), RILL_ROLE_OUTPUT_LOGGER);
     assert_int_equal(world_role(w, unit)->activations, 1);
     world_free(w);
@@ -161,7 +162,7 @@ static void the_others_get_what_the_first_unit_said(void **state)
     assert_int_equal(a->image.len, 0);
     a = world_role(w, world_find(w, RILL_ROLE_OUTPUT_LOGGER, 1, "active", 1))->activate->activate;
     assert_int_equal(a->facts->state_bytes, 136);
-    assert_int_equal(a->controller, controller);
+    assert_int_equal(a->controllers[0]->controller, controller);
     assert_int_equal(a->image.len, 0);
     world_free(w);
 }

@@ -76,6 +76,8 @@ struct world_client {
     Control__Message *last; /* the newest that is not Peers */
     uint32_t peers[WORLD_PEERS];
     uint32_t peer_count, peers_told;
+    uint32_t controllers[RILL_DIRECTOR_CONTROLLERS_MAX]; /* by slot, as it was told last */
+    uint32_t controller_count;
     char folder[128];
 };
 
@@ -168,6 +170,8 @@ void world_client_asks(struct world *w, uint32_t index, Control__Message *messag
 
 /* The conversations. Deploy: no interfaces, an image of four bytes. */
 void world_deploy(struct world *w, uint32_t client, const char *name, uint32_t units);
+void world_deploy_several(struct world *w, uint32_t client, const char *name, uint32_t units,
+                          uint32_t controllers);
 void world_undeploy(struct world *w, uint32_t client, const char *name);
 void world_attach(struct world *w, uint32_t client, const char *name);
 void world_shutdown(struct world *w, uint32_t client);

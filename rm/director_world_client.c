@@ -23,6 +23,9 @@ void world_client_receives(struct world *w, struct world_client *client,
     }
     client->peer_count = world_copy_peers(peers, client->peers);
     snprintf(client->folder, sizeof(client->folder), "%s", peers->links_folder);
+    client->controller_count = (uint32_t)peers->n_controllers;
+    assert_true(peers->n_controllers <= RILL_DIRECTOR_CONTROLLERS_MAX);
+    memcpy(client->controllers, peers->controllers, peers->n_controllers * sizeof(uint32_t));
     client->peers_told++;
     if (!client->mute && !world_are_frozen(w, client->id, peers))
         world_answer_done(w, client->peer, client->id, message->number);
@@ -75,12 +78,19 @@ void world_client_down(struct world *w, uint32_t index)
 
 void world_deploy(struct world *w, uint32_t client, const char *name, uint32_t units)
 {
+    world_deploy_several(w, client, name, units, 0);
+}
+
+void world_deploy_several(struct world *w, uint32_t client, const char *name, uint32_t units,
+                          uint32_t controllers)
+{
     Control__Message m = CONTROL__MESSAGE__INIT;
     Control__Deploy deploy = CONTROL__DEPLOY__INIT;
 
     deploy.name = (char *)name;
     deploy.nf = "nat";
     deploy.units = units;
+    deploy.controllers = controllers;
     deploy.image.data = (uint8_t *)"\177ELF";
     deploy.image.len = 4;
     RILL_CONTROL_SET(&m, DEPLOY, deploy, &deploy);

@@ -20,8 +20,10 @@ struct rill_packing_unit {
  * `scratch` has room for n numbers. Gives the sum. More wanted: first from units where own > 0,
  * lowest id first; then from units that nobody has and that it needs whole, lowest id first; then
  * the remainder from the unit with the least room where it fits; if it fits nowhere, from the units
- * with most room. Ties: lowest id. Less wanted: off the smallest shares first. Ties: highest id. */
+ * with most room. Ties: lowest id. Less wanted: off the smallest shares first. Ties: highest id.
+ * No share is below `least`, as packets would take for ever there: rather less in all. But if there
+ * is nothing else; and a unit of which less may be leased is taken as a whole. */
 uint64_t rill_packing_set(struct rill_packing_unit *units, uint32_t n, uint64_t wanted,
-                          uint32_t max_units, uint32_t *scratch);
+                          uint32_t max_units, uint32_t least, uint32_t *scratch);
 
 #endif

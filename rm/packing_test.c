@@ -16,7 +16,8 @@ struct row {
     uint32_t share_max, others, own, expected;
 };
 
-static void check(const struct row *rows, uint32_t n, uint64_t wanted, uint32_t max_units)
+static void check(const struct row *rows, uint32_t n, uint64_t wanted, uint32_t max_units,
+                  uint32_t least)
 {
     struct rill_packing_unit units[MAX];
     uint32_t scratch[MAX];
@@ -27,7 +28,7 @@ static void check(const struct row *rows, uint32_t n, uint64_t wanted, uint32_t 
             (struct rill_packing_unit){i + 1, rows[i].share_max, rows[i].others, rows[i].own};
         sum += rows[i].expected;
     }
-    assert_int_equal(rill_packing_set(units, n, wanted, max_units, scratch), sum);
+    assert_int_equal(rill_packing_set(units, n, wanted, max_units, least, scratch), sum);
     for (uint32_t i = 0; i < n; i++)
         assert_int_equal(units[i].own, rows[i].expected);
 }
@@ -35,7 +36,12 @@ static void check(const struct row *rows, uint32_t n, uint64_t wanted, uint32_t 
 #define CHECK(wanted, max_units, ...)                                                              \
     do {                                                                                           \
         const struct row rows[] = {__VA_ARGS__};                                                   \
-        check(rows, sizeof(rows) / sizeof(rows[0]), wanted, max_units);                            \
+        check(rows, sizeof(rows) / sizeof(rows[0]), wanted, max_units, 0);                         \
+    } while (0)
+#define CHECK_LEAST(wanted, least, ...)                                                            \
+    do {                                                                                           \
+        const struct row rows[] = {__VA_ARGS__};                                                   \
+        check(rows, sizeof(rows) / sizeof(rows[0]), wanted, 9, least);                             \
     } while (0)
 
 static void two_and_a_half_units(void **state)
@@ -85,6 +91,19 @@ static void no_more_units_than_allowed(void **state)
     CHECK(900, 1, {1000, 500, 0, 0}, {1000, 300, 300, 700}, {1000, 700, 0, 0});
 }
 
+static void no_share_is_too_small(void **state)
+{
+    (void)state;
+    CHECK_LEAST(1000, 50, {1000, 999, 0, 0}, {1000, 334, 0, 666}, {1000, 667, 0, 333});
+    CHECK_LEAST(1020, 50, {1000, 0, 1000, 1000}, {1000, 0, 0, 0});
+    CHECK_LEAST(1010, 50, {1000, 0, 1000, 1000},
+                {1000, 0, 300, 0});                           /* gives all of the rest back */
+    CHECK_LEAST(10, 50, {1000, 0, 0, 0}, {1000, 990, 0, 10}); /* there is nothing else */
+    CHECK_LEAST(10, 50, {1000, 0, 1000, 10});
+    CHECK_LEAST(1010, 50, {1000, 0, 1000, 1000}, {30, 0, 0, 0}, {30, 0, 0, 0});
+    CHECK_LEAST(1060, 50, {1000, 0, 1000, 1000}, {30, 0, 0, 30}, {30, 0, 0, 30});
+}
+
 static void random_packings_hold(void **state)
 {
     struct rill_rng rng;
@@ -110,7 +129,7 @@ static void random_packings_hold(void **state)
             had += own;
         }
         memcpy(before, units, sizeof(units));
-        got = rill_packing_set(units, n, wanted, max_units, scratch);
+        got = rill_packing_set(units, n, wanted, max_units, 0, scratch);
         used = 0;
         for (uint32_t i = 0; i < n; i++) {
             assert_true(units[i].others + units[i].own <= units[i].share_max);
@@ -135,6 +154,7 @@ int main(void)
         cmocka_unit_test(rest_that_fits_nowhere_is_cut_few_times),
         cmocka_unit_test(smallest_shares_go_first),
         cmocka_unit_test(no_more_units_than_allowed),
+        cmocka_unit_test(no_share_is_too_small),
         cmocka_unit_test(random_packings_hold),
     };
 

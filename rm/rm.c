@@ -548,7 +548,8 @@ static void pack(struct rill_rm *rm, uint32_t controller, uint32_t wanted)
         if (rm->config.whole_units && p->others > 0)
             p->share_max = p->others + p->own;
     }
-    rill_packing_set(rm->packing, rm->unit_count, wanted, RILL_RM_LEASES_MAX, rm->scratch);
+    rill_packing_set(rm->packing, rm->unit_count, wanted, RILL_RM_LEASES_MAX, rm->config.share_min,
+                     rm->scratch);
     for (uint32_t i = 0; i < rm->unit_count; i++) {
         struct share *share = find_share(&rm->units[i], controller);
 

@@ -69,6 +69,7 @@ struct rill_rm_config {
     uint64_t epoch_ns;  /* a grant waits so long for units, at most */
     uint64_t lease_ns;  /* > epoch_ns */
     uint64_t margin_ns; /* for clocks that run at different speed */
+    uint32_t share_min; /* no smaller part of a unit is worth having; 0: any */
     bool whole_units;   /* no unit is shared: who has a part of one may have all of it */
     uint64_t resend_ns; /* first pause before what is not acknowledged is said again; > 0 */
     struct rill_resend resend;

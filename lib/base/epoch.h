@@ -32,6 +32,11 @@ static inline uint32_t rill_epoch_slot(uint16_t epoch)
     return epoch >> RILL_INCARNATION_BITS;
 }
 
+static inline uint32_t rill_epoch_incarnation(uint16_t epoch)
+{
+    return epoch & ((1u << RILL_INCARNATION_BITS) - 1);
+}
+
 /* The last number before those that a controller of that epoch gives. */
 static inline uint64_t rill_epoch_base(uint16_t epoch)
 {

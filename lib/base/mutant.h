@@ -99,6 +99,8 @@
     X(number_again, "a new resource manager gives away ids that are in use")                       \
     X(folder_again, "two deployments have one folder of links")                                    \
     X(epoch_again, "a controller that takes over has the epoch of the one before")                 \
+    X(slot_taken, "a controller that takes over has the slot of another")                          \
+    X(slot_moved, "a client takes the next controller for that of another slot")                   \
     X(takeover_untold, "a controller that takes over is not told that it does")                    \
     X(taken_twice, "a warm role is taken for two")                                                 \
     X(lease_dead, "a dead unit is leased as before")                                               \

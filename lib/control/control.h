@@ -14,7 +14,7 @@
 #include "lib/control/control.pb-c.h"
 
 enum {
-    RILL_CONTROL_VERSION = 1,
+    RILL_CONTROL_VERSION = 2,
     RILL_CONTROL_BYTES_MAX = 32 << 20, /* a message; most of it an NF's image */
     RILL_CONTROL_TEXT_MAX = 4096,      /* any text, but for a configuration's values: 64 KiB */
     RILL_CONTROL_LIST_MAX = 4096,      /* any list */

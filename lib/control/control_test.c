@@ -67,7 +67,7 @@ static void versions_and_bodies(void **state)
 /* A body that a later version knows, field 200, is no body here. */
 static void later_body_is_refused(void **state)
 {
-    static const uint8_t later[] = {0x08, 0x01, 0xc2, 0x0c, 0x00};
+    static const uint8_t later[] = {0x08, RILL_CONTROL_VERSION, 0xc2, 0x0c, 0x00};
     Control__Message *read;
 
     (void)state;

@@ -21,12 +21,17 @@ struct fake_program *run_role(const char *program, uint32_t role, const char *po
 
 Control__Activate activation(void)
 {
+    static Control__Slot slot, *slots[] = {&slot};
     Control__Activate how = CONTROL__ACTIVATE__INIT;
 
     how.vni = VNI;
     how.deployment = "home";
     how.links_folder = agent.links;
-    how.controller = CONTROLLER;
+    control__slot__init(&slot);
+    slot.controller = CONTROLLER;
+    slot.epoch = 1;
+    how.n_controllers = 1;
+    how.controllers = slots;
     how.output_logger = LOGGER;
     how.nf = "my-nat";
     how.epoch = 1;

@@ -16,7 +16,7 @@ import tempfile
 
 import world  # first: it knows where the other tests' modules are
 import common
-from world import Cluster, until
+from world import Cluster, kill, until
 
 PUBLIC, SERVER, CLIENT = "198.51.100.1", "203.0.113.2", "10.1.0.2"
 
@@ -158,6 +158,44 @@ def between_two_namespaces():
         assert n["unit.packets_processed"] > 10000
 
 
+def several_controllers():
+    """Each sees all that comes in, and takes its own; the connections of one that is killed go on at the next."""
+    with Net() as net, LiveCluster(net, warm=1) as c, tempfile.TemporaryDirectory() as folder:
+        deploy(c, "--controllers", 2)
+        wanted = served_file(folder, 20)
+        web = net.start("b", "python3", "-m", "http.server", "8080", "--directory", folder)
+        try:
+            until("the server listens", lambda: listens(net, 8080))
+            for number in range(6):
+                assert download(net, folder, number) == wanted
+            n = until("all that came in was one's or the other's", lambda: whose(c.counters()))
+            assert n["controller.packets_in"] > 10000, n["controller.packets_in"]
+            assert all(r["leased_milli"] > 0 for r in c.roles("controller") if r["deployment"])
+            first, killed = c.status()["deployments"][0]["controllers"]
+            under_way = [net.start("a", "curl", "-sS", "--max-time", "90", "--limit-rate", "5M", "-o",
+                                   os.path.join(folder, "slow%d" % i), "http://%s:8080/file" % SERVER)
+                         for i in range(4)]
+            until("they are under way", lambda: all(
+                os.path.exists(os.path.join(folder, "slow%d" % i)) for i in range(4)))
+            kill(c.program_pid(killed))
+            for i, one in enumerate(under_way):
+                assert one.wait(timeout=120) == 0
+                with open(os.path.join(folder, "slow%d" % i), "rb") as f:
+                    assert hashlib.sha256(f.read()).hexdigest() == wanted, i
+            until("all is there", lambda: c.status()["settled"])
+            now = c.status()["deployments"][0]["controllers"]
+            assert now[0] == first and now[1] not in (None, killed), now
+        finally:
+            stop(web)
+        print("  %d packets, %d flowlets" % (n["controller.packets_in"], n["controller.flowlets"]))
+
+
+def whose(n):
+    """The counters, once nothing is between an interface and a controller."""
+    others = n["ports.of_other_controllers"]
+    return n if n["ports.received"] == n["controller.packets_in"] + others and others > 0 else None
+
+
 def interfaces_that_are_not_there():
     with Net() as net, LiveCluster(net) as c:
         c.refused("deploy", "nat", "--inside-interface", "va1", "--outside-interface", "nowhere", says="nowhere")
@@ -167,4 +205,4 @@ def interfaces_that_are_not_there():
 
 
 if __name__ == "__main__":
-    world.main([between_two_namespaces, interfaces_that_are_not_there])
+    world.main([between_two_namespaces, several_controllers, interfaces_that_are_not_there])

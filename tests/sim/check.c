@@ -320,13 +320,15 @@ void sim_check_may_be_lost(struct sim_check *k)
             ((struct sim_flow *)node)->must_survive = false;
 }
 
-void sim_check_survived(struct sim_check *k, struct rill_controller *now, uint64_t began_ns,
-                        uint64_t fresh_ns)
+void sim_check_survived(struct sim_check *k, struct rill_controller *now, uint32_t slot,
+                        uint64_t began_ns, uint64_t fresh_ns)
 {
     for (uint32_t i = 0; i <= k->history.flows.mask; i++)
         for (struct rill_map_node *node = k->history.flows.buckets[i]; node; node = node->next) {
             struct sim_flow *flow = (struct sim_flow *)node;
 
+            if (rill_number_slot(node->flow) != slot)
+                continue;
             if (flow->must_survive && is_fresh(k, flow, began_ns, fresh_ns) &&
                 !knows(now, node->flow))
                 sim_check_fail(k, "I2",

@@ -95,7 +95,7 @@ static void look_at_successor(struct sim_failover *f)
     sim_check_note(f->check, "controller %u has taken over", newest + 1);
     if (f->crash_ns != UINT64_MAX)
         sim_check_must_survive(f->check, rill_cluster_controller_at(f->cluster, f->old));
-    sim_check_survived(f->check, successor, f->began_ns, fresh_ns(f->plan));
+    sim_check_survived(f->check, successor, f->slot, f->began_ns, fresh_ns(f->plan));
 }
 
 void sim_failover_turn(struct sim_failover *f, uint64_t now_ns)

@@ -193,10 +193,10 @@ void sim_check_suspect(struct sim_check *check, uint32_t unit, bool zombie);
 
 /* Flows that live at that controller, and of which packets have left, must not be forgotten ... */
 void sim_check_must_survive(struct sim_check *check, const struct rill_controller *old);
-/* ... by the present one, which has taken over since then; but those that were idle for as long as
- * fresh_ns. */
-void sim_check_survived(struct sim_check *check, struct rill_controller *now, uint64_t began_ns,
-                        uint64_t fresh_ns);
+/* ... by the present one of that slot, which has taken over since then; but those that were idle
+ * for as long as fresh_ns. */
+void sim_check_survived(struct sim_check *check, struct rill_controller *now, uint32_t slot,
+                        uint64_t began_ns, uint64_t fresh_ns);
 /* ... or may be: nothing is promised any more. */
 void sim_check_may_be_lost(struct sim_check *check);
 

@@ -348,6 +348,8 @@ static void tear_down(struct world *w)
         free(w->lines[i]);
     world_lines_forget(w);
     world_news_forget(w);
+    for (uint32_t i = 0; i < WORLD_CLIENTS_MAX; i++)
+        world_client_end(&w->clients[i]);
     rill_control_free(w->clients[0].status);
     free(w->connections);
     free(w->lines);

@@ -23,6 +23,7 @@
 
 #include "lib/config/config.h"
 #include "lib/control/control.h"
+#include "lib/packet/split.h"
 #include "rm/agent/agent.h"
 #include "rm/agent/keeper_stall.h"
 #include "rm/director.h"
@@ -35,7 +36,8 @@ enum {
     WORLD_PROGRAMS_MAX = 2048,
     WORLD_DOMAINS_MAX = 128,
     WORLD_PEERS_MAX = 32,
-    WORLD_SETTINGS = 20,
+    WORLD_CONTROLLERS_MAX = 3, /* of a deployment */
+    WORLD_SETTINGS = 24,
     WORLD_SETTING_BYTES = 48,
 };
 #define WORLD_US UINT64_C(1000)
@@ -51,6 +53,7 @@ struct world_domain;
 struct world_plan {
     uint64_t seed;
     uint32_t machines, deployments, units, warm;
+    uint32_t controllers; /* of a deployment, at a time */
     bool fabric_crosses_machines;
     bool live;   /* the last deployment has interfaces of its machine, and no replayer */
     bool gentle; /* connections break and agents die, and nothing else goes wrong */
@@ -297,7 +300,8 @@ struct world_domain {
     uint64_t died;           /* with a role that held them */
     uint64_t no_link;        /* sent where there is no link */
     uint64_t loss_ns;        /* when a unit or an output logger died last */
-    uint64_t survive_ns;     /* flows have to survive a controller that died then; 0: need not */
+    /* Of a slot: flows have to survive a controller that died then; 0: need not. */
+    uint64_t survive_ns[WORLD_CONTROLLERS_MAX];
     uint32_t released_of[64];
     uint32_t releasing;
 };
@@ -311,8 +315,8 @@ void world_domain_unlink_all(struct world_domain *domain, uint32_t from);
 /* A role is about to be gone, or has taken over: what becomes of the flows. */
 void world_domain_loses(struct world_domain *domain, struct world_program *p);
 void world_domain_taken_over(struct world_domain *domain, struct world_program *controller);
-/* The one whose flows they are, or will be; NULL: none. */
-struct world_program *world_domain_controller(const struct world_domain *domain);
+/* The one whose flows the slot's are, or will be; NULL: none. */
+struct world_program *world_domain_controller(const struct world_domain *domain, uint32_t slot);
 bool world_domain_is_linked(struct world_domain *domain, uint32_t a, uint32_t b);
 /* Peers: links to all of these and to no others. */
 void world_links_set(struct world_domain *domain, struct world_links *links,
@@ -354,7 +358,9 @@ struct world_client {
     struct world_domain *domain;
     struct world_links links;
     bool attached;
-    uint32_t controller;
+    uint32_t controllers[WORLD_CONTROLLERS_MAX]; /* role ids by slot, as it was told last */
+    struct rill_split *split;                    /* NULL: there is one slot */
+    uint8_t addresses[4][16];                    /* of the NF's pool */
     uint32_t flow, burst_left;
     bool playing;
 };
@@ -363,6 +369,7 @@ bool world_is_live(const struct world *w, uint32_t deployment);
 void world_client_up(struct world_client *c);
 void world_client_down(struct world_client *c);
 void world_client_message(struct world_client *c, const Control__Message *message);
+void world_client_end(struct world_client *c);
 /* What it sends now has to come out. */
 void world_client_probe(struct world_client *c);
 

@@ -48,29 +48,40 @@ static uint32_t roles_of(const Control__Status *status, const Control__Deploymen
     return n;
 }
 
-static const char *missing_of(struct world *w, const Control__Deployment *there, uint32_t i)
+static const char *missing_of_slot(struct world *w, const Control__Deployment *there, uint32_t slot)
 {
-    const struct world_program *controller;
+    const struct world_program *controller = world_program(w, there->controllers[slot], true);
 
-    if (there == NULL)
-        return "a deployment that is wanted is not there";
-    if (strcmp(there->state, "running") != 0)
-        return "a deployment does not run";
-    controller = world_program(w, there->controller, true);
     if (controller == NULL || !controller->active)
         return "a deployment's controller is not there";
     if (rill_controller_taking_over(controller->core.controller))
         return "a deployment's controller has not taken over";
     if (rill_controller_units(controller->core.controller) == 0)
         return "a deployment's controller has no unit";
+    return NULL;
+}
+
+static const char *missing_of(struct world *w, const Control__Deployment *there, uint32_t i)
+{
+    const char *missing = NULL;
+
+    if (there == NULL)
+        return "a deployment that is wanted is not there";
+    if (strcmp(there->state, "running") != 0)
+        return "a deployment does not run";
+    for (uint32_t slot = 0; slot < there->n_controllers && missing == NULL; slot++)
+        missing = missing_of_slot(w, there, slot);
+    if (missing != NULL)
+        return missing;
     if (roles_of(status_of(w), there, RILL_ROLE_OUTPUT_LOGGER) > there->units)
         return "a dead unit is not recovered from";
     if (world_is_live(w, i))
         return NULL;
     if (!w->clients[1 + i].attached)
         return "a client is not attached";
-    if (w->clients[1 + i].controller != there->controller)
-        return "a client is attached to another controller";
+    for (uint32_t slot = 0; slot < there->n_controllers; slot++)
+        if (w->clients[1 + i].controllers[slot] != there->controllers[slot])
+            return "a client is attached to another controller";
     return NULL;
 }
 
@@ -149,10 +160,11 @@ static void check_counts(struct world *w, const Control__Status *status,
     uint32_t loggers = roles_of(status, there, RILL_ROLE_OUTPUT_LOGGER);
     uint32_t controllers = roles_of(status, there, RILL_ROLE_CONTROLLER);
 
-    if (units != there->units || loggers != there->units || controllers != 1)
+    if (units != there->units || loggers != there->units || controllers != there->n_controllers)
         world_fail(w, "STATUS",
-                   "deployment %s has %u units, %u output loggers and %u controllers for %u units",
-                   there->name, units, loggers, controllers, there->units);
+                   "deployment %s has %u units, %u output loggers and %u controllers for %u units "
+                   "and %zu controllers",
+                   there->name, units, loggers, controllers, there->units, there->n_controllers);
 }
 
 void world_check_truth(struct world *w)
@@ -172,6 +184,12 @@ void world_check_truth(struct world *w)
     }
 }
 
+/* Its leases may have run out by its own clock, which it looks at before all else. */
+static bool has_to_look(const struct world_program *p)
+{
+    return world_program_stands_still(p) || p->due_ns <= p->w->now_ns;
+}
+
 /* I5, at every moment: what controllers take for theirs of a unit. From one whose place was taken
  * no unit takes anything. */
 void world_check_leases(struct world *w)
@@ -182,9 +200,12 @@ void world_check_leases(struct world *w)
 
         if (!unit->alive || unit->core.unit == NULL)
             continue;
-        for (uint32_t j = 0; j < w->program_count; j++)
-            if (w->programs[j] == world_domain_controller(unit->domain))
-                sum += rill_controller_unit_share(w->programs[j]->core.controller, unit->id);
+        for (uint32_t slot = 0; slot < w->plan.controllers; slot++) {
+            const struct world_program *p = world_domain_controller(unit->domain, slot);
+
+            if (p != NULL && !has_to_look(p))
+                sum += rill_controller_unit_share(p->core.controller, unit->id);
+        }
         if (sum > RILL_RM_SHARE_WHOLE)
             world_fail(w, "I5", "%u thousandths of unit %08x are leased", sum, unit->id);
     }

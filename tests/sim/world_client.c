@@ -95,6 +95,7 @@ static void deploy(struct world_client *c, const struct world_wish *wish)
     body.n_config = 1;
     body.config = config;
     body.units = plan->units;
+    body.controllers = plan->controllers;
     if (world_is_live(c->w, (uint32_t)(wish - c->wishes))) {
         body.inside_interface = (char *)(uintptr_t) "eth0";
         body.outside_interface = (char *)(uintptr_t) "eth1";
@@ -264,6 +265,47 @@ static void look_at_links(struct world *w, const struct world_event *event)
     tell_rm(c, &m);
 }
 
+/* A slot that has none now keeps the one before, which takes nothing. */
+static void note_controllers(struct world_client *c, const uint32_t *controllers, size_t n)
+{
+    for (size_t slot = 0; slot < n; slot++)
+        if (controllers[slot] != 0)
+            c->controllers[slot] = controllers[slot];
+}
+
+static void make_split(struct world_client *c, const Control__Facts *facts)
+{
+    const Control__Pool *pool = facts->pools[0]; /* the chain NF has one */
+    struct rill_split_config config = {.controllers = c->w->plan.controllers,
+                                       .kind = RILL_KEY_INSIDE_ENDPOINT,
+                                       .writes = facts->writes,
+                                       .pool_count = 1,
+                                       .seed = c->w->plan.seed};
+    struct rill_error err;
+
+    rill_split_destroy(c->split);
+    c->split = NULL;
+    if (config.controllers == 1)
+        return;
+    if (pool->addresses.len > sizeof(c->addresses))
+        abort();
+    memcpy(c->addresses, pool->addresses.data, pool->addresses.len);
+    config.pools[0] = (struct rill_split_pool){.proto = (uint8_t)pool->proto,
+                                               .family = (uint8_t)pool->family,
+                                               .port_low = (uint16_t)pool->port_low,
+                                               .port_high = (uint16_t)pool->port_high,
+                                               .addresses = (uint32_t)pool->addresses.len / 16,
+                                               .addr = (const uint8_t(*)[16])c->addresses};
+    c->split = rill_split_create(&config, &err);
+    if (c->split == NULL)
+        abort();
+}
+
+void world_client_end(struct world_client *c)
+{
+    rill_split_destroy(c->split);
+}
+
 static void set_peers(struct world_client *c, const Control__Message *m)
 {
     struct world_domain *domain = world_domain_of(c->w, m->peers->links_folder);
@@ -277,9 +319,7 @@ static void set_peers(struct world_client *c, const Control__Message *m)
     world_links_set(domain, &c->links, m);
     if (m->peers->n_roles == 0)
         c->attached = false;
-    for (size_t i = 0; i < m->peers->n_roles; i++)
-        if (rill_role_kind(m->peers->roles[i]) == RILL_ROLE_CONTROLLER)
-            c->controller = m->peers->roles[i];
+    note_controllers(c, m->peers->controllers, m->peers->n_controllers);
     world_at(c->w, c->w->now_ns, look_at_links, c, c->links.number, 0);
 }
 
@@ -288,7 +328,8 @@ static void replayer_answered(struct world_client *c, const Control__Message *m)
     if (m->body_case == CONTROL__MESSAGE__BODY_ATTACHED) {
         world_note(c->w, "client %u is attached", c->index);
         c->attached = true;
-        c->controller = m->attached->controller;
+        note_controllers(c, m->attached->controllers, m->attached->n_controllers);
+        make_split(c, m->attached->facts);
     } else if (m->body_case == CONTROL__MESSAGE__BODY_ERROR) {
         world_note(c->w, "client %u is told: %s", c->index, m->error->text);
         if (strstr(m->error->text, "attach from there") != NULL) {
@@ -354,23 +395,43 @@ static struct rte_mbuf *make_packet(struct world_client *c, uint32_t flow, bool 
     f->side = reply ? RILL_OUTSIDE : RILL_INSIDE;
     f->wire_bytes = SIM_PACKET_BYTES;
     f->ingress_ns = c->w->now_ns;
-    f->ingress_id = ++c->domain->sent;
-    sim_check_sent(c->domain->check, f->ingress_id, flow, SIM_PACKET_BYTES, probe);
+    f->ingress_id = mark.packet;
     return m;
+}
+
+/* The controller that the packet is for; NULL: it can't take it now. */
+static struct world_program *controller_for(struct world_client *c, struct rte_mbuf *m)
+{
+    enum rill_split_kind kind;
+    uint32_t slot = 0;
+    struct world_program *p;
+
+    if (c->split != NULL)
+        slot = rill_split_slot(c->split, m, SIM_PACKET_BYTES, (enum rill_side)rill_frame(m)->side,
+                               c->w->now_ns, &kind);
+    p = world_program(c->w, c->controllers[slot], true);
+    if (p == NULL || !p->active || p->domain != c->domain || world_program_stands_still(p) ||
+        !world_domain_is_linked(c->domain, c->id, p->id))
+        return NULL;
+    return p;
 }
 
 static void send_packet(struct world_client *c, uint32_t flow, bool probe)
 {
-    struct world_program *controller = world_program(c->w, c->controller, true);
+    struct world_program *controller;
     struct rte_mbuf *m;
 
-    if (!c->attached || controller == NULL || !controller->active ||
-        controller->domain != c->domain || world_program_stands_still(controller) ||
-        !world_domain_is_linked(c->domain, c->id, c->controller) || c->domain->sent >= PACKETS_MAX)
+    if (!c->attached || c->domain->sent >= PACKETS_MAX)
         return;
     m = make_packet(c, flow, probe);
     if (m == NULL)
         return;
+    controller = controller_for(c, m);
+    if (controller == NULL) {
+        rte_pktmbuf_free(m);
+        return;
+    }
+    sim_check_sent(c->domain->check, ++c->domain->sent, flow, SIM_PACKET_BYTES, probe);
     c->w->result->packets++;
     world_program_ingress(controller, m);
 }

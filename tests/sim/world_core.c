@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "controller/controller_settings.h"
+#include "lib/control/slots.h"
 #include "nf-runtime/unit_settings.h"
 #include "output-logger/ol_settings.h"
 #include "tests/sim/world.h"
@@ -26,7 +27,11 @@ static int make_unit(struct world_program *p, const Control__Activate *how, stru
 {
     struct world_core *core = &p->core;
     struct rill_unit_config config = rill_unit_settings(core->settings);
-    int rc = configure(&core->nf_config, sim_chain_nf.options, how->config, how->n_config, err);
+    struct rill_controllers known;
+    int rc = rill_control_slots(how, &known, err);
+
+    if (rc == 0)
+        rc = configure(&core->nf_config, sim_chain_nf.options, how->config, how->n_config, err);
 
     if (rc != 0)
         return rc;
@@ -35,8 +40,11 @@ static int make_unit(struct world_program *p, const Control__Activate *how, stru
         return -EINVAL;
     config.id = p->id;
     config.output_logger = how->output_logger;
-    config.controller = how->controller;
-    config.epoch = (uint16_t)how->epoch;
+    config.controllers = &known;
+    if (how->n_controllers == 1) {
+        config.controller = how->controllers[0]->controller;
+        config.epoch = (uint16_t)how->controllers[0]->epoch;
+    }
     config.vni = how->vni;
     config.pool = p->w->pool;
     config.nf = core->nf;
@@ -52,10 +60,13 @@ static int make_logger(struct world_program *p, const Control__Activate *how,
                        struct rill_error *err)
 {
     struct rill_ol_config config = rill_ol_settings(p->core.settings);
+    struct rill_controllers known;
+    int rc = rill_control_slots(how, &known, err);
 
+    if (rc != 0)
+        return rc;
     config.id = p->id;
-    config.controller = how->controller;
-    config.epoch = (uint16_t)how->epoch;
+    config.controllers = &known;
     config.vni = how->vni;
     config.state_bytes = how->facts->state_bytes;
     config.pool = p->w->pool;
@@ -97,6 +108,7 @@ static int make_controller(struct world_program *p, const Control__Activate *how
     config.takes_over = how->takes_over;
     config.vni = how->vni;
     config.pool = p->w->pool;
+    rill_controller_is_one_of(&config, p->core.settings, (uint32_t)how->n_controllers);
     config.units_max = 2 * how->units;
     config.flows_max = TABLES;
     p->core.controller = rill_controller_create(&config, err);

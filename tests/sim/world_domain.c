@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/epoch.h"
 #include "tests/sim/world.h"
 
 #define LINK_NS (10 * WORLD_MS)    /* until a link is up, at most */
@@ -183,7 +184,12 @@ void world_domain_send(struct world_domain *domain, struct world_program *from,
         domain->fabric->ops->send(domain->fabric, from->id, frames, kept, domain->w->now_ns);
 }
 
-struct world_program *world_domain_controller(const struct world_domain *domain)
+static uint32_t slot_of(const struct world_program *controller)
+{
+    return rill_epoch_slot((uint16_t)controller->epoch);
+}
+
+struct world_program *world_domain_controller(const struct world_domain *domain, uint32_t slot)
 {
     struct world *w = domain->w;
     struct world_program *newest = NULL;
@@ -191,7 +197,7 @@ struct world_program *world_domain_controller(const struct world_domain *domain)
     for (uint32_t i = 0; i < w->program_count; i++) {
         struct world_program *p = w->programs[i];
 
-        if (p->domain == domain && p->core.controller != NULL &&
+        if (p->domain == domain && p->core.controller != NULL && slot_of(p) == slot &&
             (newest == NULL || p->epoch > newest->epoch))
             newest = p;
     }
@@ -211,29 +217,34 @@ void world_domain_loses(struct world_domain *domain, struct world_program *p)
 {
     if (p->core.controller == NULL) {
         domain->loss_ns = domain->w->now_ns;
-        domain->survive_ns = 0;
+        memset(domain->survive_ns, 0, sizeof(domain->survive_ns));
         sim_check_may_be_lost(domain->check);
-    } else if (world_domain_controller(domain) == p && losses_are_over(domain)) {
-        if (domain->survive_ns == 0)
-            domain->survive_ns = domain->w->now_ns;
+    } else if (world_domain_controller(domain, slot_of(p)) == p && losses_are_over(domain)) {
+        uint64_t *survive_ns = &domain->survive_ns[slot_of(p)];
+
+        if (*survive_ns == 0)
+            *survive_ns = domain->w->now_ns;
         sim_check_must_survive(domain->check, p->core.controller);
     }
 }
 
 void world_domain_taken_over(struct world_domain *domain, struct world_program *controller)
 {
+    uint32_t slot = slot_of(controller);
+
     world_note(domain->w, "%08x has taken over", controller->id);
     sim_check_time(domain->check, domain->w->now_ns);
-    if (domain->survive_ns != 0)
-        sim_check_survived(domain->check, controller->core.controller, domain->survive_ns,
-                           FRESH_NS);
-    domain->survive_ns = 0;
+    if (domain->survive_ns[slot] != 0)
+        sim_check_survived(domain->check, controller->core.controller, slot,
+                           domain->survive_ns[slot], FRESH_NS);
+    domain->survive_ns[slot] = 0;
 }
 
 void world_domain_released(struct world_domain *domain, struct world_program *logger,
                            struct rte_mbuf *m)
 {
-    const struct world_program *controller = world_domain_controller(domain);
+    const struct world_program *controller =
+        world_domain_controller(domain, rill_number_slot(rill_frame(m)->flow));
     struct world *w = domain->w;
 
     sim_check_look_at(domain->check, logger->core.ol,

@@ -52,6 +52,20 @@ static void draw_settings(struct world_plan *plan, struct rill_rng *rng)
     set(plan, "lease_ms", "%g", PICK(rng, 100, 300));
 }
 
+/* As many as there are units for. */
+static void draw_controllers(struct world_plan *plan, struct rill_rng *rng)
+{
+    plan->controllers = (uint32_t)PICK(rng, 1, 1, 2, WORLD_CONTROLLERS_MAX);
+    if (plan->controllers == 1)
+        return;
+    if (plan->controllers <= plan->units && rill_rng_below(rng, 3) == 0) {
+        set(plan, "controllers", "independent");
+        set(plan, "units_min", "1");
+    } else {
+        set(plan, "lease_step", "%g", PICK(rng, 100, 250, 300));
+    }
+}
+
 void world_plan_draw(struct world_plan *plan, uint64_t seed)
 {
     struct rill_rng rng;
@@ -89,4 +103,5 @@ void world_plan_draw(struct world_plan *plan, uint64_t seed)
     plan->check.pool_ports = 200;
     draw_network(plan, &rng);
     draw_settings(plan, &rng);
+    draw_controllers(plan, &rng);
 }
