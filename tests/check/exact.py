@@ -57,9 +57,11 @@ def expectations(model, given):
 
 
 def as_released(given, output):
-    """The same, from what one run has released."""
-    released = {packet.packet_id: packet.data for packet in read_output(output)}
-    return {p.number: released.get(p.number) for p in given}
+    """Both, as one run has released the packets."""
+    released = {packet.packet_id: packet for packet in read_output(output)}
+    given = [p._replace(inside=released[p.number].interface == "outside") if p.number in released else p
+             for p in given]
+    return given, {p.number: released[p.number].data if p.number in released else None for p in given}
 
 
 def differences(given, expected, output):

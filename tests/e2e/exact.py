@@ -52,7 +52,7 @@ def run(folder, nf, capture, inside, case, given):
                                json_path=os.path.join(folder, "report.json"))
         common.check_books(report)
         if expected is None:
-            expected = exact.as_released(given, out)
+            given, expected = exact.as_released(given, out)
         wrong = exact.differences(given, expected, out)
         dropped = sum(want is None for want in expected.values())
         print("%s, %s: %d packets, %d to be dropped, %d moves, %d differences" % (
