@@ -37,7 +37,22 @@ def udp_whitelister(model):
     return [Case("idle_s=%d" % s, lambda s=s: model.Model(s), {"idle_s": s}) for s in (1, 60)]
 
 
-CASES = {"udp-whitelister": udp_whitelister}
+def qos_policer(model):
+    c = model.Class
+    colours = (46, 34, 8)
+    one = [c("udp", (5000, 65535), None, None, 149, 4000, 3000, actions=colours),
+           c("tcp", (80, 80), None, True, 1501, 7777, 0),
+           c("tcp", None, "10.0.0.0/9", None, 333, 20000, 20000, actions=(None, 10, "drop")),
+           c(None, None, None, False, 64, 3000, 9000)]
+    two = [c("udp", None, None, None, 64, 3000, 0, 210, 4501, actions=colours),
+           c(None, None, "0.0.0.0/0", None, 997, 15000, 0, 4003, 30000, actions=(None, 2, "drop")),
+           c(None, None, "::/0", None, 997, 15000, 0, 4003, 30000, actions=(63, 2, "drop"))]
+    return [Case(name, lambda classes=classes: model.Model(classes),
+                 {"classes": [model.as_text(k) for k in classes]})
+            for name, classes in (("one rate", one), ("two rates", two))]
+
+
+CASES = {"udp-whitelister": udp_whitelister, "qos-policer": qos_policer}
 
 
 def run(folder, nf, capture, inside, case, given):
