@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "lib/frame/frame.h"
+#include "lib/packet/test_packets.h"
 #include "nf-runtime/nf_host.h"
 #include "nfs/nf_testing.h"
 
@@ -155,7 +156,7 @@ static uint8_t dscp_after(struct nf_bench *b, struct nf_flow *f, const char *tex
     assert_int_equal(nf_run(b, f, &pkt), RILL_FORWARD);
     dscp = rill_pkt_dscp(&pkt);
     assert_true(nf_checksums_right(pkt.m, &pkt.view));
-    rte_pktmbuf_free(pkt.m);
+    test_mbuf_free(pkt.m);
     return dscp;
 }
 

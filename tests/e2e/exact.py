@@ -19,7 +19,7 @@ import tempfile
 import common
 
 sys.path.insert(0, os.path.join(common.ROOT, "tests", "check"))
-import exact  # noqa: E402  (it lies in the folder above)
+import expected as reference  # noqa: E402  (it lies in another folder)
 
 # Flows live on, so that a model needs to know nothing of when Rill forgets them.
 WAYS = {
@@ -30,7 +30,8 @@ BOTH = ["--set", "flow_idle_s=86400", "--set", "flow_closed_s=86400", "--set", "
         "--set", "link_delay_us=1", "--set", "flowlet_bytes=1500"]
 SHOWN = 20
 
-Case = collections.namedtuple("Case", "name model config")
+# files: objects of the configuration store, by name. options: of `rill replay`.
+Case = collections.namedtuple("Case", "name model config files options", defaults=({}, ()))
 
 
 def udp_whitelister(model):
@@ -57,18 +58,21 @@ CASES = {"udp-whitelister": udp_whitelister, "qos-policer": qos_policer}
 
 def run(folder, nf, capture, inside, case, given):
     malformed = os.path.basename(capture).startswith("malformed")
-    expected = None if malformed else exact.expectations(case.model(), given)
+    expected = None if malformed else reference.expectations(case.model(), given)
     config = os.path.join(folder, "config.yaml")
-    with open(config, "w", encoding="utf-8") as file:
-        json.dump({"nf": nf, "config": case.config}, file)  # JSON is YAML
+    files = {config: json.dumps({"nf": nf, "config": case.config})}  # JSON is YAML
+    files.update({os.path.join(folder, name): text for name, text in case.files.items()})
+    for path, text in files.items():
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
     for way, options in WAYS.items():
         out = os.path.join(folder, "out.pcapng")
         report = common.replay(capture, "--config", config, "--inside", inside, "--out", out, *BOTH, *options,
-                               json_path=os.path.join(folder, "report.json"))
+                               *case.options, json_path=os.path.join(folder, "report.json"))
         common.check_books(report)
         if expected is None:
-            given, expected = exact.as_released(given, out)
-        wrong = exact.differences(given, expected, out)
+            given, expected = reference.as_released(given, out)
+        wrong = reference.differences(given, expected, out)
         dropped = sum(want is None for want in expected.values())
         print("%s, %s: %d packets, %d to be dropped, %d moves, %d differences" % (
             case.name, way, len(given), dropped, report["flowlets_moved"], len(wrong)))
@@ -85,7 +89,7 @@ def main():
         print("SKIPPED: %s is not there; set RILL_TRACES to the folder that has it" % capture)
         return common.SKIPPED
     model = importlib.import_module("model_" + nf.replace("-", "_"))
-    given = exact.read_given(capture, inside)
+    given = reference.read_given(capture, inside)
     with tempfile.TemporaryDirectory() as folder:
         for case in CASES[nf](model):
             run(folder, nf, capture, inside, case, given)
