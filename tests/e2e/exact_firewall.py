@@ -18,7 +18,7 @@ import expected as reference
 import model_firewall as model
 
 HALF = "0.0.0.0/1,::/1"  # who is inside, of drawn addresses
-RULES, PACKETS, STEP_NS, PAUSE_NS = 700, 4000, 100000, 2 * 10**9
+RULES, PACKETS, STEP_NS, PAUSE_NS = 2000, 4000, 100000, 2 * 10**9
 
 
 def rules_text(rules):
