@@ -138,10 +138,26 @@ void store_on_forget(struct rill_unit *u, const struct rill_frame *f)
         replicate_sync(u, flow);
         return;
     }
+    if (f->term == UINT64_MAX && flow->segments == NULL)
+        commit_flow_end(u, flow);
     while (flow->segments != NULL)
         store_drop_segment(u, flow->segments, &u->n.dropped_forgotten);
     store_remove(u, flow);
     u->n.flows_forgotten++;
+}
+
+bool rill_unit_end_flow(struct rill_unit *u, uint64_t number, uint64_t now_ns)
+{
+    struct flow *flow = store_find(u, number);
+
+    if (flow == NULL || !flow->owning || !flow->has_state)
+        return false;
+    u->now_ns = now_ns;
+    commit_flow_end(u, flow);
+    while (flow->segments != NULL)
+        store_drop_segment(u, flow->segments, &u->n.dropped_forgotten);
+    store_remove(u, flow);
+    return true;
 }
 
 /* The same chain again may say of more units that they are dead. */
