@@ -15,7 +15,7 @@ enum {
     POOL_MAX = 262144,
     POOL_SLACK = 12288,
     FLOWS_SLACK = 1024,
-    MEMORY_SLACK_MB = 96,
+    MEMORY_SLACK_MB = 192, /* also for NFs: 10,000 rules of a firewall, twice as they change */
     PROGRESS_EVERY_NS = 50000000,
 };
 

@@ -1,0 +1,325 @@
+/* Stateful firewall: the first of many ordered rules says whether a connection may begin; what
+ * belongs to one that may passes both ways.
+ *
+ * The rules are objects of the configuration store, so they change while packets flow. A connection
+ * remembers by which version it was let in, and who opened it.
+ */
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rill/nf.h>
+
+#include "fw_acl.h"
+#include "fw_list.h"
+
+enum { TCP_SYN = 0x02, TCP_ACK = 0x10 };
+enum { DEFAULT_OUTBOUND, DEFAULT_DENY, DEFAULT_ALLOW };
+enum { ON_CHANGE_REJUDGE, ON_CHANGE_KEEP };
+
+/* All zero until a packet of it was allowed. */
+struct fw_flow {
+    uint64_t allowed : 1;
+    uint64_t low_opened : 1; /* the opener's endpoint is the lower one (memcmp) */
+    uint64_t outbound : 1;   /* its first packet came from the inside */
+    uint64_t version : 61;   /* of rules and lists, by which it was allowed */
+};
+_Static_assert(sizeof(struct fw_flow) == 8, "README.md says so");
+
+struct firewall {
+    struct rill_table *flows;
+    int rules, allow_list, deny_list; /* objects */
+    unsigned on_unmatched, on_change;
+    bool require_syn;
+    int opened, rejudged, revoked, denied, no_syn, stray_error;
+};
+
+/* What is read of an object: rules or a list. */
+struct fw_object {
+    struct fw_acl *acl;
+    uint8_t *allow; /* by rule, a byte each */
+    struct fw_list *list;
+    uint64_t version;
+};
+
+static const struct rill_option firewall_options[] = {
+    {"rules", RILL_OPT_STRING, "", 0, 0, NULL, "",
+     "object with the rules, one a line, first match: allow tcp from 10.0.0.0/8 to any port "
+     "80-443"},
+    {"format", RILL_OPT_ENUM, "", 0, 0, "rill|classbench", "rill",
+     "how the rules are written; ClassBench's have no action and are exceptions from `unmatched`"},
+    {"unmatched", RILL_OPT_ENUM, "", 0, 0, "outbound|deny|allow", "outbound",
+     "what no rule matches may begin: from the inside only, never, always"},
+    {"deny_list", RILL_OPT_STRING, "", 0, 0, NULL, "",
+     "object with prefixes, one a line: no connection with either end in it; before the rules"},
+    {"allow_list", RILL_OPT_STRING, "", 0, 0, NULL, "",
+     "the same: every such connection, unless deny_list has it"},
+    {"on_change", RILL_OPT_ENUM, "", 0, 0, "rejudge|keep", "rejudge",
+     "when an object changes, connections that are there have to pass the new version, or stay"},
+    {"require_syn", RILL_OPT_BOOL, "", 0, 0, NULL, "false",
+     "a TCP connection begins with a SYN and no other packet"},
+    {.name = NULL},
+};
+
+/* --- objects ---------------------------------------------------------------------------------- */
+
+/* FNV-1a, 64 bits: the same text is the same version at every unit. */
+static uint64_t text_version(const char *text, size_t bytes)
+{
+    uint64_t hash = 0xcbf29ce484222325u;
+
+    for (size_t i = 0; i < bytes; i++)
+        hash = (hash ^ (uint8_t)text[i]) * 0x100000001b3u;
+    return hash;
+}
+
+static void object_unload(void *object)
+{
+    struct fw_object *o = object;
+
+    fw_acl_free(o->acl);
+    fw_list_free(o->list);
+    free(o->allow);
+    free(o);
+}
+
+static struct fw_object *object_create(struct rill_load *load, const char *text, size_t bytes)
+{
+    struct fw_object *o = calloc(1, sizeof(*o));
+
+    if (o == NULL)
+        return rill_load_error(load, 0, "no memory; free some");
+    o->version = text_version(text, bytes);
+    return o;
+}
+
+static bool fill_rules(struct fw_object *o, struct rill_load *load, const struct fw_rules *rules)
+{
+    o->allow = malloc(rules->n + 1);
+    if (o->allow == NULL)
+        return rill_load_error(load, 0, "no memory for %zu rules; free some", rules->n) != NULL;
+    for (size_t i = 0; i < rules->n; i++)
+        o->allow[i] = rules->rule[i].allow;
+    o->acl = fw_acl_build(load, rules);
+    return o->acl != NULL;
+}
+
+static void *rules_load(struct rill_load *load, const struct rill_config *config, const char *text,
+                        size_t bytes)
+{
+    enum fw_format format = (enum fw_format)rill_config_enum(config, "format");
+    bool allow = rill_config_enum(config, "unmatched") != DEFAULT_ALLOW;
+    struct fw_object *o = object_create(load, text, bytes);
+    struct fw_rules rules = {0};
+    bool good;
+
+    if (o == NULL)
+        return NULL;
+    good =
+        fw_rules_read(load, format, allow, text, bytes, &rules) == 0 && fill_rules(o, load, &rules);
+    fw_rules_fini(&rules);
+    if (good)
+        return o;
+    object_unload(o);
+    return NULL;
+}
+
+static void *list_load(struct rill_load *load, const struct rill_config *config, const char *text,
+                       size_t bytes)
+{
+    struct fw_object *o = object_create(load, text, bytes);
+
+    (void)config;
+    if (o == NULL)
+        return NULL;
+    o->list = fw_list_read(load, text, bytes);
+    if (o->list != NULL)
+        return o;
+    object_unload(o);
+    return NULL;
+}
+
+static const struct rill_object_type rules_type = {.load = rules_load, .unload = object_unload};
+static const struct rill_object_type list_type = {.load = list_load, .unload = object_unload};
+
+static int firewall_init(struct rill_nf *nf, const struct rill_config *config)
+{
+    struct firewall *f = rill_nf_private(nf);
+
+    f->on_unmatched = rill_config_enum(config, "unmatched");
+    f->on_change = rill_config_enum(config, "on_change");
+    f->require_syn = rill_config_bool(config, "require_syn");
+    f->rules = rill_object_declare(nf, "rules", &rules_type);
+    f->deny_list = rill_object_declare(nf, "deny_list", &list_type);
+    f->allow_list = rill_object_declare(nf, "allow_list", &list_type);
+    f->flows = rill_table_create(nf, "flows", RILL_PER_FLOW, RILL_WRITE, sizeof(struct fw_flow));
+    if (f->rules < 0 || f->deny_list < 0 || f->allow_list < 0 || f->flows == NULL)
+        return -1;
+    f->opened = rill_counter(nf, "opened");
+    f->rejudged = rill_counter(nf, "rejudged");
+    f->revoked = rill_counter(nf, "revoked");
+    f->denied = rill_counter(nf, "denied");
+    f->no_syn = rill_counter(nf, "no_syn");
+    f->stray_error = rill_counter(nf, "stray_error");
+    return 0;
+}
+
+/* --- judging ---------------------------------------------------------------------------------- */
+
+/* The objects, as they are for this packet. */
+struct policy {
+    const struct fw_object *rules, *deny_list, *allow_list; /* NULL: none */
+    uint64_t version;
+};
+
+static void get_policy(struct rill_nf *nf, const struct firewall *f, struct policy *p)
+{
+    p->rules = rill_object(nf, f->rules);
+    p->deny_list = rill_object(nf, f->deny_list);
+    p->allow_list = rill_object(nf, f->allow_list);
+    p->version = p->rules != NULL ? p->rules->version : 0;
+    if (p->deny_list != NULL)
+        p->version = p->version * 31 + p->deny_list->version;
+    if (p->allow_list != NULL)
+        p->version = p->version * 31 + p->allow_list->version;
+    p->version >>= 3; /* 61 bits */
+}
+
+/* A packet as it would open a connection. */
+struct opening {
+    struct rill_endpoint source, destination;
+    bool outbound;
+    uint8_t tcp_flags;
+};
+
+static bool in_list(const struct fw_object *object, const struct opening *o)
+{
+    return object != NULL &&
+           (fw_list_has(object->list, &o->source) || fw_list_has(object->list, &o->destination));
+}
+
+static bool may_open(const struct firewall *f, const struct policy *p, const struct opening *o)
+{
+    int rule = -1;
+
+    if (in_list(p->deny_list, o))
+        return false;
+    if (in_list(p->allow_list, o))
+        return true;
+    if (p->rules != NULL)
+        rule = fw_acl_find(p->rules->acl, o->outbound, &o->source, &o->destination, o->tcp_flags);
+    if (rule >= 0)
+        return p->rules->allow[rule] != 0;
+    return f->on_unmatched == DEFAULT_ALLOW || (f->on_unmatched == DEFAULT_OUTBOUND && o->outbound);
+}
+
+static bool is_low(const struct rill_endpoint *a, const struct rill_endpoint *b)
+{
+    return memcmp(a, b, sizeof(*a)) < 0;
+}
+
+/* The packet as its connection's opener would have sent it. */
+static struct opening of_opener(const struct fw_flow *flow, const struct opening *packet)
+{
+    struct opening o = *packet;
+
+    if (is_low(&packet->source, &packet->destination) != flow->low_opened) {
+        o.source = packet->destination;
+        o.destination = packet->source;
+    }
+    o.outbound = flow->outbound;
+    return o;
+}
+
+/* --- packets ---------------------------------------------------------------------------------- */
+
+static void let_in(struct firewall *f, struct rill_pkt *pkt, struct fw_flow *flow,
+                   const struct opening *o, uint64_t version)
+{
+    *flow = (struct fw_flow){.allowed = 1,
+                             .low_opened = is_low(&o->source, &o->destination),
+                             .outbound = o->outbound,
+                             .version = version & (UINT64_MAX >> 3)};
+    rill_put(f->flows, pkt, 0, sizeof(*flow));
+}
+
+/* Of a connection that was let in: does it stay? */
+static bool stays(struct rill_nf *nf, struct firewall *f, struct rill_pkt *pkt,
+                  struct fw_flow *flow, const struct opening *packet, const struct policy *p)
+{
+    struct opening o;
+
+    if (flow->version == p->version || f->on_change == ON_CHANGE_KEEP)
+        return true;
+    o = of_opener(flow, packet);
+    if (may_open(f, p, &o)) {
+        let_in(f, pkt, flow, &o, p->version);
+        rill_count(nf, f->rejudged, 1);
+        return true;
+    }
+    memset(flow, 0, sizeof(*flow));
+    rill_put(f->flows, pkt, 0, sizeof(*flow));
+    rill_count(nf, f->revoked, 1);
+    return false;
+}
+
+static enum rill_verdict open_flow(struct rill_nf *nf, struct firewall *f, struct rill_pkt *pkt,
+                                   struct fw_flow *flow, const struct opening *o,
+                                   const struct policy *p)
+{
+    if (f->require_syn && o->source.proto == RILL_TCP &&
+        (o->tcp_flags & (TCP_SYN | TCP_ACK)) != TCP_SYN) {
+        rill_count(nf, f->no_syn, 1);
+        return RILL_DROP;
+    }
+    if (!may_open(f, p, o)) {
+        rill_count(nf, f->denied, 1);
+        return RILL_DROP;
+    }
+    let_in(f, pkt, flow, o, p->version);
+    rill_count(nf, f->opened, 1);
+    return RILL_FORWARD;
+}
+
+static enum rill_verdict firewall_process(struct rill_nf *nf, struct rill_pkt *pkt)
+{
+    struct firewall *f = rill_nf_private(nf);
+    struct fw_flow *flow = rill_get(f->flows, pkt);
+    struct opening packet = {.outbound = rill_pkt_from_inside(pkt),
+                             .tcp_flags = rill_pkt_tcp_flags(pkt)};
+    struct rill_endpoint source, destination;
+    struct policy policy;
+
+    if (rill_pkt_quoted(pkt, &source, &destination)) {
+        if (flow->allowed)
+            return RILL_FORWARD;
+        rill_count(nf, f->stray_error, 1);
+        return RILL_DROP;
+    }
+    rill_pkt_source(pkt, &packet.source);
+    rill_pkt_destination(pkt, &packet.destination);
+    get_policy(nf, f, &policy);
+    if (flow->allowed && stays(nf, f, pkt, flow, &packet, &policy))
+        return RILL_FORWARD;
+    return open_flow(nf, f, pkt, flow, &packet, &policy);
+}
+
+static const struct rill_nf_descriptor firewall_descriptor = {
+    .abi = RILL_NF_ABI,
+    .name = "firewall",
+    .version = "1",
+    .summary = "Stateful firewall: thousands of ordered rules, allow and deny lists",
+    .flow_scope = RILL_FLOW_CONNECTION,
+    .handles = RILL_HANDLES_TCP4 | RILL_HANDLES_UDP4 | RILL_HANDLES_ICMP4_ECHO | RILL_HANDLES_TCP6 |
+               RILL_HANDLES_UDP6 | RILL_HANDLES_ICMP6_ECHO | RILL_HANDLES_ICMP4_ERROR |
+               RILL_HANDLES_ICMP6_ERROR | RILL_HANDLES_OTHER4 | RILL_HANDLES_OTHER6,
+    .flags = RILL_NF_INVERTS,
+    .unhandled_passes = true, /* ARP, and whatever else is not IP */
+    .options = firewall_options,
+    .instance_bytes = sizeof(struct firewall),
+    .init = firewall_init,
+    .process_packet = firewall_process,
+};
+
+RILL_NF(&firewall_descriptor);
