@@ -11,7 +11,7 @@
 
 #include "nfs/ids/order.h"
 
-enum { IDS_CANDIDATES_MAX = 24, IDS_TOLD_MAX = 16 };
+enum { IDS_CANDIDATES_MAX = 64, IDS_TOLD_MAX = 16 };
 
 /* One direction: 0 is from the client. */
 struct ids_direction {
@@ -61,6 +61,8 @@ struct ids_warm {
     struct ids_extent extents[IDS_EXTENTS_MAX];
     struct ids_candidate candidates[IDS_CANDIDATES_MAX];
 };
+
+_Static_assert(sizeof(struct ids_warm) == 576, "README.md says so");
 
 struct ids_layout {
     uint32_t window_bytes, reassembly_bytes, saved_bytes;            /* of each direction */

@@ -49,7 +49,7 @@ static const struct rill_option ids_options[] = {
      "half behind; a power of two"},
     {"reassembly_bytes", RILL_OPT_U64, "bytes", 1024, 16384, NULL, "4096",
      "of each direction that may wait for a segment before them; a power of two"},
-    {"hyperscan_state_bytes", RILL_OPT_U64, "bytes", 64, 16384, NULL, "1024",
+    {"hyperscan_state_bytes", RILL_OPT_U64, "bytes", 64, 16384, NULL, "256",
      "room for a direction's search with engine hyperscan; rules that need more are refused"},
     {.name = NULL},
 };

@@ -156,7 +156,8 @@ static void settle(struct ids_inspection *in, const struct ids_order *o, uint8_t
     in->counts[IDS_COUNT_FAR] += o->far;
     if (o->waiting == 0 && extents_before == *o->n_extents)
         return;
-    ids_changed(in, in->layout->warm[in->direction], sizeof(struct ids_warm));
+    ids_changed(in, in->layout->warm[in->direction] + (uint32_t)offsetof(struct ids_warm, extents),
+                sizeof(ids_warm(in)->extents));
     ids_changed_rest(in);
 }
 

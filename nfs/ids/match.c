@@ -6,6 +6,7 @@
 struct ends {
     uint32_t *at;
     uint32_t n;
+    bool open; /* with bytes that may come there may be more */
 };
 
 bool ids_content_is_placed(const struct ids_content *c, uint32_t position)
@@ -53,7 +54,9 @@ static void placed_range(const struct ids_content *c, const struct ids_window *w
 static struct ends find_placed(const struct ids_content *c, const struct ids_window *w,
                                uint32_t *place)
 {
-    struct ends found = {.at = place};
+    bool ends_later =
+        !c->has_depth || (uint64_t)c->offset + c->depth > (uint64_t)w->start + w->bytes;
+    struct ends found = {.at = place, .open = !w->whole && ends_later};
     uint32_t from, to, at;
 
     placed_range(c, w, &from, &to);
@@ -67,10 +70,16 @@ static struct ends find_placed(const struct ids_content *c, const struct ids_win
 static struct ends find_after(const struct ids_content *c, const struct ids_window *w,
                               const struct ends *before, uint32_t *place)
 {
-    struct ends found = {.at = place};
-    int64_t first = (int64_t)before->at[0] + c->distance;
-    uint32_t from = first > 0 ? (uint32_t)(first < w->bytes ? first : w->bytes) : 0, at, k = 0;
+    struct ends found = {.at = place, .open = before->open};
+    int64_t first, last;
+    uint32_t from, at, k = 0;
 
+    if (before->n == 0)
+        return found;
+    first = (int64_t)before->at[0] + c->distance;
+    last = (int64_t)before->at[before->n - 1] + c->distance + (int64_t)c->within;
+    from = first > 0 ? (uint32_t)(first < w->bytes ? first : w->bytes) : 0;
+    found.open |= !w->whole && (!c->has_within || last > w->bytes);
     for (; (at = find(c, w->data, from, w->bytes)) != w->bytes; from = at + 1) {
         while (k + 1 < before->n && (int64_t)before->at[k + 1] + c->distance <= at)
             k++;
@@ -93,8 +102,10 @@ static void keep_without(const struct ids_content *c, const struct ids_window *w
 
         if (c->has_within)
             high = low + c->within;
-        if (high > w->bytes && !w->whole)
+        if (high > w->bytes && !w->whole) {
+            ends->open = true;
             continue;
+        }
         from = low > 0 ? (uint32_t)(low < w->bytes ? low : w->bytes) : 0;
         to = high > 0 ? (uint32_t)(high < w->bytes ? high : w->bytes) : 0;
         if (find(c, w->data, from, to) == to)
@@ -111,9 +122,10 @@ static bool is_placed_somewhere(const struct ids_content *c, const struct ids_wi
     return find(c, w->data, from, to) != to;
 }
 
-static bool contents_hold(const struct ids_rule *rule, const struct ids_window *w,
-                          uint32_t *const places[2])
+static enum ids_holds contents_hold(const struct ids_rule *rule, const struct ids_window *w,
+                                    uint32_t *const places[2])
 {
+    enum ids_holds all = IDS_HOLDS;
     struct ends ends = {.n = 0};
     unsigned turn = 0;
 
@@ -122,7 +134,7 @@ static bool contents_hold(const struct ids_rule *rule, const struct ids_window *
 
         if (c->negated && !c->relative) {
             if (is_placed_somewhere(c, w))
-                return false;
+                return IDS_NEVER;
             continue;
         }
         if (c->negated)
@@ -131,20 +143,22 @@ static bool contents_hold(const struct ids_rule *rule, const struct ids_window *
             ends = find_after(c, w, &ends, places[turn ^= 1]);
         else
             ends = find_placed(c, w, places[turn ^= 1]);
+        if (ends.n == 0 && !ends.open)
+            return IDS_NEVER;
         if (ends.n == 0)
-            return false;
+            all = IDS_NOT_YET;
     }
-    return true;
+    return all;
 }
 
-bool ids_rule_holds(const struct ids_rule *rule, const struct ids_window *w,
-                    const struct ids_match_scratch *scratch)
+enum ids_holds ids_rule_holds(const struct ids_rule *rule, const struct ids_window *w,
+                              const struct ids_match_scratch *scratch)
 {
-    if (!contents_hold(rule, w, scratch->ends))
-        return false;
-    for (uint32_t i = 0; i < rule->n_pcres; i++)
+    enum ids_holds all = contents_hold(rule, w, scratch->ends);
+
+    for (uint32_t i = 0; i < rule->n_pcres && all == IDS_HOLDS; i++)
         if (ids_regex_found(rule->pcres[i].regex, scratch->regex, w->data, w->bytes) ==
             rule->pcres[i].negated)
-            return false;
-    return true;
+            all = w->whole ? IDS_NEVER : IDS_NOT_YET;
+    return all;
 }

@@ -21,8 +21,14 @@ struct ids_match_scratch {
     struct ids_regex_scratch *regex;
 };
 
-bool ids_rule_holds(const struct ids_rule *rule, const struct ids_window *window,
-                    const struct ids_match_scratch *scratch);
+enum ids_holds {
+    IDS_NEVER, /* nor with any bytes that may come behind the window's */
+    IDS_NOT_YET,
+    IDS_HOLDS,
+};
+
+enum ids_holds ids_rule_holds(const struct ids_rule *rule, const struct ids_window *window,
+                              const struct ids_match_scratch *scratch);
 
 /* Is a content that begins at `position` where its offset and depth want it? */
 bool ids_content_is_placed(const struct ids_content *content, uint32_t position);

@@ -1,4 +1,5 @@
 /* Bytes and rules: the search in a stream or datagram, and what its hits come to. */
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -183,22 +184,31 @@ static const uint8_t *line(struct search *s)
 }
 
 /* Around the end of a fast content, which is `end` bytes behind data[0] (before it: negative): half
- * a window before it and half a window behind it. *complete: nothing that comes can change it. */
-static bool holds_around(struct search *s, const struct ids_rule *rule, int32_t end, bool *complete)
+ * a window before it and half a window behind it. */
+static enum ids_holds holds_around(struct search *s, const struct ids_rule *rule, int32_t end)
 {
     int64_t half = s->in->layout->window_bytes / 2, at = (int64_t)s->before + end;
     int64_t low = at > half ? at - half : 0, high = at + half;
     int64_t have = (int64_t)s->before + s->bytes;
-    struct ids_window window;
-
-    *complete = high <= have;
-    high = high < have ? high : have;
-    window = (struct ids_window){
+    struct ids_window window = {
         .data = line(s) + low,
-        .bytes = (uint32_t)(high - low),
+        .bytes = (uint32_t)((high < have ? high : have) - low),
         .start = s->position == IDS_FAR_IN ? IDS_FAR_IN : (uint32_t)(s->position - s->before + low),
     };
-    return ids_rule_holds(rule, &window, &s->in->worker->scratch);
+    enum ids_holds holds = ids_rule_holds(rule, &window, &s->in->worker->scratch);
+
+    return holds == IDS_NOT_YET && high <= have ? IDS_NEVER : holds;
+}
+
+static void changed_candidates(struct ids_inspection *in, uint32_t first, uint32_t n)
+{
+    uint32_t each = (uint32_t)sizeof(struct ids_candidate);
+
+    ids_changed(in,
+                in->layout->warm[in->direction] + (uint32_t)offsetof(struct ids_warm, candidates) +
+                    first * each,
+                n * each);
+    ids_changed_rest(in);
 }
 
 static void add_candidate(struct search *s, uint32_t rule, uint32_t end)
@@ -210,9 +220,9 @@ static void add_candidate(struct search *s, uint32_t rule, uint32_t end)
         s->in->counts[IDS_COUNT_CANDIDATES_LOST]++;
         return;
     }
-    ids_warm(s->in)->candidates[(*n)++] = (struct ids_candidate){rule, s->scanned + end};
-    ids_changed(s->in, s->in->layout->warm[s->in->direction], sizeof(struct ids_warm));
-    ids_changed_rest(s->in);
+    ids_warm(s->in)->candidates[*n] = (struct ids_candidate){rule, s->scanned + end};
+    changed_candidates(s->in, *n, 1);
+    (*n)++;
 }
 
 /* Those of earlier packets, with what came since. */
@@ -224,20 +234,20 @@ static void judge_candidates(struct search *s)
 
     for (uint8_t i = 0; i < *n; i++) {
         const struct ids_rule *rule = &in->set->rules->rules[candidates[i].rule];
-        bool complete = true;
+        enum ids_holds holds;
 
         if (was_told(in, rule))
             continue;
-        if (holds_around(s, rule, (int32_t)(candidates[i].end - s->scanned), &complete))
+        holds = holds_around(s, rule, (int32_t)(candidates[i].end - s->scanned));
+        if (holds == IDS_HOLDS)
             alert(in, rule);
-        else if (!complete)
+        else if (holds == IDS_NOT_YET)
             candidates[kept++] = candidates[i];
     }
     if (kept == *n)
         return;
+    changed_candidates(in, 0, *n);
     *n = kept;
-    ids_changed(in, in->layout->warm[in->direction], sizeof(struct ids_warm));
-    ids_changed_rest(in);
 }
 
 static void try_datagram(struct search *s, const struct ids_rule *rule, uint32_t index)
@@ -247,7 +257,7 @@ static void try_datagram(struct search *s, const struct ids_rule *rule, uint32_t
     if (s->in->worker->tried[index] == s->in->worker->turn)
         return;
     s->in->worker->tried[index] = s->in->worker->turn;
-    if (ids_rule_holds(rule, &window, &s->in->worker->scratch))
+    if (ids_rule_holds(rule, &window, &s->in->worker->scratch) == IDS_HOLDS)
         alert(s->in, rule);
 }
 
@@ -260,12 +270,26 @@ static void try_plain(struct search *s, const struct ids_rule *rule, uint32_t en
         alert(s->in, rule);
 }
 
+static void try_windowed(struct search *s, const struct ids_rule *rule, uint32_t index,
+                         uint32_t end)
+{
+    switch (holds_around(s, rule, (int32_t)end)) {
+    case IDS_HOLDS:
+        alert(s->in, rule);
+        break;
+    case IDS_NOT_YET:
+        add_candidate(s, index, end);
+        break;
+    default:
+        break;
+    }
+}
+
 /* --- the search ------------------------------------------------------------------------------- */
 
 static void try_rule(struct search *s, uint32_t index, uint32_t end)
 {
     const struct ids_rule *rule = &s->in->set->rules->rules[index];
-    bool complete;
 
     if ((rule->action == IDS_ALERT && was_told(s->in, rule)) || !applies(s->in, rule))
         return;
@@ -273,10 +297,8 @@ static void try_rule(struct search *s, uint32_t index, uint32_t end)
         try_plain(s, rule, end);
     else if (s->whole)
         try_datagram(s, rule, index);
-    else if (holds_around(s, rule, (int32_t)end, &complete))
-        alert(s->in, rule);
-    else if (!complete)
-        add_candidate(s, index, end);
+    else
+        try_windowed(s, rule, index, end);
 }
 
 static void on_hit(void *arg, uint32_t pattern, uint32_t end)
