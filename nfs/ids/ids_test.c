@@ -435,6 +435,47 @@ static void test_datagrams(const char *engine)
     close_bench(&b);
 }
 
+/* What contents mean, on datagrams. */
+static void test_contents(const char *engine)
+{
+    static const struct {
+        const char *contents, *payload;
+        bool holds;
+    } rows[] = {
+        {"content:\"ab\"; content:\"cd\"; within:3;", "ab____ab_cd", true}, /* to the later one */
+        {"content:\"ab\"; content:\"cd\"; within:3;", "ab__cd", false},
+        {"content:\"ab\"; content:\"cd\"; distance:2; within:2;", "ab_ab__cd", true},
+        {"content:\"ab\"; content:\"cd\"; distance:2; within:2;", "ab_cd", false},
+        {"content:\"ab\"; content:\"cd\"; distance:-4;", "cdab", true},
+        {"content:\"ab\"; content:\"cd\"; distance:-3;", "cdab", false},
+        {"content:\"ab\"; content:\"bc\"; distance:-1; within:2;", "abc", true},
+        {"content:\"a\"; content:\"b\"; within:1; content:\"c\"; within:1;", "abdabc", true},
+        {"content:\"a\"; content:!\"b\"; within:2; content:\"c\"; distance:0;", "ab_ac", true},
+        {"content:\"a\"; content:!\"b\"; within:2; content:\"c\"; distance:0;", "abca", false},
+        {"content:\"a\"; content:!\"b\"; distance:1;", "ab", true},
+        {"content:\"a\"; content:!\"b\"; distance:0;", "a_b", false},
+        {"content:\"a\"; content:!\"b\"; within:9;", "a", true}, /* nothing comes behind it */
+        {"content:\"a\"; offset:1; depth:2;", "__a", true},
+        {"content:\"a\"; offset:1; depth:1;", "__a", false},
+        {"content:\"ab\"; startswith;", "_ab", false},
+        {"content:\"AB\"; content:\"cD\"; nocase;", "ABCd", true},
+        {"content:\"AB\"; content:\"cD\"; nocase;", "aBCd", false},
+        {"content:\"b\"; content:\"a\"; content:\"longest\";", "longest a b", true},
+    };
+
+    for (size_t i = 0; i < N_OF(rows); i++) {
+        char rule[200], what[300];
+        struct bench b;
+
+        snprintf(rule, sizeof(rule), "alert udp any any -> any any (%s sid:1;)", rows[i].contents);
+        snprintf(what, sizeof(what), "%s in %s", rows[i].contents, rows[i].payload);
+        open_bench(&b, engine, rule);
+        send_udp(&b, 0, rows[i].payload);
+        expect_alerts(rows[i].holds ? "1," : "", what);
+        close_bench(&b);
+    }
+}
+
 /* --- rules that change ------------------------------------------------------------------------ */
 
 static void test_new_rules(const char *engine)
@@ -557,6 +598,7 @@ TEST_WITH_ENGINES(flow_options)
 TEST_WITH_ENGINES(ports_used_again)
 TEST_WITH_ENGINES(drop)
 TEST_WITH_ENGINES(datagrams)
+TEST_WITH_ENGINES(contents)
 TEST_WITH_ENGINES(new_rules)
 TEST_WITH_ENGINES(record)
 
@@ -568,8 +610,9 @@ int main(void)
         cmocka_unit_test(both_gap),           cmocka_unit_test(both_acknowledged_gap),
         cmocka_unit_test(both_flow_options),  cmocka_unit_test(both_ports_used_again),
         cmocka_unit_test(both_drop),          cmocka_unit_test(both_datagrams),
-        cmocka_unit_test(both_new_rules),     cmocka_unit_test(both_record),
-        cmocka_unit_test(test_small_changes), cmocka_unit_test(test_configuration),
+        cmocka_unit_test(both_contents),      cmocka_unit_test(both_new_rules),
+        cmocka_unit_test(both_record),        cmocka_unit_test(test_small_changes),
+        cmocka_unit_test(test_configuration),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -266,7 +266,7 @@ def _tshark(*args):
 
 def _packets(capture):
     fields = ["frame.protocols", "tcp.stream", "ip.src", "ipv6.src", "ip.dst", "ipv6.dst", "tcp.srcport", "tcp.dstport",
-              "udp.srcport", "udp.dstport", "tcp.flags", "udp.payload"]
+              "udp.srcport", "udp.dstport", "tcp.flags", "udp.payload", "tcp.len"]
     out = _tshark("-r", capture, "-T", "fields", "-E", "occurrence=f", "-Y", "(tcp || udp) && !icmp && !icmpv6",
                   *(x for f in fields for x in ("-e", f)))
     for line in out.splitlines():
@@ -277,7 +277,7 @@ def _packets(capture):
         ports = f[6:8] if proto == "tcp" else f[8:10]
         if ports[0] and (f[1] or proto == "udp"):
             yield (proto, f[1] if proto == "tcp" else "", f[2] or f[3], int(ports[0]), f[4] or f[5], int(ports[1]), int(f[10] or "0", 16),
-                   bytes.fromhex(f[11].replace(":", "")))
+                   bytes.fromhex(f[11].replace(":", "")), int(f[12] or 0))
 
 
 def _follow(capture, numbers):
@@ -309,8 +309,8 @@ def _pieces(data, from_start):
 
 def streams_of(capture):
     seen, syns, sides, clients, out = {}, set(), defaultdict(set), {}, []
-    udp = []
-    for proto, number, source, source_port, destination, destination_port, flags, payload in _packets(capture):
+    udp, followed = [], set()
+    for proto, number, source, source_port, destination, destination_port, flags, payload, tcp_bytes in _packets(capture):
         ends = (source, source_port, destination, destination_port)
         key = connection(proto, *ends)
         clients.setdefault((key, number), ends[2:] if flags & 0x12 == 0x12 else ends[:2])
@@ -321,7 +321,9 @@ def streams_of(capture):
         if flags & 2:
             syns.add((number, *ends[:2]))
         seen.setdefault(int(number), (key, number, ends, bool(flags & 2)))
-    numbers = sorted(seen)
+        if tcp_bytes > 0:
+            followed.add(int(number))
+    numbers = sorted(followed)
     for i in range(0, len(numbers), 200):
         for (number, address, port), data in _follow(capture, numbers[i : i + 200]).items():
             key, name, ends, syn_first = seen[number]

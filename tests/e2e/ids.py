@@ -5,8 +5,9 @@ and on eight with every flowlet moved, the alerts are the same.
   ids.py made [SEEDS]            rules and connections made at random: segments cut, in any order, overlapping
   ids.py capture CAPTURE [RULES] streams of a capture in the shared traces, as tshark puts them together; the bundled
                                  rules, or those of a file in the shared traces
+  ids.py same CAPTURE            no search beside it: only that all ways give the same
   ids.py sets                    how much of the real rule sets is taken, as README.md has it
-  ids.py example                 the example and its alerts on the bundled capture
+  ids.py example                 the example, on a request that it knows
 """
 import json
 import os
@@ -252,15 +253,31 @@ def sets(folder):
         print("%s: %d of %d" % (name, rules - o["lines_skipped"], rules), flush=True)
 
 
+def same(folder, capture):
+    with open(BUNDLED_RULES) as f:
+        report, found, moves = all_ways(folder, capture, f.read(), ANY)
+    assert len(found) > 1000 and moves > 5000, (len(found), moves)
+    print("%d alerts, %d moves" % (len(found), moves))
+
+
 def example(folder):
-    records = os.path.join(folder, "records.jsonl")
-    report = common.replay(common.BUNDLED, "--config", os.path.join(common.ROOT, "nfs", "ids", "example.yaml"),
+    """The example on a request that it knows, cut in the midst of what gives it away."""
+    client, server = ("10.0.0.1", 40000), ("203.0.113.5", 80)
+    request = b"GET /a/../../etc/passwd HTTP/1.1\r\nHost: a\r\n\r\n"
+    packets = [packet(*client, *server, 2, 99, 0, b""), packet(*server, *client, 0x12, 499, 100, b""),
+               packet(*client, *server, 0x10, 100, 500, request[:17]),
+               packet(*client, *server, 0x10, 117, 500, request[17:])]
+    capture, records = os.path.join(folder, "request.pcap"), os.path.join(folder, "records.jsonl")
+    write_capture(random.Random(1), capture, [packets])
+    report = common.replay(capture, "--config", os.path.join(common.ROOT, "nfs", "ids", "example.yaml"),
                            "--records", records, json_path=os.path.join(folder, "report.json"))
     common.check_books(report)
     [o] = report["objects"]
     assert o["lines_skipped"] == 0, o
     with open(records) as f:
-        assert sum(1 for _ in f) == report["nf_counters"]["alerts"], report["nf_counters"]
+        found = [json.loads(line) for line in f]
+    assert [(r["src_ip"], r["dest_port"], r["alert"]["signature_id"]) for r in found] == [
+        ("10.0.0.1", 80, 9000001), ("10.0.0.1", 80, 9000002)], found
 
 
 def main():
@@ -277,6 +294,8 @@ def main():
             sets(folder)
         else:
             capture = os.path.join(common.TRACES, sys.argv[2])
+            if what == "same":
+                return common.SKIPPED if missing(capture) else same(folder, capture)
             rules = os.path.join(common.TRACES, sys.argv[3]) if len(sys.argv) > 3 else BUNDLED_RULES
             if missing(capture, rules):
                 return common.SKIPPED
