@@ -119,6 +119,7 @@ const struct rill_option rill_settings_schema[] = {
         "Length of the intervals of usage records."),
     U64("log_lines_per_s", "lines", 1, 1000000, "100",
         "Log lines of a program of the deployment; those beyond are counted, not written."),
+    U64("merge_ms", "ms", 1, 3600000, "1000", "Between two merges of the sums that flows share."),
     {.name = "config_store",
      .type = RILL_OPT_STRING,
      .unit = "",
