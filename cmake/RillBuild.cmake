@@ -7,7 +7,7 @@
 #   rill_library(NAME SOURCES ... DEPS ...)   a static library of the project
 #   rill_test(NAME SOURCES ... DEPS ...)      a cmocka program, built and registered with ctest
 #   rill_tsan(TEST ...)                       tests that are for ThreadSanitizer as well
-#   rill_nf(NAME SOURCES ...)                 a network function's shared object, in build/<preset>/nfs
+#   rill_nf(NAME SOURCES ... DEPS ...)        a network function's shared object, in build/<preset>/nfs
 
 set(CMAKE_C_STANDARD 11)
 set(CMAKE_C_STANDARD_REQUIRED ON)
@@ -116,9 +116,10 @@ function(rill_tsan)
 endfunction()
 
 function(rill_nf name)
-  cmake_parse_arguments(A "" "" "SOURCES" ${ARGN})
+  cmake_parse_arguments(A "" "" "SOURCES;DEPS" ${ARGN})
   add_library(nf_${name} MODULE ${A_SOURCES})
   target_include_directories(nf_${name} PRIVATE ${CMAKE_SOURCE_DIR}/nf-runtime/include)
+  target_link_libraries(nf_${name} PRIVATE ${A_DEPS})
   set_target_properties(nf_${name} PROPERTIES PREFIX "" OUTPUT_NAME ${name}
                         LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/nfs)
 endfunction()

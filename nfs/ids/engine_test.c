@@ -1,0 +1,202 @@
+/* Both engines against a search that tries every place. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "nfs/ids/engine.h"
+#include "nfs/ids/engine_hyperscan.h"
+
+enum { HITS_MAX = 200000, SAVED_BYTES = 16384, TEXT_BYTES = 600 };
+
+struct hits {
+    uint32_t n;
+    struct {
+        uint32_t pattern, end;
+    } hit[HITS_MAX];
+    uint32_t base;
+};
+
+static struct hits found, wanted;
+
+static void on_hit(void *arg, uint32_t pattern, uint32_t end)
+{
+    struct hits *hits = arg;
+
+    assert_true(hits->n < HITS_MAX);
+    hits->hit[hits->n].pattern = pattern;
+    hits->hit[hits->n++].end = hits->base + end;
+}
+
+static bool ends_here(const struct ids_pattern *p, const uint8_t *text, uint32_t end)
+{
+    if (end < p->length)
+        return false;
+    for (uint32_t i = 0; i < p->length; i++) {
+        uint8_t byte = text[end - p->length + i];
+
+        if ((p->nocase ? ids_fold(byte) : byte) != p->bytes[i])
+            return false;
+    }
+    return true;
+}
+
+static void search_plainly(const struct ids_pattern *patterns, uint32_t n, const uint8_t *text,
+                           uint32_t bytes)
+{
+    wanted.n = wanted.base = 0;
+    for (uint32_t end = 1; end <= bytes; end++)
+        for (uint32_t p = 0; p < n; p++)
+            if (ends_here(&patterns[p], text, end))
+                on_hit(&wanted, p, end);
+}
+
+/* In pieces of at most `piece` bytes, with nothing kept between them but the stream's state. */
+static void search_in_pieces(const struct ids_engine *engine, const uint8_t *text, uint32_t bytes,
+                             uint32_t piece)
+{
+    uint8_t saved[SAVED_BYTES];
+    uint32_t state = 0;
+
+    assert_true(ids_engine_saved_bytes(engine) <= sizeof(saved));
+    found.n = 0;
+    for (uint32_t at = 0; at < bytes; at += piece) {
+        struct ids_scanner *scanner = ids_scanner_create(engine); /* another unit */
+        struct ids_stream stream = {&state, saved, sizeof(saved), at};
+
+        assert_non_null(scanner);
+        found.base = at;
+        assert_true(ids_scan(scanner, &stream, text + at, bytes - at < piece ? bytes - at : piece,
+                             on_hit, &found));
+        ids_scanner_free(scanner);
+    }
+    assert_int_equal(found.n, wanted.n);
+    assert_memory_equal(found.hit, wanted.hit, found.n * sizeof(found.hit[0]));
+}
+
+static bool is_new(const struct ids_pattern *patterns, uint32_t n, const struct ids_pattern *p)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (patterns[i].nocase == p->nocase && patterns[i].length == p->length &&
+            memcmp(patterns[i].bytes, p->bytes, p->length) == 0)
+            return false;
+    return true;
+}
+
+/* Few letters, so that patterns overlap, lie within each other and are found often. */
+static uint8_t letter(unsigned kinds)
+{
+    return (uint8_t) "aAbBcC\0\xff"[(unsigned)rand() % kinds];
+}
+
+static uint32_t make_patterns(struct ids_pattern *patterns, uint8_t (*bytes)[12], unsigned kinds)
+{
+    uint32_t n = 0;
+
+    for (int i = 0; i < 30; i++) {
+        struct ids_pattern p = {bytes[i], (uint16_t)(1 + rand() % 12), rand() % 2};
+
+        for (uint32_t k = 0; k < p.length; k++)
+            bytes[i][k] = p.nocase ? ids_fold(letter(kinds)) : letter(kinds);
+        if (is_new(patterns, n, &p))
+            patterns[n++] = p;
+    }
+    return n;
+}
+
+static void run_random(enum ids_engine_kind kind, unsigned seeds)
+{
+    for (unsigned seed = 1; seed <= seeds; seed++) {
+        struct ids_pattern patterns[30];
+        uint8_t bytes[30][12], text[TEXT_BYTES];
+        unsigned kinds = 2 + seed % 7;
+        char why[IDS_WHY_BYTES];
+        struct ids_engine *engine;
+        uint32_t n;
+
+        srand(seed);
+        n = make_patterns(patterns, bytes, kinds);
+        for (uint32_t i = 0; i < TEXT_BYTES; i++)
+            text[i] = letter(kinds);
+        search_plainly(patterns, n, text, TEXT_BYTES);
+        engine = ids_engine_build(kind, patterns, n, why);
+        if (engine == NULL)
+            fail_msg("%s", why);
+        search_in_pieces(engine, text, TEXT_BYTES, TEXT_BYTES);
+        search_in_pieces(engine, text, TEXT_BYTES, 1);
+        search_in_pieces(engine, text, TEXT_BYTES, 2 + seed % 50);
+        ids_engine_free(engine);
+    }
+}
+
+static void test_aho_corasick(void **unused)
+{
+    (void)unused;
+    run_random(IDS_AHO_CORASICK, 300);
+}
+
+static void test_hyperscan(void **unused)
+{
+    (void)unused;
+    if (!ids_has_hyperscan()) {
+        print_message("no Hyperscan in this build: its engine is not tested\n");
+        skip();
+    }
+    run_random(IDS_HYPERSCAN, 40);
+}
+
+/* A state from elsewhere must not lead outside of the tables. */
+static void test_foreign_state(void **unused)
+{
+    static const struct ids_pattern patterns[] = {{(const uint8_t *)"abc", 3, false},
+                                                  {(const uint8_t *)"bcd", 3, true}};
+    bool too_large;
+    struct ids_automaton *a = ids_automaton_build(patterns, 2, &too_large);
+
+    (void)unused;
+    assert_non_null(a);
+    for (uint32_t i = 0; i < 100000; i++) {
+        found.n = found.base = 0;
+        ids_automaton_scan(a, i * 2654435761u, (const uint8_t *)"xabcd", 5, on_hit, &found);
+        assert_true(found.n >= 2);
+    }
+    ids_automaton_free(a);
+}
+
+/* All 255 byte values, and the longest pattern. */
+static void test_long_pattern(void **unused)
+{
+    uint8_t bytes[IDS_PATTERN_BYTES_MAX];
+    const struct ids_pattern pattern = {bytes, sizeof(bytes), false};
+    char why[IDS_WHY_BYTES];
+
+    (void)unused;
+    for (unsigned i = 0; i < sizeof(bytes); i++)
+        bytes[i] = (uint8_t)i;
+    for (int kind = IDS_AHO_CORASICK; kind <= (ids_has_hyperscan() ? IDS_HYPERSCAN : 0); kind++) {
+        struct ids_engine *engine = ids_engine_build(kind, &pattern, 1, why);
+
+        assert_non_null(engine);
+        search_plainly(&pattern, 1, bytes, sizeof(bytes));
+        assert_int_equal(wanted.n, 1);
+        search_in_pieces(engine, bytes, sizeof(bytes), 7);
+        ids_engine_free(engine);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_aho_corasick),
+        cmocka_unit_test(test_hyperscan),
+        cmocka_unit_test(test_foreign_state),
+        cmocka_unit_test(test_long_pattern),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,74 @@
+/* The inspection of packets: puts a connection's bytes in order, searches them, judges what was
+ * found. It knows connections by their memory alone, and packets by what the caller says. */
+#ifndef RILL_NFS_IDS_INSPECT_H
+#define RILL_NFS_IDS_INSPECT_H
+
+#include "nfs/ids/engine.h"
+#include "nfs/ids/flow.h"
+#include "nfs/ids/match.h"
+#include "nfs/ids/rules.h"
+
+/* A version of the rules, ready. Not written after it was made. */
+struct ids_set {
+    struct ids_rules *rules;
+    struct ids_engine *engine; /* NULL: there are no rules */
+    uint32_t version;          /* not 0; equal sets, equal version */
+};
+
+/* What one thread needs to inspect with a set. */
+struct ids_worker;
+
+struct ids_worker *ids_worker_create(const struct ids_set *set, const struct ids_layout *layout);
+void ids_worker_free(struct ids_worker *worker);
+
+enum ids_count {
+    IDS_COUNT_ALERTS,
+    IDS_COUNT_OUT_OF_ORDER,
+    IDS_COUNT_OVERLAPPING,
+    IDS_COUNT_RETRANSMITTED,
+    IDS_COUNT_GAPS,
+    IDS_COUNT_FAR,
+    IDS_COUNT_STRAY_SYN,
+    IDS_COUNT_RULES_CHANGED,
+    IDS_COUNT_CANDIDATES_LOST,
+    IDS_COUNT_STATE_LOST,
+    IDS_COUNTS
+};
+
+struct ids_inspection {
+    /* Given. */
+    const struct ids_layout *layout;
+    const struct ids_set *set;
+    struct ids_worker *worker;
+    uint8_t *value; /* the connection's memory */
+    struct rill_endpoint source, destination;
+    /* For each rule that a connection has not been told of. */
+    void (*alert)(void *arg, const struct ids_rule *rule);
+    void *arg;
+
+    /* What came of it. */
+    uint32_t low, high; /* the bytes of the value that changed: [low, high) */
+    bool drop;
+    uint32_t counts[IDS_COUNTS];
+
+    /* Of the inspection itself. */
+    unsigned direction; /* of the bytes at hand */
+    bool reversed;      /* they go against the packet */
+};
+
+struct ids_tcp {
+    uint8_t flags;
+    uint32_t sequence, acknowledgement;
+};
+
+/* First of a packet. True if there is anything to do with its payload. */
+bool ids_inspect_begin(struct ids_inspection *in, const struct ids_tcp *tcp);
+/* Then a piece of its payload, for TCP with its own sequence number. */
+void ids_inspect_segment(struct ids_inspection *in, uint32_t sequence, const uint8_t *data,
+                         uint32_t bytes);
+/* Bytes of the stream that the capture cut off. */
+void ids_inspect_missing(struct ids_inspection *in, uint32_t sequence, uint32_t bytes);
+/* ... or all of a datagram. */
+void ids_inspect_datagram(struct ids_inspection *in, const uint8_t *data, uint32_t bytes);
+
+#endif

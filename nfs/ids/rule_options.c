@@ -1,0 +1,512 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "nfs/ids/rules_internal.h"
+
+struct reader {
+    struct ids_rule *rule;
+    uint8_t proto;
+    char *why;
+    bool has_sid;
+    bool pcre_since; /* the last content that is not negated */
+};
+
+static bool refuse(struct reader *r, const char *what, const char *text)
+{
+    snprintf(r->why, IDS_WHY_BYTES, "%s '%.60s'", what, text);
+    return false;
+}
+
+static bool refuse_plainly(struct reader *r, const char *what)
+{
+    snprintf(r->why, IDS_WHY_BYTES, "%s", what);
+    return false;
+}
+
+/* --- quoted text ------------------------------------------------------------------------------ */
+
+/* Takes off a leading ! and the quotes. False if there are none. */
+static bool unquote(char **text, bool *negated)
+{
+    char *p = *text;
+    size_t n;
+
+    *negated = *p == '!';
+    if (*negated)
+        p = ids_trim(p + 1);
+    n = strlen(p);
+    if (n < 2 || p[0] != '"' || p[n - 1] != '"')
+        return false;
+    p[n - 1] = '\0';
+    *text = p + 1;
+    return true;
+}
+
+/* Takes off backslashes, and what is no printable ASCII: records are UTF-8. */
+static char *plain_text(const char *text)
+{
+    char *copy = strdup(text), *to = copy;
+
+    if (copy == NULL)
+        return NULL;
+    for (const char *p = text; *p != '\0'; p++) {
+        if (*p == '\\' && p[1] != '\0')
+            p++;
+        *to++ = *p >= ' ' && *p < 127 ? *p : '?';
+    }
+    *to = '\0';
+    return copy;
+}
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* "GET |20 2f|x\"y": writes at most IDS_PATTERN_BYTES_MAX bytes. Returns how many, 0 for what can't
+ * be read. */
+static uint16_t read_bytes(const char *p, uint8_t *bytes)
+{
+    uint16_t n = 0;
+    bool hex = false;
+
+    for (; *p != '\0'; p++) {
+        if (*p == '|') {
+            hex = !hex;
+            continue;
+        }
+        if (hex && (*p == ' ' || *p == '\t'))
+            continue;
+        if (n == IDS_PATTERN_BYTES_MAX)
+            return 0;
+        if (hex) {
+            int high = hex_digit(p[0]), low = high < 0 ? -1 : hex_digit(p[1]);
+
+            if (low < 0)
+                return 0;
+            bytes[n++] = (uint8_t)(high << 4 | low);
+            p++;
+        } else {
+            if (*p == '\\' && *++p == '\0')
+                return 0;
+            bytes[n++] = (uint8_t)*p;
+        }
+    }
+    return hex ? 0 : n;
+}
+
+/* --- contents --------------------------------------------------------------------------------- */
+
+static struct ids_content *last_content(struct reader *r)
+{
+    return r->rule->n_contents > 0 ? &r->rule->contents[r->rule->n_contents - 1] : NULL;
+}
+
+/* A number that stands after a modifier's name. */
+static bool modifier_number(struct reader *r, const char *name, const char *value, int64_t low,
+                            int64_t *number)
+{
+    return ids_read_number(value, low, IDS_OFFSET_MAX, number) || refuse(r, name, value);
+}
+
+/* True for a modifier of contents; *ok says whether it could be used. */
+static bool read_modifier(struct reader *r, const char *name, const char *value, bool *ok)
+{
+    struct ids_content *c = last_content(r);
+    int64_t number = 0;
+    bool numeric = true;
+
+    if (strcmp(name, "nocase") == 0 || strcmp(name, "rawbytes") == 0 ||
+        strcmp(name, "startswith") == 0 || strcmp(name, "fast_pattern") == 0 ||
+        strcmp(name, "fast_pattern_offset") == 0 || strcmp(name, "fast_pattern_length") == 0)
+        numeric = false;
+    else if (strcmp(name, "offset") != 0 && strcmp(name, "depth") != 0 &&
+             strcmp(name, "distance") != 0 && strcmp(name, "within") != 0)
+        return false;
+    *ok = c != NULL || refuse(r, "no content before", name);
+    if (numeric)
+        *ok = *ok && modifier_number(r, name, value, name[1] == 'i' ? -IDS_OFFSET_MAX : 0, &number);
+    if (!*ok)
+        return true;
+    if (strcmp(name, "nocase") == 0) {
+        c->nocase = true;
+    } else if (strcmp(name, "fast_pattern") == 0) {
+        c->fast = true;
+    } else if (strcmp(name, "startswith") == 0) {
+        *ok = (!c->has_offset && !c->has_depth) || refuse(r, "two places for a content:", name);
+        c->has_offset = c->has_depth = true;
+        c->depth = c->length;
+    } else if (strcmp(name, "offset") == 0) {
+        *ok = !c->has_offset || refuse(r, "twice", name);
+        c->has_offset = true;
+        c->offset = (uint32_t)number;
+    } else if (strcmp(name, "depth") == 0) {
+        *ok = !c->has_depth || refuse(r, "twice", name);
+        c->has_depth = true;
+        c->depth = (uint32_t)number;
+    } else if (strcmp(name, "distance") == 0) {
+        c->relative = true;
+        c->distance = (int32_t)number;
+    } else if (strcmp(name, "within") == 0) {
+        c->relative = c->has_within = true;
+        c->within = (uint32_t)number;
+    }
+    return true;
+}
+
+/* Snort 3 has a content's modifiers behind it: content:"x",nocase,offset 3 */
+static bool read_modifiers(struct reader *r, char *text)
+{
+    while (text != NULL) {
+        char *comma = strchr(text, ','), *value;
+        bool ok = false;
+
+        if (comma != NULL)
+            *comma++ = '\0';
+        text = ids_trim(text);
+        value = text + strcspn(text, " \t");
+        if (*value != '\0')
+            *value++ = '\0';
+        if (!read_modifier(r, text, ids_trim(value), &ok))
+            return refuse(r, "modifier", text);
+        if (!ok)
+            return false;
+        text = comma;
+    }
+    return true;
+}
+
+/* The comma after the closing quote, cut off; NULL if there is none. */
+static char *cut_modifiers(char *value)
+{
+    char *quote = strrchr(value, '"'), *comma = quote != NULL ? strchr(quote, ',') : NULL;
+
+    if (comma == NULL)
+        return NULL;
+    *comma = '\0';
+    ids_trim(value);
+    return comma + 1;
+}
+
+static bool read_content(struct reader *r, char *value)
+{
+    char *modifiers = cut_modifiers(value);
+    struct ids_content *c = ids_grow(&r->rule->contents, r->rule->n_contents, sizeof(*c));
+    uint8_t bytes[IDS_PATTERN_BYTES_MAX];
+
+    if (c == NULL)
+        return refuse(r, "no memory for", "content");
+    if (!unquote(&value, &c->negated))
+        return refuse(r, "content without quotes:", value);
+    c->length = read_bytes(value, bytes);
+    c->bytes = c->length > 0 ? malloc(c->length) : NULL;
+    if (c->bytes == NULL)
+        return refuse(r, "content that is empty, too long or can't be read:", value);
+    memcpy(c->bytes, bytes, c->length);
+    c->after_pcre = r->pcre_since;
+    r->pcre_since = r->pcre_since && c->negated;
+    r->rule->n_contents++;
+    return modifiers == NULL || read_modifiers(r, modifiers);
+}
+
+/* --- pcre ------------------------------------------------------------------------------------- */
+
+/* A window of a stream begins and ends anywhere, so there nothing may ask for the beginning or end
+ * of the data, nor for the byte before it. */
+static bool has_anchor(const char *e)
+{
+    bool set = false;
+
+    for (; *e != '\0'; e++) {
+        if (*e == '\\') {
+            if (e[1] == '\0' || (!set && strchr("bBAzZGK", e[1]) != NULL))
+                return true;
+            e++;
+        } else if (set) {
+            set = *e != ']';
+        } else if (*e == '[') {
+            set = true;
+            e += e[1] == '^';
+            e += e[1] == ']';
+        } else if (*e == '^' || *e == '$') {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Cuts "/expression/flags" in two. NULL if it is not of that form. */
+static char *cut_flags(char *value, char **flags)
+{
+    char *slash = strrchr(value, '/');
+
+    if (value[0] != '/' || slash == value || slash == NULL)
+        return NULL;
+    *slash = '\0';
+    *flags = slash + 1;
+    return value + 1;
+}
+
+static bool read_flags(struct reader *r, const char *text, unsigned *flags)
+{
+    *flags = 0;
+    for (; *text != '\0'; text++) {
+        const char *known = strchr("ism", *text);
+        char flag[2] = {*text, '\0'};
+
+        if (known == NULL)
+            return refuse(r, "pcre flag", flag);
+        *flags |= *text == 'i' ? IDS_REGEX_I : *text == 's' ? IDS_REGEX_S : IDS_REGEX_M;
+    }
+    return true;
+}
+
+static bool read_pcre(struct reader *r, char *value)
+{
+    struct ids_pcre *pcre = ids_grow(&r->rule->pcres, r->rule->n_pcres, sizeof(*pcre));
+    char *expression, *flag_text = NULL, why[IDS_WHY_BYTES];
+    unsigned flags;
+
+    if (pcre == NULL)
+        return refuse(r, "no memory for", "pcre");
+    if (!unquote(&value, &pcre->negated) || (expression = cut_flags(value, &flag_text)) == NULL)
+        return refuse(r, "pcre that is not \"/expression/flags\":", value);
+    if (!read_flags(r, flag_text, &flags))
+        return false;
+    if (r->proto == RILL_TCP && pcre->negated)
+        return refuse(r, "negated pcre on a stream:", expression);
+    if (r->proto == RILL_TCP && has_anchor(expression))
+        return refuse(r, "pcre with an anchor (^ $ \\b ...) on a stream:", expression);
+    pcre->regex = ids_regex_compile(expression, flags, why);
+    if (pcre->regex == NULL) {
+        snprintf(r->why, IDS_WHY_BYTES, "pcre: %.150s", why);
+        return false;
+    }
+    r->pcre_since = r->pcre_since || !pcre->negated;
+    r->rule->n_pcres++;
+    return true;
+}
+
+/* --- flow, and the rest ----------------------------------------------------------------------- */
+
+static bool read_flow(struct reader *r, char *value)
+{
+    static const struct {
+        const char *word;
+        unsigned bit;
+    } words[] = {
+        {"to_server", IDS_TO_SERVER},
+        {"from_client", IDS_TO_SERVER},
+        {"to_client", IDS_TO_CLIENT},
+        {"from_server", IDS_TO_CLIENT},
+        {"established", IDS_ESTABLISHED},
+        {"not_established", IDS_NOT_ESTABLISHED},
+        {"stateless", 0},
+    };
+    unsigned *flow = &r->rule->flow;
+
+    for (char *save = NULL, *w = strtok_r(value, ",", &save); w != NULL;
+         w = strtok_r(NULL, ",", &save)) {
+        size_t i = 0;
+
+        w = ids_trim(w);
+        while (i < sizeof(words) / sizeof(words[0]) && strcmp(words[i].word, w) != 0)
+            i++;
+        if (i == sizeof(words) / sizeof(words[0]))
+            return refuse(r, "flow", w);
+        *flow |= words[i].bit;
+    }
+    if ((*flow & (IDS_TO_SERVER | IDS_TO_CLIENT)) == (IDS_TO_SERVER | IDS_TO_CLIENT) ||
+        (*flow & (IDS_ESTABLISHED | IDS_NOT_ESTABLISHED)) ==
+            (IDS_ESTABLISHED | IDS_NOT_ESTABLISHED))
+        return refuse(r, "flow that can't be:", "both of two opposites");
+    return true;
+}
+
+static bool read_id(struct reader *r, const char *name, const char *value, uint32_t *id)
+{
+    int64_t number;
+
+    if (!ids_read_number(value, 0, UINT32_MAX, &number))
+        return refuse(r, name, value);
+    *id = (uint32_t)number;
+    return true;
+}
+
+static bool read_msg(struct reader *r, char *value)
+{
+    bool negated;
+
+    if (!unquote(&value, &negated) || negated || r->rule->msg != NULL)
+        return refuse(r, "msg", value);
+    r->rule->msg = plain_text(value);
+    return r->rule->msg != NULL || refuse(r, "no memory for", "msg");
+}
+
+static bool read_class(struct reader *r, const char *value)
+{
+    uint32_t priority;
+
+    if (r->rule->category != NULL)
+        return refuse(r, "twice", "classtype");
+    r->rule->category = plain_text(ids_class_text(value, &priority));
+    if (r->rule->severity == 0)
+        r->rule->severity = priority;
+    return r->rule->category != NULL || refuse(r, "no memory for", "classtype");
+}
+
+/* Metadata with words that Snort 2 heeds in choosing rules is a mere note here, as in Snort without
+ * a table of hosts. */
+static bool is_note(const char *name)
+{
+    return strcmp(name, "metadata") == 0 || strcmp(name, "reference") == 0 ||
+           strcmp(name, "rem") == 0;
+}
+
+static bool read_option(struct reader *r, char *name, char *value)
+{
+    struct ids_rule *rule = r->rule;
+    bool ok;
+
+    if (is_note(name))
+        return true;
+    if (strcmp(name, "content") == 0)
+        return read_content(r, value);
+    if (read_modifier(r, name, value, &ok))
+        return ok;
+    if (strcmp(name, "pcre") == 0)
+        return read_pcre(r, value);
+    if (strcmp(name, "flow") == 0)
+        return read_flow(r, value);
+    if (strcmp(name, "msg") == 0)
+        return read_msg(r, value);
+    if (strcmp(name, "classtype") == 0)
+        return read_class(r, value);
+    if (strcmp(name, "sid") == 0) {
+        r->has_sid = true;
+        return read_id(r, "sid", value, &rule->sid);
+    }
+    if (strcmp(name, "rev") == 0)
+        return read_id(r, "rev", value, &rule->rev);
+    if (strcmp(name, "gid") == 0)
+        return read_id(r, "gid", value, &rule->gid);
+    if (strcmp(name, "priority") == 0)
+        return read_id(r, "priority", value, &rule->severity);
+    return refuse(r, "keyword", name);
+}
+
+/* --- what the options say together ------------------------------------------------------------ */
+
+static bool judge_content(struct reader *r, const struct ids_content *c, bool first)
+{
+    bool bounded = c->relative ? c->has_within : c->has_depth;
+
+    if (c->relative && (c->has_offset || c->has_depth))
+        return refuse_plainly(r, "offset or depth together with distance or within");
+    if (c->relative && c->after_pcre)
+        return refuse_plainly(r, "content relative to a pcre");
+    if (c->relative && first)
+        return refuse_plainly(r, "distance or within with no content before that is not negated");
+    if ((c->has_depth && c->depth < c->length) || (c->has_within && c->within < c->length))
+        return refuse_plainly(r, "depth or within shorter than the content");
+    if (c->negated && c->fast)
+        return refuse_plainly(r, "fast_pattern of a negated content");
+    if (c->negated && r->proto == RILL_TCP && (!bounded || !c->relative))
+        return refuse_plainly(r, "negated content on a stream without within");
+    return true;
+}
+
+/* Folds, checks, and chooses the content by which the rule is found: the one that says so, else the
+ * longest. */
+static bool judge_contents(struct reader *r)
+{
+    struct ids_rule *rule = r->rule;
+    struct ids_content *fast = NULL;
+    bool first = true;
+
+    for (uint32_t i = 0; i < rule->n_contents; i++) {
+        struct ids_content *c = &rule->contents[i];
+
+        for (uint32_t k = 0; c->nocase && k < c->length; k++)
+            c->bytes[k] = ids_fold(c->bytes[k]);
+        if (!judge_content(r, c, first))
+            return false;
+        first = first && c->negated;
+        if (c->negated)
+            continue;
+        if (fast == NULL || (c->fast && !fast->fast) ||
+            (c->fast == fast->fast && c->length > fast->length))
+            fast = c;
+    }
+    if (fast == NULL)
+        return refuse_plainly(r, "no content to search for");
+    rule->fast = (uint32_t)(fast - rule->contents);
+    rule->plain = rule->n_contents == 1 && rule->n_pcres == 0;
+    return true;
+}
+
+static bool read_one(struct reader *r, char *option)
+{
+    char *colon = strchr(option, ':'), *value = option + strlen(option);
+
+    if (colon != NULL) {
+        *colon = '\0';
+        value = ids_trim(colon + 1);
+    }
+    return read_option(r, ids_trim(option), value);
+}
+
+/* The next ';' that stands in no quotes, or NULL. */
+static char *option_end(char *p)
+{
+    bool quoted = false;
+
+    for (; *p != '\0'; p++) {
+        if (*p == '\\' && p[1] != '\0')
+            p++;
+        else if (*p == '"')
+            quoted = !quoted;
+        else if (*p == ';' && !quoted)
+            return p;
+    }
+    return NULL;
+}
+
+bool ids_options_read(struct ids_rule *rule, uint8_t proto, char *text, char why[IDS_WHY_BYTES])
+{
+    struct reader r = {.rule = rule, .proto = proto, .why = why};
+
+    rule->gid = 1;
+    for (text = ids_trim(text); *text != '\0'; text = ids_trim(text)) {
+        char *end = option_end(text);
+
+        if (end == NULL)
+            return refuse(&r, "an option without ';' at its end:", text);
+        *end = '\0';
+        if (!read_one(&r, text))
+            return false;
+        text = end + 1;
+    }
+    if (!r.has_sid)
+        return refuse_plainly(&r, "no sid");
+    if (rule->severity == 0)
+        rule->severity = 3;
+    return judge_contents(&r);
+}
+
+void ids_rule_free(struct ids_rule *rule)
+{
+    for (uint32_t i = 0; i < rule->n_contents; i++)
+        free(rule->contents[i].bytes);
+    for (uint32_t i = 0; i < rule->n_pcres; i++)
+        ids_regex_free(rule->pcres[i].regex);
+    free(rule->contents);
+    free(rule->pcres);
+    free(rule->msg);
+    free(rule->category);
+    *rule = (struct ids_rule){.msg = NULL};
+}

@@ -1,0 +1,39 @@
+/* Between the files of the rules' reader. */
+#ifndef RILL_NFS_IDS_RULES_INTERNAL_H
+#define RILL_NFS_IDS_RULES_INTERNAL_H
+
+#include "nfs/ids/rules.h"
+
+/* Variables: those of the text before those of the configuration. */
+struct ids_names {
+    const struct ids_variable *given;
+    size_t n_given;
+    struct ids_variable *set; /* by the text; both strings are its own */
+    size_t n_set;
+};
+
+/* NULL: not known. */
+const char *ids_names_find(const struct ids_names *names, const char *name, size_t bytes);
+
+/* Reads "tcp $HOME_NET any -> [10.0.0.0/8,!10.1.0.0/16] 80:90". False with the reason. */
+bool ids_header_read(struct ids_header *header, const char *text, const struct ids_names *names,
+                     char why[IDS_WHY_BYTES]);
+void ids_header_free(struct ids_header *header);
+
+/* Reads what stands in the parentheses, cut off the text (it is changed). `proto` is the header's.
+ * False with the reason. */
+bool ids_options_read(struct ids_rule *rule, uint8_t proto, char *text, char why[IDS_WHY_BYTES]);
+void ids_rule_free(struct ids_rule *rule);
+
+/* Of Snort's usual classes: a text and a priority; of others the name itself, and 3. */
+const char *ids_class_text(const char *name, uint32_t *priority);
+
+/* One more element of `bytes` at the end of an array that has `n`, zeroed. NULL: no memory, and the
+ * array is as it was. */
+void *ids_grow(void *array_pointer, uint32_t n, size_t bytes);
+
+/* --- text --- */
+char *ids_trim(char *text); /* in place */
+bool ids_read_number(const char *text, int64_t low, int64_t high, int64_t *value);
+
+#endif

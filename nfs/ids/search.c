@@ -1,0 +1,410 @@
+/* Bytes and rules: the search in a stream or datagram, and what its hits come to. */
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "nfs/ids/inspect_internal.h"
+
+enum { CHUNK_MAX = 65536 };
+
+struct ids_worker {
+    const struct ids_set *set;
+    struct ids_scanner *scanner;
+    struct ids_match_scratch scratch;
+    uint8_t *line;    /* the window's bytes, and those of the packet behind them */
+    uint8_t *saved;   /* where a datagram's search leaves its state */
+    uint32_t *header; /* by header: the turn for which it was worked out, times 2, and whether it
+                       * matches */
+    uint32_t *tried;  /* by rule: the turn in which it was judged over a whole datagram */
+    uint32_t saved_bytes, turn;
+};
+
+/* The bytes at hand, with those before them. */
+struct search {
+    struct ids_inspection *in;
+    const uint8_t *data;
+    uint32_t bytes;
+    uint32_t before;     /* bytes of the window that are known */
+    uint32_t position;   /* of data[0] in the stream */
+    uint32_t scanned;    /* before data[0] */
+    bool whole;          /* a datagram */
+    const uint8_t *line; /* NULL until it is needed */
+};
+
+/* --- what a thread needs ---------------------------------------------------------------------- */
+
+static bool prepare_regexes(struct ids_worker *w)
+{
+    const struct ids_rules *rules = w->set->rules;
+
+    for (uint32_t i = 0; i < rules->n_rules; i++)
+        for (uint32_t k = 0; k < rules->rules[i].n_pcres; k++)
+            if (!ids_regex_prepare(rules->rules[i].pcres[k].regex, &w->scratch.regex))
+                return false;
+    return true;
+}
+
+static bool prepare(struct ids_worker *w, uint32_t line_bytes)
+{
+    const struct ids_rules *rules = w->set->rules;
+
+    w->line = malloc(line_bytes);
+    w->scratch.ends[0] = calloc(line_bytes + 1, sizeof(uint32_t));
+    w->scratch.ends[1] = calloc(line_bytes + 1, sizeof(uint32_t));
+    w->header = calloc(rules->n_headers + 1, sizeof(uint32_t));
+    w->tried = calloc(rules->n_rules + 1, sizeof(uint32_t));
+    w->scanner = w->set->engine != NULL ? ids_scanner_create(w->set->engine) : NULL;
+    w->saved_bytes = w->set->engine != NULL ? (uint32_t)ids_engine_saved_bytes(w->set->engine) : 0;
+    w->saved = malloc(w->saved_bytes + 1);
+    return w->line != NULL && w->scratch.ends[0] != NULL && w->scratch.ends[1] != NULL &&
+           w->header != NULL && w->tried != NULL && w->saved != NULL &&
+           (w->set->engine == NULL || w->scanner != NULL) && prepare_regexes(w);
+}
+
+struct ids_worker *ids_worker_create(const struct ids_set *set, const struct ids_layout *layout)
+{
+    struct ids_worker *worker = calloc(1, sizeof(*worker));
+
+    if (worker == NULL)
+        return NULL;
+    worker->set = set;
+    if (prepare(worker, CHUNK_MAX + layout->window_bytes))
+        return worker;
+    ids_worker_free(worker);
+    return NULL;
+}
+
+void ids_worker_free(struct ids_worker *worker)
+{
+    if (worker == NULL)
+        return;
+    ids_scanner_free(worker->scanner);
+    ids_regex_scratch_free(worker->scratch.regex);
+    free(worker->scratch.ends[0]);
+    free(worker->scratch.ends[1]);
+    free(worker->line);
+    free(worker->saved);
+    free(worker->header);
+    free(worker->tried);
+    free(worker);
+}
+
+/* --- does a rule speak of these packets? ------------------------------------------------------ */
+
+void ids_search_turn(struct ids_inspection *in)
+{
+    struct ids_worker *w = in->worker;
+
+    if (++w->turn == UINT32_MAX / 2) { /* what was worked out then is forgotten */
+        memset(w->header, 0, w->set->rules->n_headers * sizeof(uint32_t));
+        memset(w->tried, 0, w->set->rules->n_rules * sizeof(uint32_t));
+        w->turn = 1;
+    }
+}
+
+static bool header_matches(struct ids_inspection *in, uint32_t header)
+{
+    struct ids_worker *w = in->worker;
+
+    if (w->header[header] / 2 != w->turn) {
+        const struct rill_endpoint *from = in->reversed ? &in->destination : &in->source;
+        const struct rill_endpoint *to = in->reversed ? &in->source : &in->destination;
+
+        w->header[header] =
+            w->turn * 2 + ids_header_matches(&in->set->rules->headers[header], from, to);
+    }
+    return w->header[header] % 2 != 0;
+}
+
+static bool is_established(uint8_t flags)
+{
+    return (flags & IDS_PICKED_UP) != 0 ||
+           (flags & (IDS_CLIENT_SEEN | IDS_SERVER_SEEN)) == (IDS_CLIENT_SEEN | IDS_SERVER_SEEN);
+}
+
+static bool applies(struct ids_inspection *in, const struct ids_rule *rule)
+{
+    unsigned wrong = in->direction == 0 ? IDS_TO_CLIENT : IDS_TO_SERVER;
+
+    wrong |= is_established(ids_hot(in)->flags) ? IDS_NOT_ESTABLISHED : IDS_ESTABLISHED;
+    return (rule->flow & wrong) == 0 && header_matches(in, rule->header);
+}
+
+/* --- alerts ----------------------------------------------------------------------------------- */
+
+static uint32_t *told(struct ids_inspection *in)
+{
+    return (uint32_t *)(void *)(in->value + in->layout->told);
+}
+
+static bool was_told(struct ids_inspection *in, const struct ids_rule *rule)
+{
+    for (uint32_t i = 0; i < ids_hot(in)->n_told; i++)
+        if (told(in)[i] == rule->sid)
+            return true;
+    return false;
+}
+
+static void alert(struct ids_inspection *in, const struct ids_rule *rule)
+{
+    struct ids_hot *hot = ids_hot(in);
+
+    if (rule->action == IDS_DROP) {
+        in->drop = true;
+        if (in->source.proto == RILL_TCP)
+            hot->flags |= IDS_DROPPED;
+        ids_changed_rest(in);
+    }
+    if (was_told(in, rule))
+        return;
+    told(in)[hot->told_at] = rule->sid;
+    ids_changed(in, in->layout->told + hot->told_at * 4u, 4);
+    hot->told_at = (uint8_t)((hot->told_at + 1) % IDS_TOLD_MAX);
+    hot->n_told += hot->n_told < IDS_TOLD_MAX;
+    ids_changed_rest(in);
+    in->counts[IDS_COUNT_ALERTS]++;
+    in->alert(in->arg, rule);
+}
+
+/* --- rules of several parts ------------------------------------------------------------------- */
+
+/* The window's bytes and those at hand in one piece. */
+static const uint8_t *line(struct search *s)
+{
+    const struct ids_layout *layout = s->in->layout;
+    const uint8_t *ring = s->in->value + layout->window[s->in->direction];
+    uint8_t *to = s->in->worker->line;
+
+    if (s->line != NULL)
+        return s->line;
+    for (uint32_t i = 0; i < s->before; i++)
+        to[i] = ring[(s->scanned - s->before + i) & (layout->window_bytes - 1)];
+    memcpy(to + s->before, s->data, s->bytes);
+    return s->line = to;
+}
+
+/* Around the end of a fast content, which is `end` bytes behind data[0] (before it: negative): half
+ * a window before it and half a window behind it. */
+static enum ids_holds holds_around(struct search *s, const struct ids_rule *rule, int32_t end)
+{
+    int64_t half = s->in->layout->window_bytes / 2, at = (int64_t)s->before + end;
+    int64_t low = at > half ? at - half : 0, high = at + half;
+    int64_t have = (int64_t)s->before + s->bytes;
+    struct ids_window window = {
+        .data = line(s) + low,
+        .bytes = (uint32_t)((high < have ? high : have) - low),
+        .start = s->position == IDS_FAR_IN ? IDS_FAR_IN : (uint32_t)(s->position - s->before + low),
+    };
+    enum ids_holds holds = ids_rule_holds(rule, &window, &s->in->worker->scratch);
+
+    return holds == IDS_NOT_YET && high <= have ? IDS_NEVER : holds;
+}
+
+static void changed_candidates(struct ids_inspection *in, uint32_t first, uint32_t n)
+{
+    uint32_t each = (uint32_t)sizeof(struct ids_candidate);
+
+    ids_changed(in,
+                in->layout->warm[in->direction] + (uint32_t)offsetof(struct ids_warm, candidates) +
+                    first * each,
+                n * each);
+    ids_changed_rest(in);
+}
+
+static void add_candidate(struct search *s, uint32_t rule, uint32_t end)
+{
+    struct ids_hot *hot = ids_hot(s->in);
+    uint8_t *n = &hot->n_candidates[s->in->direction];
+
+    if (*n == IDS_CANDIDATES_MAX) {
+        s->in->counts[IDS_COUNT_CANDIDATES_LOST]++;
+        return;
+    }
+    ids_warm(s->in)->candidates[*n] = (struct ids_candidate){rule, s->scanned + end};
+    changed_candidates(s->in, *n, 1);
+    (*n)++;
+}
+
+/* Those of earlier packets, with what came since. */
+static void judge_candidates(struct search *s)
+{
+    struct ids_inspection *in = s->in;
+    struct ids_candidate *candidates = ids_warm(in)->candidates;
+    uint8_t *n = &ids_hot(in)->n_candidates[in->direction], kept = 0;
+
+    for (uint8_t i = 0; i < *n; i++) {
+        const struct ids_rule *rule = &in->set->rules->rules[candidates[i].rule];
+        enum ids_holds holds;
+
+        if (was_told(in, rule))
+            continue;
+        holds = holds_around(s, rule, (int32_t)(candidates[i].end - s->scanned));
+        if (holds == IDS_HOLDS)
+            alert(in, rule);
+        else if (holds == IDS_NOT_YET)
+            candidates[kept++] = candidates[i];
+    }
+    if (kept == *n)
+        return;
+    changed_candidates(in, 0, *n);
+    *n = kept;
+}
+
+static void try_datagram(struct search *s, const struct ids_rule *rule, uint32_t index)
+{
+    const struct ids_window window = {.data = s->data, .bytes = s->bytes, .whole = true};
+
+    if (s->in->worker->tried[index] == s->in->worker->turn)
+        return;
+    s->in->worker->tried[index] = s->in->worker->turn;
+    if (ids_rule_holds(rule, &window, &s->in->worker->scratch) == IDS_HOLDS)
+        alert(s->in, rule);
+}
+
+static void try_plain(struct search *s, const struct ids_rule *rule, uint32_t end)
+{
+    const struct ids_content *c = &rule->contents[0];
+    uint64_t at = s->position == IDS_FAR_IN ? IDS_FAR_IN : (uint64_t)s->position + end - c->length;
+
+    if (ids_content_is_placed(c, at < IDS_FAR_IN ? (uint32_t)at : IDS_FAR_IN))
+        alert(s->in, rule);
+}
+
+static void try_windowed(struct search *s, const struct ids_rule *rule, uint32_t index,
+                         uint32_t end)
+{
+    switch (holds_around(s, rule, (int32_t)end)) {
+    case IDS_HOLDS:
+        alert(s->in, rule);
+        break;
+    case IDS_NOT_YET:
+        add_candidate(s, index, end);
+        break;
+    default:
+        break;
+    }
+}
+
+/* --- the search ------------------------------------------------------------------------------- */
+
+static void try_rule(struct search *s, uint32_t index, uint32_t end)
+{
+    const struct ids_rule *rule = &s->in->set->rules->rules[index];
+
+    if ((rule->action == IDS_ALERT && was_told(s->in, rule)) || !applies(s->in, rule))
+        return;
+    if (rule->plain)
+        try_plain(s, rule, end);
+    else if (s->whole)
+        try_datagram(s, rule, index);
+    else
+        try_windowed(s, rule, index, end);
+}
+
+static void on_hit(void *arg, uint32_t pattern, uint32_t end)
+{
+    struct search *s = arg;
+    const struct ids_rules *rules = s->in->set->rules;
+
+    for (uint32_t i = rules->first_rule[pattern]; i < rules->first_rule[pattern + 1]; i++)
+        try_rule(s, rules->of_pattern[i], end);
+}
+
+/* The last bytes of the stream, in a ring: the byte that is the n-th of the search at n. */
+static void keep_window(struct ids_inspection *in, uint32_t scanned, const uint8_t *data,
+                        uint32_t bytes)
+{
+    uint32_t size = in->layout->window_bytes, offset = in->layout->window[in->direction], at, n;
+
+    if (bytes > size) {
+        scanned += bytes - size;
+        data += bytes - size;
+        bytes = size;
+    }
+    at = scanned & (size - 1);
+    n = bytes < size - at ? bytes : size - at;
+    memcpy(in->value + offset + at, data, n);
+    memcpy(in->value + offset, data + n, bytes - n);
+    ids_changed(in, offset + at, n);
+    ids_changed(in, offset, bytes - n);
+}
+
+static void advance(struct ids_inspection *in, uint32_t bytes)
+{
+    struct ids_hot *hot = ids_hot(in);
+    struct ids_direction *d = &hot->direction[in->direction];
+    uint8_t *of = &hot->of[in->direction];
+
+    if (d->position > UINT32_MAX - 1 - bytes)
+        d->position = IDS_FAR_IN;
+    else
+        d->position += bytes;
+    d->scanned += bytes;
+    if ((*of & IDS_LONG) == 0 && d->scanned >= in->layout->window_bytes) {
+        *of |= IDS_LONG;
+        ids_changed_rest(in);
+    }
+    ids_changed_direction(in);
+}
+
+void ids_search_restart(struct ids_inspection *in)
+{
+    struct ids_hot *hot = ids_hot(in);
+    struct ids_direction *d = &hot->direction[in->direction];
+
+    d->state = d->scanned = 0;
+    hot->of[in->direction] &= (uint8_t)~IDS_LONG;
+    hot->n_candidates[in->direction] = 0;
+    ids_changed_direction(in);
+    ids_changed_rest(in);
+}
+
+static void search_chunk(struct ids_inspection *in, const uint8_t *data, uint32_t bytes)
+{
+    struct ids_hot *hot = ids_hot(in);
+    struct ids_direction *d = &hot->direction[in->direction];
+    uint8_t of = hot->of[in->direction];
+    const struct ids_layout *layout = in->layout;
+    struct search s = {
+        .in = in, .data = data, .bytes = bytes, .position = d->position, .scanned = d->scanned};
+    struct ids_stream stream = {&d->state, in->value + layout->saved[in->direction],
+                                layout->saved_bytes, d->scanned};
+    bool kept;
+
+    if ((of & IDS_WINDOWED) != 0)
+        s.before = (of & IDS_LONG) != 0 ? layout->window_bytes : d->scanned;
+    if (hot->n_candidates[in->direction] > 0)
+        judge_candidates(&s);
+    kept = ids_scan(in->worker->scanner, &stream, data, bytes, on_hit, &s);
+    ids_changed(in, layout->saved[in->direction], layout->saved_bytes > 0 ? d->state : 0);
+    if ((of & IDS_WINDOWED) != 0)
+        keep_window(in, d->scanned, data, bytes);
+    advance(in, bytes);
+    if (!kept) {
+        in->counts[IDS_COUNT_STATE_LOST]++;
+        ids_search_restart(in);
+    }
+}
+
+void ids_search_stream(struct ids_inspection *in, const uint8_t *data, uint32_t bytes)
+{
+    while (bytes > 0) {
+        uint32_t n = bytes < CHUNK_MAX ? bytes : CHUNK_MAX;
+
+        search_chunk(in, data, n);
+        data += n;
+        bytes -= n;
+    }
+}
+
+void ids_inspect_datagram(struct ids_inspection *in, const uint8_t *data, uint32_t bytes)
+{
+    struct ids_worker *w = in->worker;
+    uint32_t state = 0;
+    struct ids_stream stream = {&state, w->saved, w->saved_bytes, 0};
+    struct search s = {
+        .in = in, .data = data, .bytes = bytes < CHUNK_MAX ? bytes : CHUNK_MAX, .whole = true};
+
+    ids_search_turn(in);
+    ids_scan(w->scanner, &stream, s.data, s.bytes, on_hit, &s);
+}

@@ -1,0 +1,307 @@
+#!/usr/bin/env python3
+"""The NF ids against a plain search (tests/check/ids_reference.py), and against itself: with both engines, on one unit
+and on eight with every flowlet moved, the alerts are the same.
+
+  ids.py made [SEEDS]            rules and connections made at random: segments cut, in any order, overlapping
+  ids.py capture CAPTURE [RULES] streams of a capture in the shared traces, as tshark puts them together; the bundled
+                                 rules, or those of a file in the shared traces
+  ids.py same CAPTURE            no search beside it: only that all ways give the same
+  ids.py sets                    how much of the real rule sets is taken, as README.md has it
+  ids.py example                 the example, on a request that it knows
+"""
+import json
+import os
+import random
+import re
+import struct
+import sys
+import tempfile
+
+import common
+
+sys.path.insert(0, os.path.join(common.ROOT, "tests", "check"))
+import ids_reference as reference  # noqa: E402
+
+BUNDLED_RULES = os.path.join(common.ROOT, "nfs", "ids", "bundled.rules")
+ONE = ["--units", 1, "--set", "unit_capacity_mbps=10000"]
+EIGHT = ["--units", 8, "--set", "units_min=8", "--set", "placement=spread", "--set", "flowlet_bytes=1500",
+         "--set", "link_delay_us=1", "--set", "unit_capacity_mbps=10000"]
+ANY = {name: "any" for name in (
+    "HOME_NET EXTERNAL_NET HTTP_SERVERS SMTP_SERVERS SQL_SERVERS DNS_SERVERS TELNET_SERVERS SSH_SERVERS FTP_SERVERS "
+    "SIP_SERVERS HTTP_PORTS ORACLE_PORTS SSH_PORTS FTP_PORTS SIP_PORTS FILE_DATA_PORTS").split()}
+
+
+def engines():
+    """Of this build: a replay with an engine that it has not is refused."""
+    return ["aho-corasick", "hyperscan"] if os.environ.get("RILL_HAS_HYPERSCAN") == "1" else ["aho-corasick"]
+
+
+def run(folder, capture, rules, engine, units, variables, window=2048):
+    with open(os.path.join(folder, "test.rules"), "w", encoding="latin-1") as f:
+        f.write(rules)
+    config = os.path.join(folder, "ids.yaml")
+    with open(config, "w") as f:
+        f.write("nf: ids\nconfig:\n  rules: test.rules\n  engine: %s\n  window_bytes: %d\n"
+                "  hyperscan_state_bytes: 8192\n" % (engine, window))
+        f.write("  variables: [%s]\n" % ", ".join('"%s=%s"' % v for v in variables.items()) if variables else "")
+    records = os.path.join(folder, "records.jsonl")
+    report = common.replay(capture, "--config", config, "--records", records, *units,
+                           json_path=os.path.join(folder, "report.json"))
+    common.check_books(report)
+    with open(records) as f:
+        found = [json.loads(line) for line in f]
+    return report, found
+
+
+def key(record):
+    return (record["timestamp"], record["proto"], record["src_ip"], record["src_port"], record["dest_ip"],
+            record["dest_port"], record["alert"]["signature_id"], record["alert"]["action"])
+
+
+def all_ways(folder, capture, rules, variables, window=2048, all_of_them=True):
+    """The alerts, which must be the same with every engine and number of units; or with the first engine on one unit and
+    the last one on eight."""
+    first = None
+    ways = [(engine, units) for engine in engines() for units in (ONE, EIGHT)]
+    for engine, units in ways if all_of_them else [ways[0], ways[-1]]:
+        report, found = run(folder, capture, rules, engine, units, variables, window)
+        keys = sorted(map(key, found))
+        assert first is None or keys == first[1], "%s, %d units: %s" % (
+            engine, units[1], sorted(set(keys) ^ set(first[1]))[:5])
+        if first is None:
+            first = (report, keys)
+        moves = report["flowlets_moved"]
+    counters = first[0]["nf_counters"]
+    assert counters["candidates_lost"] == 0 and counters["search_state_lost"] == 0, counters
+    found = {(reference.connection(k[1].lower(), *k[2:6]), k[6]) for k in first[1]}
+    return first[0], found, moves
+
+
+def agree(found, wanted, what):
+    if found != wanted:
+        raise AssertionError("%s: %d alerts too many, as %s; %d too few, as %s" % (
+            what, len(found - wanted), sorted(found - wanted)[:3], len(wanted - found), sorted(wanted - found)[:3]))
+
+
+# --- made at random ------------------------------------------------------------------------------
+
+
+def make_content(rng, size, first):
+    text = "".join(rng.choice("abAB|00|c") for _ in range(size)).replace("|", "").replace("0", "c")
+    out = 'content:%s"%s";' % ("!" if not first and rng.random() < 0.2 else "", text)
+    negated = out.startswith("content:!")
+    if rng.random() < 0.4:
+        out += " nocase;"
+    if not first and (negated or rng.random() < 0.6):
+        out += " distance:%d;" % rng.choice([0, 0, 1, 3, -2])
+        if negated or rng.random() < 0.6:
+            out += " within:%d;" % (size + rng.randrange(12))
+    elif rng.random() < 0.3:
+        out += " offset:%d;" % rng.randrange(30)
+        if rng.random() < 0.7:
+            out += " depth:%d;" % (size + rng.randrange(60))
+    return out
+
+
+def make_rules(rng):
+    lines = []
+    for sid in range(1, 60):
+        flow = rng.choice(["", "", "flow:to_server,established; ", "flow:to_client; "])
+        contents = " ".join(make_content(rng, rng.randrange(1, 7) + (3 if i == 0 else 0), i == 0)
+                            for i in range(rng.choice([1, 1, 2, 2, 3, 4])))
+        lines.append("alert tcp any any %s any %s (%s%s sid:%d;)" % (
+            rng.choice(["->", "->", "<>"]), rng.choice(["any", "80", "!81"]), flow, contents, sid))
+    return "\n".join(lines) + "\n"
+
+
+def packet(source, sport, destination, dport, flags, seq, ack, payload):
+    tcp = struct.pack(">HHIIBBHHH", sport, dport, seq % 2**32, ack % 2**32, 0x50, flags, 8192, 0, 0) + payload
+    ip = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 20 + len(tcp), 1, 0, 64, 6, 0, bytes(map(int, source.split("."))),
+                     bytes(map(int, destination.split("."))))
+    ip = ip[:10] + struct.pack(">H", checksum(ip)) + ip[12:]
+    pseudo = ip[12:20] + struct.pack(">HH", 6, len(tcp))
+    tcp = tcp[:16] + struct.pack(">H", checksum(pseudo + tcp)) + tcp[18:]
+    return b"\x02\0\0\0\0\1\x02\0\0\0\0\2\x08\0" + ip + tcp
+
+
+def checksum(data):
+    data += b"\0" * (len(data) % 2)
+    total = sum(struct.unpack(">%dH" % (len(data) // 2), data))
+    while total > 0xFFFF:
+        total = (total & 0xFFFF) + (total >> 16)
+    return 0xFFFF - total
+
+
+def cut(rng, data):
+    """Segments of it, some of them twice or later than those behind them, some with other bytes where they overlap.
+    Gives them in their order, and the bytes as who takes what comes first sees them."""
+    segments, at = [], 0
+    while at < len(data):
+        n = rng.choice([1, 2, 3, 7, 50, 400])
+        segments.append((at, data[at : at + n]))
+        at += n
+    seen, order = {}, []
+    while segments:
+        ahead = rng.choice([0, 0, 0, 1, 2, 4])
+        segment = segments.pop(min(ahead, len(segments) - 1))
+        order.append(segment)
+        if rng.random() < 0.15:  # again, with what is around it, and changed
+            low = max(0, segment[0] - rng.randrange(20))
+            again = bytearray(data[low : segment[0] + len(segment[1]) + rng.randrange(30)])
+            for i in range(len(again)):
+                if rng.random() < 0.3:
+                    again[i] = 0x2A
+            order.append((low, bytes(again)))
+    for low, text in order:
+        for i, byte in enumerate(text):
+            seen.setdefault(low + i, byte)
+    return order, bytes(seen[i] for i in range(len(data)))
+
+
+def make_connection(rng, n):
+    client, server = ("10.0.%d.%d" % (n // 250, n % 250 + 1), 40000 + n), ("203.0.113.5", rng.choice([80, 81]))
+    isn = [rng.choice([2**32 - 300, rng.randrange(2**32)]) for _ in range(2)]
+    packets, streams = [], []
+    if rng.random() < 0.9:
+        start, picked_up = 0, False
+        packets += [packet(*client, *server, 2, isn[0] - 1, 0, b""),
+                    packet(*server, *client, 0x12, isn[1] - 1, isn[0], b""),
+                    packet(*client, *server, 0x10, isn[0], isn[1], b"")]
+    else:  # its beginning is not seen
+        start, picked_up = None, True
+        packets += [packet(*client, *server, 0x10, isn[0], isn[1], b""),
+                    packet(*server, *client, 0x10, isn[1], isn[0], b"")]
+    for direction, (a, b) in enumerate([(client, server), (server, client)]):
+        data = bytes(rng.choice(b"aAbBc") for _ in range(rng.choice([20, 200, 1500])))
+        segments, seen = cut(rng, data)
+        packets += [packet(*a, *b, 0x10, isn[direction] + at, isn[1 - direction], text) for at, text in segments]
+        streams.append(reference.Stream("tcp", *a, *b, direction == 0, True, [(start, seen)]))
+    return packets, streams
+
+
+def write_capture(rng, path, connections):
+    """The connections' packets, each in its own order."""
+    queues, now_us = [list(packets) for packets in connections], 0
+    with open(path, "wb") as f:
+        f.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1))
+        while queues:
+            queue = rng.choice(queues)
+            data = queue.pop(0)
+            now_us += rng.choice([1, 10, 900])
+            f.write(struct.pack("<IIII", 1000 + now_us // 10**6, now_us % 10**6, len(data), len(data)) + data)
+            queues = [q for q in queues if q]
+
+
+def made(folder, seed):
+    rng = random.Random(seed)
+    rules = make_rules(rng)
+    read = reference.read_rules(rules)
+    connections = [make_connection(rng, n) for n in range(25)]
+    capture = os.path.join(folder, "made.pcap")
+    write_capture(rng, capture, [packets for packets, _ in connections])
+    streams = [s for _, pair in connections for s in pair]
+    text = "\n".join(r.line for r in read) + "\n"
+    # A connection remembers 16 rules that it has told of: then they may come again, but none is missed.
+    report, found, moves = all_ways(folder, capture, text, {}, window=256)
+    assert report["objects"][0]["lines_skipped"] == 0, report["objects"]
+    assert report["nf_counters"]["stream_gaps"] == 0, report["nf_counters"]
+    wanted = reference.search(read, streams, {}, half=128)
+    agree(found, wanted, "seed %d" % seed)
+    assert len(wanted) > 100 and moves > 50, (len(wanted), moves)
+    print("seed %d: %d rules, %d alerts, %d moves" % (seed, len(read), len(wanted), moves), flush=True)
+
+
+# --- captures ------------------------------------------------------------------------------------
+
+
+def against_capture(folder, capture, rules_path):
+    with open(rules_path, encoding="latin-1") as f:
+        rules = reference.read_rules(f.read())
+    # Where every variable is "any", what is not in one matches nothing, and ids leaves it out.
+    rules = [r for r in rules if "!" not in r.source + r.destination + r.source_port + r.destination_port]
+    text = "\n".join(r.line for r in rules) + "\n"
+    report, found, moves = all_ways(folder, capture, text, ANY, all_of_them=False)
+    assert report["objects"][0]["lines_skipped"] == 0, report["objects"]
+    wanted = reference.search(rules, reference.streams_of(capture), ANY)
+    print("%s: %d rules, %d alerts, %d by tshark's streams, %d moves" % (
+        os.path.basename(rules_path), len(rules), len(found), len(wanted), moves), flush=True)
+    agree(found, wanted, os.path.basename(rules_path))
+
+
+SETS = {"ids_et2017_snort29_A.rules": (10805, 2982), "ids_et2021_suricata5_A.rules": (1389, 57),
+        "ids_snort3_community_A.rules": (2548, 261)}
+
+
+def missing(*paths):
+    for path in paths:
+        if not os.path.exists(path):
+            print("SKIPPED: %s is not there; set RILL_TRACES to the folder that has it" % path)
+            return True
+    return False
+
+
+def sets(folder):
+    for name, (rules, taken) in SETS.items():
+        with open(os.path.join(common.TRACES, name), encoding="latin-1") as f:
+            text = f.read()
+        assert len(re.findall(r"^[a-z]+ [^#\n]*\(", text, re.M)) == rules
+        for engine in engines():
+            report, _ = run(folder, common.BUNDLED, text, engine, ONE, {})
+            [o] = report["objects"]
+            without = 0 if len(engines()) == 2 else 1000  # Hyperscan: then rules with pcre are left out too
+            assert taken - without <= rules - o["lines_skipped"] <= taken, (name, o)
+        print("%s: %d of %d" % (name, rules - o["lines_skipped"], rules), flush=True)
+
+
+def same(folder, capture):
+    with open(BUNDLED_RULES) as f:
+        report, found, moves = all_ways(folder, capture, f.read(), ANY)
+    assert len(found) > 1000 and moves > 5000, (len(found), moves)
+    print("%d alerts, %d moves" % (len(found), moves))
+
+
+def example(folder):
+    """The example on a request that it knows, cut in the midst of what gives it away."""
+    client, server = ("10.0.0.1", 40000), ("203.0.113.5", 80)
+    request = b"GET /a/../../etc/passwd HTTP/1.1\r\nHost: a\r\n\r\n"
+    packets = [packet(*client, *server, 2, 99, 0, b""), packet(*server, *client, 0x12, 499, 100, b""),
+               packet(*client, *server, 0x10, 100, 500, request[:17]),
+               packet(*client, *server, 0x10, 117, 500, request[17:])]
+    capture, records = os.path.join(folder, "request.pcap"), os.path.join(folder, "records.jsonl")
+    write_capture(random.Random(1), capture, [packets])
+    report = common.replay(capture, "--config", os.path.join(common.ROOT, "nfs", "ids", "example.yaml"),
+                           "--records", records, json_path=os.path.join(folder, "report.json"))
+    common.check_books(report)
+    [o] = report["objects"]
+    assert o["lines_skipped"] == 0, o
+    with open(records) as f:
+        found = [json.loads(line) for line in f]
+    assert [(r["src_ip"], r["dest_port"], r["alert"]["signature_id"]) for r in found] == [
+        ("10.0.0.1", 80, 9000001), ("10.0.0.1", 80, 9000002)], found
+
+
+def main():
+    what = sys.argv[1]
+    with tempfile.TemporaryDirectory() as folder:
+        if what == "made":
+            for seed in range(1, 1 + int(sys.argv[2])):
+                made(folder, seed)
+        elif what == "example":
+            example(folder)
+        elif what == "sets":
+            if missing(*(os.path.join(common.TRACES, name) for name in SETS)):
+                return common.SKIPPED
+            sets(folder)
+        else:
+            capture = os.path.join(common.TRACES, sys.argv[2])
+            if what == "same":
+                return common.SKIPPED if missing(capture) else same(folder, capture)
+            rules = os.path.join(common.TRACES, sys.argv[3]) if len(sys.argv) > 3 else BUNDLED_RULES
+            if missing(capture, rules):
+                return common.SKIPPED
+            against_capture(folder, capture, rules)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
