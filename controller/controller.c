@@ -100,6 +100,21 @@ static struct flow *look_up(struct rill_controller *c, const struct rill_view *v
     return flow;
 }
 
+/* Where only the inside opens flows, what comes from the outside opens none; nor does an ICMP error
+ * of either side, whatever it quotes. Drops the packet and counts it. */
+static bool opens_none(struct rill_controller *c, const struct rill_view *view, struct rte_mbuf *m)
+{
+    if (!c->config.inside_opens)
+        return false;
+    if (view->flags & RILL_VIEW_ICMP_ERROR)
+        drop(m, &c->n.dropped_error_of_no_flow);
+    else if (rill_frame(m)->side == RILL_OUTSIDE)
+        drop(m, &c->n.dropped_unsolicited);
+    else
+        return false;
+    return true;
+}
+
 /* The packet's flow; begun if need be. NULL: the packet was dropped and counted. */
 static struct flow *find_flow(struct rill_controller *c, const struct rill_view *view,
                               struct rte_mbuf *m)
@@ -110,12 +125,8 @@ static struct flow *find_flow(struct rill_controller *c, const struct rill_view 
 
     rill_flow_key(view, side, c->config.flow_kind, c->config.vni, &key);
     flow = look_up(c, view, side, &key);
-    if (flow != NULL)
+    if (flow != NULL || opens_none(c, view, m))
         return flow;
-    if (side == RILL_OUTSIDE && c->config.inside_opens) {
-        drop(m, &c->n.dropped_unsolicited);
-        return NULL;
-    }
     flow = flows_begin(c, &key);
     if (flow == NULL)
         drop(m, &c->n.dropped_flow_table_full);
@@ -193,7 +204,8 @@ static uint8_t begin_flowlet(struct rill_controller *c, struct flow *flow,
     return flags;
 }
 
-static void send_to_unit(struct rill_controller *c, struct flow *flow, struct rte_mbuf *m)
+static void send_to_unit(struct rill_controller *c, struct flow *flow, struct rte_mbuf *m,
+                         enum flow_use use)
 {
     uint32_t bytes = rill_frame(m)->wire_bytes;
     enum rill_flowlet_start start = rill_wgm_packet(&c->wgm, &flow->wgm, bytes, c->now_ns);
@@ -209,7 +221,7 @@ static void send_to_unit(struct rill_controller *c, struct flow *flow, struct rt
     }
     if (start != RILL_FLOWLET_SAME)
         flags = begin_flowlet(c, flow, start);
-    flows_touch(c, flow);
+    flows_touch(c, flow, use);
     rill_wam_drained(c->wam, flow->owner, bytes, &flow->pending, c->now_ns);
     smm_stamp(c, flow, m, flags);
     c->n.packets_to_units++;
@@ -224,7 +236,7 @@ static void take_later_fragment(struct rill_controller *c, const struct rill_vie
     struct flow *flow = find_flow_of_fragment(c, view, rill_frame(m));
 
     if (flow != NULL) {
-        send_to_unit(c, flow, m);
+        send_to_unit(c, flow, m, FLOW_USED);
         return;
     }
     m = rill_fragment_hold_put(&c->early, m, c->now_ns);
@@ -238,7 +250,7 @@ static void take_first_fragment(struct rill_controller *c, const struct rill_vie
 {
     rill_fragments_first(c->fragments, view, (enum rill_side)rill_frame(m)->side, flow->node.flow,
                          c->now_ns);
-    send_to_unit(c, flow, m);
+    send_to_unit(c, flow, m, FLOW_USED);
     for (uint32_t i = 0; i < c->early.count;) {
         struct rte_mbuf *early = c->early.held[i].m;
         struct rill_view its_view;
@@ -249,7 +261,7 @@ static void take_first_fragment(struct rill_controller *c, const struct rill_vie
         if (its_flow == NULL)
             i++;
         else
-            send_to_unit(c, its_flow, rill_fragment_hold_take(&c->early, i));
+            send_to_unit(c, its_flow, rill_fragment_hold_take(&c->early, i), FLOW_USED);
     }
 }
 
@@ -260,13 +272,10 @@ static void wait_for_unit(struct rill_controller *c, const struct rill_view *vie
     enum rill_side side = (enum rill_side)rill_frame(m)->side;
     struct rill_flow_key key;
 
-    if (side == RILL_OUTSIDE && c->config.inside_opens &&
-        !(view->flags & RILL_VIEW_LATER_FRAGMENT)) {
+    if (c->config.inside_opens && !(view->flags & RILL_VIEW_LATER_FRAGMENT)) {
         rill_flow_key(view, side, c->config.flow_kind, c->config.vni, &key);
-        if (look_up(c, view, side, &key) == NULL) {
-            drop(m, &c->n.dropped_unsolicited);
+        if (look_up(c, view, side, &key) == NULL && opens_none(c, view, m))
             return;
-        }
     }
     waiting_put(c, m);
 }
@@ -311,7 +320,7 @@ static void take_packet(struct rill_controller *c, struct rte_mbuf *m)
     if (view.flags & RILL_VIEW_FRAGMENT)
         take_first_fragment(c, &view, flow, m);
     else
-        send_to_unit(c, flow, m);
+        send_to_unit(c, flow, m, view.flags & RILL_VIEW_ICMP_ERROR ? FLOW_SPOKEN_OF : FLOW_USED);
 }
 
 static void take_in(struct rill_controller *c, struct rte_mbuf *m)

@@ -124,6 +124,7 @@ struct flow *flows_inherit(struct rill_controller *c, const struct rill_flow_key
         return NULL;
     flow->clock = rill_epoch_base(c->config.epoch);
     flow->last_ns = c->now_ns;
+    flow->talked = FLOW_BOTH_SIDES; /* who knows; it may have been idle for long */
     return flow;
 }
 

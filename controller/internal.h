@@ -31,7 +31,7 @@
 #include "lib/packet/fragment_hold.h"
 #include "lib/packet/fragments.h"
 
-enum { FLOW_ENDED = 1 << RILL_INSIDE | 1 << RILL_OUTSIDE }; /* by FIN, in both directions */
+enum { FLOW_BOTH_SIDES = 1 << RILL_INSIDE | 1 << RILL_OUTSIDE }; /* of 1 << side */
 
 struct flow {
     struct rill_map_node node; /* by number */
@@ -46,7 +46,9 @@ struct flow {
     bool has_endpoint; /* the alias is of a pool */
     bool tuple_known;  /* its state says what it is known by */
     bool reopen;       /* inherited: its next packet begins a new term */
-    uint8_t ended;     /* TCP: 1 << side of each FIN; FLOW_ENDED also after RST */
+    /* TCP, 1 << side of who sent it: a segment other than SYN and RST; FIN; RST, and nothing else
+     * since. */
+    uint8_t talked : 2, finished : 2, reset : 2;
     bool many_remotes; /* not one connection: FIN and RST end nothing */
     uint32_t remote;   /* hash of the only one; 0: none yet */
     struct rill_wgm_flow wgm;
@@ -199,13 +201,17 @@ void flows_end(struct rill_controller *c, struct flow *flow);
 int flow_age_init(struct rill_controller *c);
 void flow_age_fini(struct rill_controller *c);
 void flow_age_begin(struct rill_controller *c, struct flow *flow);
+/* Of flows of that protocol none lives longer without a packet. */
+uint64_t flow_age_idle_ns(const struct rill_controller *c, uint8_t proto);
 void flow_age_end(struct rill_controller *c, struct flow *flow);
 /* Ends one flow that may end before its time. False: there is none. */
 bool flows_evict(struct rill_controller *c);
 /* Ends flows whose time has come; not all at once, if there are many. */
 void flows_tick(struct rill_controller *c);
-/* A packet of the flow: it is in use. */
-void flows_touch(struct rill_controller *c, struct flow *flow);
+/* A packet of the flow: it is in use. An ICMP error about it only says that frames are under way:
+ * it must not lengthen the flow's life (RFC 5508, REQ-6). */
+enum flow_use { FLOW_USED, FLOW_SPOKEN_OF };
+void flows_touch(struct rill_controller *c, struct flow *flow, enum flow_use use);
 /* A TCP packet of the flow, other than a later fragment: does its connection end? */
 void flows_saw_tcp(struct rill_controller *c, struct flow *flow, const struct rill_view *view,
                    enum rill_side side);
