@@ -3,7 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "cli/json.h"
+#include "lib/base/utf8.h"
 
 const char *rill_format_count(char *buf, uint64_t n)
 {

@@ -4,43 +4,11 @@
 #include <math.h>
 #include <string.h>
 
+#include "lib/base/utf8.h"
+
 void rill_json_start(struct rill_json *json, FILE *out)
 {
     *json = (struct rill_json){.out = out};
-}
-
-static bool continues(const unsigned char *s, unsigned n)
-{
-    for (unsigned i = 1; i <= n; i++) {
-        if ((s[i] & 0xc0) != 0x80)
-            return false;
-    }
-    return true;
-}
-
-unsigned rill_utf8_bytes(const char *text)
-{
-    const unsigned char *s = (const unsigned char *)text;
-
-    if (s[0] == 0)
-        return 0;
-    if (s[0] < 0x80)
-        return 1;
-    if (s[0] >= 0xc2 && s[0] <= 0xdf)
-        return continues(s, 1) ? 2 : 0;
-    if (s[0] >= 0xe0 && s[0] <= 0xef) {
-        bool overlong = s[0] == 0xe0 && s[1] < 0xa0;
-        bool surrogate = s[0] == 0xed && s[1] > 0x9f;
-
-        return continues(s, 2) && !overlong && !surrogate ? 3 : 0;
-    }
-    if (s[0] >= 0xf0 && s[0] <= 0xf4) {
-        bool overlong = s[0] == 0xf0 && s[1] < 0x90;
-        bool too_large = s[0] == 0xf4 && s[1] > 0x8f;
-
-        return continues(s, 3) && !overlong && !too_large ? 4 : 0;
-    }
-    return 0;
 }
 
 static void write_text(FILE *out, const char *text)

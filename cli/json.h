@@ -30,7 +30,4 @@ void rill_json_string(struct rill_json *json, const char *key, const char *text)
 /* `text` as it is if it is a JSON number, true or false; else as a string. */
 void rill_json_scalar(struct rill_json *json, const char *key, const char *text);
 
-/* The bytes of the UTF-8 character at `text`, 0 if it is none (or the end of the string). */
-unsigned rill_utf8_bytes(const char *text);
-
 #endif

@@ -44,6 +44,8 @@ static bool show(struct rill_unit *u, struct flow *flow, struct rte_mbuf *m, str
     pkt->m = m;
     pkt->side = (enum rill_side)f->side;
     pkt->time_ns = f->ingress_ns;
+    pkt->flow = flow->node.flow;
+    pkt->source_set = pkt->destination_set = false;
     pkt->wire_bytes = f->wire_bytes;
     pkt->slot = RILL_MUTANT(pool_slot) ? u->pool_slots[0] : rill_number_slot(flow->node.flow);
     pkt->is_new = flow->tag.step == 0;

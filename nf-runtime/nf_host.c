@@ -124,6 +124,7 @@ struct rill_nf *rill_nf_create(const struct rill_nf_descriptor *descriptor,
     if (nf == NULL)
         goto no_memory;
     nf->descriptor = descriptor;
+    nf->config = config;
     nf->state_bytes = sizeof(struct rill_state_head);
     nf->private_memory = calloc(1, descriptor->instance_bytes > 0 ? descriptor->instance_bytes : 1);
     if (nf->private_memory == NULL)
@@ -150,6 +151,7 @@ void rill_nf_destroy(struct rill_nf *nf)
         nf->descriptor->fini(nf);
     rill_nf_check_fini(nf);
     rill_nf_pools_fini(nf);
+    rill_nf_objects_fini(nf);
     rill_nf_state_fini(nf);
     free(nf->private_memory);
     free(nf);
@@ -242,9 +244,15 @@ void rill_count(struct rill_nf *nf, int counter, uint64_t n)
 
 bool rill_nf_counter(const struct rill_nf *nf, unsigned i, const char **name, uint64_t *value)
 {
-    if (i >= nf->counters_n)
+    if (i < nf->counters_n) {
+        *name = nf->counter_names[i];
+        *value = nf->counters[i];
+        return true;
+    }
+    i -= nf->counters_n;
+    if (!nf->records_used || i > 1)
         return false;
-    *name = nf->counter_names[i];
-    *value = nf->counters[i];
+    *name = i == 0 ? "records_written" : "records_too_long";
+    *value = i == 0 ? nf->records_written : nf->records_too_long;
     return true;
 }

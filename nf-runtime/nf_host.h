@@ -16,7 +16,17 @@
 #include "lib/frame/body.h"
 #include "lib/packet/parse.h"
 
-enum { RILL_NF_COUNTERS_MAX = 32, RILL_NF_TABLES_MAX = 8, RILL_NF_POOLS_MAX = 8 };
+enum {
+    RILL_NF_COUNTERS_MAX = 32,
+    RILL_NF_TABLES_MAX = 8,
+    RILL_NF_POOLS_MAX = 8,
+    RILL_NF_OBJECTS_MAX = 8,
+    RILL_OBJECT_NAME_MAX = 128,
+    RILL_OBJECT_VERSION_BYTES = 48, /* with the zero at its end */
+    RILL_LOAD_SKIPS_SHOWN = 5,
+    RILL_LOAD_SKIP_BYTES = 256,
+    RILL_RECORD_BYTES_MAX = 4000,
+};
 
 /* What an NF is shown. Filled by the unit for each packet; lives on its stack. */
 struct rill_pkt {
@@ -24,9 +34,13 @@ struct rill_pkt {
     struct rill_view view; /* of a later fragment: with the ports of its first */
     enum rill_side side;   /* where it came in */
     uint64_t time_ns;
+    uint64_t flow; /* its number */
     uint32_t wire_bytes;
-    uint32_t slot;  /* its flow's controller's: endpoints come from its part of the pools */
-    bool is_new;    /* nothing has been processed on this state before */
+    uint32_t slot; /* its flow's controller's: endpoints come from its part of the pools */
+    bool is_new;   /* nothing has been processed on this state before */
+    /* The NF has rewritten it: what it was is kept for records. Both false at first. */
+    bool source_set, destination_set;
+    struct rill_endpoint source_in, destination_in;
     uint8_t *state; /* the flow's block, rill_nf_state_bytes() long */
     /* Changed bytes [low, high) of it; low >= high: none. Set by the API functions; the unit starts
      * with low = UINT32_MAX, high = 0. */
@@ -58,8 +72,63 @@ enum rill_verdict rill_nf_process(struct rill_nf *nf, struct rill_pkt *pkt);
 /* Where lines of rill_log() go, from all NFs of the process; NULL, as at first: nowhere. */
 void rill_nf_log_to(void (*log)(const char *nf, const char *line));
 
-/* Counters: name and value of the i-th, false past the end. */
+/* Where lines of records go, from all NFs of the process; NULL, as at first: nowhere (they are
+ * counted all the same). A line has no newline, and a zero behind its last byte. */
+struct rill_record_sink {
+    void (*write)(void *arg, const char *nf, const char *line, size_t bytes);
+    void *arg;
+    int64_t utc_offset_ns; /* added to the cluster's clock it gives nanoseconds since 1970, UTC */
+};
+void rill_nf_record_to(const struct rill_record_sink *sink);
+
+/* Counters: name and value of the i-th, false past the end. An NF that makes records has two more,
+ * records_written and records_too_long. */
 bool rill_nf_counter(const struct rill_nf *nf, unsigned i, const char **name, uint64_t *value);
+
+/* --- objects of the configuration store --------------------------------------------------------
+ * What an instance declared in init stays as it is; so any thread may read its specs, and load
+ * versions by them, while the instance works. Only setting one is for the instance's own thread. */
+struct rill_object_spec {
+    const char *nf, *option;
+    const char *name; /* in the store; "": the option is empty, and there is nothing to load */
+    const struct rill_object_type *type;
+    const struct rill_config *config;
+};
+unsigned rill_nf_object_count(const struct rill_nf *nf);
+const struct rill_object_spec *rill_nf_object_spec(const struct rill_nf *nf, unsigned i);
+/* A name that every store can keep: 1..128 bytes, no space, no '/', no '.' at its start. */
+bool rill_object_name_is_plain(const char *name);
+
+/* One version of an object, read: immutable and counted, for any number of instances and threads.
+ * The NF's image and configuration outlive it. */
+struct rill_object_version;
+
+/* What was left out of a version that was taken, as "NAME:LINE: text". */
+struct rill_load_report {
+    uint32_t skipped;
+    char lines[RILL_LOAD_SKIPS_SHOWN][RILL_LOAD_SKIP_BYTES]; /* of the first */
+};
+
+/* Any thread. The caller holds the one reference. NULL with "NAME:LINE: why" in *err. `version` is
+ * what the store calls it, cut at 47 bytes. *report is written in either case. */
+struct rill_object_version *rill_object_load(const struct rill_object_spec *spec,
+                                             const char *version, const char *text, size_t bytes,
+                                             struct rill_load_report *report,
+                                             struct rill_error *err);
+void rill_object_hold(struct rill_object_version *version);
+/* The last reference frees it, which may take as long as reading it: a packet thread sees to it
+ * that someone else holds one. NULL is fine. */
+void rill_object_release(struct rill_object_version *version);
+const char *rill_object_version_text(const struct rill_object_version *version);
+
+/* Between two packets: the i-th object is this version from now on; the instance takes a reference,
+ * and drops that of the one before. -EINVAL with a line where the NF refuses it: nothing changed.
+ */
+int rill_nf_object_set(struct rill_nf *nf, unsigned i, struct rill_object_version *version,
+                       struct rill_error *err);
+const char *rill_nf_object_version(const struct rill_nf *nf, unsigned i); /* "": none */
+/* One that is named and has no version yet: packets have to wait. NULL: all are there. */
+const struct rill_object_spec *rill_nf_object_missing(const struct rill_nf *nf);
 
 /* --- pools: how the unit and the controller see them -------------------------------------------
  * An endpoint of a pool is known by its index: address number * ports + (port - port_low). */

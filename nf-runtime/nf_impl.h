@@ -2,6 +2,8 @@
 #ifndef RILL_NF_RUNTIME_NF_IMPL_H
 #define RILL_NF_RUNTIME_NF_IMPL_H
 
+#include <stdatomic.h>
+
 #include "lib/base/epoch.h"
 #include "nf-runtime/nf_host.h"
 
@@ -47,8 +49,24 @@ struct rill_pool {
     struct rill_pool_ring leased[RILL_SLOTS_MAX]; /* by the controller's slot */
 };
 
+struct rill_nf_object {
+    struct rill_object_spec spec;
+    const void *present;                 /* of `version` */
+    struct rill_object_version *version; /* NULL: none yet, or the option is empty */
+};
+
+struct rill_record {
+    struct rill_nf *nf;
+    uint32_t bytes, depth;
+    bool is_open;    /* between begin and end */
+    bool has_member; /* the object at hand has one already */
+    bool too_long;
+    char line[RILL_RECORD_BYTES_MAX + 1];
+};
+
 struct rill_nf {
     const struct rill_nf_descriptor *descriptor;
+    const struct rill_config *config;
     void *private_memory;
     bool in_init;
     struct rill_error error; /* the first line that the NF, or a function that it called, gave */
@@ -63,6 +81,11 @@ struct rill_nf {
     struct rill_pool_ring *taken_ring;
     struct rill_pool_leased taken_leased;
     struct rill_endpoint taken;
+    unsigned objects_n;
+    struct rill_nf_object objects[RILL_NF_OBJECTS_MAX];
+    struct rill_record record;
+    uint64_t records_written, records_too_long;
+    bool records_used;
 #ifdef RILL_CHECK_PUTS
     uint8_t *before; /* the flow's block as the packet found it */
     uint8_t *put;    /* for each byte of the block: whether it was put */
@@ -76,6 +99,13 @@ __attribute__((noreturn, format(printf, 2, 3))) void rill_nf_bug(const struct ri
 /* nf_state.c */
 void rill_nf_state_fini(struct rill_nf *nf);
 void rill_nf_mark_dirty(struct rill_pkt *pkt, size_t offset, size_t bytes);
+
+/* nf_object.c */
+void rill_nf_objects_fini(struct rill_nf *nf);
+
+/* nf_packet.c: as the packet came in, whatever was rewritten since. */
+const struct rill_endpoint *rill_pkt_source_in(const struct rill_pkt *pkt);
+const struct rill_endpoint *rill_pkt_destination_in(const struct rill_pkt *pkt);
 
 /* The check of puts (nf_check.c): nothing at all where RILL_CHECK_PUTS is not defined. */
 #ifdef RILL_CHECK_PUTS

@@ -31,6 +31,16 @@ void rill_pkt_destination(const struct rill_pkt *pkt, struct rill_endpoint *dest
     *destination = pkt->view.destination;
 }
 
+const struct rill_endpoint *rill_pkt_source_in(const struct rill_pkt *pkt)
+{
+    return pkt->source_set ? &pkt->source_in : &pkt->view.source;
+}
+
+const struct rill_endpoint *rill_pkt_destination_in(const struct rill_pkt *pkt)
+{
+    return pkt->destination_set ? &pkt->destination_in : &pkt->view.destination;
+}
+
 static bool fits(const struct rill_endpoint *own, const struct rill_endpoint *to)
 {
     return own->family == to->family && own->proto == to->proto;
@@ -40,6 +50,10 @@ int rill_pkt_set_source(struct rill_pkt *pkt, const struct rill_endpoint *source
 {
     if (!fits(&pkt->view.source, source))
         return -1;
+    if (!pkt->source_set) {
+        pkt->source_set = true;
+        pkt->source_in = pkt->view.source;
+    }
     return rill_rewrite_source(pkt->m, &pkt->view, source);
 }
 
@@ -47,6 +61,10 @@ int rill_pkt_set_destination(struct rill_pkt *pkt, const struct rill_endpoint *d
 {
     if (!fits(&pkt->view.destination, destination))
         return -1;
+    if (!pkt->destination_set) {
+        pkt->destination_set = true;
+        pkt->destination_in = pkt->view.destination;
+    }
     return rill_rewrite_destination(pkt->m, &pkt->view, destination);
 }
 

@@ -12,7 +12,52 @@
 
 enum { PAYLOAD_BYTES = 37, STEP_NS = 1000 };
 
+/* --- records ---------------------------------------------------------------------------------- */
+
+static char records[1 << 20];
+static size_t records_bytes;
+static unsigned record_count;
+
+static void keep_record(void *arg, const char *nf, const char *line, size_t bytes)
+{
+    (void)arg;
+    (void)nf;
+    if (records_bytes + bytes + 2 > sizeof(records))
+        fail_msg("more than %zu bytes of records", sizeof(records));
+    memcpy(records + records_bytes, line, bytes);
+    records_bytes += bytes;
+    records[records_bytes++] = '\n';
+    records[records_bytes] = '\0';
+    record_count++;
+}
+
+const char *nf_records(void)
+{
+    return records;
+}
+
+unsigned nf_record_count(void)
+{
+    return record_count;
+}
+
+void nf_records_clear(void)
+{
+    records_bytes = 0;
+    record_count = 0;
+    records[0] = '\0';
+}
+
 /* --- instances -------------------------------------------------------------------------------- */
+
+static int create(struct nf_bench *b, struct rill_error *err)
+{
+    const struct rill_record_sink sink = {.write = keep_record};
+
+    rill_nf_record_to(&sink);
+    b->nf = rill_nf_create(b->image.descriptor, b->config, err);
+    return b->nf != NULL ? 0 : -1;
+}
 
 static int try_open(struct nf_bench *b, const char *name, const char *const *settings,
                     struct rill_error *err)
@@ -26,8 +71,7 @@ static int try_open(struct nf_bench *b, const char *name, const char *const *set
     for (; *settings != NULL; settings++)
         if (rill_config_set_pair(b->config, *settings, err) != 0)
             return -1;
-    b->nf = rill_nf_create(b->image.descriptor, b->config, err);
-    return b->nf != NULL ? 0 : -1;
+    return create(b, err);
 }
 
 void nf_open(struct nf_bench *b, const char *name, const char *const *settings)
@@ -50,8 +94,7 @@ void nf_open_file(struct nf_bench *b, const char *path)
     b->config = rill_config_create(b->image.descriptor->options, &err);
     if (b->config == NULL || rill_config_file_apply(file, "config", b->config, &err) != 0)
         fail_msg("%s", err.text);
-    b->nf = rill_nf_create(b->image.descriptor, b->config, &err);
-    if (b->nf == NULL)
+    if (create(b, &err) != 0)
         fail_msg("%s", err.text);
     rill_config_file_close(file);
 }
@@ -95,6 +138,49 @@ uint64_t nf_count(const struct nf_bench *b, const char *counter)
             return value;
     fail_msg("no counter '%s'", counter);
     return 0;
+}
+
+static int try_object(struct nf_bench *b, const char *option, const char *text,
+                      struct rill_load_report *report, struct rill_error *err)
+{
+    for (unsigned i = 0; i < rill_nf_object_count(b->nf); i++) {
+        const struct rill_object_spec *spec = rill_nf_object_spec(b->nf, i);
+        struct rill_object_version *version;
+        int rc;
+
+        if (strcmp(spec->option, option) != 0)
+            continue;
+        version = rill_object_load(spec, "test", text, strlen(text), report, err);
+        if (version == NULL)
+            return -1;
+        rc = rill_nf_object_set(b->nf, i, version, err);
+        rill_object_release(version);
+        return rc;
+    }
+    fail_msg("no object of option '%s'", option);
+    return -1;
+}
+
+void nf_object(struct nf_bench *b, const char *option, const char *text,
+               struct rill_load_report *report)
+{
+    struct rill_load_report unread;
+    struct rill_error err = {.text = ""};
+
+    if (try_object(b, option, text, report != NULL ? report : &unread, &err) != 0)
+        fail_msg("%s: %s", option, err.text);
+}
+
+const char *nf_object_error(struct nf_bench *b, const char *option, const char *text)
+{
+    static struct rill_error err;
+    struct rill_load_report report;
+
+    err.text[0] = '\0';
+    assert_int_not_equal(try_object(b, option, text, &report, &err), 0);
+    assert_string_not_equal(err.text, "");
+    assert_null(strchr(err.text, '\n'));
+    return err.text;
 }
 
 /* --- flows ------------------------------------------------------------------------------------ */

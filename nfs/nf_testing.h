@@ -37,6 +37,18 @@ void nf_close(struct nf_bench *b);
 void nf_lease(struct nf_bench *b, unsigned pool, uint32_t first, uint32_t n);
 uint64_t nf_count(const struct nf_bench *b, const char *counter);
 
+/* Gives the instance a version of the object that `option` names; nf_object_error(): it must be
+ * refused, and why is given back, in static memory. *report may be NULL. */
+void nf_object(struct nf_bench *b, const char *option, const char *text,
+               struct rill_load_report *report);
+const char *nf_object_error(struct nf_bench *b, const char *option, const char *text);
+
+/* Records, of all instances, from the first nf_open() or the last nf_records_clear() on: each line
+ * of JSON with a newline behind it. */
+const char *nf_records(void);
+unsigned nf_record_count(void);
+void nf_records_clear(void);
+
 void nf_flow_open(struct nf_flow *f, const struct nf_bench *b);
 void nf_flow_close(struct nf_flow *f);
 /* The flow's state goes on at another instance: as bytes. */

@@ -50,8 +50,8 @@ void rill_director_destroy(struct rill_director *d)
         return;
     dir_forget_waiting(d, 0);
     free(d->waiting);
-    rill_record_fini(&d->record);
-    rill_record_fini(&d->record_before);
+    rill_memo_fini(&d->record);
+    rill_memo_fini(&d->record_before);
     for (uint32_t i = 0; d->deployments != NULL && i < RILL_DIRECTOR_DEPLOYMENTS_MAX; i++)
         dir_free_deployment(&d->deployments[i]);
     free(d->deployments);

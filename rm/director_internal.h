@@ -194,8 +194,8 @@ struct rill_director {
     struct dir_asker shutdown;
     char shutdown_failure[DIR_LINE_BYTES];
     bool going_down, over;
-    struct rill_outbox outbox;                /* of the lease core that is at work; else empty */
-    struct rill_record record, record_before; /* the newest, and the last that was another */
+    struct rill_outbox outbox;              /* of the lease core that is at work; else empty */
+    struct rill_memo record, record_before; /* the newest, and the last that was another */
     uint64_t version, saved_version;
     struct dir_gone {
         uint32_t vni;
@@ -418,7 +418,7 @@ extern const char dir_state_name[];
 const char *dir_record_name(uint32_t vni, char name[DIR_RECORD_NAME_BYTES]);
 void dir_save(struct rill_director *d, uint64_t version, const char *name, const void *data,
               size_t bytes);
-void dir_write_state(struct rill_director *d, struct rill_record *r);
+void dir_write_state(struct rill_director *d, struct rill_memo *r);
 
 /* --- director_keep.c -------------------------------------------------------------------------- */
 

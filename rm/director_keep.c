@@ -201,10 +201,10 @@ static void forget_gone(struct rill_director *d)
 
 static void keep_state(struct rill_director *d)
 {
-    struct rill_record swap;
+    struct rill_memo swap;
 
     dir_write_state(d, &d->record);
-    if (rill_record_failed(&d->record))
+    if (rill_memo_failed(&d->record))
         abort(); /* no memory; the next one goes on with what was kept */
     if (is_as_before(d))
         return;

@@ -26,107 +26,107 @@ void dir_save(struct rill_director *d, uint64_t version, const char *name, const
 
 /* --- the state, to write and to read ---------------------------------------------------------- */
 
-static void record_ids(struct rill_record *r, struct dir_ids *set)
+static void record_ids(struct rill_memo *r, struct dir_ids *set)
 {
-    rill_record_count(r, &set->count, DIR_LINKS_MAX);
+    rill_memo_count(r, &set->count, DIR_LINKS_MAX);
     for (uint32_t i = 0; i < set->count; i++)
-        rill_record_u32(r, &set->ids[i]);
+        rill_memo_u32(r, &set->ids[i]);
 }
 
-static void record_links(struct rill_record *r, struct dir_links *links)
+static void record_links(struct rill_memo *r, struct dir_links *links)
 {
     record_ids(r, &links->told);
     record_ids(r, &links->up);
-    rill_record_u32(r, &links->egress);
+    rill_memo_u32(r, &links->egress);
 }
 
-static void record_machine(struct rill_record *r, struct dir_machine *machine)
+static void record_machine(struct rill_memo *r, struct dir_machine *machine)
 {
-    rill_record_u32(r, &machine->agent);
-    rill_record_u32(r, &machine->cpus);
-    rill_record_u64(r, &machine->memory_bytes);
-    rill_record_bool(r, &machine->hugepages);
-    rill_record_text(r, machine->name, sizeof(machine->name));
+    rill_memo_u32(r, &machine->agent);
+    rill_memo_u32(r, &machine->cpus);
+    rill_memo_u64(r, &machine->memory_bytes);
+    rill_memo_bool(r, &machine->hugepages);
+    rill_memo_text(r, machine->name, sizeof(machine->name));
     machine->inherited |= r->reading;
 }
 
-static void record_role(struct rill_record *r, struct dir_role *role)
+static void record_role(struct rill_memo *r, struct dir_role *role)
 {
     uint32_t state = (uint32_t)role->state;
 
-    rill_record_u32(r, &role->id);
-    rill_record_u32(r, &role->agent);
-    rill_record_count(r, &state, DIR_ENDED);
-    rill_record_bool(r, &role->host_network);
-    rill_record_u32(r, &role->vni);
-    rill_record_u32(r, &role->partner);
-    rill_record_u64(r, &role->born_ns);
-    rill_record_u64(r, &role->start_ns);
-    rill_record_u64(r, &role->ready_ns);
-    rill_record_u64(r, &role->activation_ns);
-    rill_record_u64(r, &role->active_ns);
+    rill_memo_u32(r, &role->id);
+    rill_memo_u32(r, &role->agent);
+    rill_memo_count(r, &state, DIR_ENDED);
+    rill_memo_bool(r, &role->host_network);
+    rill_memo_u32(r, &role->vni);
+    rill_memo_u32(r, &role->partner);
+    rill_memo_u64(r, &role->born_ns);
+    rill_memo_u64(r, &role->start_ns);
+    rill_memo_u64(r, &role->ready_ns);
+    rill_memo_u64(r, &role->activation_ns);
+    rill_memo_u64(r, &role->active_ns);
     record_links(r, &role->links);
     role->state = (enum dir_role_state)state;
 }
 
-static void record_client(struct rill_record *r, struct dir_client *client)
+static void record_client(struct rill_memo *r, struct dir_client *client)
 {
-    rill_record_u32(r, &client->id);
-    rill_record_u32(r, &client->vni);
-    rill_record_text(r, client->machine, sizeof(client->machine));
+    rill_memo_u32(r, &client->id);
+    rill_memo_u32(r, &client->vni);
+    rill_memo_text(r, client->machine, sizeof(client->machine));
     record_links(r, &client->links);
 }
 
-static void record_request(struct rill_record *r, struct dir_request *request)
+static void record_request(struct rill_memo *r, struct dir_request *request)
 {
     uint32_t kind = (uint32_t)request->kind;
     bool superseded = request->due_ns == UINT64_MAX;
 
-    rill_record_u64(r, &request->number);
-    rill_record_count(r, &kind, DIR_PEERS);
-    rill_record_u32(r, &request->who);
-    rill_record_u32(r, &request->about);
-    rill_record_bool(r, &superseded);
+    rill_memo_u64(r, &request->number);
+    rill_memo_count(r, &kind, DIR_PEERS);
+    rill_memo_u32(r, &request->who);
+    rill_memo_u32(r, &request->about);
+    rill_memo_bool(r, &superseded);
     record_ids(r, &request->peers);
     request->kind = (enum dir_request_kind)kind;
     if (r->reading)
         request->due_ns = superseded ? UINT64_MAX : 0;
 }
 
-static void record_failure(struct rill_record *r, struct dir_failure *failure)
+static void record_failure(struct rill_memo *r, struct dir_failure *failure)
 {
-    rill_record_u32(r, &failure->role);
-    rill_record_u32(r, &failure->vni);
-    rill_record_u32(r, &failure->unit);
-    rill_record_bool(r, &failure->hang);
-    rill_record_u64(r, &failure->told_ns);
-    rill_record_u64(r, &failure->detected_ns);
-    rill_record_u64(r, &failure->recovered_ns);
+    rill_memo_u32(r, &failure->role);
+    rill_memo_u32(r, &failure->vni);
+    rill_memo_u32(r, &failure->unit);
+    rill_memo_bool(r, &failure->hang);
+    rill_memo_u64(r, &failure->told_ns);
+    rill_memo_u64(r, &failure->detected_ns);
+    rill_memo_u64(r, &failure->recovered_ns);
 }
 
-static void record_pair(struct rill_record *r, struct dir_pair *pair)
+static void record_pair(struct rill_memo *r, struct dir_pair *pair)
 {
-    rill_record_u32(r, &pair->unit);
-    rill_record_u32(r, &pair->output_logger);
-    rill_record_bool(r, &pair->leasable);
-    rill_record_bool(r, &pair->logger_is_new);
+    rill_memo_u32(r, &pair->unit);
+    rill_memo_u32(r, &pair->output_logger);
+    rill_memo_bool(r, &pair->leasable);
+    rill_memo_bool(r, &pair->logger_is_new);
 }
 
-static void record_facts(struct rill_record *r, struct dir_deployment *dep)
+static void record_facts(struct rill_memo *r, struct dir_deployment *dep)
 {
     size_t bytes = dep->facts == NULL ? 0 : control__facts__get_packed_size(dep->facts);
     uint8_t *packed = r->reading || dep->facts == NULL ? NULL : malloc(bytes + 1);
     const uint8_t *data = packed;
     bool known = dep->facts != NULL;
 
-    rill_record_bool(r, &known);
+    rill_memo_bool(r, &known);
     if (!known)
         return;
     if (packed != NULL)
         control__facts__pack(dep->facts, packed);
     else
         r->failed |= !r->reading;
-    rill_record_blob(r, &data, &bytes);
+    rill_memo_blob(r, &data, &bytes);
     if (r->reading) {
         dep->facts = data == NULL ? NULL : control__facts__unpack(NULL, bytes, data);
         r->failed |= dep->facts == NULL;
@@ -135,31 +135,31 @@ static void record_facts(struct rill_record *r, struct dir_deployment *dep)
 }
 
 /* Of its life. What was asked for, and its vni, are written once: by dir_keep_deployment(). */
-static void record_deployment(struct rill_director *d, struct rill_record *r,
+static void record_deployment(struct rill_director *d, struct rill_memo *r,
                               struct dir_deployment *dep)
 {
     uint32_t state = (uint32_t)dep->state;
 
-    rill_record_count(r, &state, DIR_UNDEPLOYING);
+    rill_memo_count(r, &state, DIR_UNDEPLOYING);
     dep->state = (enum dir_deployment_state)state;
-    rill_record_bool(r, &dep->deployed);
-    rill_record_bool(r, &dep->abandoned);
-    rill_record_u32(r, &dep->home);
-    rill_record_text(r, dep->folder, sizeof(dep->folder));
-    rill_record_bool(r, &dep->has_folder);
-    rill_record_u32(r, &dep->epoch);
-    rill_record_u32(r, &dep->controller);
-    rill_record_u32(r, &dep->lost_controller);
+    rill_memo_bool(r, &dep->deployed);
+    rill_memo_bool(r, &dep->abandoned);
+    rill_memo_u32(r, &dep->home);
+    rill_memo_text(r, dep->folder, sizeof(dep->folder));
+    rill_memo_bool(r, &dep->has_folder);
+    rill_memo_u32(r, &dep->epoch);
+    rill_memo_u32(r, &dep->controller);
+    rill_memo_u32(r, &dep->lost_controller);
     for (uint32_t i = 0; i < dep->spec->units; i++)
         record_pair(r, &dep->pairs[i]);
-    rill_record_count(r, &dep->mourned_count, DIR_MOURNED_MAX);
+    rill_memo_count(r, &dep->mourned_count, DIR_MOURNED_MAX);
     for (uint32_t i = 0; i < dep->mourned_count; i++) {
-        rill_record_u32(r, &dep->mourned[i].unit);
-        rill_record_u32(r, &dep->mourned[i].output_logger);
+        rill_memo_u32(r, &dep->mourned[i].unit);
+        rill_memo_u32(r, &dep->mourned[i].output_logger);
     }
-    rill_record_u32(r, &dep->client);
-    rill_record_u32(r, &dep->deaths);
-    rill_record_text(r, dep->failure, sizeof(dep->failure));
+    rill_memo_u32(r, &dep->client);
+    rill_memo_u32(r, &dep->deaths);
+    rill_memo_text(r, dep->failure, sizeof(dep->failure));
     record_facts(r, dep);
     if (!r->reading)
         dep->lease_start = r->count;
@@ -184,32 +184,32 @@ static uint32_t clients_taken(struct rill_director *d)
     return RTE_MAX(d->clients_taken, d->config.first_number);
 }
 
-static void record_numbers(struct rill_director *d, struct rill_record *r)
+static void record_numbers(struct rill_director *d, struct rill_memo *r)
 {
     for (uint32_t i = 0; i < DIR_KINDS; i++) {
         uint32_t next = d->next_number[i];
 
         if (i == RILL_ROLE_CLIENT)
             next = clients_taken(d);
-        rill_record_u32(r, &next);
+        rill_memo_u32(r, &next);
         if (r->reading && !RILL_MUTANT(number_again))
             d->next_number[i] = next;
         if (r->reading && i == RILL_ROLE_CLIENT)
             d->clients_taken = next;
     }
-    rill_record_u32(r, &d->next_vni);
-    rill_record_u64(r, &d->folders);
-    rill_record_u64(r, &d->next_request);
-    rill_record_u64(r, &d->created_ns);
+    rill_memo_u32(r, &d->next_vni);
+    rill_memo_u64(r, &d->folders);
+    rill_memo_u64(r, &d->next_request);
+    rill_memo_u64(r, &d->created_ns);
 }
 
 /* What stands for the end of a list, whose places may be free. */
-static bool record_next(struct rill_record *r, uint32_t id)
+static bool record_next(struct rill_memo *r, uint32_t id)
 {
     bool more = id != 0;
 
-    rill_record_bool(r, &more);
-    return more && !rill_record_failed(r);
+    rill_memo_bool(r, &more);
+    return more && !rill_memo_failed(r);
 }
 
 static bool is_kept_of(struct rill_director *d, uint32_t who)
@@ -219,7 +219,7 @@ static bool is_kept_of(struct rill_director *d, uint32_t who)
     return rill_role_kind(who) != RILL_ROLE_CLIENT || (client != NULL && is_kept(client));
 }
 
-static void write_lists(struct rill_director *d, struct rill_record *r)
+static void write_lists(struct rill_director *d, struct rill_memo *r)
 {
     for (uint32_t i = 0; i < RILL_DIRECTOR_MACHINES_MAX; i++)
         if (d->machines[i].agent != 0 && record_next(r, d->machines[i].agent))
@@ -238,7 +238,7 @@ static void write_lists(struct rill_director *d, struct rill_record *r)
 
         if (dep->vni == 0 || !record_next(r, dep->vni))
             continue;
-        rill_record_u32(r, &dep->vni);
+        rill_memo_u32(r, &dep->vni);
         record_deployment(d, r, dep);
     }
     record_next(r, 0);
@@ -249,23 +249,23 @@ static void write_lists(struct rill_director *d, struct rill_record *r)
 }
 
 /* The newest RILL_DIRECTOR_FAILURES_MAX of each. */
-static void record_history(struct rill_director *d, struct rill_record *r)
+static void record_history(struct rill_director *d, struct rill_memo *r)
 {
-    rill_record_u32(r, &d->failure_count);
+    rill_memo_u32(r, &d->failure_count);
     for (uint32_t i = 0; i < RTE_MIN(d->failure_count, (uint32_t)RILL_DIRECTOR_FAILURES_MAX); i++)
-        rill_record_text(r, d->failures[i], DIR_LINE_BYTES);
-    rill_record_u32(r, &d->failure_list_count);
+        rill_memo_text(r, d->failures[i], DIR_LINE_BYTES);
+    rill_memo_u32(r, &d->failure_list_count);
     for (uint32_t i = 0; i < RTE_MIN(d->failure_list_count, (uint32_t)RILL_DIRECTOR_FAILURES_MAX);
          i++)
         record_failure(r, &d->failure_list[i]);
 }
 
-void dir_write_state(struct rill_director *d, struct rill_record *r)
+void dir_write_state(struct rill_director *d, struct rill_memo *r)
 {
     uint32_t format = FORMAT;
 
-    rill_record_begin(r);
-    rill_record_u32(r, &format);
+    rill_memo_begin(r);
+    rill_memo_u32(r, &format);
     record_numbers(d, r);
     write_lists(d, r);
     record_history(d, r);
@@ -273,7 +273,7 @@ void dir_write_state(struct rill_director *d, struct rill_record *r)
 
 /* --- reading ---------------------------------------------------------------------------------- */
 
-static void read_machines(struct rill_director *d, struct rill_record *r)
+static void read_machines(struct rill_director *d, struct rill_memo *r)
 {
     for (uint32_t i = 0; record_next(r, 0); i++) {
         r->failed |= i == RILL_DIRECTOR_MACHINES_MAX;
@@ -283,7 +283,7 @@ static void read_machines(struct rill_director *d, struct rill_record *r)
     }
 }
 
-static void read_roles(struct rill_director *d, struct rill_record *r)
+static void read_roles(struct rill_director *d, struct rill_memo *r)
 {
     while (record_next(r, 0)) {
         struct dir_role *role = &d->roles[d->role_slots];
@@ -305,7 +305,7 @@ static void read_roles(struct rill_director *d, struct rill_record *r)
 }
 
 /* They have some time to come back. */
-static void read_clients(struct rill_director *d, struct rill_record *r)
+static void read_clients(struct rill_director *d, struct rill_memo *r)
 {
     for (uint32_t i = 0; record_next(r, 0); i++) {
         r->failed |= i == DIR_CLIENTS_MAX;
@@ -328,7 +328,7 @@ find_deployment(const struct rill_director_record *records, uint32_t count, uint
     return NULL;
 }
 
-static int read_deployments(struct rill_director *d, struct rill_record *r,
+static int read_deployments(struct rill_director *d, struct rill_memo *r,
                             const struct rill_director_record *records, uint32_t count,
                             struct rill_error *err)
 {
@@ -337,7 +337,7 @@ static int read_deployments(struct rill_director *d, struct rill_record *r,
         uint32_t vni = 0;
         int rc;
 
-        rill_record_u32(r, &vni);
+        rill_memo_u32(r, &vni);
         found = find_deployment(records, count, vni);
         if (i == RILL_DIRECTOR_DEPLOYMENTS_MAX || vni == 0 || found == NULL)
             return rill_error_set(err, -EINVAL, "what deployment %" PRIu32 " is was not kept", vni);
@@ -351,7 +351,7 @@ static int read_deployments(struct rill_director *d, struct rill_record *r,
 }
 
 /* Their times begin anew. */
-static void read_requests(struct rill_director *d, struct rill_record *r)
+static void read_requests(struct rill_director *d, struct rill_memo *r)
 {
     while (record_next(r, 0)) {
         struct dir_request *request = dir_new_request(d);
@@ -365,14 +365,14 @@ static void read_requests(struct rill_director *d, struct rill_record *r)
     }
 }
 
-static int read_state(struct rill_director *d, struct rill_record *r,
+static int read_state(struct rill_director *d, struct rill_memo *r,
                       const struct rill_director_record *records, uint32_t count,
                       struct rill_error *err)
 {
     uint32_t format = 0;
     int rc;
 
-    rill_record_u32(r, &format);
+    rill_memo_u32(r, &format);
     if (format != FORMAT)
         return rill_error_set(err, -EINVAL,
                               "what the last resource manager left is of format %" PRIu32
@@ -387,7 +387,7 @@ static int read_state(struct rill_director *d, struct rill_record *r,
         return rc;
     read_requests(d, r);
     record_history(d, r);
-    if (!rill_record_is_over(r))
+    if (!rill_memo_is_over(r))
         return rill_error_set(err, -EINVAL, "what the last resource manager left makes no sense");
     return 0;
 }
@@ -420,7 +420,7 @@ int rill_director_adopt(struct rill_director *d, const struct rill_director_reco
                         uint32_t count, struct rill_error *err)
 {
     const struct rill_director_record *state = NULL;
-    struct rill_record r;
+    struct rill_memo r;
     uint64_t created_ns = d->created_ns;
     uint32_t roles = 0;
     int rc;
@@ -429,7 +429,7 @@ int rill_director_adopt(struct rill_director *d, const struct rill_director_reco
         if (strcmp(records[i].name, dir_state_name) == 0)
             state = &records[i];
     if (state != NULL) {
-        rill_record_open(&r, state->data, state->bytes);
+        rill_memo_open(&r, state->data, state->bytes);
         rc = read_state(d, &r, records, count, err);
         if (rc != 0)
             return rc;

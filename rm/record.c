@@ -5,38 +5,37 @@
 
 enum { NUMBER_BITS = 7, NUMBER_MORE = 0x80, NUMBER_BYTES_MAX = 10, FIRST_ROOM = 4096 };
 
-void rill_record_begin(struct rill_record *r)
+void rill_memo_begin(struct rill_memo *r)
 {
     r->count = r->at = 0;
     r->reading = r->failed = false;
 }
 
-void rill_record_open(struct rill_record *r, const void *bytes, size_t count)
+void rill_memo_open(struct rill_memo *r, const void *bytes, size_t count)
 {
-    *r =
-        (struct rill_record){.bytes = (uint8_t *)(uintptr_t)bytes, .count = count, .reading = true};
+    *r = (struct rill_memo){.bytes = (uint8_t *)(uintptr_t)bytes, .count = count, .reading = true};
 }
 
-void rill_record_fini(struct rill_record *r)
+void rill_memo_fini(struct rill_memo *r)
 {
     if (!r->reading)
         free(r->bytes);
-    *r = (struct rill_record){0};
+    *r = (struct rill_memo){0};
 }
 
-bool rill_record_failed(const struct rill_record *r)
+bool rill_memo_failed(const struct rill_memo *r)
 {
     return r->failed;
 }
 
-bool rill_record_is_over(const struct rill_record *r)
+bool rill_memo_is_over(const struct rill_memo *r)
 {
     return !r->failed && r->at == r->count;
 }
 
 /* --- bytes ------------------------------------------------------------------------------------ */
 
-static bool make_room(struct rill_record *r, size_t more)
+static bool make_room(struct rill_memo *r, size_t more)
 {
     size_t room = r->room == 0 ? FIRST_ROOM : r->room;
     uint8_t *larger;
@@ -57,7 +56,7 @@ static bool make_room(struct rill_record *r, size_t more)
     return true;
 }
 
-static void put(struct rill_record *r, const void *bytes, size_t n)
+static void put(struct rill_memo *r, const void *bytes, size_t n)
 {
     if (n > 0 && make_room(r, n)) {
         memcpy(r->bytes + r->count, bytes, n);
@@ -66,7 +65,7 @@ static void put(struct rill_record *r, const void *bytes, size_t n)
 }
 
 /* NULL: there are not so many. */
-static const uint8_t *take(struct rill_record *r, size_t n)
+static const uint8_t *take(struct rill_memo *r, size_t n)
 {
     const uint8_t *at = r->bytes + r->at;
 
@@ -80,7 +79,7 @@ static const uint8_t *take(struct rill_record *r, size_t n)
 
 /* --- numbers ---------------------------------------------------------------------------------- */
 
-static void put_number(struct rill_record *r, uint64_t value)
+static void put_number(struct rill_memo *r, uint64_t value)
 {
     uint8_t bytes[NUMBER_BYTES_MAX];
     size_t n = 0;
@@ -95,7 +94,7 @@ static void put_number(struct rill_record *r, uint64_t value)
     put(r, bytes, n);
 }
 
-static uint64_t take_number(struct rill_record *r, uint64_t most)
+static uint64_t take_number(struct rill_memo *r, uint64_t most)
 {
     uint64_t value = 0;
 
@@ -115,7 +114,7 @@ static uint64_t take_number(struct rill_record *r, uint64_t most)
     return 0;
 }
 
-void rill_record_u64(struct rill_record *r, uint64_t *value)
+void rill_memo_u64(struct rill_memo *r, uint64_t *value)
 {
     if (r->reading)
         *value = take_number(r, UINT64_MAX);
@@ -123,7 +122,7 @@ void rill_record_u64(struct rill_record *r, uint64_t *value)
         put_number(r, *value);
 }
 
-void rill_record_count(struct rill_record *r, uint32_t *count, uint32_t most)
+void rill_memo_count(struct rill_memo *r, uint32_t *count, uint32_t most)
 {
     if (r->reading)
         *count = (uint32_t)take_number(r, most);
@@ -131,30 +130,30 @@ void rill_record_count(struct rill_record *r, uint32_t *count, uint32_t most)
         put_number(r, *count);
 }
 
-void rill_record_u32(struct rill_record *r, uint32_t *value)
+void rill_memo_u32(struct rill_memo *r, uint32_t *value)
 {
-    rill_record_count(r, value, UINT32_MAX);
+    rill_memo_count(r, value, UINT32_MAX);
 }
 
-void rill_record_u16(struct rill_record *r, uint16_t *value)
+void rill_memo_u16(struct rill_memo *r, uint16_t *value)
 {
     uint32_t wide = *value;
 
-    rill_record_count(r, &wide, UINT16_MAX);
+    rill_memo_count(r, &wide, UINT16_MAX);
     *value = (uint16_t)wide;
 }
 
-void rill_record_bool(struct rill_record *r, bool *value)
+void rill_memo_bool(struct rill_memo *r, bool *value)
 {
     uint32_t wide = r->reading ? 0 : *value;
 
-    rill_record_count(r, &wide, 1);
+    rill_memo_count(r, &wide, 1);
     *value = wide != 0;
 }
 
 /* --- texts and blobs -------------------------------------------------------------------------- */
 
-void rill_record_text(struct rill_record *r, char *text, size_t bytes)
+void rill_memo_text(struct rill_memo *r, char *text, size_t bytes)
 {
     uint64_t n = r->reading ? take_number(r, bytes - 1) : strnlen(text, bytes - 1);
     const uint8_t *from;
@@ -170,7 +169,7 @@ void rill_record_text(struct rill_record *r, char *text, size_t bytes)
     text[from != NULL ? n : 0] = '\0';
 }
 
-void rill_record_blob(struct rill_record *r, const uint8_t **data, size_t *bytes)
+void rill_memo_blob(struct rill_memo *r, const uint8_t **data, size_t *bytes)
 {
     if (!r->reading) {
         put_number(r, *bytes);

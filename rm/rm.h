@@ -159,13 +159,13 @@ uint32_t rill_rm_unit_count(const struct rill_rm *rm);
 void rill_rm_unit_info(const struct rill_rm *rm, uint32_t i, struct rill_rm_unit_info *info);
 
 /* What the next resource manager has to know of this one's leases: writes it, or, in one that was
- * just created, reads it (rill_record_failed() then says whether it made sense; if not, destroy
+ * just created, reads it (rill_memo_failed() then says whether it made sense; if not, destroy
  * it). Whatever one grants or tells is to be written down before it is sent; a grant that only
  * renews changes nothing.
  *
  * What was read counts in full: a unit's share may be all that it was ever told, and a controller
  * may believe in all of it until it has asked twice. */
-void rill_rm_record(struct rill_rm *rm, struct rill_record *record, uint64_t now_ns);
+void rill_rm_record(struct rill_rm *rm, struct rill_memo *record, uint64_t now_ns);
 /* What that controller was granted by the one before can't be renewed by it any more: its time runs
  * from now on. Only the first call counts, and only for one that was read. */
 void rill_rm_run_lease(struct rill_rm *rm, uint32_t controller, uint64_t now_ns);

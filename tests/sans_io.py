@@ -13,7 +13,7 @@ ALLOWED = re.compile(r"""^(
     mem(cpy|set|move|cmp|chr)|__mem(cpy|set|move)_chk|str(len|cmp|ncmp|chr|cspn|spn|nlen)|
     calloc|malloc|realloc|free|aligned_alloc|abort|qsort(_r)?|__u?divti3|
     v?snprintf|__v?snprintf_chk|            # into a buffer: error texts
-    inet_pton|sigabbrev_np|                 # text to address, signal to text: pure
+    inet_pton|inet_ntop|sigabbrev_np|       # text to address and back, signal to text: pure
     protobuf_c_.*|rill_config_.*|rill_setting_.*|rill_settings_schema|  # memory only
     fprintf|fwrite|stderr|vfprintf|__v?fprintf_chk|fputs|fputc|  # only on the way to abort()
     rte_mempool_.*|rte_pktmbuf_.*|rte_mbuf_.*|rte_hash_.*|rte_errno|per_lcore__.*|rte_strerror|
