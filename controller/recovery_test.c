@@ -895,6 +895,34 @@ static void a_flow_that_its_unit_has_forgotten_ends(void **state)
     assert_int_equal(n()->flows_forgotten, 1);
 }
 
+/* The NF wants another life: only of a flow whose term is established, or the state of one that is
+ * to come may still be on its way to somewhere. */
+static void a_flow_ends_when_its_nf_says_so(void **state)
+{
+    struct rill_frame f = sent(1), next;
+    struct rte_mbuf *m;
+
+    (void)state;
+    m = about(RILL_FRAME_WHERE, f.dst, &f);
+    rill_frame(m)->flags = RILL_FLAG_ENDED;
+    give(m);
+    assert_true(rill_controller_flow_alive(c, f.flow));
+    f = established_flow(2);
+    core_clear(&out);
+    m = about(RILL_FRAME_WHERE, f.dst, &f);
+    rill_frame(m)->flags = RILL_FLAG_ENDED;
+    give(m);
+    assert_false(rill_controller_flow_alive(c, f.flow));
+    assert_int_equal(n()->flows_ended_by_nf, 1);
+    core_clear(&out);
+    next = sent(2);
+    assert_true(next.flow > f.flow);
+    m = about(RILL_FRAME_WHERE, f.dst, &f); /* late: it is not of the new life */
+    rill_frame(m)->flags = RILL_FLAG_ENDED;
+    give(m);
+    assert_true(rill_controller_flow_alive(c, next.flow));
+}
+
 /* Another life, so that nothing of the lost one is taken for its: clocks, steps, endpoint. */
 static void a_flow_whose_state_is_lost_ends(void **state)
 {
@@ -1065,6 +1093,7 @@ int main(void)
         T(a_lost_logger_is_told_and_not_fenced),
         T(a_logger_that_dies_later_is_told_too),
         T(a_flow_that_its_unit_has_forgotten_ends),
+        T(a_flow_ends_when_its_nf_says_so),
         T(a_flow_whose_state_is_lost_ends),
         T(the_endpoint_of_a_lost_flow_comes_back),
         T(a_flow_whose_state_is_not_lost_goes_on),

@@ -178,6 +178,11 @@ void smm_on_where(struct rill_controller *c, const struct rill_frame *f)
         flows_end(c, flow);
         known = false;
     }
+    if (known && (f->flags & RILL_FLAG_ENDED) && i + 1 == flow->chain_len) {
+        c->n.flows_ended_by_nf++;
+        flows_end(c, flow);
+        known = false;
+    }
     if (known && (f->flags & RILL_FLAG_REFUSED) && is_lost_below(c, flow, i)) {
         c->n.flows_lost++;
         flows_end(c, flow);
