@@ -7,6 +7,8 @@
 
 enum { WORD_MAX = 31, TABLE_MAX = 64 };
 
+enum { TIME_MAX_S = 1000000 };
+
 static const struct rill_arg *find(const struct rill_arg *table, const char *name, size_t length)
 {
     for (const struct rill_arg *arg = table; arg->name != NULL; arg++) {
@@ -238,6 +240,30 @@ int rill_args_rate(const char *text, uint64_t *bps)
         if (value * units[i].factor < 1 || value * units[i].factor > 1e12)
             return -EINVAL;
         *bps = (uint64_t)(value * units[i].factor + 0.5);
+        return 0;
+    }
+    return -EINVAL;
+}
+
+int rill_args_time(const char *text, uint64_t *ns)
+{
+    static const struct {
+        const char *unit;
+        double ns;
+    } units[] = {{"us", 1e3}, {"ms", 1e6}, {"s", 1e9}};
+    size_t digits = strspn(text, "0123456789.");
+    char number[24];
+    double value;
+
+    snprintf(number, sizeof(number), "%.*s", (int)digits, text);
+    if (digits >= sizeof(number) || rill_args_decimal(number, &value) != 0)
+        return -EINVAL;
+    for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+        if (strcmp(text + digits, units[i].unit) != 0)
+            continue;
+        if (value * units[i].ns > TIME_MAX_S * 1e9)
+            return -EINVAL;
+        *ns = (uint64_t)(value * units[i].ns + 0.5);
         return 0;
     }
     return -EINVAL;

@@ -58,4 +58,7 @@ int rill_args_u64(const char *text, uint64_t *value);
  * -EINVAL */
 int rill_args_rate(const char *text, uint64_t *bps);
 
+/* A time with its unit: 1.5s, 300ms, 20us; up to a million seconds. -EINVAL. */
+int rill_args_time(const char *text, uint64_t *ns);
+
 #endif

@@ -37,6 +37,21 @@ static bool is_external(const struct rill_cluster *k)
     return rill_config_enum(k->config.settings, "state") == RILL_STATE_EXTERNAL;
 }
 
+static int equip(struct rill_cluster *k, struct rill_nf *nf, struct rill_error *err)
+{
+    const struct rill_object_spec *missing;
+
+    if (k->config.equip != NULL && k->config.equip(k->config.arg, nf, err) != 0)
+        return -EINVAL;
+    missing = rill_nf_object_missing(nf);
+    if (missing == NULL)
+        return 0;
+    return rill_error_set(err, -EINVAL,
+                          "option '%s' names the object '%s', but there is no "
+                          "configuration store here",
+                          missing->option, missing->name);
+}
+
 static int create_unit(struct rill_cluster *k, struct unit_node *node, uint32_t output_logger,
                        struct rill_error *err)
 {
@@ -57,6 +72,8 @@ static int create_unit(struct rill_cluster *k, struct unit_node *node, uint32_t 
         k->config.unit_flows_max ? k->config.unit_flows_max : bounded(k, config.flows_max);
     node->nf = rill_nf_create(k->config.nf, k->config.nf_config, err);
     if (node->nf == NULL)
+        return -EINVAL;
+    if (equip(k, node->nf, err) != 0)
         return -EINVAL;
     config.nf = node->nf;
     node->unit = rill_unit_create(&config, err);

@@ -43,6 +43,9 @@ struct rill_cluster_config {
     uint32_t unit_flows_max, output_logger_flows_max; /* 0: as flows_max (simulators) */
     struct rill_fabric *fabric;                       /* the caller's, outlives the cluster */
     struct rte_mempool *pool;                         /* the caller's */
+    /* Readies a new instance for packets: what it wants of the configuration store. 0, or negative
+     * with *err. NULL: there is no configuration store. */
+    int (*equip)(void *arg, struct rill_nf *nf, struct rill_error *err);
     struct rill_store *store; /* for state=external; the caller's; NULL: a modelled one */
     /* A released packet (frame metadata intact, dst = port and side). The callee owns it. */
     void (*released)(void *arg, struct rte_mbuf *m, uint64_t now_ns);

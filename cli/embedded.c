@@ -98,6 +98,7 @@ static int create_cluster(struct run *r, struct rill_error *err)
         return -ENOMEM;
     if (embedded_store_open(r, err) != 0)
         return -EINVAL;
+    config.equip = embedded_equip;
     config.fabric = r->fabric;
     config.store = r->store;
     r->cluster = rill_cluster_create(&config, err);
@@ -128,6 +129,8 @@ static int prepare(struct run *r, struct rill_error *err)
         rc = embedded_epochs_open(r, err);
     if (rc == 0)
         rc = embedded_usage_open(r, err);
+    if (rc == 0)
+        rc = embedded_records_open(r, err);
     return rc == 0 ? rill_player_open_output(&r->player, err) : rc;
 }
 
@@ -136,6 +139,8 @@ static void clean_up(struct run *r)
     embedded_epochs_close(r, NULL);
     embedded_usage_close(r, NULL);
     rill_cluster_destroy(r->cluster);
+    embedded_objects_close(r);
+    embedded_records_close(r, NULL);
     rill_store_destroy(r->store);
     if (r->fabric != NULL)
         r->fabric->ops->destroy(r->fabric);
@@ -252,7 +257,8 @@ static int warm_up(struct run *r, struct rill_error *err)
     rill_player_start(&r->player, (r->player.now_ns / 1000000 + 2) * 1000000);
     embedded_epochs_start(r);
     embedded_usage_start(r);
-    return 0;
+    embedded_records_start(r);
+    return embedded_objects_start(r, err);
 }
 
 /* The capture is in: is the last packet out, or is what is left stuck? Who failed has time to
@@ -273,8 +279,9 @@ static uint64_t next_stop_ns(const struct run *r)
 {
     const struct rill_player *p = &r->player;
 
-    return RTE_MIN(RTE_MIN(p->next_due_ns, p->next_epoch_ns),
-                   RTE_MIN(embedded_next_fail_ns(r), r->usage.next_ns));
+    return RTE_MIN(
+        RTE_MIN(p->next_due_ns, p->next_epoch_ns),
+        RTE_MIN(RTE_MIN(embedded_next_fail_ns(r), embedded_next_update_ns(r)), r->usage.next_ns));
 }
 
 /* Until the capture is in, and out again. */
@@ -289,6 +296,7 @@ static int play(struct run *r, struct rill_error *err)
 
         if (rc != 0)
             return rc;
+        embedded_objects_turn(r);
         any = inject(r);
         in = p->next_due_ns == UINT64_MAX;
         any |= turn(r);
@@ -317,6 +325,8 @@ int rill_embedded_replay(const struct rill_replay_options *options, struct rill_
     if (rc == 0)
         rc = embedded_check_fails(&r, err);
     if (rc == 0)
+        rc = embedded_check_updates(&r, err);
+    if (rc == 0)
         rc = play(&r, err);
     if (rc == 0)
         rc = embedded_report(&r, err);
@@ -329,6 +339,8 @@ int rill_embedded_replay(const struct rill_replay_options *options, struct rill_
     }
     if (rc == 0)
         rc = embedded_usage_close(&r, err);
+    if (rc == 0)
+        rc = embedded_records_close(&r, err);
     clean_up(&r);
     end_log();
     return rc;

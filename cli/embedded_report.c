@@ -141,6 +141,8 @@ int embedded_report(struct run *r, struct rill_error *err)
     if (rc == 0)
         rc = embedded_report_fails(r);
     if (rc == 0)
+        rc = embedded_report_objects(r);
+    if (rc == 0)
         rc = report_counters(r);
     if (rc == 0)
         rc = rill_player_report(&r->player, r->input.settings, r->input.image.descriptor->name);

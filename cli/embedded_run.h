@@ -1,6 +1,7 @@
 /* One replay in one process: embedded.c sets it up, plays it and cleans up; embedded_fail.c lets
  * roles fail; embedded_report.c says what happened, embedded_epochs.c what in each 100 ms,
  * embedded_usage.c what is billed,
+ * embedded_objects.c reads what NFs read beside their options, and writes their records,
  * embedded_store.c knows the store outside of state=external. */
 #ifndef RILL_CLI_EMBEDDED_RUN_H
 #define RILL_CLI_EMBEDDED_RUN_H
@@ -11,6 +12,7 @@
 #include "cli/embedded.h"
 #include "cli/nf_input.h"
 #include "cli/player.h"
+#include "nf-runtime/object_watch.h"
 
 /* A role that was made to fail. */
 struct failing {
@@ -48,6 +50,20 @@ struct embedded_totals {
     uint64_t lease_changes, bytes_to_units;
 };
 
+/* An update of --update, loaded: by index of the object. */
+struct updating {
+    bool used[RILL_NF_OBJECTS_MAX];
+    struct rill_object_version *version[RILL_NF_OBJECTS_MAX]; /* NULL: it is bad, and why */
+    struct rill_error why[RILL_NF_OBJECTS_MAX];
+};
+
+/* Of the configuration store. */
+struct objects {
+    struct rill_object_watch *watch; /* NULL: the NF has none */
+    struct updating *updating[RILL_UPDATES_MAX];
+    uint32_t updated; /* of the options' updates */
+};
+
 /* Everything that a run holds, in the order in which it is taken. */
 struct run {
     const struct rill_replay_options *options;
@@ -63,6 +79,8 @@ struct run {
     double utilization_max[RILL_CLUSTER_UNITS_MAX];
     struct failing fails[RILL_FAILS_MAX]; /* as many as have happened, in the options' order */
     uint32_t fail_count;
+    struct objects objects;
+    FILE *records; /* NULL: nobody wants them */
 };
 
 /* Before the run: when is the last packet due? A failure after that would never be. */
@@ -105,6 +123,24 @@ int embedded_store_open(struct run *r, struct rill_error *err);
 /* 1: it is there, or none is needed; 0: not yet; negative with *err: it was waited for long enough.
  */
 int embedded_store_ready(const struct run *r, struct rill_error *err);
+
+/* Each new instance gets the present versions; the first of all makes them be read. Negative with
+ * *err. */
+int embedded_equip(void *arg, struct rill_nf *nf, struct rill_error *err);
+int embedded_check_updates(const struct run *r, struct rill_error *err); /* as --fail's */
+uint64_t embedded_next_update_ns(const struct run *r);                   /* UINT64_MAX: none */
+/* Under real time: from now on new versions are looked for. Negative with *err. */
+int embedded_objects_start(struct run *r, struct rill_error *err);
+/* Between packets: new versions are set at all units. */
+void embedded_objects_turn(struct run *r);
+int embedded_report_objects(struct run *r); /* -ENOMEM */
+/* After the cluster has gone. */
+void embedded_objects_close(struct run *r);
+
+/* --records, as --usage. */
+int embedded_records_open(struct run *r, struct rill_error *err);
+void embedded_records_start(struct run *r);
+int embedded_records_close(struct run *r, struct rill_error *err);
 
 /* Fills the player's report from what the run's parts counted. -ENOMEM with *err. */
 int embedded_report(struct run *r, struct rill_error *err);

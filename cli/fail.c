@@ -5,7 +5,7 @@
 
 #include "cli/args.h"
 
-enum { WORD_BYTES = 64, TIME_MAX_S = 1000000 };
+enum { WORD_BYTES = 64 };
 
 static int take_kind(const char *word, struct rill_fail *fail)
 {
@@ -50,31 +50,6 @@ int rill_fail_role(const char *text, struct rill_fail *fail, struct rill_error *
     return 0;
 }
 
-/* 0, or -EINVAL. */
-static int take_time(const char *text, uint64_t *ns)
-{
-    static const struct {
-        const char *unit;
-        double ns;
-    } units[] = {{"us", 1e3}, {"ms", 1e6}, {"s", 1e9}};
-    size_t digits = strspn(text, "0123456789.");
-    char number[24];
-    double value;
-
-    snprintf(number, sizeof(number), "%.*s", (int)digits, text);
-    if (digits >= sizeof(number) || rill_args_decimal(number, &value) != 0)
-        return -EINVAL;
-    for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
-        if (strcmp(text + digits, units[i].unit) != 0)
-            continue;
-        if (value * units[i].ns > TIME_MAX_S * 1e9)
-            return -EINVAL;
-        *ns = (uint64_t)(value * units[i].ns + 0.5);
-        return 0;
-    }
-    return -EINVAL;
-}
-
 int rill_fail_parse(const char *text, struct rill_fail *fail, struct rill_error *err)
 {
     const char *at = strchr(text, '@');
@@ -86,7 +61,7 @@ int rill_fail_parse(const char *text, struct rill_fail *fail, struct rill_error 
     snprintf(role, sizeof(role), "%.*s", (int)(at - text), text);
     rc = rill_fail_role(role, fail, err);
     fail->text = text;
-    if (rc == 0 && take_time(at + 1, &fail->at_ns) != 0)
+    if (rc == 0 && rill_args_time(at + 1, &fail->at_ns) != 0)
         rc = rill_error_set(err, -EINVAL,
                             "'%.80s': the time is counted from the first packet and has a unit, "
                             "like 1.5s or 300ms",

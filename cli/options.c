@@ -69,6 +69,11 @@ static int take_usage(void *target, const char *value, struct rill_error *err)
     return take_text(&((struct rill_replay_options *)target)->usage, "usage", value, err);
 }
 
+static int take_records(void *target, const char *value, struct rill_error *err)
+{
+    return take_text(&((struct rill_replay_options *)target)->records, "records", value, err);
+}
+
 static int take_clock(void *target, const char *value, struct rill_error *err)
 {
     struct rill_replay_options *o = target;
@@ -209,6 +214,29 @@ static int take_fail(void *target, const char *value, struct rill_error *err)
     return 0;
 }
 
+/* Kept as failures are. */
+static int take_update(void *target, const char *value, struct rill_error *err)
+{
+    struct rill_replay_options *o = target;
+    struct rill_update update;
+    struct rill_error why;
+    uint32_t i = o->update_count;
+
+    if (o->updates == NULL)
+        o->updates = calloc(RILL_UPDATES_MAX, sizeof(o->updates[0]));
+    if (o->updates == NULL)
+        return rill_error_set(err, -ENOMEM, "no memory for --update");
+    if (o->update_count == RILL_UPDATES_MAX)
+        return bad(err, "update", value, "there are 64 of them already");
+    if (rill_update_parse(value, &update, &why) != 0)
+        return rill_error_set(err, -EINVAL, "--update %s", why.text);
+    for (; i > 0 && o->updates[i - 1].at_ns > update.at_ns; i--)
+        o->updates[i] = o->updates[i - 1];
+    o->updates[i] = update;
+    o->update_count++;
+    return 0;
+}
+
 static int take_cluster(void *target, const char *value, struct rill_error *err)
 {
     return take_text(&((struct rill_replay_options *)target)->cluster, "cluster", value, err);
@@ -287,6 +315,11 @@ static const struct rill_arg table[] = {
      "write what each unit is billed for, a record per unit and usage_interval_ms; docs/usage.md\n"
      "has the fields. Not with --cluster: see `rill bill`",
      false, NULL, take_usage},
+    {"records", "FILE.jsonl",
+     "write the NF's records (alerts, ends of flows, ...) as lines of JSON; times are the "
+     "capture's.\n"
+     "Not with --cluster: see `rill records`",
+     false, NULL, take_records},
     {"quiet", NULL, "no progress, no screen; errors are still shown", false, NULL, take_quiet},
     {"memory-mb", "N", "how much memory DPDK may take (default: what capture and units need)",
      false, NULL, take_memory},
@@ -295,6 +328,10 @@ static const struct rill_arg table[] = {
      "packet; may be given again. What takes its place has the next number. With --cluster the\n"
      "N-th of the deployment",
      true, NULL, take_fail},
+    {"update", "NAME=FILE@TIME",
+     "from that time after the first packet on the object NAME has the text of FILE, like\n"
+     "rules.txt=new.txt@1.5s; may be given again. Not with --cluster: see `rill store put`",
+     true, NULL, take_update},
     {"cluster", "NAME",
      "replay through a deployment of this cluster (`rill up`, `rill deploy`), which says what "
      "runs:\n"
@@ -359,6 +396,14 @@ static int judge_cluster(const struct rill_replay_options *o, struct rill_error 
     if (o->usage != NULL)
         return rill_error_set(err, -EINVAL,
                               "--usage: a cluster's usage is in its folder; see `rill bill`");
+    if (o->records != NULL)
+        return rill_error_set(err, -EINVAL,
+                              "--records: a cluster's records are in its folder; see `rill "
+                              "records`");
+    if (o->update_count > 0)
+        return rill_error_set(err, -EINVAL,
+                              "--update: a cluster's units read the configuration store; see "
+                              "`rill store put`");
     if (o->clock == RILL_CLOCK_VIRTUAL)
         return rill_error_set(err, -EINVAL,
                               "--clock virtual: a cluster's processes run in real time");
@@ -471,6 +516,8 @@ void rill_replay_options_fini(struct rill_replay_options *options)
     if (options == NULL)
         return;
     rill_args_free_pairs(options->sets, options->set_count);
+    free(options->updates);
+    options->updates = NULL;
     options->sets = NULL;
     options->set_count = 0;
 }

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "cli/fail.h"
+#include "cli/update.h"
 #include "lib/base/error.h"
 
 enum rill_replay_clock { RILL_CLOCK_REAL, RILL_CLOCK_VIRTUAL };
@@ -34,9 +35,12 @@ struct rill_replay_options {
     const char *json;        /* report's path, "-" for stdout; NULL: none */
     const char *epochs;      /* path of the figures per epoch and unit; NULL: none */
     const char *usage;       /* path of the usage records; NULL: none */
+    const char *records;     /* path of the NF's records; NULL: none */
     bool quiet;
     struct rill_fail fails[RILL_FAILS_MAX]; /* fail_count of them, by time */
     uint32_t fail_count;
+    struct rill_update *updates; /* update_count of them, by time */
+    uint32_t update_count;
     uint32_t memory_mb; /* bound of DPDK's memory; 0: whatever the capture and the units need */
 
     /* Called from time to time while packets go in, at least once every 100 ms of a long run:

@@ -29,6 +29,7 @@ void rill_report_fini(struct rill_report *report)
     free(report->units_over_time);
     free(report->controllers);
     free(report->failures);
+    free(report->objects);
     free(report->mode);
     free(report->state_mode);
     free(report->clock);
@@ -93,6 +94,19 @@ int rill_report_add_failure(struct rill_report *report, const struct rill_report
     failures[count - 1] = *failure;
     report->failures = failures;
     report->failure_count = count;
+    return 0;
+}
+
+int rill_report_add_object(struct rill_report *report, const struct rill_report_object *object)
+{
+    size_t count = report->object_count + 1;
+    struct rill_report_object *objects = realloc(report->objects, count * sizeof(objects[0]));
+
+    if (objects == NULL)
+        return -ENOMEM;
+    objects[count - 1] = *object;
+    report->objects = objects;
+    report->object_count = count;
     return 0;
 }
 

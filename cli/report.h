@@ -58,6 +58,16 @@ struct rill_report_failure {
     int64_t inherited; /* of a controller: flows that the next one found again */
 };
 
+/* What the NF reads from the configuration store. */
+struct rill_report_object {
+    char option[65];                         /* of the NF, that names it */
+    char name[129];                          /* "": the option is empty */
+    char version[48];                        /* in use at the end; "": none */
+    uint64_t updates_taken, updates_refused; /* versions after the first */
+    uint64_t lines_skipped;                  /* of the one in use */
+    char error[512];                         /* why the last one was refused; "": it was taken */
+};
+
 struct rill_report_setting {
     char *name, *text;
     bool is_text; /* JSON: a string even if it reads like a number */
@@ -95,6 +105,9 @@ struct rill_report {
     struct rill_report_controller *controllers; /* controller_count of them; a cluster's: none */
     size_t controller_count;
 
+    struct rill_report_object *objects; /* object_count of them; a cluster's: none */
+    size_t object_count;
+
     uint32_t units_active_max;
     struct rill_report_unit *units; /* unit_count of them */
     size_t unit_count;
@@ -126,6 +139,7 @@ int rill_report_add_unit(struct rill_report *report, const struct rill_report_un
 int rill_report_add_controller(struct rill_report *report,
                                const struct rill_report_controller *controller);
 int rill_report_add_failure(struct rill_report *report, const struct rill_report_failure *failure);
+int rill_report_add_object(struct rill_report *report, const struct rill_report_object *object);
 int rill_report_add_epoch(struct rill_report *report, double at_s, uint32_t units);
 /* Copies all names and present values of `settings`. */
 int rill_report_settings(struct rill_report *report, const struct rill_config *settings);

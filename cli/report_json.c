@@ -117,6 +117,25 @@ static void write_failures(struct rill_json *json, const struct rill_report *r)
     rill_json_close(json, ']');
 }
 
+static void write_objects(struct rill_json *json, const struct rill_report *r)
+{
+    rill_json_open(json, "objects", '[');
+    for (size_t i = 0; i < r->object_count; i++) {
+        const struct rill_report_object *o = &r->objects[i];
+
+        rill_json_open(json, NULL, '{');
+        rill_json_string(json, "option", o->option);
+        rill_json_string(json, "name", o->name);
+        rill_json_string(json, "version", o->version);
+        rill_json_u64(json, "updates_taken", o->updates_taken);
+        rill_json_u64(json, "updates_refused", o->updates_refused);
+        rill_json_u64(json, "lines_skipped", o->lines_skipped);
+        rill_json_string(json, "error", o->error);
+        rill_json_close(json, '}');
+    }
+    rill_json_close(json, ']');
+}
+
 static void write_latency(struct rill_json *json, const struct rill_histogram *h)
 {
     rill_json_open(json, "latency_ns", '{');
@@ -164,6 +183,7 @@ static void write_report(const struct rill_report *report, FILE *out)
     write_failures(&json, report);
     write_controllers(&json, report);
     write_units(&json, report);
+    write_objects(&json, report);
     write_latency(&json, &report->latency_ns);
     write_tally(&json, "counters", &report->counters);
     write_tally(&json, "nf_counters", &report->nf_counters);

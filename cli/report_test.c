@@ -68,6 +68,15 @@ static void fill(struct rill_report *r)
                                                                        .flowlets = 70,
                                                                        .flowlets_moved = 5}),
         0);
+    assert_int_equal(
+        rill_report_add_object(r, &(struct rill_report_object){.option = "rules",
+                                                               .name = "rules.txt",
+                                                               .version = "12ab",
+                                                               .updates_taken = 3,
+                                                               .updates_refused = 1,
+                                                               .lines_skipped = 2,
+                                                               .error = "rules.txt:7: bad"}),
+        0);
     r->state_pushes = 7000;
     r->state_pulls = 3;
     r->units_active_max = 4;
@@ -295,6 +304,9 @@ static const struct rill_option schema[] = {
     "{\"id\":2,\"packets\":699999,\"utilization_max\":0.375}],"                                    \
     "\"units_over_time\":[{\"at_s\":0,\"units\":0},{\"at_s\":0.1,\"units\":1},"                    \
     "{\"at_s\":0.2,\"units\":2},{\"at_s\":0.3,\"units\":3},{\"at_s\":0.4,\"units\":5}],"           \
+    "\"objects\":[{\"option\":\"rules\",\"name\":\"rules.txt\",\"version\":\"12ab\","              \
+    "\"updates_taken\":3,\"updates_refused\":1,\"lines_skipped\":2,\"error\":\"rules.txt:7: "      \
+    "bad\"}],"                                                                                     \
     "\"latency_ns\":{\"p50\":50,\"p75\":75,\"p90\":90,\"p99\":99,\"p999\":100,\"max\":100},"       \
     "\"counters\":{\"unit.late_or_duplicate\":2},\"nf_counters\":{\"mappings\":4321},"             \
     "\"replay_s\":0.5,\"interrupted\":false,\"mode\":\"flowlet\",\"state_mode\":\"proactive\","    \

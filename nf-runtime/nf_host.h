@@ -12,6 +12,7 @@
 #include <rill/nf.h>
 
 #include "lib/base/error.h"
+#include "lib/base/object_name.h"
 #include "lib/base/role.h"
 #include "lib/frame/body.h"
 #include "lib/packet/parse.h"
@@ -21,8 +22,6 @@ enum {
     RILL_NF_TABLES_MAX = 8,
     RILL_NF_POOLS_MAX = 8,
     RILL_NF_OBJECTS_MAX = 8,
-    RILL_OBJECT_NAME_MAX = 128,
-    RILL_OBJECT_VERSION_BYTES = 48, /* with the zero at its end */
     RILL_LOAD_SKIPS_SHOWN = 5,
     RILL_LOAD_SKIP_BYTES = 256,
     RILL_RECORD_BYTES_MAX = 4000,
@@ -97,8 +96,6 @@ struct rill_object_spec {
 };
 unsigned rill_nf_object_count(const struct rill_nf *nf);
 const struct rill_object_spec *rill_nf_object_spec(const struct rill_nf *nf, unsigned i);
-/* A name that every store can keep: 1..128 bytes, no space, no '/', no '.' at its start. */
-bool rill_object_name_is_plain(const char *name);
 
 /* One version of an object, read: immutable and counted, for any number of instances and threads.
  * The NF's image and configuration outlive it. */

@@ -20,18 +20,6 @@ struct rill_load {
 
 /* --- declaring -------------------------------------------------------------------------------- */
 
-bool rill_object_name_is_plain(const char *name)
-{
-    size_t bytes = strlen(name);
-
-    if (bytes == 0 || bytes > RILL_OBJECT_NAME_MAX || name[0] == '.')
-        return false;
-    for (const char *c = name; *c != '\0'; c++)
-        if ((unsigned char)*c <= ' ' || *c == 0x7f || *c == '/')
-            return false;
-    return true;
-}
-
 static bool is_string_option(const struct rill_nf *nf, const char *name)
 {
     for (const struct rill_option *o = nf->descriptor->options; o != NULL && o->name != NULL; o++)
