@@ -570,9 +570,11 @@ uint64_t rill_controller_packets_held(const struct rill_controller *c)
     return c->early.count + c->waiting.count;
 }
 
-bool rill_controller_flow_alive(const struct rill_controller *c, uint64_t flow)
+bool rill_controller_flow_alive(const struct rill_controller *c, uint64_t number)
 {
-    return flows_by_number(c, flow) != NULL;
+    const struct flow *flow = flows_by_number(c, number);
+
+    return flow != NULL && !flow->retired;
 }
 
 uint32_t rill_controller_unestablished(const struct rill_controller *c)
@@ -580,8 +582,11 @@ uint32_t rill_controller_unestablished(const struct rill_controller *c)
     uint32_t n = 0;
 
     for (uint32_t i = 0; i <= c->by_number.mask; i++)
-        for (const struct rill_map_node *node = c->by_number.buckets[i]; node; node = node->next)
-            n += ((const struct flow *)node)->chain_len > 1;
+        for (const struct rill_map_node *node = c->by_number.buckets[i]; node; node = node->next) {
+            const struct flow *flow = (const struct flow *)node;
+
+            n += flow->chain_len > 1 && !flow->retired; /* one that is may get no packet more */
+        }
     return n;
 }
 

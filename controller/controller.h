@@ -117,7 +117,7 @@ struct rill_controller_config {
     X(flows_not_inherited) /* had ended, or there was no room */                                   \
     X(aliases_replaced)    /* an inherited one that no controller had confirmed */                 \
     X(flows_forgotten)   /* inherited, although they had ended: their unit has nothing of them */  \
-    X(flows_ended_by_nf) /* of those that ended: the NF wanted another life */                     \
+    X(flows_ended_by_nf) /* it wanted another life of what they are known by */                    \
     X(flows_lost)        /* a unit and its output logger died, and with them the only state */     \
     X(lease_requests)                                                                              \
     X(lease_grants)                                                                                \

@@ -128,10 +128,17 @@ struct flow *flows_inherit(struct rill_controller *c, const struct rill_flow_key
     return flow;
 }
 
+void flows_retire(struct rill_controller *c, struct flow *flow)
+{
+    if (!flow->retired)
+        rte_hash_del_key(c->by_key, &flow->key);
+    flow->retired = true;
+}
+
 void flows_end(struct rill_controller *c, struct flow *flow)
 {
     flow_age_end(c, flow);
-    rte_hash_del_key(c->by_key, &flow->key);
+    flows_retire(c, flow);
     if (flow->has_alias)
         rte_hash_del_key(c->by_alias, &flow->alias_key);
     if (flow->has_endpoint)

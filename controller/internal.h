@@ -45,6 +45,7 @@ struct flow {
     bool alias_unsure; /* inherited, and no controller is known to have confirmed it */
     bool has_endpoint; /* the alias is of a pool */
     bool tuple_known;  /* its state says what it is known by */
+    bool retired;      /* another life of its key may begin; see flows_retire() */
     bool reopen;       /* inherited: its next packet begins a new term */
     /* TCP, 1 << side of who sent it: a segment other than SYN and RST; FIN; RST, and nothing else
      * since. */
@@ -197,6 +198,10 @@ struct flow *flows_begin(struct rill_controller *c, const struct rill_flow_key *
 struct flow *flows_inherit(struct rill_controller *c, const struct rill_flow_key *key,
                            uint64_t number);
 void flows_end(struct rill_controller *c, struct flow *flow);
+/* The next packet of its key begins another life. This one's number stays until it would have ended
+ * by itself: units that forgot its newest state sooner than others an older one would let a
+ * controller that takes over go on from that. */
+void flows_retire(struct rill_controller *c, struct flow *flow);
 /* flow_age.c */
 int flow_age_init(struct rill_controller *c);
 void flow_age_fini(struct rill_controller *c);

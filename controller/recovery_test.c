@@ -895,32 +895,31 @@ static void a_flow_that_its_unit_has_forgotten_ends(void **state)
     assert_int_equal(n()->flows_forgotten, 1);
 }
 
-/* The NF wants another life: only of a flow whose term is established, or the state of one that is
- * to come may still be on its way to somewhere. */
+/* The NF wants another life, established or not. What was stays known until it would have ended. */
 static void a_flow_ends_when_its_nf_says_so(void **state)
 {
-    struct rill_frame f = sent(1), next;
+    struct rill_frame f[2], next;
     struct rte_mbuf *m;
 
     (void)state;
-    m = about(RILL_FRAME_WHERE, f.dst, &f);
-    rill_frame(m)->flags = RILL_FLAG_ENDED;
-    give(m);
-    assert_true(rill_controller_flow_alive(c, f.flow));
-    f = established_flow(2);
-    core_clear(&out);
-    m = about(RILL_FRAME_WHERE, f.dst, &f);
-    rill_frame(m)->flags = RILL_FLAG_ENDED;
-    give(m);
-    assert_false(rill_controller_flow_alive(c, f.flow));
-    assert_int_equal(n()->flows_ended_by_nf, 1);
-    core_clear(&out);
-    next = sent(2);
-    assert_true(next.flow > f.flow);
-    m = about(RILL_FRAME_WHERE, f.dst, &f); /* late: it is not of the new life */
-    rill_frame(m)->flags = RILL_FLAG_ENDED;
-    give(m);
-    assert_true(rill_controller_flow_alive(c, next.flow));
+    f[0] = sent(1);
+    f[1] = established_flow(2);
+    for (uint16_t i = 0; i < 2; i++) {
+        core_clear(&out);
+        for (int twice = 0; twice < 2; twice++) { /* the second is late: not of the new life */
+            m = about(RILL_FRAME_WHERE, f[i].dst, &f[i]);
+            rill_frame(m)->flags = RILL_FLAG_ENDED;
+            give(m);
+            core_clear(&out);
+            next = sent((uint16_t)(1 + i));
+            assert_true(next.flow > f[i].flow);
+        }
+        assert_int_equal(n()->flows_ended_by_nf, 1 + i);
+        assert_false(rill_controller_flow_alive(c, f[i].flow));
+        assert_int_equal(rill_controller_tables(c).entries, 3 + i);
+    }
+    pass_time(IDLE_NS);
+    assert_int_equal(rill_controller_tables(c).entries, 0);
 }
 
 /* Another life, so that nothing of the lost one is taken for its: clocks, steps, endpoint. */

@@ -178,10 +178,9 @@ void smm_on_where(struct rill_controller *c, const struct rill_frame *f)
         flows_end(c, flow);
         known = false;
     }
-    if (known && (f->flags & RILL_FLAG_ENDED) && i + 1 == flow->chain_len) {
+    if (known && (f->flags & RILL_FLAG_ENDED) && !flow->retired) {
         c->n.flows_ended_by_nf++;
-        flows_end(c, flow);
-        known = false;
+        flows_retire(c, flow);
     }
     if (known && (f->flags & RILL_FLAG_REFUSED) && is_lost_below(c, flow, i)) {
         c->n.flows_lost++;

@@ -267,8 +267,7 @@ static void send_where(struct rill_unit *u, const struct segment *g, uint16_t fl
     unit_send(u, m);
 }
 
-/* The NF wants no more of this life. If that is lost, or the term is not established yet, the NF
- * says it again with the next packet. */
+/* The NF wants no more of this life. If that is lost, it says so again with the next packet. */
 void handoff_say_ended(struct rill_unit *u, const struct flow *flow)
 {
     struct rte_mbuf *m =

@@ -153,7 +153,7 @@ bool rill_flow_is_new(const struct rill_pkt *pkt);
 
 /* This packet is the last of its flow's life: the next one begins another, with a state of zeros,
  * and may have another alias and endpoint. Packets that are under way to the NF already still come
- * here, and it says so again. */
+ * here, and it says so again; those that wait for the flow's alias to be known are dropped. */
 void rill_flow_end(struct rill_pkt *pkt);
 
 /* Declares that packets to `local` (from `remote`, or from anyone if NULL) that come in on the
