@@ -359,7 +359,8 @@ static void converge(struct run *r)
         return; /* it has failed, and stands where it was: there may be no controller just now */
     /* Not where there may be flows that no probe is of, nor so many deaths that a chain may be
      * full: then a flow waits for the last one to be heard of. */
-    if (!r->plan.tight && r->plan.malformed == 0 && r->plan.unit_faults < RILL_CHAIN_MAX)
+    if (!r->plan.tight && r->plan.malformed == 0 && r->plan.nf_ends == 0 &&
+        r->plan.unit_faults < RILL_CHAIN_MAX)
         sim_check_established(r->check);
     run_until(r, r->now_ns + 400 * MS); /* these end */
     if (!r->plan.tight)
