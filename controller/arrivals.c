@@ -53,7 +53,7 @@ static void parse(struct rill_controller *c, struct rte_mbuf *m, struct arrival 
     const struct rill_frame *f = rill_frame(m);
 
     a->flow = NULL;
-    a->ended = c->n.flows_ended;
+    a->removed = c->keys_removed;
     a->parsed = rill_parse(m, f->wire_bytes, &a->view);
     if (has_key(a))
         set_key(c, a, (enum rill_side)f->side);
@@ -94,13 +94,13 @@ static struct flow *find_by_alias(struct rill_controller *c, const struct rill_v
     return flow != NULL ? flow : flows_by_alias(c, &remote);
 }
 
-/* What was found stays so while no flow ends. What was not may have begun since, with a packet of
- * the same burst. */
+/* What was found stays so while no flow loses its key. What was not may have begun since, with a
+ * packet of the same burst. */
 struct flow *arrival_flow(struct rill_controller *c, const struct arrival *a, enum rill_side side)
 {
     struct flow *flow = NULL;
 
-    if (a->flow != NULL && a->ended == c->n.flows_ended)
+    if (a->flow != NULL && a->removed == c->keys_removed)
         return a->flow;
     if (!is_outside_only(c, side))
         flow = flows_by_key(c, &a->key);

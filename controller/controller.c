@@ -76,6 +76,21 @@ static uint32_t handles_bit(const struct rill_view *view)
     return v4 ? RILL_HANDLES_OTHER4 : RILL_HANDLES_OTHER6;
 }
 
+/* Where only the inside opens flows, what comes from the outside opens none; nor does an ICMP error
+ * of either side, whatever it quotes. Drops the packet and counts it. */
+static bool opens_none(struct rill_controller *c, const struct rill_view *view, struct rte_mbuf *m)
+{
+    if (!c->config.inside_opens)
+        return false;
+    if (view->flags & RILL_VIEW_ICMP_ERROR)
+        drop(m, &c->n.dropped_error_of_no_flow);
+    else if (rill_frame(m)->side == RILL_OUTSIDE)
+        drop(m, &c->n.dropped_unsolicited);
+    else
+        return false;
+    return true;
+}
+
 /* The packet's flow; begun if need be. NULL: the packet was dropped and counted. */
 static struct flow *find_flow(struct rill_controller *c, const struct arrival *a,
                               struct rte_mbuf *m)
@@ -83,12 +98,8 @@ static struct flow *find_flow(struct rill_controller *c, const struct arrival *a
     enum rill_side side = (enum rill_side)rill_frame(m)->side;
     struct flow *flow = arrival_flow(c, a, side);
 
-    if (flow != NULL)
+    if (flow != NULL || opens_none(c, &a->view, m))
         return flow;
-    if (side == RILL_OUTSIDE && c->config.inside_opens) {
-        drop(m, &c->n.dropped_unsolicited);
-        return NULL;
-    }
     flow = flows_begin(c, &a->key);
     if (flow == NULL)
         drop(m, &c->n.dropped_flow_table_full);
@@ -166,7 +177,8 @@ static uint8_t begin_flowlet(struct rill_controller *c, struct flow *flow,
     return flags;
 }
 
-static void send_to_unit(struct rill_controller *c, struct flow *flow, struct rte_mbuf *m)
+static void send_to_unit(struct rill_controller *c, struct flow *flow, struct rte_mbuf *m,
+                         enum flow_use use)
 {
     uint32_t bytes = rill_frame(m)->wire_bytes;
     enum rill_flowlet_start start = rill_wgm_packet(&c->wgm, &flow->wgm, bytes, c->now_ns);
@@ -182,7 +194,7 @@ static void send_to_unit(struct rill_controller *c, struct flow *flow, struct rt
     }
     if (start != RILL_FLOWLET_SAME)
         flags = begin_flowlet(c, flow, start);
-    flows_touch(c, flow);
+    flows_touch(c, flow, use);
     rill_wam_drained(c->wam, flow->owner, bytes, &flow->pending, c->now_ns);
     smm_stamp(c, flow, m, flags);
     c->n.packets_to_units++;
@@ -197,7 +209,7 @@ static void take_later_fragment(struct rill_controller *c, const struct rill_vie
     struct flow *flow = find_flow_of_fragment(c, view, rill_frame(m));
 
     if (flow != NULL) {
-        send_to_unit(c, flow, m);
+        send_to_unit(c, flow, m, FLOW_USED);
         return;
     }
     m = rill_fragment_hold_put(&c->early, m, c->now_ns);
@@ -211,7 +223,7 @@ static void take_first_fragment(struct rill_controller *c, const struct rill_vie
 {
     rill_fragments_first(c->fragments, view, (enum rill_side)rill_frame(m)->side, flow->node.flow,
                          c->now_ns);
-    send_to_unit(c, flow, m);
+    send_to_unit(c, flow, m, FLOW_USED);
     for (uint32_t i = 0; i < c->early.count;) {
         struct rte_mbuf *early = c->early.held[i].m;
         struct rill_view its_view;
@@ -222,7 +234,7 @@ static void take_first_fragment(struct rill_controller *c, const struct rill_vie
         if (its_flow == NULL)
             i++;
         else
-            send_to_unit(c, its_flow, rill_fragment_hold_take(&c->early, i));
+            send_to_unit(c, its_flow, rill_fragment_hold_take(&c->early, i), FLOW_USED);
     }
 }
 
@@ -231,11 +243,9 @@ static void wait_for_unit(struct rill_controller *c, const struct arrival *a, st
 {
     enum rill_side side = (enum rill_side)rill_frame(m)->side;
 
-    if (side == RILL_OUTSIDE && c->config.inside_opens &&
-        !(a->view.flags & RILL_VIEW_LATER_FRAGMENT) && arrival_flow(c, a, side) == NULL) {
-        drop(m, &c->n.dropped_unsolicited);
+    if (c->config.inside_opens && !(a->view.flags & RILL_VIEW_LATER_FRAGMENT) &&
+        arrival_flow(c, a, side) == NULL && opens_none(c, &a->view, m))
         return;
-    }
     waiting_put(c, m);
 }
 
@@ -276,7 +286,7 @@ static void take_packet(struct rill_controller *c, struct rte_mbuf *m, const str
     if (view->flags & RILL_VIEW_FRAGMENT)
         take_first_fragment(c, view, flow, m);
     else
-        send_to_unit(c, flow, m);
+        send_to_unit(c, flow, m, view->flags & RILL_VIEW_ICMP_ERROR ? FLOW_SPOKEN_OF : FLOW_USED);
 }
 
 /* A unit is leased: what waited for it goes on, in the order in which it came. */
@@ -529,9 +539,11 @@ uint64_t rill_controller_packets_held(const struct rill_controller *c)
     return c->early.count + c->waiting.count;
 }
 
-bool rill_controller_flow_alive(const struct rill_controller *c, uint64_t flow)
+bool rill_controller_flow_alive(const struct rill_controller *c, uint64_t number)
 {
-    return flows_by_number(c, flow) != NULL;
+    const struct flow *flow = flows_by_number(c, number);
+
+    return flow != NULL && !flow->retired;
 }
 
 uint32_t rill_controller_unestablished(const struct rill_controller *c)
@@ -539,8 +551,11 @@ uint32_t rill_controller_unestablished(const struct rill_controller *c)
     uint32_t n = 0;
 
     for (uint32_t i = 0; i <= c->by_number.mask; i++)
-        for (const struct rill_map_node *node = c->by_number.buckets[i]; node; node = node->next)
-            n += ((const struct flow *)node)->chain_len > 1;
+        for (const struct rill_map_node *node = c->by_number.buckets[i]; node; node = node->next) {
+            const struct flow *flow = (const struct flow *)node;
+
+            n += flow->chain_len > 1 && !flow->retired; /* one that is may get no packet more */
+        }
     return n;
 }
 

@@ -68,8 +68,11 @@ struct rill_controller_config {
     uint64_t unit_backlog_ns;  /* above it a flowlet goes elsewhere */
     uint64_t lease_backlog_ns; /* above it, everywhere, another unit is asked for */
     uint32_t flowlet_bytes;    /* UINT32_MAX: size ends no flowlet */
+    /* A flow without packets for so long has ended. By protocol, of flows that have one; 0: as
+     * flow_idle_ns. */
     uint64_t flow_idle_ns;
-    uint64_t flow_closed_ns; /* the same after both FINs or a RST; not below frame_life_ns */
+    uint64_t flow_idle_tcp_ns, flow_idle_tcp_transitory_ns, flow_idle_udp_ns, flow_idle_icmp_ns;
+    uint64_t flow_closed_ns; /* TCP, after both FINs or a RST; not below frame_life_ns */
     uint64_t frame_life_ns;  /* the longest that a frame is under way */
     uint32_t flows_max;
     uint32_t units_max;
@@ -113,8 +116,9 @@ struct rill_controller_config {
     X(flows_inherited)                                                                             \
     X(flows_not_inherited) /* had ended, or there was no room */                                   \
     X(aliases_replaced)    /* an inherited one that no controller had confirmed */                 \
-    X(flows_forgotten) /* inherited, although they had ended: their unit has nothing of them */    \
-    X(flows_lost)      /* a unit and its output logger died, and with them the only state */       \
+    X(flows_forgotten)   /* inherited, although they had ended: their unit has nothing of them */  \
+    X(flows_ended_by_nf) /* it wanted another life of what they are known by */                    \
+    X(flows_lost)        /* a unit and its output logger died, and with them the only state */     \
     X(lease_requests)                                                                              \
     X(lease_grants)                                                                                \
     X(leases_expired)                                                                              \
@@ -124,6 +128,7 @@ struct rill_controller_config {
     X(pool_endpoints_granted)                                                                      \
     X(dropped_unhandled)              /* not the NF's, and the deployment says drop */             \
     X(dropped_unsolicited)            /* from the outside, and leads to no flow */                 \
+    X(dropped_error_of_no_flow)       /* an ICMP error that quotes a packet of no flow */          \
     X(dropped_fragment_without_first) /* it did not come within 100 ms */                          \
     X(dropped_flow_table_full)                                                                     \
     X(dropped_takeover) /* before all was known of the controller's that went before */            \

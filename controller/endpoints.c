@@ -167,6 +167,16 @@ static void drop_unsure(struct rill_controller *c, struct flow *flow)
     c->n.aliases_replaced++;
 }
 
+/* The alias of a flow that is retired is the next one's who wants it: unless it is an endpoint. */
+static struct flow *give_way(struct rill_controller *c, struct flow *other)
+{
+    if (other == NULL || !other->retired || other->has_endpoint)
+        return other;
+    rte_hash_del_key(c->by_alias, &other->alias_key);
+    other->has_alias = false;
+    return NULL;
+}
+
 /* True if the alias is the flow's now. */
 static bool register_alias(struct rill_controller *c, struct flow *flow,
                            const struct rill_alias *alias)
@@ -183,6 +193,7 @@ static bool register_alias(struct rill_controller *c, struct flow *flow,
         flow->alias_unsure = false;
         return true;
     }
+    other = give_way(c, other);
     drop_unsure(c, flow);
     pooled = endpoints_find(c, &alias->local, &pool, &index);
     if (other != NULL || flow->has_alias || is_of_another(c, &alias->local) ||

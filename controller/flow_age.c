@@ -1,6 +1,6 @@
-/* When a flow ends: after flow_idle without a packet; after flow_closed, if its TCP connection has
- * ended; and before, if the table is full and it was idle for longer than any frame lives. Nothing
- * here looks at more than a few flows at a time. */
+/* When a flow ends: after so long without a packet as its protocol, and its TCP connection's state,
+ * allow (RFC 4787, 5382, 5508, 7857); and before, if the table is full and it was idle for longer
+ * than any frame lives. Nothing here looks at more than a few flows at a time. */
 #include <errno.h>
 
 #include <rte_hash_crc.h>
@@ -16,16 +16,55 @@ enum {
     SLOTS_MAX = 65536,
 };
 
-/* One turn takes longer than flow_idle, so that the next timer is never further than a turn. */
+#define TURN_NS_MAX UINT64_C(120000000000)
+
+/* What was not told is as flow_idle says. */
+static uint64_t or_idle(const struct rill_controller *c, uint64_t ns)
+{
+    return ns != 0 ? ns : c->config.flow_idle_ns;
+}
+
+uint64_t flow_age_idle_ns(const struct rill_controller *c, uint8_t proto)
+{
+    switch (proto) {
+    case RILL_TCP:
+        return or_idle(c, c->config.flow_idle_tcp_ns);
+    case RILL_UDP:
+        return or_idle(c, c->config.flow_idle_udp_ns);
+    case RILL_ICMP:
+    case RILL_ICMP6:
+        return or_idle(c, c->config.flow_idle_icmp_ns);
+    default:
+        return c->config.flow_idle_ns;
+    }
+}
+
+/* One that lives longer has its timer run out in between, which costs less than a wheel whose slots
+ * hold many. */
+static uint64_t turn_ns(const struct rill_controller *c)
+{
+    uint64_t ns = c->config.flow_idle_ns;
+
+    ns = RTE_MAX(ns, flow_age_idle_ns(c, RILL_TCP));
+    ns = RTE_MAX(ns, flow_age_idle_ns(c, RILL_UDP));
+    ns = RTE_MAX(ns, flow_age_idle_ns(c, RILL_ICMP));
+    return RTE_MIN(ns, TURN_NS_MAX);
+}
+
+/* The next timer is never further than a turn. */
 int flow_age_init(struct rill_controller *c)
 {
     uint32_t slots = SLOTS_MIN;
 
     while (slots < SLOTS_MAX && slots < c->config.flows_max / FLOWS_PER_SLOT)
         slots *= 2;
-    c->idle = rill_timer_wheel_create(
-        slots, RTE_MAX(c->config.flow_idle_ns / (slots - 2), UINT64_C(1024)));
+    c->idle = rill_timer_wheel_create(slots, RTE_MAX(turn_ns(c) / (slots - 2), UINT64_C(1024)));
     return c->idle == NULL ? -ENOMEM : 0;
+}
+
+static void arm(struct rill_controller *c, struct flow *flow, uint64_t due_ns)
+{
+    rill_timer_arm(c->idle, &flow->idle_timer, RTE_MIN(due_ns, c->now_ns + turn_ns(c)));
 }
 
 void flow_age_fini(struct rill_controller *c)
@@ -57,25 +96,27 @@ static void list_put_newest(struct rill_controller *c, struct flow *flow)
     c->flows.newest = flow;
 }
 
-void flow_age_begin(struct rill_controller *c, struct flow *flow)
-{
-    list_put_newest(c, flow);
-    rill_timer_arm(c->idle, &flow->idle_timer, c->now_ns + c->config.flow_idle_ns);
-}
-
 void flow_age_end(struct rill_controller *c, struct flow *flow)
 {
     list_take(c, flow);
     rill_timer_stop(c->idle, &flow->idle_timer);
 }
 
-void flows_touch(struct rill_controller *c, struct flow *flow)
+void flows_touch(struct rill_controller *c, struct flow *flow, enum flow_use use)
 {
-    flow->last_ns = c->now_ns;
-    if (c->now_ns - flow->listed_ns <= c->config.frame_life_ns)
-        return;
+    if (use == FLOW_USED) {
+        flow->last_ns = c->now_ns;
+        if (c->now_ns - flow->listed_ns <= c->config.frame_life_ns)
+            return;
+    }
     list_take(c, flow);
     list_put_newest(c, flow);
+}
+
+/* Until then a frame may be under way. */
+static uint64_t needed_until_ns(const struct rill_controller *c, const struct flow *flow)
+{
+    return RTE_MAX(flow->last_ns, flow->listed_ns) + c->config.frame_life_ns;
 }
 
 static bool is_established(const struct flow *flow)
@@ -92,7 +133,7 @@ bool flows_evict(struct rill_controller *c)
 
         if (flow == NULL || c->now_ns - flow->listed_ns <= c->config.frame_life_ns)
             return false;
-        if (c->now_ns - flow->last_ns > c->config.frame_life_ns && is_established(flow)) {
+        if (c->now_ns > needed_until_ns(c, flow) && is_established(flow)) {
             c->n.flows_evicted++;
             flows_end(c, flow);
             return true;
@@ -115,17 +156,31 @@ void rill_controller_each_flow(const struct rill_controller *c,
         each(arg, flow->node.flow, flow->owner);
 }
 
+static bool is_closed(const struct flow *flow)
+{
+    return flow->finished == FLOW_BOTH_SIDES || flow->reset != 0;
+}
+
 static uint64_t closed_ns(const struct rill_controller *c)
 {
     uint64_t ns = RTE_MAX(c->config.flow_closed_ns, c->config.frame_life_ns);
 
-    return RTE_MIN(ns, c->config.flow_idle_ns);
+    return RTE_MIN(ns, flow_age_idle_ns(c, RILL_TCP));
 }
 
 static uint64_t idle_ns(const struct rill_controller *c, const struct flow *flow)
 {
-    return flow->ended == FLOW_ENDED && is_established(flow) ? closed_ns(c)
-                                                             : c->config.flow_idle_ns;
+    if (is_closed(flow) && is_established(flow))
+        return closed_ns(c);
+    if (flow->key.proto == RILL_TCP && flow->talked != FLOW_BOTH_SIDES)
+        return or_idle(c, c->config.flow_idle_tcp_transitory_ns);
+    return flow_age_idle_ns(c, flow->key.proto);
+}
+
+void flow_age_begin(struct rill_controller *c, struct flow *flow)
+{
+    list_put_newest(c, flow);
+    arm(c, flow, c->now_ns + idle_ns(c, flow));
 }
 
 /* The timer ran out; the flow may have had packets since. */
@@ -133,8 +188,10 @@ static void idle_due(struct rill_controller *c, struct flow *flow)
 {
     uint64_t due_ns = flow->last_ns + idle_ns(c, flow);
 
+    if (flow->listed_ns > flow->last_ns) /* there was an error about it */
+        due_ns = RTE_MAX(due_ns, needed_until_ns(c, flow));
     if (due_ns > c->now_ns)
-        rill_timer_arm(c->idle, &flow->idle_timer, due_ns);
+        arm(c, flow, due_ns);
     else
         flows_end(c, flow);
 }
@@ -172,21 +229,49 @@ static bool is_one_connection(const struct rill_controller *c, struct flow *flow
     return !flow->many_remotes;
 }
 
+/* A SYN opens a connection anew, where the one before has ended; where it has not, anybody may have
+ * sent it. */
+static void saw_syn(struct flow *flow)
+{
+    if (is_closed(flow))
+        flow->talked = 0;
+    flow->finished = 0;
+    flow->reset = 0;
+}
+
+/* Who has sent RST sends nothing else, so a segment of that side says that it was not its own. */
+static void saw_segment(struct flow *flow, uint8_t flags, enum rill_side side)
+{
+    uint8_t bit = (uint8_t)(1 << side);
+
+    if (flags & RTE_TCP_RST_FLAG) {
+        flow->reset |= bit;
+        return;
+    }
+    flow->reset &= (uint8_t)~bit;
+    if (flags & RTE_TCP_FIN_FLAG)
+        flow->finished |= bit;
+}
+
 void flows_saw_tcp(struct rill_controller *c, struct flow *flow, const struct rill_view *view,
                    enum rill_side side)
 {
-    uint8_t before = flow->ended;
+    bool one = is_one_connection(c, flow, view, side), before = is_closed(flow);
 
-    if (!is_one_connection(c, flow, view, side) || (view->tcp_flags & RTE_TCP_SYN_FLAG)) {
-        flow->ended = 0;
+    if (view->tcp_flags & RTE_TCP_SYN_FLAG) {
+        saw_syn(flow);
         return;
     }
-    if (view->tcp_flags & RTE_TCP_FIN_FLAG)
-        flow->ended |= 1 << side;
-    if (view->tcp_flags & RTE_TCP_RST_FLAG)
-        flow->ended = FLOW_ENDED;
-    if (flow->ended != FLOW_ENDED || before == FLOW_ENDED)
+    if (!(view->tcp_flags & RTE_TCP_RST_FLAG))
+        flow->talked |= (uint8_t)(1 << side);
+    if (one) {
+        saw_segment(flow, view->tcp_flags, side);
+    } else {
+        flow->finished = 0;
+        flow->reset = 0;
+    }
+    if (!is_closed(flow) || before)
         return;
     c->n.flows_closed++;
-    rill_timer_arm(c->idle, &flow->idle_timer, c->now_ns + closed_ns(c));
+    arm(c, flow, c->now_ns + closed_ns(c));
 }

@@ -164,13 +164,22 @@ struct flow *flows_inherit(struct rill_controller *c, const struct rill_flow_key
         return NULL;
     flow->clock = rill_epoch_base(c->config.epoch);
     flow->last_ns = c->now_ns;
+    flow->talked = FLOW_BOTH_SIDES; /* who knows; it may have been idle for long */
     return flow;
+}
+
+void flows_retire(struct rill_controller *c, struct flow *flow)
+{
+    if (!flow->retired)
+        rte_hash_del_key(c->by_key, &flow->key);
+    flow->retired = true;
+    c->keys_removed++;
 }
 
 void flows_end(struct rill_controller *c, struct flow *flow)
 {
     flow_age_end(c, flow);
-    rte_hash_del_key(c->by_key, &flow->key);
+    flows_retire(c, flow);
     if (flow->has_alias)
         rte_hash_del_key(c->by_alias, &flow->alias_key);
     if (flow->has_endpoint)

@@ -137,16 +137,16 @@ static struct chain chain_of(const struct rill_controller *c, struct rill_invent
 }
 
 /* What had ended is not begun again, whoever still keeps something of it: who had the newest may
- * have forgotten it before others forgot what is older. It was idle for flow_idle, then, wherever
- * it is known; less what packets may have been under way. Or its endpoint was leased to somebody
- * else since. */
+ * have forgotten it before others forgot what is older. It was idle for as long as any of its
+ * protocol may be, then, wherever it is known; less what packets may have been under way. Or its
+ * endpoint was leased to somebody else since. */
 static bool has_ended(const struct rill_controller *c, const struct found *found)
 {
     const struct rill_alias *alias = &found->item.head.alias;
+    uint64_t idle_ns = flow_age_idle_ns(c, found->item.head.tuple.proto);
     uint32_t pool, index;
 
-    if (found->idle_ns >=
-        c->config.flow_idle_ns - RTE_MIN(c->config.frame_life_ns, c->config.flow_idle_ns))
+    if (found->idle_ns >= idle_ns - RTE_MIN(c->config.frame_life_ns, idle_ns))
         return true;
     return found->has_head && endpoints_find(c, &alias->local, &pool, &index) &&
            c->lease[pool][index] != 0 && c->lease[pool][index] != alias->lease;

@@ -32,7 +32,7 @@
 #include "lib/packet/fragment_hold.h"
 #include "lib/packet/fragments.h"
 
-enum { FLOW_ENDED = 1 << RILL_INSIDE | 1 << RILL_OUTSIDE }; /* by FIN, in both directions */
+enum { FLOW_BOTH_SIDES = 1 << RILL_INSIDE | 1 << RILL_OUTSIDE }; /* of 1 << side */
 
 struct flow {
     /* what every packet reads and writes: two lines, and a little of the third */
@@ -48,9 +48,12 @@ struct flow {
     bool alias_unsure : 1; /* inherited, and no controller is known to have confirmed it */
     bool has_endpoint : 1; /* the alias is of a pool */
     bool tuple_known : 1;  /* its state says what it is known by */
+    bool retired : 1;      /* another life of its key may begin; see flows_retire() */
     bool reopen : 1;       /* inherited: its next packet begins a new term */
     bool many_remotes : 1; /* not one connection: FIN and RST end nothing */
-    uint8_t ended : 2;     /* TCP: 1 << side of each FIN; FLOW_ENDED also after RST */
+    /* TCP, 1 << side of who sent it: a segment other than SYN and RST; FIN; RST, and nothing else
+     * since. */
+    uint8_t talked : 2, finished : 2, reset : 2;
     struct rill_wgm_flow wgm;
     struct rill_wam_pending pending;
     uint32_t targets[RILL_TARGETS_MAX];
@@ -156,6 +159,7 @@ struct rill_controller {
     struct rill_fragment_hold early; /* fragments that came before their first */
     struct rill_rng rng;
     struct rte_hash *by_key, *by_alias;
+    uint64_t keys_removed; /* how often a flow lost a key or an alias */
     struct rill_flow_map by_number;
     struct rill_slab slab;
     struct rill_timer_wheel *idle;
@@ -194,8 +198,9 @@ enum { ARRIVALS_MAX = 32 };
 struct arrival {
     struct rill_view view;
     enum rill_parse_result parsed;
-    struct flow *flow; /* as looked up when flows_ended was `ended`; NULL: not found, or not yet */
-    uint64_t ended;
+    struct flow
+        *flow; /* as looked up when keys_removed was `removed`; NULL: not found, or not yet */
+    uint64_t removed;
     struct rill_flow_key key; /* if it was read whole and is no later fragment */
 };
 
@@ -221,17 +226,25 @@ struct flow *flows_begin(struct rill_controller *c, const struct rill_flow_key *
 struct flow *flows_inherit(struct rill_controller *c, const struct rill_flow_key *key,
                            uint64_t number);
 void flows_end(struct rill_controller *c, struct flow *flow);
+/* The next packet of its key begins another life. This one's number stays until it would have ended
+ * by itself: units that forgot its newest state sooner than others an older one would let a
+ * controller that takes over go on from that. */
+void flows_retire(struct rill_controller *c, struct flow *flow);
 /* flow_age.c */
 int flow_age_init(struct rill_controller *c);
 void flow_age_fini(struct rill_controller *c);
 void flow_age_begin(struct rill_controller *c, struct flow *flow);
+/* Of flows of that protocol none lives longer without a packet. */
+uint64_t flow_age_idle_ns(const struct rill_controller *c, uint8_t proto);
 void flow_age_end(struct rill_controller *c, struct flow *flow);
 /* Ends one flow that may end before its time. False: there is none. */
 bool flows_evict(struct rill_controller *c);
 /* Ends flows whose time has come; not all at once, if there are many. */
 void flows_tick(struct rill_controller *c);
-/* A packet of the flow: it is in use. */
-void flows_touch(struct rill_controller *c, struct flow *flow);
+/* A packet of the flow: it is in use. An ICMP error about it only says that frames are under way:
+ * it must not lengthen the flow's life (RFC 5508, REQ-6). */
+enum flow_use { FLOW_USED, FLOW_SPOKEN_OF };
+void flows_touch(struct rill_controller *c, struct flow *flow, enum flow_use use);
 /* A TCP packet of the flow, other than a later fragment: does its connection end? */
 void flows_saw_tcp(struct rill_controller *c, struct flow *flow, const struct rill_view *view,
                    enum rill_side side);

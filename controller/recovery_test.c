@@ -895,6 +895,33 @@ static void a_flow_that_its_unit_has_forgotten_ends(void **state)
     assert_int_equal(n()->flows_forgotten, 1);
 }
 
+/* The NF wants another life, established or not. What was stays known until it would have ended. */
+static void a_flow_ends_when_its_nf_says_so(void **state)
+{
+    struct rill_frame f[2], next;
+    struct rte_mbuf *m;
+
+    (void)state;
+    f[0] = sent(1);
+    f[1] = established_flow(2);
+    for (uint16_t i = 0; i < 2; i++) {
+        core_clear(&out);
+        for (int twice = 0; twice < 2; twice++) { /* the second is late: not of the new life */
+            m = about(RILL_FRAME_WHERE, f[i].dst, &f[i]);
+            rill_frame(m)->flags = RILL_FLAG_ENDED;
+            give(m);
+            core_clear(&out);
+            next = sent((uint16_t)(1 + i));
+            assert_true(next.flow > f[i].flow);
+        }
+        assert_int_equal(n()->flows_ended_by_nf, 1 + i);
+        assert_false(rill_controller_flow_alive(c, f[i].flow));
+        assert_int_equal(rill_controller_tables(c).entries, 3 + i);
+    }
+    pass_time(IDLE_NS);
+    assert_int_equal(rill_controller_tables(c).entries, 0);
+}
+
 /* Another life, so that nothing of the lost one is taken for its: clocks, steps, endpoint. */
 static void a_flow_whose_state_is_lost_ends(void **state)
 {
@@ -1065,6 +1092,7 @@ int main(void)
         T(a_lost_logger_is_told_and_not_fenced),
         T(a_logger_that_dies_later_is_told_too),
         T(a_flow_that_its_unit_has_forgotten_ends),
+        T(a_flow_ends_when_its_nf_says_so),
         T(a_flow_whose_state_is_lost_ends),
         T(the_endpoint_of_a_lost_flow_comes_back),
         T(a_flow_whose_state_is_not_lost_goes_on),

@@ -178,6 +178,10 @@ void smm_on_where(struct rill_controller *c, const struct rill_frame *f)
         flows_end(c, flow);
         known = false;
     }
+    if (known && (f->flags & RILL_FLAG_ENDED) && !flow->retired) {
+        c->n.flows_ended_by_nf++;
+        flows_retire(c, flow);
+    }
     if (known && (f->flags & RILL_FLAG_REFUSED) && is_lost_below(c, flow, i)) {
         c->n.flows_lost++;
         flows_end(c, flow);

@@ -135,6 +135,7 @@ local FLAGS = {
     {0x08, "refused", "Refused"},
     {0x10, "elsewhere", "Too large to ride along, FULL went before"},
     {0x10, "forgotten", "The term is said to be established, and is not known"},
+    {0x20, "ended", "The NF has ended the flow"},
     {0x20, "by_gap", "Flowlet began by gap"},
     {0x40, "by_size", "Flowlet began by size"},
     {0x80, "moved", "First packet of its term, on another unit"},
@@ -278,6 +279,8 @@ local function flag_applies(c, key)
         return (key == "state") == has_state
     elseif key == "full" or key == "tuple" then
         return (key == "tuple") == has_tuple
+    elseif key == "ended" or key == "by_gap" then
+        return (key == "ended") == (c.name == "where")
     elseif key == "elsewhere" or key == "forgotten" then
         return (key == "forgotten") == (c.name == "where")
     end

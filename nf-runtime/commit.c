@@ -50,6 +50,7 @@ static bool show(struct rill_unit *u, struct flow *flow, struct rte_mbuf *m, str
     pkt->wire_bytes = f->wire_bytes;
     pkt->slot = RILL_MUTANT(pool_slot) ? u->pool_slots[0] : rill_number_slot(flow->node.flow);
     pkt->is_new = flow->tag.step == 0;
+    pkt->ends = false;
     pkt->state = flow->state;
     pkt->dirty_low = UINT32_MAX;
     pkt->dirty_high = 0;
@@ -200,6 +201,8 @@ void commit_process(struct rill_unit *u, struct flow *flow, struct rte_mbuf *m)
     if (u->step_hook != NULL)
         report_step(u, flow, clock, f, verdict);
     send_change(u, flow, m, &pkt, verdict);
+    if (pkt.ends)
+        handoff_say_ended(u, flow);
     replicate_after_packet(u, flow);
 }
 

@@ -103,9 +103,12 @@ uint64_t flow_idle_ns(const struct rill_unit *u, const struct flow *flow)
     return flow->active_ns != 0 ? u->now_ns - flow->active_ns : UINT64_MAX;
 }
 
+/* UINT32_MAX: not known. More than that can't be told. */
 uint32_t flow_idle_us(const struct rill_unit *u, const struct flow *flow)
 {
-    return (uint32_t)RTE_MIN(flow_idle_ns(u, flow) / 1000, (uint64_t)UINT32_MAX);
+    uint64_t ns = flow_idle_ns(u, flow);
+
+    return ns == UINT64_MAX ? UINT32_MAX : (uint32_t)RTE_MIN(ns / 1000, (uint64_t)UINT32_MAX - 1);
 }
 
 void flow_heard_idle(const struct rill_unit *u, struct flow *flow, uint32_t idle_us)

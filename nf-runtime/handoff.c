@@ -267,6 +267,20 @@ static void send_where(struct rill_unit *u, const struct segment *g, uint16_t fl
     unit_send(u, m);
 }
 
+/* The NF wants no more of this life. If that is lost, it says so again with the next packet. */
+void handoff_say_ended(struct rill_unit *u, const struct flow *flow)
+{
+    struct rte_mbuf *m =
+        unit_message(u, RILL_FRAME_WHERE, unit_controller(u, flow->node.flow), flow->node.flow);
+
+    if (m == NULL)
+        return;
+    rill_frame(m)->term = flow->granted;
+    rill_frame(m)->flags = RILL_FLAG_ENDED;
+    u->n.where_sent++;
+    unit_send(u, m);
+}
+
 /* To a dead unit's output logger: what did it hold in that term? If our replica is of that very
  * version, the state need not come. */
 static void send_logger_pull(struct rill_unit *u, const struct segment *g,

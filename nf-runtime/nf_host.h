@@ -41,6 +41,7 @@ struct rill_pkt {
     uint32_t slot; /* its flow's controller's: endpoints come from its part of the pools */
     bool ended;    /* there is no packet: the flow has ended */
     bool is_new;   /* nothing has been processed on this state before */
+    bool ends;     /* the NF says that its flow's life ends with it; false at first */
     /* The NF has rewritten it: what it was is kept for records. Both false at first. */
     bool source_set, destination_set;
     struct rill_endpoint source_in, destination_in;

@@ -117,6 +117,11 @@ bool rill_flow_is_new(const struct rill_pkt *pkt)
     return pkt->is_new;
 }
 
+void rill_flow_end(struct rill_pkt *pkt)
+{
+    pkt->ends = true;
+}
+
 static bool endpoint_is_whole(const struct rill_endpoint *e)
 {
     static const uint8_t zeros[12];

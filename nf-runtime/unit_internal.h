@@ -261,6 +261,7 @@ void handoff_on_logger_state(struct rill_unit *u, struct rte_mbuf *m);
 void handoff_on_dead(struct rill_unit *u, uint32_t unit, uint32_t output_logger);
 void handoff_start(struct rill_unit *u, struct flow *flow);
 void handoff_segment_due(struct rill_unit *u, struct segment *g);
+void handoff_say_ended(struct rill_unit *u, const struct flow *flow);
 void handoff_take(struct rill_unit *u, struct flow *flow, uint64_t term, const struct tag *tag);
 
 /* The pause after a question was asked for the *tries-th time, counted here. */

@@ -63,7 +63,7 @@ static int init_pool(struct rill_nf *nf, const struct rill_config *config)
     return self->pool != NULL ? init_small(nf, config) : -1;
 }
 
-/* Drops what goes to port 9. */
+/* Drops what goes to port 9, and ends the flow with what goes to port 10. */
 static enum rill_verdict count_packet(struct rill_nf *nf, struct rill_pkt *pkt)
 {
     struct instance *self = rill_nf_private(nf);
@@ -73,6 +73,8 @@ static enum rill_verdict count_packet(struct rill_nf *nf, struct rill_pkt *pkt)
     state->packets++;
     rill_put(self->table, pkt, offsetof(struct counting, packets), 8);
     rill_pkt_destination(pkt, &to);
+    if (to.port == 10)
+        rill_flow_end(pkt);
     return to.port == 9 ? RILL_DROP : RILL_FORWARD;
 }
 
@@ -441,6 +443,26 @@ static void a_large_change_goes_ahead_by_itself(void **state)
     assert_true(f.flags & RILL_FLAG_ELSEWHERE);
     assert_false(f.flags & RILL_FLAG_FULL);
     assert_int_equal(f.state_bytes, 0);
+}
+
+static void a_flow_that_the_nf_ends_is_told_of(void **state)
+{
+    struct rte_mbuf *m = core_udp("10.0.0.1", 1, "192.0.2.1", 10, BYTES);
+    struct rte_mbuf *like = own(FLOW);
+    struct rill_frame where;
+
+    (void)state;
+    rill_frame_copy_metadata(rill_frame(m), rill_frame(like));
+    rte_pktmbuf_free(like);
+    give(m);
+    core_expect(&out, RILL_FRAME_CHANGE, OL);
+    where = core_expect(&out, RILL_FRAME_WHERE, 0);
+    assert_int_equal(where.flags, RILL_FLAG_ENDED);
+    assert_int_equal(where.flow, FLOW);
+    assert_int_equal(core_count(&out, RILL_FRAME_WHERE, 0), 0);
+    give(own(FLOW + 1)); /* under way: nothing special */
+    core_expect(&out, RILL_FRAME_CHANGE, OL);
+    assert_int_equal(core_count(&out, RILL_FRAME_WHERE, 0), 0);
 }
 
 static void a_packet_that_the_nf_drops_still_sends_its_change(void **state)
@@ -1634,6 +1656,7 @@ int main(void)
         T(a_flow_is_born_from_zeros),
         T(later_changes_bring_only_what_changed),
         T(a_large_change_goes_ahead_by_itself),
+        T(a_flow_that_the_nf_ends_is_told_of),
         T(a_packet_that_the_nf_drops_still_sends_its_change),
         T(no_packet_is_processed_twice),
         T(older_than_the_window_counts_as_a_duplicate),

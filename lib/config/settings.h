@@ -53,6 +53,16 @@ static inline uint32_t rill_setting_flows_kept(const struct rill_config *setting
     return (uint32_t)(2 * rill_config_u64(settings, "flows_max")); /* at most 2 * 10^8 */
 }
 
+/* One of the flow_idle_..._s, in nanoseconds: none is longer than flow_idle_s. */
+static inline uint64_t rill_setting_flow_idle_ns(const struct rill_config *settings,
+                                                 const char *name)
+{
+    double s = rill_config_double(settings, name);
+    double most_s = rill_config_double(settings, "flow_idle_s");
+
+    return (uint64_t)((s < most_s ? s : most_s) * 1e9);
+}
+
 /* Bits per second of a whole unit. */
 static inline uint64_t rill_setting_capacity_bps(const struct rill_config *settings)
 {

@@ -122,6 +122,7 @@ enum rill_frame_flags {
     RILL_FLAG_REFUSED = 1 << 3,     /* answers; WHERE */
     RILL_FLAG_ELSEWHERE = 1 << 4,   /* CHANGE: too large to ride along, FULL went before */
     RILL_FLAG_FORGOTTEN = 1 << 4, /* WHERE: the term is said to be established, and is not known */
+    RILL_FLAG_ENDED = 1 << 5,     /* WHERE: the NF has ended the flow */
     RILL_FLAG_BY_GAP = 1 << 5,    /* DATA: first packet of a flowlet that began by gap ... */
     RILL_FLAG_BY_SIZE = 1 << 6,   /* ... by size; neither: not a flowlet's first, or by period */
     RILL_FLAG_MOVED = 1 << 7,     /* DATA: first packet of its term, on another unit than before */

@@ -313,6 +313,225 @@ static void test_changes_are_small(void **unused)
     nf_close(&b);
 }
 
+/* --- backends as an object --- */
+
+static const char *const by_object[] = {"backends_object=b", "vips=203.0.113.5", NULL};
+
+/* To which of 192.0.2.10 + i a new connection from that port goes; -1: it was dropped. */
+static int backend_of(struct nf_bench *b, unsigned port)
+{
+    char text[128];
+    struct rill_pkt pkt = {.side = RILL_INSIDE};
+    struct nf_flow f;
+    int backend = -1;
+
+    snprintf(text, sizeof(text), "tcp 10.0.0.1 %u > 203.0.113.5 80", port);
+    pkt.m = nf_packet(text);
+    assert_int_equal(rill_parse(pkt.m, rte_pktmbuf_pkt_len(pkt.m), &pkt.view), RILL_PARSE_OK);
+    nf_flow_open(&f, b);
+    if (nf_run(b, &f, &pkt) == RILL_FORWARD)
+        backend = nf_alias(&f)->remote.addr[3] - 10;
+    test_mbuf_free(pkt.m);
+    nf_flow_close(&f);
+    return backend;
+}
+
+/* Of connections from ports 1 to n, how many each of the first four backends gets. */
+static void spread(struct nf_bench *b, unsigned n, unsigned taken[4])
+{
+    memset(taken, 0, 4 * sizeof(taken[0]));
+    for (unsigned port = 1; port <= n; port++) {
+        int backend = backend_of(b, port);
+
+        assert_in_range(backend, 0, 3);
+        taken[backend]++;
+    }
+}
+
+/* The same list in an option and in an object gives the same, whatever the hash. */
+static void test_an_object_is_as_a_list(void **unused)
+{
+    static const char *const hashes[] = {"hash=modulo", "hash=maglev"};
+    static const char list[] = "backends=192.0.2.10,192.0.2.12:80,192.0.2.11,2001:db8::1";
+    static const char text[] = "192.0.2.10\n# a comment\n\n 192.0.2.12:80 weight=1\t# one\r\n"
+                               "192.0.2.11\n2001:db8::1";
+
+    (void)unused;
+    for (int i = 0; i < 2; i++) {
+        const char *const listed[] = {list, "vips=203.0.113.5", hashes[i], NULL};
+        const char *const object[] = {"backends_object=b", "vips=203.0.113.5", hashes[i], NULL};
+        struct nf_bench a, b;
+
+        nf_open(&a, "lb", listed);
+        nf_open(&b, "lb", object);
+        nf_object(&b, "backends_object", text, NULL);
+        for (unsigned port = 1; port < 500; port++)
+            assert_int_equal(backend_of(&a, port), backend_of(&b, port));
+        nf_close(&a);
+        nf_close(&b);
+    }
+}
+
+static void test_weights(void **unused)
+{
+    static const char *const hashes[] = {"hash=modulo", "hash=maglev"};
+
+    (void)unused;
+    for (int i = 0; i < 2; i++) {
+        const char *const settings[] = {"backends_object=b", "vips=203.0.113.5", hashes[i], NULL};
+        unsigned taken[4];
+        struct nf_bench b;
+
+        nf_open(&b, "lb", settings);
+        nf_object(&b, "backends_object",
+                  "192.0.2.10 weight=1\n192.0.2.11 weight=2\n192.0.2.12 weight=5\n", NULL);
+        spread(&b, 4000, taken);
+        assert_in_range(taken[0], 420, 580); /* 500, give or take 4 standard deviations */
+        assert_in_range(taken[1], 880, 1120);
+        assert_in_range(taken[2], 2370, 2630);
+        nf_close(&b);
+    }
+}
+
+/* A connection that is there, and new ones, before and after the backends change. */
+static void test_draining(void **unused)
+{
+    static const char out[] = "tcp 10.0.0.1 40000 > 203.0.113.5 80";
+    static const char there[] = "tcp 10.0.0.1 40000 > 192.0.2.10 80";
+    unsigned taken[4];
+    struct nf_bench b;
+    struct nf_flow f;
+
+    (void)unused;
+    nf_open(&b, "lb", by_object);
+    nf_flow_open(&f, &b);
+    nf_object(&b, "backends_object", "192.0.2.10\n", NULL);
+    nf_send(&b, &f, RILL_INSIDE, out, there);
+    nf_object(&b, "backends_object", "192.0.2.10 drain\n192.0.2.11\n", NULL);
+    nf_send(&b, &f, RILL_INSIDE, out, there);
+    spread(&b, 100, taken);
+    assert_int_equal(taken[1], 100);
+    nf_object(&b, "backends_object", "192.0.2.11\n", NULL); /* not listed any more: drains, too */
+    nf_send(&b, &f, RILL_INSIDE, out, there);
+    nf_send(&b, &f, RILL_OUTSIDE, "tcp 192.0.2.10 80 > 10.0.0.1 40000",
+            "tcp 203.0.113.5 80 > 10.0.0.1 40000");
+    nf_flow_close(&f);
+    nf_close(&b);
+}
+
+static bool ends_with(struct nf_bench *b, struct nf_flow *f, const char *text)
+{
+    struct rill_pkt pkt = {.side = RILL_INSIDE, .m = nf_packet(text)};
+    bool ends;
+
+    assert_int_equal(rill_parse(pkt.m, rte_pktmbuf_pkt_len(pkt.m), &pkt.view), RILL_PARSE_OK);
+    nf_run(b, f, &pkt);
+    ends = pkt.ends;
+    test_mbuf_free(pkt.m);
+    return ends;
+}
+
+/* Its connections end, in either direction; each one's next packet begins another. */
+static void test_down(void **unused)
+{
+    static const char out[] = "tcp 10.0.0.1 40000 > 203.0.113.5 80";
+    static const char there[] = "tcp 10.0.0.1 40000 > 192.0.2.10 80";
+    struct nf_bench b;
+    struct nf_flow f, next;
+
+    (void)unused;
+    nf_open(&b, "lb", by_object);
+    nf_flow_open(&f, &b);
+    nf_flow_open(&next, &b);
+    nf_object(&b, "backends_object", "192.0.2.10:80\n", NULL);
+    nf_send(&b, &f, RILL_INSIDE, out, there);
+    assert_false(ends_with(&b, &f, out));
+    nf_object(&b, "backends_object", "192.0.2.9 down\n192.0.2.10:80 down\n192.0.2.11\n", NULL);
+    nf_send(&b, &f, RILL_INSIDE, out, NULL);
+    nf_send(&b, &f, RILL_OUTSIDE, "tcp 192.0.2.10 80 > 10.0.0.1 40000", NULL);
+    assert_true(ends_with(&b, &f, out));
+    assert_int_equal(nf_count(&b, "backend_down"), 3);
+    nf_send(&b, &next, RILL_INSIDE, out, "tcp 10.0.0.1 40000 > 192.0.2.11 80");
+    nf_object(&b, "backends_object", "192.0.2.10:80\n", NULL); /* it is back */
+    nf_send(&b, &f, RILL_INSIDE, out, there);
+    nf_flow_close(&f);
+    nf_flow_close(&next);
+    nf_close(&b);
+}
+
+static void test_nothing_is_up(void **unused)
+{
+    struct nf_bench b;
+
+    (void)unused;
+    nf_open(&b, "lb", by_object);
+    nf_object(&b, "backends_object", "192.0.2.10 down\n192.0.2.11 drain\n2001:db8::1\n", NULL);
+    assert_int_equal(backend_of(&b, 1), -1);
+    assert_int_equal(nf_count(&b, "no_backend"), 1);
+    nf_close(&b);
+}
+
+/* A backend less: its connections go elsewhere, nearly all others stay. Modulo moves most. */
+static void test_maglev_disturbs_few(void **unused)
+{
+    enum { CONNECTIONS = 3000 };
+    static const char *const hashes[] = {"hash=modulo", "hash=maglev"};
+    int moved[2] = {0};
+
+    (void)unused;
+    for (int i = 0; i < 2; i++) {
+        const char *const settings[] = {"backends_object=b", "vips=203.0.113.5", hashes[i], NULL};
+        struct nf_bench all, less;
+
+        nf_open(&all, "lb", settings);
+        nf_open(&less, "lb", settings);
+        nf_object(&all, "backends_object", "192.0.2.10\n192.0.2.11\n192.0.2.12\n192.0.2.13\n",
+                  NULL);
+        nf_object(&less, "backends_object", "192.0.2.13\n192.0.2.12\n192.0.2.10\n", NULL);
+        for (unsigned port = 1; port <= CONNECTIONS; port++) {
+            int before = backend_of(&all, port), after = backend_of(&less, port);
+
+            assert_int_not_equal(after, 1);
+            moved[i] += before != 1 && before != after;
+        }
+        nf_close(&all);
+        nf_close(&less);
+    }
+    assert_in_range(moved[1], 0, CONNECTIONS / 10);
+    assert_true(moved[0] > CONNECTIONS / 3);
+}
+
+static void test_object_errors(void **unused)
+{
+    static const struct {
+        const char *text, *error;
+    } rows[] = {
+        {"", "b: has no server"},
+        {"# nothing\n", "b: has no server"},
+        {"192.0.2.10\nnonsense\n", "b:2: 'nonsense' is not a unicast"},
+        {"192.0.2.10:0\n", "b:1: '192.0.2.10:0'"},
+        {"192.0.2.10 weight=0\n", "b:1: 'weight=0'"},
+        {"192.0.2.10 weight=101\n", "b:1: 'weight=101'"},
+        {"192.0.2.10 weight=1x\n", "b:1: 'weight=1x'"},
+        {"192.0.2.10 weight=\n", "b:1: 'weight='"},
+        {"192.0.2.10 up\n", "b:1: 'up'"},
+        {"192.0.2.10 drain down\n", "b:1: 'down'"},
+        {"192.0.2.10\n192.0.2.11\n192.0.2.10\n", "twice"},
+        {"2001:db8::1\n[2001:db8::1]\n", "twice"},
+        {"1.1.1.1\n1.1.1.2\n1.1.1.3\n1.1.1.4\n1.1.1.5\n1.1.1.6\n", "maglev_entries, 5"},
+    };
+    const char *const settings[] = {"backends_object=b", "hash=maglev", "maglev_entries=5", NULL};
+    struct nf_bench b;
+
+    (void)unused;
+    nf_open(&b, "lb", settings);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        if (strstr(nf_object_error(&b, "backends_object", rows[i].text), rows[i].error) == NULL)
+            fail_msg("%s: no '%s' in: %s", rows[i].text, rows[i].error,
+                     nf_object_error(&b, "backends_object", rows[i].text));
+    nf_close(&b);
+}
+
 static void test_example_file(void **unused)
 {
     struct nf_bench b;
@@ -352,6 +571,8 @@ static void test_configuration_errors(void **unused)
         {"backends=192.0.2.10:80,192.0.2.10:080", "twice"},
         {"backends=[2001:db8::1],2001:db8:0::1", "twice"},
         {"vips=nonsense", "nonsense"},
+        {"vips=192.0.2.10,192.0.2.10", "twice"},
+        {"maglev_entries=65536", "65537"},
     };
 
     (void)unused;
@@ -363,6 +584,14 @@ static void test_configuration_errors(void **unused)
             fail_msg("%s: no '%s' in: %s", rows[i].setting, rows[i].part, error);
         assert_memory_equal(error, rows[i].setting, 4);
     }
+}
+
+static void test_one_of_list_and_object(void **unused)
+{
+    const char *const settings[] = {"backends=192.0.2.10", "backends_object=b", NULL};
+
+    (void)unused;
+    assert_non_null(strstr(nf_open_error("lb", settings), "one of the two"));
 }
 
 static void test_too_many_backends(void **unused)
@@ -395,6 +624,14 @@ int main(void)
         cmocka_unit_test(test_conflict_shows_in_alias),
         cmocka_unit_test(test_goes_on_at_another_instance),
         cmocka_unit_test(test_changes_are_small),
+        cmocka_unit_test(test_an_object_is_as_a_list),
+        cmocka_unit_test(test_weights),
+        cmocka_unit_test(test_draining),
+        cmocka_unit_test(test_down),
+        cmocka_unit_test(test_nothing_is_up),
+        cmocka_unit_test(test_maglev_disturbs_few),
+        cmocka_unit_test(test_object_errors),
+        cmocka_unit_test(test_one_of_list_and_object),
         cmocka_unit_test(test_example_file),
         cmocka_unit_test(test_configuration_errors),
         cmocka_unit_test(test_too_many_backends),

@@ -25,7 +25,7 @@ _Static_assert(sizeof(struct nat_flow) == 48, "README.md says so");
 struct nat {
     struct rill_table *flows;
     struct rill_pool *tcp, *udp, *icmp;
-    int mapped, pool_exhausted, no_mapping, not_public, not_rewritten;
+    int mapped, errors, pool_exhausted, no_mapping, not_public, not_rewritten;
 };
 
 static const struct rill_option nat_options[] = {
@@ -83,6 +83,7 @@ static int nat_init(struct rill_nf *nf, const struct rill_config *config)
     if (nat->flows == NULL || nat->tcp == NULL || nat->udp == NULL || nat->icmp == NULL)
         return -1;
     nat->mapped = rill_counter(nf, "mapped");
+    nat->errors = rill_counter(nf, "errors");
     nat->pool_exhausted = rill_counter(nf, "pool_exhausted");
     nat->no_mapping = rill_counter(nf, "no_mapping");
     nat->not_public = rill_counter(nf, "not_public");
@@ -171,10 +172,78 @@ static enum rill_verdict inwards(struct rill_nf *nf, struct nat *nat, struct ril
     return RILL_FORWARD;
 }
 
+/* --- ICMP errors (RFC 5508, 4) ---------------------------------------------------------------- */
+
+static bool same_address(const struct rill_endpoint *endpoint, const uint8_t addr[4])
+{
+    return memcmp(endpoint->addr, addr, 4) == 0;
+}
+
+/* From the inside, about a packet that went to the inside endpoint. Whoever sent it, a router
+ * before the host perhaps, is not to be seen outside: it comes from the public address (REQ-5). */
+static int error_outwards(struct rill_pkt *pkt, const struct nat_flow *flow,
+                          const struct rill_endpoint *quoted)
+{
+    struct rill_endpoint public_end, source;
+
+    endpoint_of(flow->public_addr, flow->public_port, quoted->proto, &public_end);
+    rill_pkt_source(pkt, &source);
+    memcpy(source.addr, flow->public_addr, 4);
+    return rill_pkt_set_quoted_destination(pkt, &public_end) != 0 ||
+                   rill_pkt_set_source(pkt, &source) != 0
+               ? -1
+               : 0;
+}
+
+/* From the outside, about a packet that the inside endpoint sent (REQ-4). */
+static int error_inwards(struct rill_pkt *pkt, const struct nat_flow *flow,
+                         const struct rill_endpoint *quoted)
+{
+    struct rill_endpoint inside, destination;
+
+    endpoint_of(flow->inside_addr, flow->inside_port, quoted->proto, &inside);
+    rill_pkt_destination(pkt, &destination);
+    memcpy(destination.addr, flow->inside_addr, 4);
+    return rill_pkt_set_quoted_source(pkt, &inside) != 0 ||
+                   rill_pkt_set_destination(pkt, &destination) != 0
+               ? -1
+               : 0;
+}
+
+/* The controller found the flow by what the error quotes. The mapping is left as it is. */
+static enum rill_verdict error(struct rill_nf *nf, struct nat *nat, struct rill_pkt *pkt,
+                               const struct rill_endpoint *quoted_source,
+                               const struct rill_endpoint *quoted_destination)
+{
+    const struct nat_flow *flow = rill_get(nat->flows, pkt);
+    struct rill_endpoint destination;
+    int rc;
+
+    rill_pkt_destination(pkt, &destination);
+    if (flow->public_port == 0) {
+        rill_count(nf, nat->no_mapping, 1);
+        return RILL_DROP;
+    }
+    if (rill_pkt_from_inside(pkt)) {
+        rc = error_outwards(pkt, flow, quoted_destination);
+    } else if (same_address(&destination, flow->public_addr) &&
+               same_address(quoted_source, flow->public_addr)) {
+        rc = error_inwards(pkt, flow, quoted_source);
+    } else {
+        rill_count(nf, nat->not_public, 1);
+        return RILL_DROP;
+    }
+    rill_count(nf, rc == 0 ? nat->errors : nat->not_rewritten, 1);
+    return rc == 0 ? RILL_FORWARD : RILL_DROP;
+}
+
 static enum rill_verdict nat_process(struct rill_nf *nf, struct rill_pkt *pkt)
 {
     struct nat *nat = rill_nf_private(nf);
+    struct rill_endpoint source, destination;
 
+    if (rill_pkt_quoted(pkt, &source, &destination))
+        return error(nf, nat, pkt, &source, &destination);
     return rill_pkt_from_inside(pkt) ? outwards(nf, nat, pkt) : inwards(nf, nat, pkt);
 }
 
@@ -182,9 +251,10 @@ static const struct rill_nf_descriptor nat_descriptor = {
     .abi = RILL_NF_ABI,
     .name = "nat",
     .version = "1",
-    .summary = "IPv4 NAT with endpoint-independent mapping for TCP, UDP and ICMP echo",
+    .summary = "IPv4 NAT with endpoint-independent mapping for TCP, UDP and ICMP",
     .flow_scope = RILL_FLOW_INSIDE_ENDPOINT,
-    .handles = RILL_HANDLES_TCP4 | RILL_HANDLES_UDP4 | RILL_HANDLES_ICMP4_ECHO,
+    .handles =
+        RILL_HANDLES_TCP4 | RILL_HANDLES_UDP4 | RILL_HANDLES_ICMP4_ECHO | RILL_HANDLES_ICMP4_ERROR,
     .flags = RILL_NF_INSIDE_OPENS | RILL_NF_INVERTS,
     .writes = RILL_WRITES_SOURCE,
     .unhandled_passes = false, /* it would leak inside addresses */

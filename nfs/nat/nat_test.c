@@ -263,6 +263,146 @@ static void test_later_fragment(void **unused)
     nf_close(&b);
 }
 
+/* --- ICMP errors --- */
+
+/* `quoted` as text, of which the error shows `shown` bytes (0: all). */
+static void build_error(struct test_packet *p, const char *source, const char *destination,
+                        const char *quoted, uint32_t shown)
+{
+    struct rte_mbuf *q = nf_packet(quoted);
+    struct test_packet inner = {.len = rte_pktmbuf_pkt_len(q), .ip = 14};
+
+    memcpy(inner.bytes, rte_pktmbuf_mtod(q, void *), inner.len);
+    *p = (struct test_packet){.len = 0};
+    test_ethernet(p, 0x0800, 0);
+    test_ip(p, source, destination, RILL_ICMP, 0, 0);
+    test_icmp(p, 3, 4, 0, 0);
+    test_quote(p, &inner, shown);
+    test_finish(p);
+    test_mbuf_free(q);
+}
+
+/* An error comes in on `side`: what comes out is the error that the other one says, to the byte.
+ * NULL: it is dropped, unchanged. The flow's state never changes. */
+static void send_error(struct nf_bench *b, struct nf_flow *f, enum rill_side side,
+                       const char *const in[3], const char *const expected[3], uint32_t shown)
+{
+    const char *const *want = expected != NULL ? expected : in;
+    struct test_packet given, wanted;
+    struct rill_pkt pkt = {.side = side};
+
+    build_error(&given, in[0], in[1], in[2], shown);
+    build_error(&wanted, want[0], want[1], want[2], shown);
+    pkt.m = test_mbuf(given.bytes, given.len);
+    assert_int_equal(rill_parse(pkt.m, given.len, &pkt.view), RILL_PARSE_OK);
+    assert_int_equal(nf_run(b, f, &pkt), expected != NULL ? RILL_FORWARD : RILL_DROP);
+    assert_true(f->dirty_low >= f->dirty_high);
+    assert_int_equal(given.len, wanted.len);
+    assert_memory_equal(rte_pktmbuf_mtod(pkt.m, void *), wanted.bytes, wanted.len);
+    test_mbuf_free(pkt.m);
+}
+
+/* Of each protocol, in both directions, with long quotes and the shortest. */
+static void test_errors_are_translated(void **unused)
+{
+    static const struct {
+        const char *out, *public_out;
+        const char *inwards[2][3], *outwards[2][3];
+    } rows[] = {
+        {"tcp 10.0.0.1 40000 > 203.0.113.5 80",
+         "tcp 198.51.100.1 1024 > 203.0.113.5 80",
+         {{"192.0.2.9", "198.51.100.1", "tcp 198.51.100.1 1024 > 203.0.113.5 80"},
+          {"192.0.2.9", "10.0.0.1", "tcp 10.0.0.1 40000 > 203.0.113.5 80"}},
+         {{"10.0.0.1", "203.0.113.5", "tcp 203.0.113.5 80 > 10.0.0.1 40000"},
+          {"198.51.100.1", "203.0.113.5", "tcp 203.0.113.5 80 > 198.51.100.1 1024"}}},
+        /* sent by a router before the host: not to be seen either */
+        {"udp 10.0.0.1 53 > 203.0.113.5 53",
+         "udp 198.51.100.1 1024 > 203.0.113.5 53",
+         {{"203.0.113.5", "198.51.100.1", "udp 198.51.100.1 1024 > 203.0.113.5 53"},
+          {"203.0.113.5", "10.0.0.1", "udp 10.0.0.1 53 > 203.0.113.5 53"}},
+         {{"10.0.0.254", "203.0.113.5", "udp 203.0.113.5 53 > 10.0.0.1 53"},
+          {"198.51.100.1", "203.0.113.5", "udp 203.0.113.5 53 > 198.51.100.1 1024"}}},
+        {"icmp 10.0.0.1 77 > 203.0.113.5 77",
+         "icmp 198.51.100.1 1024 > 203.0.113.5 1024",
+         {{"192.0.2.9", "198.51.100.1", "icmp 198.51.100.1 1024 > 203.0.113.5 1024"},
+          {"192.0.2.9", "10.0.0.1", "icmp 10.0.0.1 77 > 203.0.113.5 77"}},
+         {{"10.0.0.1", "203.0.113.5", "icmp 203.0.113.5 77 > 10.0.0.1 77"},
+          {"198.51.100.1", "203.0.113.5", "icmp 203.0.113.5 1024 > 198.51.100.1 1024"}}},
+    };
+    struct nf_bench b;
+    struct nf_flow f;
+
+    (void)unused;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        static const uint32_t shown[] = {0, 28, 40};
+
+        open_leased(&b, 1);
+        nf_flow_open(&f, &b);
+        nf_send(&b, &f, RILL_INSIDE, rows[i].out, rows[i].public_out);
+        for (int k = 0; k < 3; k++) {
+            send_error(&b, &f, RILL_OUTSIDE, rows[i].inwards[0], rows[i].inwards[1], shown[k]);
+            send_error(&b, &f, RILL_INSIDE, rows[i].outwards[0], rows[i].outwards[1], shown[k]);
+        }
+        assert_int_equal(nf_count(&b, "errors"), 6);
+        nf_flow_close(&f);
+        nf_close(&b);
+    }
+}
+
+/* They name inside endpoints that nobody outside can know, or come where there is no mapping. */
+static void test_errors_that_are_dropped(void **unused)
+{
+    static const char *const to_inside[] = {"192.0.2.9", "10.0.0.1",
+                                            "tcp 198.51.100.1 1024 > 203.0.113.5 80"};
+    static const char *const of_inside[] = {"192.0.2.9", "198.51.100.1",
+                                            "tcp 10.0.0.1 40000 > 203.0.113.5 80"};
+    static const char *const early[] = {"10.0.0.1", "203.0.113.5",
+                                        "tcp 203.0.113.5 80 > 10.0.0.1 40000"};
+    struct nf_bench b;
+    struct nf_flow f;
+
+    (void)unused;
+    open_leased(&b, 1);
+    nf_flow_open(&f, &b);
+    send_error(&b, &f, RILL_INSIDE, early, NULL, 0);
+    assert_int_equal(nf_count(&b, "no_mapping"), 1);
+    nf_send(&b, &f, RILL_INSIDE, "tcp 10.0.0.1 40000 > 203.0.113.5 80",
+            "tcp 198.51.100.1 1024 > 203.0.113.5 80");
+    send_error(&b, &f, RILL_OUTSIDE, to_inside, NULL, 0);
+    send_error(&b, &f, RILL_OUTSIDE, of_inside, NULL, 0);
+    assert_int_equal(nf_count(&b, "not_public"), 2);
+    assert_int_equal(nf_count(&b, "errors"), 0);
+    nf_flow_close(&f);
+    nf_close(&b);
+}
+
+static void test_udp_without_checksum(void **unused)
+{
+    struct test_packet p = {.len = 0};
+    struct rill_pkt pkt = {.side = RILL_INSIDE};
+    struct rill_view after;
+    struct nf_bench b;
+    struct nf_flow f;
+
+    (void)unused;
+    open_leased(&b, 1);
+    nf_flow_open(&f, &b);
+    test_ethernet(&p, 0x0800, 0);
+    test_ip(&p, "10.0.0.1", "203.0.113.5", RILL_UDP, 0, 0);
+    test_udp(&p, 5000, 53, 20);
+    test_finish(&p);
+    memset(p.bytes + p.l4 + 6, 0, 2);
+    pkt.m = test_mbuf(p.bytes, p.len);
+    assert_int_equal(rill_parse(pkt.m, p.len, &pkt.view), RILL_PARSE_OK);
+    assert_int_equal(nf_run(&b, &f, &pkt), RILL_FORWARD);
+    assert_int_equal(rill_parse(pkt.m, p.len, &after), RILL_PARSE_OK);
+    assert_int_equal(after.source.port, 1024);
+    assert_memory_equal(rte_pktmbuf_mtod(pkt.m, uint8_t *) + p.l4 + 6, "\0\0", 2);
+    test_mbuf_free(pkt.m);
+    nf_flow_close(&f);
+    nf_close(&b);
+}
+
 static void test_configuration(void **unused)
 {
     const char *const settings[] = {"public_addresses=192.0.2.1,192.0.2.2", "ports=7-8", NULL};
@@ -362,6 +502,9 @@ int main(void)
         cmocka_unit_test(test_goes_on_at_another_instance),
         cmocka_unit_test(test_changes_are_small),
         cmocka_unit_test(test_later_fragment),
+        cmocka_unit_test(test_errors_are_translated),
+        cmocka_unit_test(test_errors_that_are_dropped),
+        cmocka_unit_test(test_udp_without_checksum),
         cmocka_unit_test(test_configuration),
         cmocka_unit_test(test_example_file),
         cmocka_unit_test(test_configuration_errors),

@@ -193,17 +193,29 @@ class Checker:
             self.wrong(number, f"a later fragment has {end}, its first had {outer}")
 
     def check_error(self, number, before, after):
+        if self.nf == "nat":
+            self.check_nat_error(number, before, after)
+            return
         quoted = before.quoted
         if (after.source, after.destination) == (before.source, before.destination):
             if (after.quoted.source, after.quoted.destination) == (
                 quoted.source, quoted.destination):
                 return  # an NF that does not handle errors may let them pass as they are
-        if self.nf == "nat":
-            outer, end = self.mapping.outer_of.get(quoted.destination), after.quoted.destination
-        else:
-            outer, end = self.mapping.outer_of.get(connection(quoted)[0]), after.quoted.source
-        if outer is not None and end != outer:
-            self.wrong(number, f"an ICMP error quotes {end}, which is {outer} outside")
+        outer = self.mapping.outer_of.get(connection(quoted)[0])
+        if outer is not None and after.quoted.source != outer:
+            self.wrong(number, f"an ICMP error quotes {after.quoted.source}, which is {outer} outside")
+
+    def check_nat_error(self, number, before, after):
+        """Neither who sent it nor whom it quotes may be seen outside."""
+        quoted = before.quoted.destination
+        outer = self.mapping.outer_of.get(quoted)
+        if outer is None:
+            self.wrong(number, f"an ICMP error went out about {quoted}, which has no public endpoint")
+        elif after.quoted.destination != outer:
+            self.wrong(number, f"an ICMP error quotes {after.quoted.destination}, "
+                               f"which is {outer} outside")
+        elif after.source.address != outer.address:
+            self.wrong(number, f"an ICMP error comes from {after.source}, not from {outer}")
 
     def check_order(self, number, view, side):
         key = (connection(view.quoted)[0], "error", side) if view.error else connection(view)

@@ -309,6 +309,10 @@ class Nat(Case):
         bad = icmp(PUBLIC, SERVER, 3, b"\0" * 4 + patched(translated, 10, b"\x12\x34"))
         self.wrong("packet 2: quoted IP checksum is wrong", given,
                    self.released[:1] + [(2, OUT, bad)])
+        for text, error in ((f"comes from icmp {HOST_A}", icmp(HOST_A, SERVER, 3, b"\0" * 4 + translated)),
+                            ("an ICMP error quotes tcp 10.0.0.1:1000", given[1])):
+            self.wrong(text, given, self.released[:1] + [(2, OUT, error)])
+        self.wrong("which has no public endpoint", given, [(2, OUT, right)])
 
     def test_only_twenty_are_shown(self):
         given = [tcp(HOST_A, 1000 + n, SERVER, 80) for n in range(30)]

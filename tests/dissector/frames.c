@@ -185,11 +185,13 @@ static void expect_flags(const struct rill_frame *f)
                          f->type == RILL_FRAME_ESTABLISHED);
 
         bool is_forgotten = bit == 4 && f->type == RILL_FRAME_WHERE;
+        bool is_ended = bit == 5 && f->type == RILL_FRAME_WHERE;
 
         snprintf(field, sizeof(field), "rill.flags.%s",
                  is_state       ? "state"
                  : is_tuple     ? "tuple"
                  : is_forgotten ? "forgotten"
+                 : is_ended     ? "ended"
                                 : names[bit]);
         expect_number(field, f->flags >> bit & 1);
     }

@@ -9,7 +9,7 @@
 struct instance {
     struct rill_table *table;
     struct rill_pool *pool;
-    uint64_t state_bytes, drops;
+    uint64_t state_bytes, drops, ends;
     int dry;
 };
 
@@ -28,6 +28,13 @@ static const struct rill_option options[] = {
      .max = 100000,
      .def = "0",
      .doc = "Drops packets whose number is a multiple; 0: none."},
+    {.name = "ends",
+     .type = RILL_OPT_U64,
+     .unit = "",
+     .min = 0,
+     .max = 100000,
+     .def = "0",
+     .doc = "Ends the flows of packets whose number is a multiple; 0: none."},
     {.name = "ports",
      .type = RILL_OPT_RANGE,
      .unit = "",
@@ -54,6 +61,7 @@ static int init(struct rill_nf *nf, const struct rill_config *config)
     rill_config_range(config, "ports", &low, &high);
     self->state_bytes = rill_config_u64(config, "state_bytes");
     self->drops = rill_config_u64(config, "drops");
+    self->ends = rill_config_u64(config, "ends");
     self->table =
         rill_table_create(nf, "chain", RILL_PER_FLOW, RILL_WRITE, (size_t)self->state_bytes);
     self->pool =
@@ -94,6 +102,10 @@ static enum rill_verdict process_packet(struct rill_nf *nf, struct rill_pkt *pkt
         rill_put(self->table, pkt, offsetof(struct sim_chain, public), sizeof(chain->public));
         if (rill_flow_alias(pkt, &chain->public, NULL) != 0)
             return RILL_DROP;
+    }
+    if (self->ends != 0 && mark->packet % self->ends == 0) {
+        rill_flow_end(pkt); /* and drops: what waits for the flow's alias never comes out */
+        return RILL_DROP;
     }
     return self->drops != 0 && mark->packet % self->drops == 0 ? RILL_DROP : RILL_FORWARD;
 }

@@ -226,5 +226,7 @@ void sim_plan_draw(struct sim_plan *plan, uint64_t seed, const char *kind)
     draw_deaths(plan, &rng);
     draw_bounds(plan, &rng);
     sim_swarm_draw(plan, kind);
+    if (rill_rng_below(&rng, 6) == 0) /* last: the draws before are what they were */
+        plan->nf_ends = (uint32_t)PICK(&rng, 3, 10, 50);
     plan->span_us = plan->packets * plan->gap_ns / 1000 + 1;
 }

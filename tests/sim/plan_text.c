@@ -52,6 +52,7 @@ static const struct field {
     FIELD(malformed),
     FIELD(old_alias),
     FIELD(nf_drops),
+    FIELD(nf_ends),
     FIELD(unit_flows_max),
     FIELD(output_logger_flows_max),
     FIELD(unit_faults),

@@ -57,6 +57,7 @@ struct sim_plan {
     double fragments, malformed; /* shares of the packets */
     double old_alias;            /* share of the replies that go to a public endpoint of before */
     uint32_t nf_drops;           /* the NF drops packets whose number is a multiple; 0: none */
+    uint32_t nf_ends;            /* the same: it ends their flow */
     uint32_t unit_flows_max, output_logger_flows_max;
     uint32_t unit_faults, logger_faults, pair_faults;
     uint32_t failovers; /* of controllers */
