@@ -53,6 +53,16 @@ class Suite(unittest.TestCase):
         self.assertGreaterEqual(report["spread_percent"], 0)
 
 
+    def test_memory(self):
+        report = self.benches["memory"]
+        for nf in ("noop", "nat"):
+            for role in ("controller", "unit", "replica", "logger"):
+                for how in ("table", "rss"):
+                    field = "%s_%s_bytes_per_flow_%s_10000_flows" % (role, how, nf)
+                    self.assertGreater(report[field], 0, field)
+            self.assertGreater(report["all_rss_bytes_per_flow_%s_10000_flows" % nf], 0)
+
+
 class Compare(unittest.TestCase):
     """A build with itself: the same figures on both sides."""
 

@@ -1,0 +1,120 @@
+#include "eval/bench/source.h"
+
+#include <string.h>
+
+#include <rte_ip.h>
+
+enum { ETHERNET = 14, IP = 20, UDP = 8, SOURCE_AT = ETHERNET + 12, CHECKSUM_AT = ETHERNET + 10 };
+
+void bench_source_init(struct bench_source *s, struct rte_mempool *pool, uint32_t flows,
+                       uint32_t packet_bytes, enum bench_order order)
+{
+    uint16_t ip_bytes = (uint16_t)(packet_bytes - ETHERNET), udp_bytes = (uint16_t)(ip_bytes - IP);
+    const uint8_t header[ETHERNET + IP + UDP] = {
+        2,
+        0,
+        0,
+        0,
+        0,
+        2,
+        2,
+        0,
+        0,
+        0,
+        0,
+        1,
+        8,
+        0, /* Ethernet */
+        0x45,
+        0,
+        (uint8_t)(ip_bytes >> 8),
+        (uint8_t)ip_bytes,
+        0,
+        0,
+        0x40,
+        0,
+        64,
+        17,
+        0,
+        0, /* IP */
+        10,
+        0,
+        0,
+        0,
+        203,
+        0,
+        113,
+        5, /* addresses */
+        0x13,
+        0x88,
+        0,
+        80,
+        (uint8_t)(udp_bytes >> 8),
+        (uint8_t)udp_bytes /* ports, no checksum */
+    };
+
+    *s = (struct bench_source){.pool = pool,
+                               .flows = flows,
+                               .packet_bytes = packet_bytes,
+                               .order = order,
+                               .random = UINT64_C(0x9e3779b97f4a7c15)};
+    memcpy(s->header, header, sizeof(header));
+    s->base_sum = rte_raw_cksum(s->header + ETHERNET, IP);
+}
+
+/* xorshift64*, Vigna 2016; uniform by multiplication. */
+static uint32_t draw(struct bench_source *s)
+{
+    s->random ^= s->random >> 12;
+    s->random ^= s->random << 25;
+    s->random ^= s->random >> 27;
+    return (uint32_t)(((s->random * UINT64_C(0x2545f4914f6cdd1d)) >> 32) * s->flows >> 32);
+}
+
+static uint32_t next_flow(struct bench_source *s)
+{
+    uint64_t i = s->next++;
+
+    if (s->order == BENCH_IN_TURN) {
+        if (s->next == s->flows)
+            s->next = 0;
+        return (uint32_t)i;
+    }
+    if (s->order == BENCH_RANDOM)
+        return draw(s);
+    i %= BENCH_ACTIVE;
+    if (s->active[i].left == 0) {
+        s->active[i].flow = draw(s);
+        s->active[i].left = BENCH_FLOWLET;
+    }
+    s->active[i].left--;
+    return s->active[i].flow;
+}
+
+/* 10.x.y.z, by the flow's number. */
+static void write_packet(const struct bench_source *s, uint8_t *to, uint32_t flow)
+{
+    uint16_t high = rte_cpu_to_be_16((uint16_t)(10 << 8 | flow >> 16));
+    uint16_t low = rte_cpu_to_be_16((uint16_t)flow);
+    uint32_t sum = s->base_sum - rte_cpu_to_be_16(10 << 8) + high + low;
+    uint16_t checksum;
+
+    sum = (sum & 0xffff) + (sum >> 16);
+    checksum = (uint16_t) ~((sum & 0xffff) + (sum >> 16));
+    memcpy(to, s->header, BENCH_PACKET_MIN);
+    memcpy(to + SOURCE_AT, &high, 2);
+    memcpy(to + SOURCE_AT + 2, &low, 2);
+    memcpy(to + CHECKSUM_AT, &checksum, 2);
+}
+
+bool bench_source_burst(struct bench_source *s, struct rte_mbuf **packets)
+{
+    if (rte_pktmbuf_alloc_bulk(s->pool, packets, BENCH_BURST) != 0)
+        return false;
+    for (int i = 0; i < BENCH_BURST; i++) {
+        packets[i]->data_len = (uint16_t)s->packet_bytes;
+        packets[i]->pkt_len = s->packet_bytes;
+        write_packet(s, rte_pktmbuf_mtod(packets[i], uint8_t *), next_flow(s));
+    }
+    return true;
+}

@@ -1,0 +1,45 @@
+/* Packets from memory: UDP over IPv4 from `flows` inside endpoints to one server, made as they are
+ * asked for. Like a capture that is replayed without end: a buffer from the pool, and the packet's
+ * first 64 bytes written into it.
+ */
+#ifndef RILL_EVAL_BENCH_SOURCE_H
+#define RILL_EVAL_BENCH_SOURCE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <rte_mbuf.h>
+
+enum {
+    BENCH_BURST = 32,
+    BENCH_ACTIVE = 64,  /* order BURSTS: flows that take turns ... */
+    BENCH_FLOWLET = 10, /* ... until each has sent so many packets */
+    BENCH_PACKET_MIN = 64,
+};
+
+enum bench_order {
+    BENCH_IN_TURN, /* each flow once, then all again */
+    BENCH_RANDOM,  /* any flow at any time */
+    BENCH_BURSTS,  /* flowlets of 10 packets, of 64 flows at a time; then other flows follow */
+};
+
+struct bench_source {
+    struct rte_mempool *pool;
+    uint32_t flows, packet_bytes;
+    enum bench_order order;
+    uint64_t random, next;
+    struct {
+        uint32_t flow, left;
+    } active[BENCH_ACTIVE];
+    uint32_t base_sum;
+    uint8_t header[BENCH_PACKET_MIN];
+};
+
+/* At most 16 million flows; packet_bytes from 64 to 1500. */
+void bench_source_init(struct bench_source *s, struct rte_mempool *pool, uint32_t flows,
+                       uint32_t packet_bytes, enum bench_order order);
+
+/* BENCH_BURST packets. False: the pool is empty, and none were made. */
+bool bench_source_burst(struct bench_source *s, struct rte_mbuf **packets);
+
+#endif
