@@ -62,6 +62,14 @@ class Suite(unittest.TestCase):
                     self.assertGreater(report[field], 0, field)
             self.assertGreater(report["all_rss_bytes_per_flow_%s_10000_flows" % nf], 0)
 
+    def test_start(self):
+        if "start" not in self.benches:
+            self.skipTest("the cluster form is not in this build")
+        report = self.benches["start"]
+        for what in ("fabric_prepared", "fabric_asleep", "fabric_on_demand", "dlopen", "fork", "exec", "control",
+                     "control_inside", "piece_image", "piece_unit", "piece_first_packet"):
+            self.assertGreater(report[what + "_us"], 0, what)
+
 
 class Compare(unittest.TestCase):
     """A build with itself: the same figures on both sides."""
