@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """smoke.py RUN: every benchmark runs and its JSON has the documented fields; how fast anything is, is not looked at."""
+import collections
 import json
 import os
+import struct
 import subprocess
 import sys
 import tempfile
@@ -93,6 +95,31 @@ class Compare(unittest.TestCase):
 
     def test_bad_use(self):
         self.assertEqual(self.compare("--pairs", "1").returncode, 2)
+
+
+class Peers(unittest.TestCase):
+    FOLDER = os.path.join(os.path.dirname(RUN), "peers")
+
+    def test_the_trace_has_each_flow_equally_often(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "trace.pcap")
+            subprocess.run([sys.executable, "-B", os.path.join(self.FOLDER, "trace_file.py"), "1000", path], check=True)
+            with open(path, "rb") as f:
+                packets = f.read()[24:]
+        records = [packets[at + 16:at + 76] for at in range(0, len(packets), 76)]
+        counts = collections.Counter(packet[26:30] for packet in records)
+        self.assertEqual(len(counts), 1000)
+        self.assertEqual(set(counts.values()), {66})
+        for packet in records[:1000]:
+            total = sum(struct.unpack("!10H", packet[14:34]))
+            self.assertEqual((total & 0xffff) + (total >> 16), 0xffff)
+
+    def test_who_is_not_installed_is_left_out_in_a_line(self):
+        env = {"PATH": "/nowhere"}
+        done = subprocess.run([sys.executable, "-B", os.path.join(self.FOLDER, "run")], capture_output=True, text=True, env=env)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        for name in ("testpmd", "plain", "flowipnat", "iprewriter", "nftables"):
+            self.assertIn("%s is left out: " % name, done.stderr)
 
 
 class BadUse(unittest.TestCase):
