@@ -4,19 +4,14 @@
  * Units of 1 Gbps are 70% loaded with flowlets of 15,000 bytes, under a clock that goes on as that
  * load needs. Decisions are made in batches of 64, which alone are timed; what is sent to the
  * units, and the time that passes, is told in between. A run's figure is the median of its batches,
- * the result the median of the runs, so that what else the machine does is mostly left out; how
- * much it did is said.
+ * the result the median of the runs, so that what else the machine does is mostly left out.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <time.h>
-#include <unistd.h>
 
-#include "cli/args.h"
-#include "cli/json.h"
 #include "controller/wam.h"
+#include "eval/bench/harness.h"
 #include "lib/base/role.h"
 
 enum {
@@ -25,21 +20,16 @@ enum {
     HOLDERS = 4, /* owner and 3 replicas */
     FLOWLET_BYTES = 15000,
     LOAD_PERCENT = 70,
-    RUNS_MIN = 7,
-    RUNS_MAX = 101,
     LINEAR_PART = 20, /* of the decisions: it is slower by as much */
     SIZES = 2,
 };
 static const uint32_t sizes[SIZES] = {300, 10000};
 #define CAPACITY_BPS UINT64_C(1000000000)
 #define WINDOW_NS UINT64_C(100000000)
-#define NOISY_SPREAD_PERCENT 25.0
-#define NOISY_LOAD_PER_CORE 0.75
+#define WARM_UP_NS (WINDOW_NS + WINDOW_NS / 2)
+#define QUICK_WARM_UP_NS UINT64_C(1000000)
 
-struct options {
-    const char *json;
-    uint64_t runs, batches, warm_up_ns;
-};
+enum { BATCHES = 1000, QUICK_BATCHES = 20 }; /* of a run */
 
 struct flow {
     uint32_t owner, replicas[HOLDERS - 1];
@@ -69,14 +59,6 @@ static const char *const whats[WHATS] = {"decision", "flowlet", "linear",
 struct figure {
     double ns, spread_percent;
 };
-
-static uint64_t clock_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
 
 static int world_create(struct world *w, uint32_t units, enum rill_placement placement)
 {
@@ -162,7 +144,7 @@ static void scan(struct world *w, const struct flow *flow, uint64_t demand_bps)
 
 static uint64_t do_batch(struct world *w, const struct batch *b, enum what what)
 {
-    uint64_t begin_ns = clock_ns();
+    uint64_t begin_ns = bench_ns();
 
     for (int i = 0; i < BATCH; i++) {
         struct flow *flow = &w->flows[b->flow[i]];
@@ -185,7 +167,7 @@ static uint64_t do_batch(struct world *w, const struct batch *b, enum what what)
             break;
         }
     }
-    return clock_ns() - begin_ns;
+    return bench_ns() - begin_ns;
 }
 
 /* What the flowlets of the batch bring, and replicas for their flows. */
@@ -220,19 +202,6 @@ static void warm_up(struct world *w, uint64_t ns)
     }
 }
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
-static double median(double *values, uint64_t n)
-{
-    qsort(values, n, sizeof(values[0]), by_value);
-    return n % 2 == 1 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
-}
-
 /* One run: ns for one of what is done. */
 static double run(struct world *w, enum what what, uint64_t batches, double *scratch)
 {
@@ -247,174 +216,108 @@ static double run(struct world *w, enum what what, uint64_t batches, double *scr
             do_batch(w, &b, FLOWLET);
         drain(w, &b);
     }
-    return median(scratch, batches);
+    return bench_median(scratch, batches, NULL);
 }
 
-static void measure(const struct options *o, struct world *w, enum what what, double *scratch,
+static void measure(const struct bench_options *o, struct world *w, enum what what, double *scratch,
                     struct figure *figure)
 {
-    uint64_t batches = what == LINEAR ? o->batches / LINEAR_PART + 1 : o->batches;
-    double runs[RUNS_MAX];
+    uint64_t batches = o->quick ? QUICK_BATCHES : BATCHES;
+    double runs[BENCH_RUNS_MAX];
 
+    if (what == LINEAR)
+        batches = batches / LINEAR_PART + 1;
     for (uint64_t i = 0; i < o->runs; i++)
         runs[i] = run(w, what, batches, scratch);
-    figure->ns = median(runs, o->runs);
-    figure->spread_percent = 100 * (runs[o->runs - 1] - runs[0]) / figure->ns;
+    figure->ns = bench_median(runs, o->runs, &figure->spread_percent);
 }
 
-static int measure_size(const struct options *o, struct world *w, uint32_t units,
+static int measure_size(const struct bench_options *o, struct world *w, uint32_t units,
                         struct figure figures[WHATS])
 {
-    double *scratch = calloc(o->batches + 1, sizeof(scratch[0]));
-    int rc = scratch != NULL ? world_create(w, units, RILL_PLACEMENT_PACK) : -ENOMEM;
+    uint64_t warm_up_ns = o->quick ? QUICK_WARM_UP_NS : WARM_UP_NS;
+    double scratch[BATCHES + 1];
+    int rc = world_create(w, units, RILL_PLACEMENT_PACK);
 
     if (rc == 0) {
-        warm_up(w, o->warm_up_ns);
+        warm_up(w, warm_up_ns);
         for (int i = 0; i < DECIDE_FIRST_FIT; i++)
             measure(o, w, (enum what)i, scratch, &figures[i]);
         rill_wam_destroy(w->wam);
         rc = world_create(w, units, RILL_PLACEMENT_FIRST_FIT);
     }
     if (rc == 0) {
-        warm_up(w, o->warm_up_ns);
+        warm_up(w, warm_up_ns);
         measure(o, w, DECIDE_FIRST_FIT, scratch, &figures[DECIDE_FIRST_FIT]);
         rill_wam_destroy(w->wam);
     }
-    free(scratch);
     return rc;
 }
 
 /* --- what to say ----------------------------------------------------------------------------- */
 
-static double load_per_core(void)
+static void report_line(struct bench_report *report, uint32_t units, enum what what,
+                        const struct figure *figure)
 {
-    double load;
+    struct bench_result result = {.cycles_per_packet = figure->ns * bench_cycles_per_ns(),
+                                  .spread_percent = figure->spread_percent};
 
-    return getloadavg(&load, 1) == 1 ? load / (double)sysconf(_SC_NPROCESSORS_ONLN) : 0;
+    snprintf(result.name, sizeof(result.name), "%s, %u units", whats[what], units);
+    bench_report_add(report, &result);
 }
 
-static uint64_t preempted(void)
+static void report_figures(struct bench_report *report, uint32_t units, enum what what,
+                           const struct figure *figure)
 {
-    struct rusage usage;
-
-    getrusage(RUSAGE_SELF, &usage);
-    return (uint64_t)usage.ru_nivcsw;
-}
-
-static void report(FILE *out, const struct options *o, struct figure figures[SIZES][WHATS],
-                   double load, uint64_t switches)
-{
-    struct rill_json json;
-    double worst = 0;
     char name[80];
 
-    rill_json_start(&json, out);
-    rill_json_open(&json, NULL, '{');
-    rill_json_string(&json, "bench", "wam");
-    rill_json_string(&json, "version", RILL_VERSION);
-    rill_json_u64(&json, "runs", o->runs);
-    rill_json_u64(&json, "decisions_per_run", o->batches * BATCH);
+    snprintf(name, sizeof(name), "%s_ns_%u_units", whats[what], units);
+    bench_report_figure(report, name, figure->ns);
+    snprintf(name, sizeof(name), "%s_ns_%u_units_spread_percent", whats[what], units);
+    bench_report_figure(report, name, figure->spread_percent);
+}
+
+static void fill(struct bench_report *report, const struct bench_options *o,
+                 struct figure figures[SIZES][WHATS])
+{
+    double worst = 0;
+
+    for (int s = 0; s < SIZES; s++)
+        for (int i = 0; i < WHATS; i++)
+            report_line(report, sizes[s], (enum what)i, &figures[s][i]);
     for (int s = 0; s < SIZES; s++) {
-        for (int i = 0; i < WHATS; i++) {
-            snprintf(name, sizeof(name), "%s_ns_%u_units", whats[i], sizes[s]);
-            rill_json_double(&json, name, figures[s][i].ns);
-            snprintf(name, sizeof(name), "%s_ns_%u_units_spread_percent", whats[i], sizes[s]);
-            rill_json_double(&json, name, figures[s][i].spread_percent);
-        }
+        for (int i = 0; i < WHATS; i++)
+            report_figures(report, sizes[s], (enum what)i, &figures[s][i]);
         if (figures[s][DECIDE].spread_percent > worst)
             worst = figures[s][DECIDE].spread_percent;
     }
-    rill_json_double(&json, "spread_percent", worst);
-    rill_json_u64(&json, "cores", (uint64_t)sysconf(_SC_NPROCESSORS_ONLN));
-    rill_json_double(&json, "load_per_core_before", load);
-    rill_json_u64(&json, "preempted", switches);
-    rill_json_bool(&json, "noisy", worst > NOISY_SPREAD_PERCENT || load > NOISY_LOAD_PER_CORE);
-    rill_json_close(&json, '}');
-    fputc('\n', out);
+    bench_report_figure(report, "decisions_per_run",
+                        BATCH * (double)(o->quick ? QUICK_BATCHES : BATCHES));
+    bench_report_figure(report, "spread_percent", worst);
 }
-
-static int write_report(const struct options *o, struct figure figures[SIZES][WHATS], double load,
-                        uint64_t switches)
-{
-    bool to_stdout = o->json == NULL || strcmp(o->json, "-") == 0, failed;
-    FILE *out = to_stdout ? stdout : fopen(o->json, "we");
-
-    if (out == NULL) {
-        fprintf(stderr, "bench wam: --json %s: %s\n", o->json, strerror(errno));
-        return 2;
-    }
-    report(out, o, figures, load, switches);
-    failed = ferror(out) != 0;
-    failed |= to_stdout ? fflush(out) != 0 : fclose(out) != 0;
-    if (failed)
-        fprintf(stderr, "bench wam: --json %s: it can not be written\n", o->json);
-    return failed ? 2 : 0;
-}
-
-/* --- options --------------------------------------------------------------------------------- */
-
-static int take_json(void *target, const char *value, struct rill_error *err)
-{
-    (void)err;
-    ((struct options *)target)->json = value;
-    return 0;
-}
-
-static int take_runs(void *target, const char *value, struct rill_error *err)
-{
-    struct options *o = target;
-
-    if (rill_args_u64(value, &o->runs) != 0 || o->runs < RUNS_MIN || o->runs > RUNS_MAX)
-        return rill_error_set(err, -EINVAL, "--runs '%s': it is a whole number from %d to %d",
-                              value, RUNS_MIN, RUNS_MAX);
-    return 0;
-}
-
-static int take_quick(void *target, const char *value, struct rill_error *err)
-{
-    struct options *o = target;
-
-    (void)value;
-    (void)err;
-    o->batches = 20;
-    o->warm_up_ns = 1000000;
-    return 0;
-}
-
-static const struct rill_arg table[] = {
-    {"json", "FILE", "where the figures go; - (default) is standard output", false, NULL,
-     take_json},
-    {"runs", "N", "how many runs the median is of, 7 to 101 (default 9)", false, NULL, take_runs},
-    {"quick", NULL, "only see that it works: hardly any load, few decisions", false, NULL,
-     take_quick},
-    {0},
-};
 
 int main(int argc, char **argv)
 {
-    struct options o = {.runs = 9, .batches = 1000, .warm_up_ns = WINDOW_NS + WINDOW_NS / 2};
-    const struct rill_args args = {.table = table, .target = &o};
+    struct bench_options o = {0};
     struct figure figures[SIZES][WHATS];
-    struct world *w = malloc(sizeof(*w));
-    double load = load_per_core();
-    uint64_t switches = preempted();
-    struct rill_error err;
-    int rc = rill_args_parse(&args, argc, argv, &err);
+    struct bench_report *report;
+    struct world *w;
+    int rc = bench_options("wam", argc, argv, NULL, &o);
 
-    if (rc == 1) {
-        fputs("usage: eval/bench/run wam [OPTION...]\n\n", stdout);
-        rill_args_help(table, stdout);
-    } else if (rc != 0) {
-        fprintf(stderr, "bench wam: %s\n", err.text);
-    } else if (w == NULL) {
-        rc = -ENOMEM;
-    }
+    if (rc != 0)
+        return rc - 1;
+    report = bench_report_begin("wam", &o);
+    if (report == NULL)
+        return 2;
+    w = malloc(sizeof(*w));
+    rc = w != NULL ? 0 : -ENOMEM;
     for (int s = 0; rc == 0 && s < SIZES; s++)
         rc = measure_size(&o, w, sizes[s], figures[s]);
     free(w);
-    if (rc == -ENOMEM)
+    if (rc != 0) {
         fputs("bench wam: no memory\n", stderr);
-    if (rc != 0)
-        return rc == 1 ? 0 : 2;
-    return write_report(&o, figures, load, preempted() - switches);
+        return 2;
+    }
+    fill(report, &o, figures);
+    return bench_report_end(report);
 }
