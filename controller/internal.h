@@ -159,7 +159,7 @@ struct rill_controller {
     struct rill_fragment_hold early; /* fragments that came before their first */
     struct rill_rng rng;
     struct rte_hash *by_key, *by_alias;
-    uint64_t keys_removed; /* how often a flow lost a key or an alias */
+    uint64_t keys_removed; /* how often a flow lost its key */
     struct rill_flow_map by_number;
     struct rill_slab slab;
     struct rill_timer_wheel *idle;

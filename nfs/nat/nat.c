@@ -186,7 +186,7 @@ static int error_outwards(struct rill_pkt *pkt, const struct nat_flow *flow,
 {
     struct rill_endpoint public_end, source;
 
-    endpoint_of(flow->public_addr, flow->public_port, quoted->proto, &public_end);
+    rill_endpoint_set4(&public_end, flow->public_addr, flow->public_port, quoted->proto);
     rill_pkt_source(pkt, &source);
     memcpy(source.addr, flow->public_addr, 4);
     return rill_pkt_set_quoted_destination(pkt, &public_end) != 0 ||
@@ -201,7 +201,7 @@ static int error_inwards(struct rill_pkt *pkt, const struct nat_flow *flow,
 {
     struct rill_endpoint inside, destination;
 
-    endpoint_of(flow->inside_addr, flow->inside_port, quoted->proto, &inside);
+    rill_endpoint_set4(&inside, flow->inside_addr, flow->inside_port, quoted->proto);
     rill_pkt_destination(pkt, &destination);
     memcpy(destination.addr, flow->inside_addr, 4);
     return rill_pkt_set_quoted_source(pkt, &inside) != 0 ||
