@@ -115,9 +115,12 @@ static void print_deployment(const Control__Deployment *d)
 {
     printf("%-12s%s: %s on %u unit%s, %s, vni %u", "", d->name, d->nf, d->units,
            d->units == 1 ? "" : "s", d->state, d->vni);
-    for (size_t i = 0; i < d->n_controllers; i++)
+    for (size_t i = 0; i < d->n_controllers; i++) {
         if (d->controllers[i] != 0)
             printf(", %s", NAME(d->controllers[i]));
+        else if (d->n_controllers > 1)
+            printf(", none in slot %zu", i);
+    }
     if (d->deaths > 0)
         printf(", %u death%s so far", d->deaths, d->deaths == 1 ? "" : "s");
     if (d->client != 0)

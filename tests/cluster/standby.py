@@ -126,9 +126,9 @@ def measure(c, how):
 
 
 def another_one_takes_over():
-    """Killed, then hanging: the replay goes on over both."""
+    """Killed, then hanging: the replay goes on over both, through two controllers."""
     with ZooKeeper() as z, Cluster(registry="zookeeper:127.0.0.1:%d" % z.port, rms=RMS, poll="sleep") as c:
-        c.rill(*DEPLOY)
+        c.rill(*DEPLOY, "--controllers", 2)
         until("all is there", lambda: c.status()["settled"])
         before = serving(c)
         assert c.status()["standbys"] == RMS - 1, c.status()
