@@ -138,15 +138,18 @@ static int activate(struct program *p, const char *nf, struct rill_error *err)
 {
     Control__Message m = rill_control_message(START_RM, START_UNIT, 1);
     Control__Activate how = CONTROL__ACTIVATE__INIT;
+    Control__Slot slot = CONTROL__SLOT__INIT, *slots[] = {&slot};
     int rc = read_image(nf, &how.image, err);
 
     how.vni = START_VNI;
     how.deployment = "bench";
     how.links_folder = p->links;
-    how.controller = START_CONTROLLER;
+    slot.controller = START_CONTROLLER;
+    slot.epoch = START_EPOCH;
+    how.controllers = slots;
+    how.n_controllers = 1;
     how.output_logger = START_LOGGER;
     how.nf = "nf";
-    how.epoch = START_EPOCH;
     RILL_CONTROL_SET(&m, ACTIVATE, activate, &how);
     if (rc == 0 && !rill_link_send(p->link, p->peer, &m))
         rc = rill_error_set(err, -EPIPE, "rill-nf-runtime has gone");
