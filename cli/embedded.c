@@ -333,10 +333,10 @@ int rill_embedded_replay(const struct rill_replay_options *options, struct rill_
         rc = embedded_check_updates(&r, err);
     if (rc == 0)
         rc = play(&r, err);
-    if (rc == 0) {
-        rill_cluster_end_flows(r.cluster, r.player.now_ns);
+    if (rc == 0 && rill_cluster_end_flows(r.cluster, r.player.now_ns) != 0)
+        rc = rill_error_set(err, -ENOMEM, "no memory for the ends of flows");
+    if (rc == 0)
         embedded_shared_end(&r);
-    }
     if (rc == 0)
         rc = embedded_report(&r, err);
     if (rc == 0)

@@ -146,6 +146,18 @@ void store_on_forget(struct rill_unit *u, const struct rill_frame *f)
     u->n.flows_forgotten++;
 }
 
+void rill_unit_each_owned(const struct rill_unit *u,
+                          void (*each)(void *arg, uint64_t flow, uint64_t term), void *arg)
+{
+    for (uint32_t i = 0; i <= u->flows.mask; i++)
+        for (struct rill_map_node *node = u->flows.buckets[i]; node != NULL; node = node->next) {
+            const struct flow *flow = (const struct flow *)node;
+
+            if (flow->owning && flow->has_state)
+                each(arg, node->flow, flow->granted);
+        }
+}
+
 bool rill_unit_end_flow(struct rill_unit *u, uint64_t number, uint64_t now_ns)
 {
     struct flow *flow = store_find(u, number);

@@ -21,6 +21,11 @@ uint32_t rill_pkt_bytes(const struct rill_pkt *pkt)
     return pkt->wire_bytes;
 }
 
+uint32_t rill_pkt_ip_bytes(const struct rill_pkt *pkt)
+{
+    return pkt->m == NULL ? 0 : rill_ip_bytes(pkt->m, &pkt->view);
+}
+
 void rill_pkt_source(const struct rill_pkt *pkt, struct rill_endpoint *source)
 {
     *source = pkt->view.source;

@@ -275,6 +275,8 @@ bool rill_pkt_from_inside(const struct rill_pkt *pkt);
 uint64_t rill_pkt_time_ns(const struct rill_pkt *pkt);
 /* Bytes on the wire, Ethernet header included, checksum trailer not. */
 uint32_t rill_pkt_bytes(const struct rill_pkt *pkt);
+/* Of these the IP packet's, its header included, as it says itself. */
+uint32_t rill_pkt_ip_bytes(const struct rill_pkt *pkt);
 
 /* The packet's own source and destination. A fragment that is not the first has the ports of its
  * first. For an ICMP echo both ports are the identifier. */
