@@ -188,7 +188,7 @@ static void test_first_version_and_newer_ones(void **state)
     assert_null(rill_object(w->nf, 1)); /* its option is empty */
     assert_int_equal(rill_object_watch_start(w->watch, &err), 0);
     for (int n = 4; n < 24; n += 2) {
-        char text[8];
+        char text[16];
 
         snprintf(text, sizeof(text), "%d", n);
         put(w, text);

@@ -25,7 +25,7 @@ class Sides:
     def inside(self, view):
         if view is None:
             return True
-        if view.error:  # it goes to where the packet that it quotes came from
+        if view.quoted is not None:  # it goes to where the packet that it quotes came from
             return not self._holds(view.quoted.source)
         return self._holds(view.source)
 
@@ -40,15 +40,28 @@ def malformed(packet, view):
 
 
 def read_given(path, prefixes):
-    """The capture's packets as they come in."""
-    sides, ports, now_ns, given = Sides(prefixes), Ports(), 0, []
+    """The capture's packets in the order in which they are processed: a later fragment that came before
+    its first waits for it."""
+    sides, ports, now_ns, given, early = Sides(prefixes), Ports(), 0, [], {}
     for packet in read_capture(path):
         view = parse(packet.data)
         ports.resolve(view)
         now_ns = max(now_ns, packet.time_ns)
-        given.append(Given(packet.number, now_ns, packet.data, packet.wire_bytes, sides.inside(view), view,
-                           malformed(packet, view)))
-    return given
+        one = Given(packet.number, now_ns, packet.data, packet.wire_bytes, sides.inside(view), view,
+                    malformed(packet, view))
+        if view is not None and view.later_fragment and view.source.port is None:
+            early.setdefault(datagram(view), []).append(one)
+            continue
+        given.append(one)
+        if view is not None and view.first_fragment and not one.malformed:
+            for waited in early.pop(datagram(view), []):
+                ports.resolve(waited.view)
+                given.append(waited._replace(time_ns=now_ns))
+    return given + [one for waited in early.values() for one in waited]
+
+
+def datagram(view):
+    return view.source.address, view.destination.address, view.proto, view.fragment_id
 
 
 def expectations(model, given):

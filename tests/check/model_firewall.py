@@ -121,7 +121,7 @@ class Model:
             return given.data
         if view.later_fragment and view.source.port is None and view.proto in (TCP, UDP, ICMP, ICMP6):
             return None  # its first did not come
-        if view.error:
+        if view.quoted is not None:
             return given.data if connection(view.quoted)[0] in self.opened else None
         return given.data if self._passes(given, opening_of(given), connection(view)[0]) else None
 

@@ -109,8 +109,10 @@ class Model:
 
     def packet(self, given):
         view = given.view
-        if view is None or view.error or view.source.port is None:
+        if view is None or view.proto not in (TCP, UDP, ICMP, ICMP6):
             return given.data
+        if view.source.port is None:  # a fragment whose first did not come; else no echo
+            return None if view.later_fragment else given.data
         key = connection(view)[0]
         first_ns = self.first_ns.setdefault(key, given.time_ns)
         c = next((c for c in self.classes if matches(c, given)), None)

@@ -10,8 +10,10 @@ class Model:
 
     def packet(self, given):
         view = given.view
-        if view is None or view.proto != UDP or view.error or view.source.port is None:
+        if view is None or view.proto != UDP:
             return given.data
+        if view.source.port is None:
+            return None  # a fragment whose first did not come
         key = connection(view)[0]
         if given.inside:
             self.last_request_ns[key] = given.time_ns
