@@ -81,6 +81,9 @@ uint64_t rill_cluster_next_ns(struct rill_cluster *cluster);
 /* Packets taken in that are neither released nor dropped: counted where they are held. */
 uint64_t rill_cluster_packets_in_flight(const struct rill_cluster *cluster);
 
+/* At the end of a run, when nothing is under way: every flow ends, at its owner. -ENOMEM. */
+int rill_cluster_end_flows(struct rill_cluster *cluster, uint64_t now_ns);
+
 /* Every drop, by reason (without the prefix "dropped_"), and every counter as ROLE.NAME. -ENOMEM.
  */
 int rill_cluster_drops(const struct rill_cluster *cluster, struct rill_tally *drops);

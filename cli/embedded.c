@@ -126,6 +126,8 @@ static int prepare(struct run *r, struct rill_error *err)
     if (rc == 0)
         rc = create_cluster(r, err);
     if (rc == 0)
+        rc = embedded_shared_open(r, err);
+    if (rc == 0)
         rc = embedded_epochs_open(r, err);
     if (rc == 0)
         rc = embedded_usage_open(r, err);
@@ -138,6 +140,7 @@ static void clean_up(struct run *r)
 {
     embedded_epochs_close(r, NULL);
     embedded_usage_close(r, NULL);
+    embedded_shared_close(r);
     rill_cluster_destroy(r->cluster);
     embedded_objects_close(r);
     embedded_records_close(r, NULL);
@@ -258,6 +261,7 @@ static int warm_up(struct run *r, struct rill_error *err)
     embedded_epochs_start(r);
     embedded_usage_start(r);
     embedded_records_start(r);
+    embedded_shared_start(r);
     return embedded_objects_start(r, err);
 }
 
@@ -278,10 +282,10 @@ static bool drained(struct run *r)
 static uint64_t next_stop_ns(const struct run *r)
 {
     const struct rill_player *p = &r->player;
+    uint64_t next_ns = RTE_MIN(p->next_due_ns, p->next_epoch_ns);
 
-    return RTE_MIN(
-        RTE_MIN(p->next_due_ns, p->next_epoch_ns),
-        RTE_MIN(RTE_MIN(embedded_next_fail_ns(r), embedded_next_update_ns(r)), r->usage.next_ns));
+    next_ns = RTE_MIN(next_ns, RTE_MIN(embedded_next_fail_ns(r), embedded_next_update_ns(r)));
+    return RTE_MIN(next_ns, RTE_MIN(r->usage.next_ns, r->sharing.next_ns));
 }
 
 /* Until the capture is in, and out again. */
@@ -297,6 +301,7 @@ static int play(struct run *r, struct rill_error *err)
         if (rc != 0)
             return rc;
         embedded_objects_turn(r);
+        embedded_shared_turn(r);
         any = inject(r);
         in = p->next_due_ns == UINT64_MAX;
         any |= turn(r);
@@ -328,6 +333,10 @@ int rill_embedded_replay(const struct rill_replay_options *options, struct rill_
         rc = embedded_check_updates(&r, err);
     if (rc == 0)
         rc = play(&r, err);
+    if (rc == 0 && rill_cluster_end_flows(r.cluster, r.player.now_ns) != 0)
+        rc = rill_error_set(err, -ENOMEM, "no memory for the ends of flows");
+    if (rc == 0)
+        embedded_shared_end(&r);
     if (rc == 0)
         rc = embedded_report(&r, err);
     if (rc == 0)

@@ -170,6 +170,8 @@ static void set_at_all(struct run *r, unsigned i)
     for (uint32_t k = 0; rc == 0 && k < rill_cluster_unit_count(r->cluster); k++)
         if (rill_cluster_unit(r->cluster, k) != NULL)
             rc = rill_nf_object_set(rill_cluster_nf(r->cluster, k), i, version, &err);
+    if (rc == 0 && r->sharing.merger != NULL)
+        rc = rill_nf_object_set(r->sharing.merger, i, version, &err);
     rill_object_watch_done(r->objects.watch, i, rc, &err);
 }
 

@@ -126,7 +126,9 @@ static int report_counters(struct run *r)
 
     if (rc == 0)
         rc = rill_cluster_counters(r->cluster, &report->counters);
-    return rc == 0 ? rill_cluster_nf_counters(r->cluster, &report->nf_counters) : rc;
+    if (rc == 0)
+        rc = rill_cluster_nf_counters(r->cluster, &report->nf_counters);
+    return rc == 0 ? embedded_shared_counters(r, &report->nf_counters) : rc;
 }
 
 int embedded_report(struct run *r, struct rill_error *err)

@@ -2,6 +2,7 @@
  * roles fail; embedded_report.c says what happened, embedded_epochs.c what in each 100 ms,
  * embedded_usage.c what is billed,
  * embedded_objects.c reads what NFs read beside their options, and writes their records,
+ * embedded_shared.c takes sums together that units have added up,
  * embedded_store.c knows the store outside of state=external. */
 #ifndef RILL_CLI_EMBEDDED_RUN_H
 #define RILL_CLI_EMBEDDED_RUN_H
@@ -64,6 +65,12 @@ struct objects {
     uint32_t updated; /* of the options' updates */
 };
 
+/* Sums that flows share. */
+struct sharing {
+    struct rill_nf *merger; /* NULL: the NF has none */
+    uint64_t begin_ns, next_ns;
+};
+
 /* Everything that a run holds, in the order in which it is taken. */
 struct run {
     const struct rill_replay_options *options;
@@ -80,6 +87,7 @@ struct run {
     struct failing fails[RILL_FAILS_MAX]; /* as many as have happened, in the options' order */
     uint32_t fail_count;
     struct objects objects;
+    struct sharing sharing;
     FILE *records; /* NULL: nobody wants them */
 };
 
@@ -136,6 +144,15 @@ void embedded_objects_turn(struct run *r);
 int embedded_report_objects(struct run *r); /* -ENOMEM */
 /* After the cluster has gone. */
 void embedded_objects_close(struct run *r);
+
+/* Sums that flows share: merged every merge_ms, and at the end. */
+int embedded_shared_open(struct run *r, struct rill_error *err);
+void embedded_shared_start(struct run *r);
+void embedded_shared_turn(struct run *r);
+void embedded_shared_end(struct run *r);
+/* What the NF counted there. -ENOMEM. */
+int embedded_shared_counters(const struct run *r, struct rill_tally *counters);
+void embedded_shared_close(struct run *r);
 
 /* --records, as --usage. */
 int embedded_records_open(struct run *r, struct rill_error *err);

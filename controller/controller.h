@@ -178,6 +178,11 @@ const struct rill_controller_counters *rill_controller_counters(const struct ril
 
 /* Fragments that wait for their first. */
 uint64_t rill_controller_packets_held(const struct rill_controller *c);
+/* The flow is alive. */
+bool rill_controller_knows(const struct rill_controller *controller, uint64_t flow);
+/* Each of its flows, and the unit that it was given to last. */
+void rill_controller_each_flow(const struct rill_controller *controller,
+                               void (*each)(void *arg, uint64_t flow, uint32_t owner), void *arg);
 struct rill_table_use rill_controller_tables(const struct rill_controller *c);
 
 /* For simulators. */

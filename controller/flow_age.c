@@ -144,6 +144,18 @@ bool flows_evict(struct rill_controller *c)
     return false;
 }
 
+bool rill_controller_knows(const struct rill_controller *c, uint64_t flow)
+{
+    return flows_by_number(c, flow) != NULL;
+}
+
+void rill_controller_each_flow(const struct rill_controller *c,
+                               void (*each)(void *arg, uint64_t flow, uint32_t owner), void *arg)
+{
+    for (const struct flow *flow = c->flows.oldest; flow != NULL; flow = flow->newer)
+        each(arg, flow->node.flow, flow->owner);
+}
+
 static bool is_closed(const struct flow *flow)
 {
     return flow->finished == FLOW_BOTH_SIDES || flow->reset != 0;

@@ -45,6 +45,7 @@ static bool show(struct rill_unit *u, struct flow *flow, struct rte_mbuf *m, str
     pkt->side = (enum rill_side)f->side;
     pkt->time_ns = f->ingress_ns;
     pkt->flow = flow->node.flow;
+    pkt->ended = false;
     pkt->source_set = pkt->destination_set = false;
     pkt->wire_bytes = f->wire_bytes;
     pkt->slot = RILL_MUTANT(pool_slot) ? u->pool_slots[0] : rill_number_slot(flow->node.flow);
@@ -203,6 +204,36 @@ void commit_process(struct rill_unit *u, struct flow *flow, struct rte_mbuf *m)
     if (pkt.ends)
         handoff_say_ended(u, flow);
     replicate_after_packet(u, flow);
+}
+
+/* As it is known by; of an endpoint's or a host's flow the second one is empty. */
+static void show_tuple(const struct rill_flow_tuple *tuple, struct rill_view *view)
+{
+    struct rill_endpoint *a = &view->source, *b = &view->destination;
+
+    a->family = b->family = tuple->family;
+    a->proto = b->proto = tuple->proto;
+    memcpy(a->addr, tuple->addr_a, sizeof(a->addr));
+    memcpy(b->addr, tuple->addr_b, sizeof(b->addr));
+    a->port = tuple->port_a;
+    b->port = tuple->port_b;
+}
+
+/* The owner's last word on a flow that nobody will ask for again. */
+void commit_flow_end(struct rill_unit *u, struct flow *flow)
+{
+    const struct rill_state_head *head = (const struct rill_state_head *)(void *)flow->state;
+    struct rill_pkt pkt = {.side = RILL_INSIDE,
+                           .time_ns = flow->active_ns,
+                           .flow = flow->node.flow,
+                           .state = flow->state,
+                           .dirty_low = UINT32_MAX};
+
+    if (!flow->owning || !flow->has_state)
+        return;
+    show_tuple(&head->tuple, &pkt.view);
+    rill_nf_flow_end(u->config.nf, &pkt);
+    u->n.flows_ended++;
 }
 
 void commit_on_request_full(struct rill_unit *u, const struct rill_frame *f)

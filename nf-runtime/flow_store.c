@@ -141,10 +141,38 @@ void store_on_forget(struct rill_unit *u, const struct rill_frame *f)
         replicate_sync(u, flow);
         return;
     }
+    if (f->term == UINT64_MAX && flow->segments == NULL)
+        commit_flow_end(u, flow);
     while (flow->segments != NULL)
         store_drop_segment(u, flow->segments, &u->n.dropped_forgotten);
     store_remove(u, flow);
     u->n.flows_forgotten++;
+}
+
+void rill_unit_each_owned(const struct rill_unit *u,
+                          void (*each)(void *arg, uint64_t flow, uint64_t term), void *arg)
+{
+    for (uint32_t i = 0; i <= u->flows.mask; i++)
+        for (struct rill_map_node *node = u->flows.buckets[i]; node != NULL; node = node->next) {
+            const struct flow *flow = (const struct flow *)node;
+
+            if (flow->owning && flow->has_state)
+                each(arg, node->flow, flow->granted);
+        }
+}
+
+bool rill_unit_end_flow(struct rill_unit *u, uint64_t number, uint64_t now_ns)
+{
+    struct flow *flow = store_find(u, number);
+
+    if (flow == NULL || !flow->owning || !flow->has_state)
+        return false;
+    u->now_ns = now_ns;
+    commit_flow_end(u, flow);
+    while (flow->segments != NULL)
+        store_drop_segment(u, flow->segments, &u->n.dropped_forgotten);
+    store_remove(u, flow);
+    return true;
 }
 
 /* The same chain again may say of more units that they are dead. */

@@ -152,6 +152,7 @@ void rill_nf_destroy(struct rill_nf *nf)
     rill_nf_check_fini(nf);
     rill_nf_pools_fini(nf);
     rill_nf_objects_fini(nf);
+    rill_nf_shared_fini(nf);
     rill_nf_state_fini(nf);
     free(nf->private_memory);
     free(nf);
@@ -173,6 +174,14 @@ enum rill_verdict rill_nf_process(struct rill_nf *nf, struct rill_pkt *pkt)
     if (__builtin_expect(nf->taken_pool != NULL, 0) && !rill_nf_pool_settle(nf, pkt))
         verdict = RILL_DROP;
     return verdict == RILL_FORWARD ? RILL_FORWARD : RILL_DROP;
+}
+
+void rill_nf_flow_end(struct rill_nf *nf, struct rill_pkt *pkt)
+{
+    pkt->nf = nf;
+    pkt->ended = true;
+    if (nf->descriptor->flow_end != NULL)
+        nf->descriptor->flow_end(nf, pkt);
 }
 
 void *rill_nf_private(struct rill_nf *nf)
@@ -242,6 +251,27 @@ void rill_count(struct rill_nf *nf, int counter, uint64_t n)
         nf->counters[counter] += n;
 }
 
+/* What the host counts for the NF. */
+static bool own_counter(const struct rill_nf *nf, unsigned i, const char **name, uint64_t *value)
+{
+    const struct {
+        const char *name;
+        uint64_t value;
+        bool used;
+    } own[] = {{"records_written", nf->records_written, nf->records_used},
+               {"records_too_long", nf->records_too_long, nf->records_used},
+               {"shared_overflow", nf->shared_overflow, nf->shared_n > 0}};
+
+    for (size_t k = 0; k < sizeof(own) / sizeof(own[0]); k++) {
+        if (!own[k].used || i-- > 0)
+            continue;
+        *name = own[k].name;
+        *value = own[k].value;
+        return true;
+    }
+    return false;
+}
+
 bool rill_nf_counter(const struct rill_nf *nf, unsigned i, const char **name, uint64_t *value)
 {
     if (i < nf->counters_n) {
@@ -249,10 +279,5 @@ bool rill_nf_counter(const struct rill_nf *nf, unsigned i, const char **name, ui
         *value = nf->counters[i];
         return true;
     }
-    i -= nf->counters_n;
-    if (!nf->records_used || i > 1)
-        return false;
-    *name = i == 0 ? "records_written" : "records_too_long";
-    *value = i == 0 ? nf->records_written : nf->records_too_long;
-    return true;
+    return own_counter(nf, i - nf->counters_n, name, value);
 }

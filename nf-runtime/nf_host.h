@@ -22,6 +22,9 @@ enum {
     RILL_NF_TABLES_MAX = 8,
     RILL_NF_POOLS_MAX = 8,
     RILL_NF_OBJECTS_MAX = 8,
+    RILL_NF_SHARED_MAX = 4,
+    RILL_SHARED_KEY_MAX = 64,
+    RILL_SHARED_SUMS_MAX = 16,
     RILL_LOAD_SKIPS_SHOWN = 5,
     RILL_LOAD_SKIP_BYTES = 256,
     RILL_RECORD_BYTES_MAX = 4000,
@@ -29,13 +32,14 @@ enum {
 
 /* What an NF is shown. Filled by the unit for each packet; lives on its stack. */
 struct rill_pkt {
-    struct rte_mbuf *m;
+    struct rte_mbuf *m;    /* NULL: none, the flow has ended */
     struct rill_view view; /* of a later fragment: with the ports of its first */
     enum rill_side side;   /* where it came in */
     uint64_t time_ns;
     uint64_t flow; /* its number */
     uint32_t wire_bytes;
     uint32_t slot; /* its flow's controller's: endpoints come from its part of the pools */
+    bool ended;    /* there is no packet: the flow has ended */
     bool is_new;   /* nothing has been processed on this state before */
     bool ends;     /* the NF says that its flow's life ends with it; false at first */
     /* The NF has rewritten it: what it was is kept for records. Both false at first. */
@@ -69,6 +73,9 @@ uint32_t rill_nf_state_bytes(const struct rill_nf *nf); /* a multiple of 8; fixe
  * that names the table if one did. */
 enum rill_verdict rill_nf_process(struct rill_nf *nf, struct rill_pkt *pkt);
 
+/* The flow has ended: flow_end of the NF, if it has one. `pkt` without a packet: m is NULL. */
+void rill_nf_flow_end(struct rill_nf *nf, struct rill_pkt *pkt);
+
 /* Where lines of rill_log() go, from all NFs of the process; NULL, as at first: nowhere. */
 void rill_nf_log_to(void (*log)(const char *nf, const char *line));
 
@@ -82,7 +89,8 @@ struct rill_record_sink {
 void rill_nf_record_to(const struct rill_record_sink *sink);
 
 /* Counters: name and value of the i-th, false past the end. An NF that makes records has two more,
- * records_written and records_too_long. */
+ * records_written and records_too_long; one with
+ * shared tables has shared_overflow. */
 bool rill_nf_counter(const struct rill_nf *nf, unsigned i, const char **name, uint64_t *value);
 
 /* --- objects of the configuration store --------------------------------------------------------
@@ -127,6 +135,14 @@ int rill_nf_object_set(struct rill_nf *nf, unsigned i, struct rill_object_versio
 const char *rill_nf_object_version(const struct rill_nf *nf, unsigned i); /* "": none */
 /* One that is named and has no version yet: packets have to wait. NULL: all are there. */
 const struct rill_object_spec *rill_nf_object_missing(const struct rill_nf *nf);
+
+/* --- sums that flows share ---------------------------------------------------------------------
+ * All on the instances' own thread. */
+unsigned rill_nf_shared_count(const struct rill_nf *nf);
+/* What one instance has added becomes another's of the same NF. */
+void rill_nf_shared_move(struct rill_nf *from, struct rill_nf *to);
+/* Gives the NF all that this instance has, as added in [begin_ns, end_ns), and begins anew. */
+void rill_nf_shared_merge(struct rill_nf *nf, uint64_t begin_ns, uint64_t end_ns);
 
 /* --- pools: how the unit and the controller see them -------------------------------------------
  * An endpoint of a pool is known by its index: address number * ports + (port - port_low). */

@@ -55,6 +55,15 @@ struct rill_nf_object {
     struct rill_object_version *version; /* NULL: none yet, or the option is empty */
 };
 
+struct rill_shared {
+    struct rill_nf *nf;
+    const char *name;
+    const struct rill_shared_type *type;
+    uint32_t *slots; /* mask + 1 of them; a hash table of indexes into... */
+    uint32_t mask, count;
+    uint8_t *entries; /* ...these, in the order in which they came */
+};
+
 struct rill_record {
     struct rill_nf *nf;
     uint32_t bytes, depth;
@@ -83,6 +92,9 @@ struct rill_nf {
     struct rill_endpoint taken;
     unsigned objects_n;
     struct rill_nf_object objects[RILL_NF_OBJECTS_MAX];
+    unsigned shared_n;
+    struct rill_shared shared[RILL_NF_SHARED_MAX];
+    uint64_t shared_overflow;
     struct rill_record record;
     uint64_t records_written, records_too_long;
     bool records_used;
@@ -102,6 +114,9 @@ void rill_nf_mark_dirty(struct rill_pkt *pkt, size_t offset, size_t bytes);
 
 /* nf_object.c */
 void rill_nf_objects_fini(struct rill_nf *nf);
+
+/* nf_shared.c */
+void rill_nf_shared_fini(struct rill_nf *nf);
 
 /* nf_packet.c: as the packet came in, whatever was rewritten since. */
 const struct rill_endpoint *rill_pkt_source_in(const struct rill_pkt *pkt);

@@ -1,4 +1,4 @@
-/* The packet as an NF sees and changes it. */
+/* The packet as an NF sees and changes it. In flow_end there is none (m is NULL). */
 #include <rte_mbuf.h>
 
 #include "lib/packet/bytes.h"
@@ -19,6 +19,11 @@ uint64_t rill_pkt_time_ns(const struct rill_pkt *pkt)
 uint32_t rill_pkt_bytes(const struct rill_pkt *pkt)
 {
     return pkt->wire_bytes;
+}
+
+uint32_t rill_pkt_ip_bytes(const struct rill_pkt *pkt)
+{
+    return pkt->m == NULL ? 0 : rill_ip_bytes(pkt->m, &pkt->view);
 }
 
 void rill_pkt_source(const struct rill_pkt *pkt, struct rill_endpoint *source)
@@ -48,7 +53,7 @@ static bool fits(const struct rill_endpoint *own, const struct rill_endpoint *to
 
 int rill_pkt_set_source(struct rill_pkt *pkt, const struct rill_endpoint *source)
 {
-    if (!fits(&pkt->view.source, source))
+    if (pkt->m == NULL || !fits(&pkt->view.source, source))
         return -1;
     if (!pkt->source_set) {
         pkt->source_set = true;
@@ -59,7 +64,7 @@ int rill_pkt_set_source(struct rill_pkt *pkt, const struct rill_endpoint *source
 
 int rill_pkt_set_destination(struct rill_pkt *pkt, const struct rill_endpoint *destination)
 {
-    if (!fits(&pkt->view.destination, destination))
+    if (pkt->m == NULL || !fits(&pkt->view.destination, destination))
         return -1;
     if (!pkt->destination_set) {
         pkt->destination_set = true;
@@ -75,10 +80,11 @@ uint8_t rill_pkt_tcp_flags(const struct rill_pkt *pkt)
 
 bool rill_pkt_tcp_numbers(const struct rill_pkt *pkt, uint32_t *sequence, uint32_t *acknowledgement)
 {
-    const uint8_t *tcp = rte_pktmbuf_mtod_offset(pkt->m, const uint8_t *, pkt->view.l4_off);
+    const uint8_t *tcp;
 
-    if (pkt->view.l4_off == 0 || pkt->view.source.proto != RILL_TCP)
+    if (pkt->m == NULL || pkt->view.l4_off == 0 || pkt->view.source.proto != RILL_TCP)
         return false;
+    tcp = rte_pktmbuf_mtod_offset(pkt->m, const uint8_t *, pkt->view.l4_off);
     *sequence = load_be32(tcp + 4);
     *acknowledgement = load_be32(tcp + 8);
     return true;
@@ -96,22 +102,24 @@ bool rill_pkt_is_later_fragment(const struct rill_pkt *pkt)
 
 const uint8_t *rill_pkt_payload(const struct rill_pkt *pkt, uint32_t offset, uint32_t *bytes)
 {
+    if (pkt->m == NULL)
+        return NULL;
     return rill_payload_piece(pkt->m, &pkt->view, offset, bytes);
 }
 
 uint32_t rill_pkt_payload_bytes(const struct rill_pkt *pkt)
 {
-    return rill_payload_bytes(pkt->m, &pkt->view);
+    return pkt->m == NULL ? 0 : rill_payload_bytes(pkt->m, &pkt->view);
 }
 
 uint8_t rill_pkt_dscp(const struct rill_pkt *pkt)
 {
-    return rill_dscp(pkt->m, &pkt->view);
+    return pkt->m == NULL ? 0 : rill_dscp(pkt->m, &pkt->view);
 }
 
 int rill_pkt_set_dscp(struct rill_pkt *pkt, uint8_t dscp)
 {
-    if (dscp > 63)
+    if (pkt->m == NULL || dscp > 63)
         return -1;
     rill_rewrite_dscp(pkt->m, &pkt->view, dscp);
     return 0;
@@ -129,10 +137,10 @@ bool rill_pkt_quoted(const struct rill_pkt *pkt, struct rill_endpoint *source,
 
 int rill_pkt_set_quoted_source(struct rill_pkt *pkt, const struct rill_endpoint *source)
 {
-    return rill_rewrite_quoted_source(pkt->m, &pkt->view, source);
+    return pkt->m == NULL ? -1 : rill_rewrite_quoted_source(pkt->m, &pkt->view, source);
 }
 
 int rill_pkt_set_quoted_destination(struct rill_pkt *pkt, const struct rill_endpoint *destination)
 {
-    return rill_rewrite_quoted_destination(pkt->m, &pkt->view, destination);
+    return pkt->m == NULL ? -1 : rill_rewrite_quoted_destination(pkt->m, &pkt->view, destination);
 }

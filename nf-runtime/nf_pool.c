@@ -268,7 +268,7 @@ int rill_pool_take(struct rill_pool *pool, struct rill_pkt *pkt, struct rill_end
     struct rill_nf *nf = pool->nf;
     struct rill_pool_spec spec;
 
-    if (ring->count == 0 || nf->taken_pool != NULL)
+    if (pkt->ended || ring->count == 0 || nf->taken_pool != NULL)
         return -1;
     nf->taken_pool = pool;
     nf->taken_ring = ring;

@@ -31,8 +31,8 @@ static const char *table_fault(const struct rill_nf *nf, const char *name, enum 
     if (access != RILL_READ && access != RILL_WRITE)
         return "its access is RILL_READ or RILL_WRITE";
     if (scope == RILL_GLOBAL && access == RILL_WRITE)
-        return "a global table can't be written while packets flow (state that flows share is not "
-               "in this version); fill it in init and make it RILL_READ";
+        return "a global table can't be written while packets flow; fill it in init and make it "
+               "RILL_READ, or add up in a rill_shared_create() table";
     if (scope == RILL_PER_FLOW && nf->state_bytes + align8(value_bytes) > RILL_BODY_MAX)
         return "the tables of one flow have more than 61352 bytes together";
     return NULL;
@@ -117,7 +117,7 @@ bool rill_flow_is_new(const struct rill_pkt *pkt)
     return pkt->is_new;
 }
 
-void rill_flow_end(struct rill_pkt *pkt)
+void rill_flow_restart(struct rill_pkt *pkt)
 {
     pkt->ends = true;
 }
@@ -135,7 +135,7 @@ int rill_flow_alias(struct rill_pkt *pkt, const struct rill_endpoint *local,
     struct rill_alias *present = (struct rill_alias *)(void *)pkt->state;
     struct rill_alias wanted = {.local = *local};
 
-    if (!endpoint_is_whole(local) || (remote != NULL && !endpoint_is_whole(remote)))
+    if (pkt->ended || !endpoint_is_whole(local) || (remote != NULL && !endpoint_is_whole(remote)))
         return -1;
     if (remote != NULL)
         wanted.remote = *remote;

@@ -104,6 +104,7 @@ struct rill_unit_config {
     X(pool_requests)                                                                               \
     X(pool_grants)                                                                                 \
     X(inventory_parts) /* told to a controller that takes over */                                  \
+    X(flows_ended)     /* here, as their owner: flow_end */                                        \
     X(flows_forgotten)                                                                             \
     X(messages_old_epoch) /* of a controller that was replaced */                                  \
     X(messages_unknown)   /* type or sender that makes no sense here */                            \
@@ -143,6 +144,14 @@ uint32_t rill_unit_share(const struct rill_unit *unit);
  * served, on the wire. */
 uint32_t rill_unit_share_of(const struct rill_unit *unit, uint32_t slot);
 uint64_t rill_unit_served_bytes(const struct rill_unit *unit, uint32_t slot);
+
+/* At the end of a run: a flow that this unit owns has ended, and is forgotten; its NF's flow_end
+ * runs. False if it does not own it. */
+bool rill_unit_end_flow(struct rill_unit *unit, uint64_t flow, uint64_t now_ns);
+
+/* Each flow that it owns, and in which term. */
+void rill_unit_each_owned(const struct rill_unit *unit,
+                          void (*each)(void *arg, uint64_t flow, uint64_t term), void *arg);
 
 /* For simulators: what the unit knows of a flow. False if nothing. */
 struct rill_unit_flow_info {

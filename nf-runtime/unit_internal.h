@@ -269,6 +269,7 @@ void commit_process(struct rill_unit *u, struct flow *flow, struct rte_mbuf *m);
 uint64_t flow_idle_ns(const struct rill_unit *u, const struct flow *flow);
 uint32_t flow_idle_us(const struct rill_unit *u, const struct flow *flow);
 void flow_heard_idle(const struct rill_unit *u, struct flow *flow, uint32_t idle_us);
+void commit_flow_end(struct rill_unit *u, struct flow *flow);
 void commit_send_full(struct rill_unit *u, struct flow *flow, uint32_t dst);
 void commit_on_request_full(struct rill_unit *u, const struct rill_frame *f);
 

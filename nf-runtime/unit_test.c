@@ -74,8 +74,33 @@ static enum rill_verdict count_packet(struct rill_nf *nf, struct rill_pkt *pkt)
     rill_put(self->table, pkt, offsetof(struct counting, packets), 8);
     rill_pkt_destination(pkt, &to);
     if (to.port == 10)
-        rill_flow_end(pkt);
+        rill_flow_restart(pkt);
     return to.port == 9 ? RILL_DROP : RILL_FORWARD;
+}
+
+static unsigned ends;
+static uint64_t end_packets, end_time_ns; /* as flow_end saw them */
+static uint64_t now_ns;
+
+/* All that needs a packet fails, and does no harm. */
+static void end_flow(struct rill_nf *nf, struct rill_pkt *pkt)
+{
+    struct instance *self = rill_nf_private(nf);
+    const struct counting *state = rill_get(self->table, pkt);
+    struct rill_endpoint a;
+    uint32_t bytes = 0;
+
+    ends++;
+    end_packets = state->packets;
+    end_time_ns = rill_pkt_time_ns(pkt);
+    rill_pkt_source(pkt, &a);
+    assert_int_equal(rill_pkt_set_source(pkt, &a), -1);
+    assert_int_equal(rill_flow_alias(pkt, &a, NULL), -1);
+    assert_int_equal(rill_pkt_set_dscp(pkt, 1), -1);
+    assert_int_equal(rill_pkt_dscp(pkt), 0);
+    assert_null(rill_pkt_payload(pkt, 0, &bytes));
+    assert_int_equal(rill_pkt_payload_bytes(pkt), 0);
+    assert_false(rill_pkt_tcp_numbers(pkt, &bytes, &bytes));
 }
 
 static const struct rill_nf_descriptor small_nf = {.abi = RILL_NF_ABI,
@@ -86,7 +111,8 @@ static const struct rill_nf_descriptor small_nf = {.abi = RILL_NF_ABI,
                                                    .handles = RILL_HANDLES_UDP4,
                                                    .instance_bytes = sizeof(struct instance),
                                                    .init = init_small,
-                                                   .process_packet = count_packet};
+                                                   .process_packet = count_packet,
+                                                   .flow_end = end_flow};
 
 /* --- the unit --- */
 
@@ -94,7 +120,7 @@ static struct rill_unit *unit;
 static struct rill_nf *nf;
 static struct rill_nf_descriptor descriptor;
 static struct rill_outbox out;
-static uint64_t now_ns, share_number;
+static uint64_t share_number;
 static unsigned in_use;
 static uint64_t steps[STEPS_MAX]; /* clocks, in order of processing */
 static uint32_t step_count;
@@ -1399,6 +1425,52 @@ static void an_ended_flow_that_is_still_held_for_is_dropped(void **state)
     assert_int_equal(n()->dropped_forgotten, 1);
 }
 
+static void the_owner_ends_a_flow_once(void **state)
+{
+    uint64_t last_ns;
+
+    (void)state;
+    ends = 0;
+    last_ns = now_ns;
+    give(own(FLOW));
+    acknowledge_sync(TERM, 1);
+    pass_time(2 * KEEP_NS);
+    acknowledge_sync(TERM, 1);
+    give(forget(UINT64_MAX));
+    assert_int_equal(rill_unit_flows(unit), 0);
+    assert_int_equal(ends, 1);
+    assert_int_equal(n()->flows_ended, 1);
+    assert_int_equal(end_packets, 1);
+    assert_int_equal(end_time_ns, last_ns);
+    give(forget(UINT64_MAX));
+    assert_int_equal(ends, 1);
+}
+
+static void who_is_not_the_owner_ends_nothing(void **state)
+{
+    (void)state;
+    ends = 0;
+    give(own(FLOW));
+    give(handoff(RILL_FRAME_MOVE, TERM, TERM + 1, PEER));
+    assert_false(rill_unit_end_flow(unit, FLOW, now_ns));
+    pass_time(2 * KEEP_NS);
+    give(forget(UINT64_MAX));
+    give(own(FLOW + 1000));
+    give(forget(TERM)); /* of another flow, and of a term that is not over */
+    assert_int_equal(ends, 0);
+}
+
+static void at_the_end_of_a_run_the_owner_ends_it(void **state)
+{
+    (void)state;
+    ends = 0;
+    give(own(FLOW));
+    assert_true(rill_unit_end_flow(unit, FLOW, now_ns));
+    assert_int_equal(ends, 1);
+    assert_int_equal(rill_unit_flows(unit), 0);
+    assert_false(rill_unit_end_flow(unit, FLOW, now_ns));
+}
+
 /* --- pools --- */
 
 static struct rte_mbuf *grant(uint64_t number, uint32_t first)
@@ -1646,6 +1718,9 @@ int main(void)
         T(a_flow_is_forgotten_only_when_it_was_idle_and_below_the_term),
         T(an_idle_flow_is_asked_about_once_the_logger_has_it),
         T(an_ended_flow_that_is_still_held_for_is_dropped),
+        T(the_owner_ends_a_flow_once),
+        T(who_is_not_the_owner_ends_nothing),
+        T(at_the_end_of_a_run_the_owner_ends_it),
         T(endpoints_are_asked_for_by_number_until_they_come),
         T(a_dry_pool_is_asked_ever_more_rarely),
         T(a_doubled_or_stale_grant_gives_nothing),

@@ -325,3 +325,28 @@ void nf_send(struct nf_bench *b, struct nf_flow *f, enum rill_side side, const c
     test_mbuf_free(pkt.m);
     test_mbuf_free(want);
 }
+
+static bool is_smaller(const struct rill_endpoint *a, const struct rill_endpoint *b)
+{
+    int order = memcmp(a->addr, b->addr, sizeof(a->addr));
+
+    return order != 0 ? order < 0 : a->port < b->port;
+}
+
+void nf_end(struct nf_bench *b, struct nf_flow *f, const char *packet)
+{
+    struct rill_pkt pkt = {.side = RILL_INSIDE, .state = f->state, .dirty_low = UINT32_MAX};
+    struct rte_mbuf *m = nf_packet(packet);
+    struct rill_view view;
+
+    assert_int_equal(rill_parse(m, rte_pktmbuf_pkt_len(m), &view), RILL_PARSE_OK);
+    pkt.time_ns = b->time_ns - STEP_NS; /* the last packet's */
+    pkt.view.source = view.source;
+    pkt.view.destination = view.destination;
+    if (!is_smaller(&view.source, &view.destination)) {
+        pkt.view.source = view.destination;
+        pkt.view.destination = view.source;
+    }
+    rill_nf_flow_end(b->nf, &pkt);
+    test_mbuf_free(m);
+}

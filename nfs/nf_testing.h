@@ -63,6 +63,9 @@ void nf_send(struct nf_bench *b, struct nf_flow *f, enum rill_side side, const c
 /* Runs a packet that the caller made: *pkt with m, view and side set. */
 enum rill_verdict nf_run(struct nf_bench *b, struct nf_flow *f, struct rill_pkt *pkt);
 
+/* The flow, of which that is a packet in either direction, ends. */
+void nf_end(struct nf_bench *b, struct nf_flow *f, const char *packet);
+
 /* The packet that a text says, as bytes (without link-layer padding) and as an mbuf. */
 struct rte_mbuf *nf_packet(const char *text);
 /* All checksums of the packet, calculated anew. */

@@ -34,6 +34,11 @@ static void bounds(const struct rte_mbuf *m, const struct rill_view *view, uint3
     *end = RTE_MAX(*begin, *end);
 }
 
+uint32_t rill_ip_bytes(const struct rte_mbuf *m, const struct rill_view *view)
+{
+    return packet_end(m, view) - view->l2_len;
+}
+
 uint32_t rill_payload_bytes(const struct rte_mbuf *m, const struct rill_view *view)
 {
     uint32_t begin, end;

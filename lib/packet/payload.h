@@ -17,4 +17,7 @@ uint32_t rill_payload_bytes(const struct rte_mbuf *m, const struct rill_view *vi
 const uint8_t *rill_payload_piece(const struct rte_mbuf *m, const struct rill_view *view,
                                   uint32_t offset, uint32_t *bytes);
 
+/* Length of the IP packet, header included, as that says itself. */
+uint32_t rill_ip_bytes(const struct rte_mbuf *m, const struct rill_view *view);
+
 #endif

@@ -28,11 +28,12 @@ extern "C" {
 /* Grows with every change that an older NF could not bear; the loader wants the very number. */
 #define RILL_NF_ABI 2
 
-struct rill_nf;    /* one instance of an NF: one in each unit */
-struct rill_pkt;   /* the packet at hand */
-struct rill_table; /* a state table */
-struct rill_pool;  /* a pool of endpoints (public address and port) that no two flows may share */
-struct rill_load;  /* a version of an object of the configuration store, being read */
+struct rill_nf;     /* one instance of an NF: one in each unit */
+struct rill_pkt;    /* the packet at hand */
+struct rill_table;  /* a state table */
+struct rill_pool;   /* a pool of endpoints (public address and port) that no two flows may share */
+struct rill_load;   /* a version of an object of the configuration store, being read */
+struct rill_shared; /* a table of sums that all flows share */
 struct rill_record;
 
 enum rill_verdict { RILL_FORWARD = 0, RILL_DROP = 1 };
@@ -93,6 +94,14 @@ struct rill_nf_descriptor {
     int (*init)(struct rill_nf *nf, const struct rill_config *config);
     /* Handles one packet of one flow. */
     enum rill_verdict (*process_packet)(struct rill_nf *nf, struct rill_pkt *pkt);
+    /* The flow has ended: it was idle for long enough, and nobody will ask for its state again.
+     * Runs at the flow's owner, at most once; what else happens to the state is of no consequence.
+     * `pkt` has no packet (rewriting it fails, its payload is empty): only the flow's state, as
+     * time that of its last packet as far as the unit knows it, and as source and destination what
+     * the flow is known by, the smaller of its two endpoints first (address, then port); for an
+     * endpoint's or a host's flow that one alone. No flow ends twice; one whose unit dies as it
+     * ends may not be told of. May be NULL. */
+    void (*flow_end)(struct rill_nf *nf, struct rill_pkt *pkt);
     /* Frees what init took beyond tables, pools and private memory. May be NULL. */
     void (*fini)(struct rill_nf *nf);
 };
@@ -134,7 +143,7 @@ enum rill_access { RILL_READ, RILL_WRITE };
 
 /* Creates a table of values of value_bytes (1..60000), only in init. Every flow starts with a value
  * of zeros. NULL after rill_nf_error() if it can't be had: more than 8 tables, or a global table
- * that is to be written while packets flow (cross-flow state: not in this version). A global table
+ * that is to be written while packets flow: for sums there is rill_shared_create(). A global table
  * is filled in init and read afterwards. */
 struct rill_table *rill_table_create(struct rill_nf *nf, const char *name, enum rill_scope scope,
                                      enum rill_access access, size_t value_bytes);
@@ -154,7 +163,7 @@ bool rill_flow_is_new(const struct rill_pkt *pkt);
 /* This packet is the last of its flow's life: the next one begins another, with a state of zeros,
  * and may have another alias and endpoint. Packets that are under way to the NF already still come
  * here, and it says so again; those that wait for the flow's alias to be known are dropped. */
-void rill_flow_end(struct rill_pkt *pkt);
+void rill_flow_restart(struct rill_pkt *pkt);
 
 /* Declares that packets to `local` (from `remote`, or from anyone if NULL) that come in on the
  * other side belong to this flow: to a NAT's public endpoint from anyone, to a load balancer's
@@ -175,6 +184,30 @@ struct rill_pool *rill_pool_create(struct rill_nf *nf, const char *name,
  * as its alias's local endpoint with the same packet. 0, or -1 if the unit has none left now
  * (more have been asked for: drop the packet and count it). */
 int rill_pool_take(struct rill_pool *pool, struct rill_pkt *pkt, struct rill_endpoint *endpoint);
+
+/* --- sums that flows share --------------------------------------------------------------------
+ * For what belongs to no one flow: bytes of a host, hits of a rule. Packets only ever add; each
+ * instance adds to a replica of its own, without a lock, and every merge_ms the replicas are taken
+ * together, handed to merged() and begun anew. So all that merged() is given adds up to all that
+ * was ever added, whichever units the flows were at, except for what a unit that died had added
+ * since the last merge. No packet can read the sums. */
+
+struct rill_shared_type {
+    size_t key_bytes;     /* 1..64; all of a key's bytes count */
+    unsigned sums;        /* of an entry: 1..16 */
+    uint32_t entries_max; /* between two merges */
+    /* What was added to the key's sums in [begin_ns, end_ns) of the cluster's clock, for each key
+     * to which anything was; time to write a record. In a cluster each unit merges its own. */
+    void (*merged)(struct rill_nf *nf, const void *key, const uint64_t *sums, uint64_t begin_ns,
+                   uint64_t end_ns);
+};
+
+/* Only in init; at most 4. `type` must outlive the instance. NULL after rill_nf_error(). */
+struct rill_shared *rill_shared_create(struct rill_nf *nf, const char *name,
+                                       const struct rill_shared_type *type);
+/* 0, or -1 if a new key finds entries_max of them: nothing is added, and the counter
+ * shared_overflow has one more. */
+int rill_shared_add(struct rill_shared *table, const void *key, const uint64_t *sums);
 
 /* --- objects of the configuration store ------------------------------------------------------
  * What is too large for an option, or changes while packets flow: rule sets, lists of backends. The
@@ -247,6 +280,8 @@ bool rill_pkt_from_inside(const struct rill_pkt *pkt);
 uint64_t rill_pkt_time_ns(const struct rill_pkt *pkt);
 /* Bytes on the wire, Ethernet header included, checksum trailer not. */
 uint32_t rill_pkt_bytes(const struct rill_pkt *pkt);
+/* Of these the IP packet's, its header included, as it says itself. */
+uint32_t rill_pkt_ip_bytes(const struct rill_pkt *pkt);
 
 /* The packet's own source and destination. A fragment that is not the first has the ports of its
  * first. For an ICMP echo both ports are the identifier. */
