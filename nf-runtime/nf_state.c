@@ -117,7 +117,7 @@ bool rill_flow_is_new(const struct rill_pkt *pkt)
     return pkt->is_new;
 }
 
-void rill_flow_end(struct rill_pkt *pkt)
+void rill_flow_restart(struct rill_pkt *pkt)
 {
     pkt->ends = true;
 }

@@ -74,7 +74,7 @@ static enum rill_verdict count_packet(struct rill_nf *nf, struct rill_pkt *pkt)
     rill_put(self->table, pkt, offsetof(struct counting, packets), 8);
     rill_pkt_destination(pkt, &to);
     if (to.port == 10)
-        rill_flow_end(pkt);
+        rill_flow_restart(pkt);
     return to.port == 9 ? RILL_DROP : RILL_FORWARD;
 }
 

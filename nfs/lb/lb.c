@@ -305,7 +305,7 @@ static enum rill_verdict lb_process(struct rill_nf *nf, struct rill_pkt *pkt)
         return drop(nf, lb->no_backend);
     if (flow->what.kind == LB_BALANCED) {
         if (backends_down(backends, &flow->backend)) {
-            rill_flow_end(pkt); /* the next one is of a new life, with another backend */
+            rill_flow_restart(pkt); /* the next one is of a new life, with another backend */
             return drop(nf, lb->backend_down);
         }
         if (translate(pkt, flow, &source, &destination) != 0)

@@ -6,6 +6,7 @@
  */
 #include <arpa/inet.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <rill/nf.h>
@@ -25,7 +26,9 @@ _Static_assert(sizeof(struct nat_flow) == 48, "README.md says so");
 struct nat {
     struct rill_table *flows;
     struct rill_pool *tcp, *udp, *icmp;
-    int mapped, errors, pool_exhausted, no_mapping, not_public, not_rewritten;
+    uint32_t *public_addrs; /* sorted */
+    uint32_t public_n;
+    int mapped, errors, hairpins, pool_exhausted, no_mapping, not_public, not_rewritten;
 };
 
 static const struct rill_option nat_options[] = {
@@ -66,6 +69,29 @@ static int check_addresses(struct rill_nf *nf, const struct rill_config *config,
     return 0;
 }
 
+static int compare_addrs(const void *a, const void *b)
+{
+    return memcmp(a, b, 4);
+}
+
+static int keep_addresses(struct rill_nf *nf, struct nat *nat, const char *const *items, size_t n)
+{
+    nat->public_addrs = calloc(n, sizeof(nat->public_addrs[0]));
+    if (nat->public_addrs == NULL)
+        return rill_nf_error(nf, "public_addresses: no memory for %zu of them", n);
+    for (nat->public_n = 0; nat->public_n < n; nat->public_n++)
+        inet_pton(AF_INET, items[nat->public_n], &nat->public_addrs[nat->public_n]);
+    qsort(nat->public_addrs, n, sizeof(nat->public_addrs[0]), compare_addrs);
+    return 0;
+}
+
+static void nat_fini(struct rill_nf *nf)
+{
+    struct nat *nat = rill_nf_private(nf);
+
+    free(nat->public_addrs);
+}
+
 static int nat_init(struct rill_nf *nf, const struct rill_config *config)
 {
     struct nat *nat = rill_nf_private(nf);
@@ -73,7 +99,7 @@ static int nat_init(struct rill_nf *nf, const struct rill_config *config)
     size_t n = rill_config_list(config, "public_addresses", &items);
     uint64_t low, high;
 
-    if (check_addresses(nf, config, items, n) != 0)
+    if (check_addresses(nf, config, items, n) != 0 || keep_addresses(nf, nat, items, n) != 0)
         return -1;
     rill_config_range(config, "ports", &low, &high);
     nat->flows = rill_table_create(nf, "flows", RILL_PER_FLOW, RILL_WRITE, sizeof(struct nat_flow));
@@ -84,6 +110,7 @@ static int nat_init(struct rill_nf *nf, const struct rill_config *config)
         return -1;
     nat->mapped = rill_counter(nf, "mapped");
     nat->errors = rill_counter(nf, "errors");
+    nat->hairpins = rill_counter(nf, "hairpins");
     nat->pool_exhausted = rill_counter(nf, "pool_exhausted");
     nat->no_mapping = rill_counter(nf, "no_mapping");
     nat->not_public = rill_counter(nf, "not_public");
@@ -126,6 +153,18 @@ static bool map(struct rill_nf *nf, struct nat *nat, struct rill_pkt *pkt, struc
     return true;
 }
 
+/* From one inside host to another by way of its public endpoint. It leaves: where the router
+ * outside sends it back, it comes in as anybody's. */
+static void count_hairpin(struct rill_nf *nf, const struct nat *nat, const struct rill_pkt *pkt)
+{
+    struct rill_endpoint destination;
+
+    rill_pkt_destination(pkt, &destination);
+    if (bsearch(destination.addr, nat->public_addrs, nat->public_n, sizeof(nat->public_addrs[0]),
+                compare_addrs) != NULL)
+        rill_count(nf, nat->hairpins, 1);
+}
+
 static enum rill_verdict outwards(struct rill_nf *nf, struct nat *nat, struct rill_pkt *pkt)
 {
     struct nat_flow *flow = rill_get(nat->flows, pkt);
@@ -139,6 +178,7 @@ static enum rill_verdict outwards(struct rill_nf *nf, struct nat *nat, struct ri
         rill_count(nf, nat->not_rewritten, 1);
         return RILL_DROP;
     }
+    count_hairpin(nf, nat, pkt);
     flow->out_packets++;
     flow->out_bytes += rill_pkt_bytes(pkt);
     rill_put(nat->flows, pkt, offsetof(struct nat_flow, out_packets), 16);
@@ -262,6 +302,7 @@ static const struct rill_nf_descriptor nat_descriptor = {
     .instance_bytes = sizeof(struct nat),
     .init = nat_init,
     .process_packet = nat_process,
+    .fini = nat_fini,
 };
 
 RILL_NF(&nat_descriptor);

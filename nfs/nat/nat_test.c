@@ -376,6 +376,35 @@ static void test_errors_that_are_dropped(void **unused)
     nf_close(&b);
 }
 
+/* One inside host to another's public endpoint: out it goes as anything does; sent back by the
+ * router outside, it reaches the other with both ends translated (RFC 4787, REQ-9). And the answer.
+ */
+static void test_hairpin_by_way_of_the_router(void **unused)
+{
+    struct nf_bench b;
+    struct nf_flow one, other;
+
+    (void)unused;
+    open_leased(&b, 2);
+    nf_flow_open(&one, &b);
+    nf_flow_open(&other, &b);
+    nf_send(&b, &other, RILL_INSIDE, "udp 10.0.0.2 7 > 203.0.113.5 53",
+            "udp 198.51.100.1 1024 > 203.0.113.5 53");
+    assert_int_equal(nf_count(&b, "hairpins"), 0);
+    nf_send(&b, &one, RILL_INSIDE, "udp 10.0.0.1 9 > 198.51.100.1 1024",
+            "udp 198.51.100.1 1025 > 198.51.100.1 1024");
+    nf_send(&b, &other, RILL_OUTSIDE, "udp 198.51.100.1 1025 > 198.51.100.1 1024",
+            "udp 198.51.100.1 1025 > 10.0.0.2 7");
+    nf_send(&b, &other, RILL_INSIDE, "udp 10.0.0.2 7 > 198.51.100.1 1025",
+            "udp 198.51.100.1 1024 > 198.51.100.1 1025");
+    nf_send(&b, &one, RILL_OUTSIDE, "udp 198.51.100.1 1024 > 198.51.100.1 1025",
+            "udp 198.51.100.1 1024 > 10.0.0.1 9");
+    assert_int_equal(nf_count(&b, "hairpins"), 2);
+    nf_flow_close(&one);
+    nf_flow_close(&other);
+    nf_close(&b);
+}
+
 static void test_udp_without_checksum(void **unused)
 {
     struct test_packet p = {.len = 0};
@@ -504,6 +533,7 @@ int main(void)
         cmocka_unit_test(test_later_fragment),
         cmocka_unit_test(test_errors_are_translated),
         cmocka_unit_test(test_errors_that_are_dropped),
+        cmocka_unit_test(test_hairpin_by_way_of_the_router),
         cmocka_unit_test(test_udp_without_checksum),
         cmocka_unit_test(test_configuration),
         cmocka_unit_test(test_example_file),

@@ -104,7 +104,7 @@ static enum rill_verdict process_packet(struct rill_nf *nf, struct rill_pkt *pkt
             return RILL_DROP;
     }
     if (self->ends != 0 && mark->packet % self->ends == 0) {
-        rill_flow_end(pkt); /* and drops: what waits for the flow's alias never comes out */
+        rill_flow_restart(pkt); /* and drops: what waits for the flow's alias never comes out */
         return RILL_DROP;
     }
     return self->drops != 0 && mark->packet % self->drops == 0 ? RILL_DROP : RILL_FORWARD;

@@ -163,7 +163,7 @@ bool rill_flow_is_new(const struct rill_pkt *pkt);
 /* This packet is the last of its flow's life: the next one begins another, with a state of zeros,
  * and may have another alias and endpoint. Packets that are under way to the NF already still come
  * here, and it says so again; those that wait for the flow's alias to be known are dropped. */
-void rill_flow_end(struct rill_pkt *pkt);
+void rill_flow_restart(struct rill_pkt *pkt);
 
 /* Declares that packets to `local` (from `remote`, or from anyone if NULL) that come in on the
  * other side belong to this flow: to a NAT's public endpoint from anyone, to a load balancer's
