@@ -42,7 +42,7 @@ const struct rill_option rill_cluster_schema[] = {
     U64("log_mb", "MB", 1, 1000000, "16",
         "Size of a role's log, the part before included; what is older goes."),
     TEXT("store_folder", "",
-         "Folder with the socket of a Redis server for state=external, as /run/store in units."),
+         "Folder that units see as /run/store: objects, or the socket of a Redis server."),
     TEXT("listen", "", "Where agents of other machines reach this one: tcp://ADDRESS:PORT."),
     TEXT("registry", "local",
          "Where resource managers keep what the next one has to know, and are elected: local (a "

@@ -8,6 +8,7 @@ enum { RILL_EXIT_DONE = 0, RILL_EXIT_BROKEN = 1, RILL_EXIT_BAD = 2 };
 
 int rill_cmd_replay(int argc, char **argv);
 int rill_cmd_settings(int argc, char **argv);
+int rill_cmd_store(int argc, char **argv); /* argv[1] is "put", "get" or "list" */
 int rill_cmd_trace(int argc, char **argv); /* argv[1] is "info" or "gen" */
 
 /* Of a cluster. A build without the cluster form has rill_cmd_without_cluster() in their place,
@@ -19,6 +20,7 @@ int rill_cmd_deploy(int argc, char **argv);
 int rill_cmd_undeploy(int argc, char **argv);
 int rill_cmd_fail(int argc, char **argv);
 int rill_cmd_logs(int argc, char **argv);
+int rill_cmd_records(int argc, char **argv);
 int rill_cmd_bill(int argc, char **argv);
 int rill_cmd_without_cluster(int argc, char **argv);
 #define RILL_WITHOUT_CLUSTER                                                                       \

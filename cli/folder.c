@@ -23,7 +23,7 @@ static const struct {
     mode_t mode;
 } folders[] = {
     {"containers", 0755}, {"control", 0755}, {"links", 0711}, {"roles", 0711},
-    {LOGS, 0755},         {PROGRAMS, 0755},  {"rm", 0700},
+    {LOGS, 0755},         {PROGRAMS, 0755},  {"rm", 0700},    {"records", 0755},
 };
 /* The mark goes last: what is half removed is still known. */
 static const char *const files[] = {"rm.sock", "rm.pid", "agent.pid", MARK};

@@ -2,7 +2,7 @@
  *
  *     BASE/cluster        its name: by this file a cluster's folder is known
  *     BASE/rm.sock  rm.pid  agent.pid
- *     BASE/containers/  control/  links/  roles/  logs/  programs/
+ *     BASE/containers/  control/  links/  roles/  logs/  programs/  records/
  *     BASE.lock           held while the cluster is being brought up or taken down
  */
 #ifndef RILL_CLI_FOLDER_H

@@ -5,6 +5,8 @@
 #include "lib/daemon/daemon.h"
 #include "lib/daemon/role.h"
 #include "nf-runtime/loader.h"
+#include "nf-runtime/unit_objects.h"
+#include "nf-runtime/unit_records.h"
 #include "nf-runtime/unit_settings.h"
 #include "nf-runtime/unit_store.h"
 
@@ -16,6 +18,8 @@ struct runtime {
     struct rill_nf *nf;
     struct rill_unit *unit;
     struct unit_store store;
+    struct unit_objects objects;
+    struct unit_records records;
     /* what the NF is, as it is told */
     char name[TEXT_BYTES], version[TEXT_BYTES];
     Control__Pool pools[RILL_NF_POOLS_MAX], *pool_list[RILL_NF_POOLS_MAX];
@@ -114,10 +118,14 @@ static int activate(void *arg, const struct rill_role_host *host, const Control_
     r->nf = rill_nf_create(r->image.descriptor, r->config, err);
     if (r->nf == NULL)
         return -EINVAL;
-    rc = create_unit(r, host, how, err);
+    rc = unit_objects_open(&r->objects, host, r->nf, err);
     if (rc == 0)
-        fill_facts(r, facts);
-    return rc;
+        rc = create_unit(r, host, how, err);
+    if (rc != 0)
+        return rc;
+    unit_records_open(&r->records, host, how->deployment, r->nf);
+    fill_facts(r, facts);
+    return 0;
 }
 
 /* --- turns ------------------------------------------------------------------------------------ */
@@ -137,13 +145,26 @@ static void tick(void *arg, uint64_t now_ns, struct rill_outbox *out)
 
     rill_unit_tick(r->unit, now_ns, out);
     unit_store_tick(&r->store, r->unit, now_ns, out);
+    unit_records_tick(&r->records, r->nf, now_ns);
+}
+
+/* Between two bursts. */
+static bool look(void *arg, uint64_t now_ns, struct rill_outbox *out)
+{
+    struct runtime *r = arg;
+
+    (void)now_ns;
+    (void)out;
+    unit_objects_turn(&r->objects, r->nf);
+    return false;
 }
 
 static uint64_t next_ns(void *arg)
 {
     struct runtime *r = arg;
 
-    return RTE_MIN(rill_unit_next_ns(r->unit), unit_store_next_ns(&r->store));
+    return RTE_MIN(RTE_MIN(rill_unit_next_ns(r->unit), unit_store_next_ns(&r->store)),
+                   unit_records_next_ns(&r->records));
 }
 
 static void store_metrics(const struct rill_store_counters *n, struct rill_role_metrics *metrics)
@@ -167,7 +188,17 @@ static void metrics(void *arg, struct rill_role_metrics *metrics)
         store_metrics(&r->store.store->n, metrics);
     for (unsigned i = 0; rill_nf_counter(r->nf, i, &name, &value); i++)
         rill_role_metrics_add_nf(metrics, name, value);
+    unit_objects_metrics(&r->objects, metrics);
+    unit_records_metrics(&r->records, metrics);
     rill_role_metrics_add_held(metrics, rill_unit_packets_held(r->unit));
+}
+
+static void end(void *arg, uint64_t now_ns)
+{
+    struct runtime *r = arg;
+
+    unit_objects_close(&r->objects);
+    unit_records_close(&r->records, r->nf, now_ns);
 }
 
 int main(int argc, char **argv)
@@ -179,7 +210,9 @@ int main(int argc, char **argv)
                                              .recv = receive,
                                              .tick = tick,
                                              .next_ns = next_ns,
+                                             .poll = look,
                                              .metrics = metrics,
+                                             .end = end,
                                              .arg = &runtime};
 
     return rill_role_main(&ops, argc, argv);

@@ -120,12 +120,14 @@ const struct rill_option rill_settings_schema[] = {
     U64("log_lines_per_s", "lines", 1, 1000000, "100",
         "Log lines of a program of the deployment; those beyond are counted, not written."),
     U64("merge_ms", "ms", 1, 3600000, "1000", "Between two merges of the sums that flows share."),
+    U64("records_mb", "MB", 1, 1000000, "64",
+        "Size of a unit's file of records, in a cluster; those beyond are counted, not written."),
     {.name = "config_store",
      .type = RILL_OPT_STRING,
      .unit = "",
      .def = "",
-     .doc = "Where NFs' objects are: a folder, redis://HOST:PORT[/PREFIX] or redis+unix:/PATH"
-            "[:PREFIX]; empty: the deployment file's folder, in a cluster /run/store."},
+     .doc = "NFs' objects: a folder, redis://HOST:PORT[/PREFIX], redis+unix:/PATH[:PREFIX]; empty: "
+            "by the NF's file."},
     U64("config_poll_ms", "ms", 10, 3600000, "500",
         "Between two looks for new versions of objects, where time is real."),
     ENUM("unhandled", "nf|pass|drop", "nf",

@@ -176,8 +176,11 @@ int rill_role_main(const struct rill_role_ops *ops, int argc, char **argv)
     set_signals();
     set_up(&process, ops, argc, argv);
     wait_for_activation(&process);
-    if (process.active)
+    if (process.active) {
         role_loop(&process);
+        if (ops->end != NULL)
+            ops->end(ops->arg, rill_daemon_now_ns());
+    }
     role_last_metrics(&process);
     end(&process);
     exit(process.exit_code);

@@ -57,8 +57,14 @@ struct rill_role_ops {
      * client among its peers, whose packets come in. NULL: not of interest. */
     void (*egress)(void *arg, uint32_t client);
     void (*metrics)(void *arg, struct rill_role_metrics *metrics);
+    /* The last turn is over, if there ever was one; metrics are asked for once more. NULL: nothing
+     * to do. */
+    void (*end)(void *arg, uint64_t now_ns);
     void *arg;
 };
+
+/* In an activation that takes long, at least every 100 ms: the process lives. */
+void rill_role_alive(const struct rill_role_host *host);
 
 int rill_role_main(const struct rill_role_ops *ops, int argc, char **argv);
 

@@ -5,6 +5,12 @@
 #include "lib/config/settings.h"
 #include "lib/daemon/role_internal.h"
 
+void rill_role_alive(const struct rill_role_host *host)
+{
+    rill_turns_count(
+        &((struct role_process *)RTE_PTR_SUB(host, offsetof(struct role_process, host)))->turns);
+}
+
 static int make_settings(struct role_process *p, const Control__Activate *how,
                          struct rill_error *err)
 {

@@ -9,8 +9,8 @@
 #include "rm/agent/remove_tree.h"
 
 /* By name, so that a base that is none loses nothing else. logs/ stays. */
-static const char *const leftovers[] = {"roles",  "links",   "control", "programs",
-                                        "rm.pid", "rm.sock", "rm",      "agent.pid"};
+static const char *const leftovers[] = {"roles",   "links", "control",   "programs", "rm.pid",
+                                        "rm.sock", "rm",    "agent.pid", "records"};
 enum { LEFTOVERS = sizeof(leftovers) / sizeof(leftovers[0]) };
 
 static int remove_leftovers(const char *base, struct rill_error *err)

@@ -67,6 +67,15 @@ static int log_path(const struct rill_keeper_config *config, uint32_t role,
     return rill_keeper_path(config->base, name, path, err);
 }
 
+static int records_path(const struct rill_keeper_config *config, uint32_t role,
+                        char path[RILL_KEEPER_PATH_BYTES], struct rill_error *err)
+{
+    char role_name[RILL_ROLE_NAME_BYTES], name[NAME_BYTES];
+
+    snprintf(name, sizeof(name), "records/%s.jsonl", rill_role_name(role, role_name));
+    return rill_keeper_path(config->base, name, path, err);
+}
+
 static void container_name(const struct rill_keeper_config *config, uint32_t role,
                            char name[RILL_CONTAINER_NAME_MAX + 1])
 {
@@ -128,6 +137,28 @@ static int draw_token(uint64_t *token, struct rill_error *err)
     return 0;
 }
 
+/* A unit's file for records: it outlives the unit, and goes with the cluster. */
+static int make_records(const struct rill_keeper_config *config, uint32_t role, uint32_t owner,
+                        struct rill_error *err)
+{
+    char folder[RILL_KEEPER_PATH_BYTES], path[RILL_KEEPER_PATH_BYTES];
+    int code = rill_keeper_path(config->base, "records", folder, err), fd;
+
+    if (code != 0 || (code = records_path(config, role, path, err)) != 0)
+        return code;
+    if (mkdir(folder, 0755) != 0 && errno != EEXIST)
+        return rill_error_set(err, -errno, "cannot make %s: %s", folder, strerror(errno));
+    fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
+    if (fd >= 0 && fchown(fd, owner, owner) == 0) {
+        close(fd);
+        return 0;
+    }
+    code = rill_error_set(err, -errno, "cannot make %s: %s", path, strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    return code;
+}
+
 /* The folder, token and turns. The folder's parents have to let the container's uid pass to what is
  * mounted, but for it to look at there is nothing. */
 static int make_files(const struct rill_keeper_config *config, uint32_t owner,
@@ -150,6 +181,8 @@ static int make_files(const struct rill_keeper_config *config, uint32_t owner,
         program->turns_fd = rill_turns_make(turns, owner, err);
         code = program->turns_fd < 0 ? program->turns_fd : 0;
     }
+    if (code == 0 && rill_role_kind(program->role) == RILL_ROLE_UNIT)
+        code = make_records(config, program->role, owner, err);
     return code;
 }
 
@@ -211,15 +244,17 @@ static int start_container(const struct rill_keeper_config *config,
     char asan[ENVIRONMENT_BYTES], ubsan[ENVIRONMENT_BYTES];
     char control[RILL_KEEPER_PATH_BYTES], links[RILL_KEEPER_PATH_BYTES],
         turns[RILL_KEEPER_PATH_BYTES];
+    char records[RILL_KEEPER_PATH_BYTES];
+    bool is_unit = rill_role_kind(program->role) == RILL_ROLE_UNIT;
     const struct rill_container_mount mounts[] = {
         {.host = config->programs, .inside = "/opt/rill"},
         {.host = control, .inside = "/run/control"}, /* connecting is possible read-only */
         {.host = links, .inside = "/run/links", .writable = true},
         {.host = turns, .inside = "/run/turns", .writable = true},
+        {.host = records, .inside = "/run/records", .writable = true}, /* for units */
         {.host = config->store_folder, .inside = "/run/store"}, /* for units, if there is one */
     };
-    bool has_store =
-        config->store_folder != NULL && rill_role_kind(program->role) == RILL_ROLE_UNIT;
+    bool has_store = is_unit && config->store_folder != NULL;
     const char *argv[] = {program_of(program->role),
                           "--role",
                           role,
@@ -238,7 +273,7 @@ static int start_container(const struct rill_keeper_config *config,
         .argv = (char *const *)argv,
         .env = env,
         .mounts = mounts,
-        .mount_count = sizeof(mounts) / sizeof(mounts[0]) - (has_store ? 0 : 1),
+        .mount_count = (uint32_t)(sizeof(mounts) / sizeof(mounts[0])) - !is_unit - !has_store,
         .cpus = config->cpus,
         .memory_bytes = config->memory_limit_bytes,
         .uid_base = host_network ? 0 : config->uid,
@@ -249,7 +284,8 @@ static int start_container(const struct rill_keeper_config *config,
 
     if ((code = rill_keeper_path(config->base, "control", control, err)) != 0 ||
         (code = rill_keeper_path(config->base, "links", links, err)) != 0 ||
-        (code = role_path(config, program->role, "turns", turns, err)) != 0)
+        (code = role_path(config, program->role, "turns", turns, err)) != 0 ||
+        (code = records_path(config, program->role, records, err)) != 0)
         return code;
     container_name(config, program->role, name);
     snprintf(role, sizeof(role), "0x%08x", program->role);

@@ -1,0 +1,23 @@
+/* The configuration store, as a unit in a process of its own sees it: a folder or a server's socket
+ * under /run/store, where the agent mounts the cluster's store_folder. */
+#ifndef RILL_NF_RUNTIME_UNIT_OBJECTS_H
+#define RILL_NF_RUNTIME_UNIT_OBJECTS_H
+
+#include "lib/daemon/role.h"
+#include "nf-runtime/object_watch.h"
+
+struct unit_objects {
+    struct rill_object_watch *watch; /* NULL: the NF names none */
+    unsigned count;
+};
+
+/* Waits until the first versions were loaded, while the agent sees that the process lives. Negative
+ * with *err. */
+int unit_objects_open(struct unit_objects *objects, const struct rill_role_host *host,
+                      struct rill_nf *nf, struct rill_error *err);
+/* Between packets: sets what is new. */
+void unit_objects_turn(struct unit_objects *objects, struct rill_nf *nf);
+void unit_objects_metrics(struct unit_objects *objects, struct rill_role_metrics *metrics);
+void unit_objects_close(struct unit_objects *objects);
+
+#endif
