@@ -24,81 +24,6 @@ static bool refuse_plainly(struct reader *r, const char *what)
     return false;
 }
 
-/* --- quoted text ------------------------------------------------------------------------------ */
-
-/* Takes off a leading ! and the quotes. False if there are none. */
-static bool unquote(char **text, bool *negated)
-{
-    char *p = *text;
-    size_t n;
-
-    *negated = *p == '!';
-    if (*negated)
-        p = ids_trim(p + 1);
-    n = strlen(p);
-    if (n < 2 || p[0] != '"' || p[n - 1] != '"')
-        return false;
-    p[n - 1] = '\0';
-    *text = p + 1;
-    return true;
-}
-
-/* Takes off backslashes, and what is no printable ASCII: records are UTF-8. */
-static char *plain_text(const char *text)
-{
-    char *copy = strdup(text), *to = copy;
-
-    if (copy == NULL)
-        return NULL;
-    for (const char *p = text; *p != '\0'; p++) {
-        if (*p == '\\' && p[1] != '\0')
-            p++;
-        *to++ = *p >= ' ' && *p < 127 ? *p : '?';
-    }
-    *to = '\0';
-    return copy;
-}
-
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* "GET |20 2f|x\"y": writes at most IDS_PATTERN_BYTES_MAX bytes. Returns how many, 0 for what can't
- * be read. */
-static uint16_t read_bytes(const char *p, uint8_t *bytes)
-{
-    uint16_t n = 0;
-    bool hex = false;
-
-    for (; *p != '\0'; p++) {
-        if (*p == '|') {
-            hex = !hex;
-            continue;
-        }
-        if (hex && (*p == ' ' || *p == '\t'))
-            continue;
-        if (n == IDS_PATTERN_BYTES_MAX)
-            return 0;
-        if (hex) {
-            int high = hex_digit(p[0]), low = high < 0 ? -1 : hex_digit(p[1]);
-
-            if (low < 0)
-                return 0;
-            bytes[n++] = (uint8_t)(high << 4 | low);
-            p++;
-        } else {
-            if (*p == '\\' && *++p == '\0')
-                return 0;
-            bytes[n++] = (uint8_t)*p;
-        }
-    }
-    return hex ? 0 : n;
-}
-
 /* --- contents --------------------------------------------------------------------------------- */
 
 static struct ids_content *last_content(struct reader *r)
@@ -200,9 +125,9 @@ static bool read_content(struct reader *r, char *value)
 
     if (c == NULL)
         return refuse(r, "no memory for", "content");
-    if (!unquote(&value, &c->negated))
+    if (!ids_unquote(&value, &c->negated))
         return refuse(r, "content without quotes:", value);
-    c->length = read_bytes(value, bytes);
+    c->length = ids_read_bytes(value, bytes);
     c->bytes = c->length > 0 ? malloc(c->length) : NULL;
     if (c->bytes == NULL)
         return refuse(r, "content that is empty, too long or can't be read:", value);
@@ -273,7 +198,7 @@ static bool read_pcre(struct reader *r, char *value)
 
     if (pcre == NULL)
         return refuse(r, "no memory for", "pcre");
-    if (!unquote(&value, &pcre->negated) || (expression = cut_flags(value, &flag_text)) == NULL)
+    if (!ids_unquote(&value, &pcre->negated) || (expression = cut_flags(value, &flag_text)) == NULL)
         return refuse(r, "pcre that is not \"/expression/flags\":", value);
     if (!read_flags(r, flag_text, &flags))
         return false;
@@ -341,9 +266,9 @@ static bool read_msg(struct reader *r, char *value)
 {
     bool negated;
 
-    if (!unquote(&value, &negated) || negated || r->rule->msg != NULL)
+    if (!ids_unquote(&value, &negated) || negated || r->rule->msg != NULL)
         return refuse(r, "msg", value);
-    r->rule->msg = plain_text(value);
+    r->rule->msg = ids_plain_text(value);
     return r->rule->msg != NULL || refuse(r, "no memory for", "msg");
 }
 
@@ -353,7 +278,7 @@ static bool read_class(struct reader *r, const char *value)
 
     if (r->rule->category != NULL)
         return refuse(r, "twice", "classtype");
-    r->rule->category = plain_text(ids_class_text(value, &priority));
+    r->rule->category = ids_plain_text(ids_class_text(value, &priority));
     if (r->rule->severity == 0)
         r->rule->severity = priority;
     return r->rule->category != NULL || refuse(r, "no memory for", "classtype");

@@ -48,6 +48,79 @@ void *ids_grow(void *array_pointer, uint32_t n, size_t bytes)
     return memset(grown + n * bytes, 0, bytes);
 }
 
+/* --- quoted text ------------------------------------------------------------------------------ */
+
+bool ids_unquote(char **text, bool *negated)
+{
+    char *p = *text;
+    size_t n;
+
+    *negated = *p == '!';
+    if (*negated)
+        p = ids_trim(p + 1);
+    n = strlen(p);
+    if (n < 2 || p[0] != '"' || p[n - 1] != '"')
+        return false;
+    p[n - 1] = '\0';
+    *text = p + 1;
+    return true;
+}
+
+char *ids_plain_text(const char *text)
+{
+    char *copy = strdup(text), *to = copy;
+
+    if (copy == NULL)
+        return NULL;
+    for (const char *p = text; *p != '\0'; p++) {
+        if (*p == '\\' && p[1] != '\0')
+            p++;
+        *to++ = *p >= ' ' && *p < 127 ? *p : '?';
+    }
+    *to = '\0';
+    return copy;
+}
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+uint16_t ids_read_bytes(const char *p, uint8_t *bytes)
+{
+    uint16_t n = 0;
+    bool hex = false;
+
+    for (; *p != '\0'; p++) {
+        if (*p == '|') {
+            hex = !hex;
+            continue;
+        }
+        if (hex && (*p == ' ' || *p == '\t'))
+            continue;
+        if (n == IDS_PATTERN_BYTES_MAX)
+            return 0;
+        if (hex) {
+            int high = hex_digit(p[0]), low = high < 0 ? -1 : hex_digit(p[1]);
+
+            if (low < 0)
+                return 0;
+            bytes[n++] = (uint8_t)(high << 4 | low);
+            p++;
+        } else {
+            if (*p == '\\' && *++p == '\0')
+                return 0;
+            bytes[n++] = (uint8_t)*p;
+        }
+    }
+    return hex ? 0 : n;
+}
+
+/* --- classes --------------------------------------------------------------------------------- */
+
 /* Names, texts and priorities as in the classification.config that comes with Snort. */
 static const struct {
     const char *name, *text;

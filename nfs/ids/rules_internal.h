@@ -34,6 +34,13 @@ void *ids_grow(void *array_pointer, uint32_t n, size_t bytes);
 
 /* --- text --- */
 char *ids_trim(char *text); /* in place */
+/* Takes off a leading ! and the quotes. False if there are none. */
+bool ids_unquote(char **text, bool *negated);
+/* Takes off backslashes, and what is no printable ASCII: records are UTF-8. NULL: no memory. */
+char *ids_plain_text(const char *text);
+/* "GET |20 2f|x\"y": writes at most IDS_PATTERN_BYTES_MAX bytes. Returns how many, 0 for what can't
+ * be read. */
+uint16_t ids_read_bytes(const char *text, uint8_t *bytes);
 bool ids_read_number(const char *text, int64_t low, int64_t high, int64_t *value);
 
 #endif
