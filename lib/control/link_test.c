@@ -266,10 +266,10 @@ static void who_does_not_read(void **state)
 /* What is no message is counted, and the next one is read; what is too long ends the connection. */
 static void nonsense_from_a_peer(void **state)
 {
-    static const uint8_t nonsense[] = {0, 0,  0, 3, 0xff, 0xff, 0xff, /* no protobuf */
-                                       0, 0,  0, 0,                   /* empty: version 0 */
-                                       0, 0,  0, 6, 8,    1,    32,
-                                       1, 82, 0 /* version 1, Done, number 1 */};
+    static const uint8_t nonsense[] = {0, 0, 0, 3, 0xff, 0xff, 0xff, /* no protobuf */
+                                       0, 0, 0, 0,                   /* empty: version 0 */
+                                       /* our version, Done, number 1: */
+                                       0, 0, 0, 6, 8, RILL_CONTROL_VERSION, 32, 1, 82, 0};
     static const uint8_t too_long[] = {0xff, 0, 0, 0};
     struct end ends[1] = {0};
     struct sockaddr_un address = {.sun_family = AF_UNIX};
