@@ -7,7 +7,8 @@
   same     1 unit and 8 units, the latter with every flowlet placed anew: the released packets must be
            the same but for the chosen ports.
 
-  capture.py NF CAPTURE [MOVES_AT_LEAST [external]]     CAPTURE in the shared traces, or "bundled"
+  capture.py NF CAPTURE [MOVES_AT_LEAST [external]]     CAPTURE in the shared traces, or "bundled"; NF may have an
+                                                        option behind it: lb:hash=maglev
 
 With "external" the same through a store outside: forced moves, and the released packets must be those of
 one unit and of eight that hand state to each other.
@@ -35,19 +36,30 @@ def through_store(report):
     assert n["unit.store_puts"] >= n["store.puts"] > 0 and n["unit.store_gets"] >= n["store.gets"], n
 
 
+def named(folder, nf):
+    """What says to `rill replay` which NF it is."""
+    name, _, option = nf.partition(":")
+    if not option:
+        return ["--nf", name]
+    path = os.path.join(folder, "nf.yaml")
+    with open(path, "w") as f:
+        f.write("nf: %s\nconfig:\n  %s: %s\n" % (name, *option.split("=")))
+    return ["--config", path]
+
+
 def forced(folder, nf, capture, moves, state):
     if capture.endswith(NO_TIMES):
         speed = ["--rate", "100Mbps"]
     else:  # the bundled one is fast as it is
         speed = ["--speed", "0.1x" if capture == common.BUNDLED else "100x"]
     out, report_path = os.path.join(folder, "out.pcapng"), os.path.join(folder, "report.json")
-    report = common.replay(capture, "--nf", nf, "--out", out, *FORCED, *speed, "--state", state,
+    report = common.replay(capture, *named(folder, nf), "--out", out, *FORCED, *speed, "--state", state,
                            json_path=report_path)
     common.check_books(report)
     if state == "external":
         through_store(report)
     assert report["flowlets_moved"] >= moves, "only %d moves" % report["flowlets_moved"]
-    common.script("check_output.py", capture, out, "--nf", nf, "--expect-json", report_path,
+    common.script("check_output.py", capture, out, "--nf", nf.partition(":")[0], "--expect-json", report_path,
                   "--allow-reordered", REORDERED.get(os.path.basename(capture), 0))
     print("forced: %d packets in, %d released, %d moves, %d seamless" % (
         report["packets_in"], report["packets_released"], report["flowlets_moved"],
@@ -58,7 +70,7 @@ def same(folder, nf, capture, states):
     first = None
     for state, units in [(state, units) for state in states for units in (1, 8)]:
         out = os.path.join(folder, "%s%d.pcapng" % (state, units))
-        report = common.replay(capture, "--nf", nf, "--out", out, *SAME, "--units", str(units),
+        report = common.replay(capture, *named(folder, nf), "--out", out, *SAME, "--units", str(units),
                                "--set", "units_min=%d" % units, "--state", state,
                                json_path=os.path.join(folder, "report.json"))
         common.check_books(report)
@@ -66,7 +78,7 @@ def same(folder, nf, capture, states):
             through_store(report)
         print("same: %s, %d units, %d moves" % (state, units, report["flowlets_moved"]))
         if first:
-            common.script("compare_runs.py", first, out, "--nf", nf)
+            common.script("compare_runs.py", first, out, "--nf", nf.partition(":")[0])
         first = first or out
 
 
