@@ -69,7 +69,8 @@ def _plain(proto, contents):
     first = next(i for i, c in enumerate(contents) if not c.negated)
     if any(c.relative for c in contents[:first]) or any(not 0 < len(c.data) < 256 for c in contents):
         return False
-    return proto == "udp" or all(c.relative and c.within is not None for c in contents if c.negated)
+    return proto == "udp" or all(c.relative and c.within is not None and c.distance >= 0
+                                 for c in contents if c.negated)
 
 
 def read_rules(text):
