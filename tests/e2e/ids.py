@@ -36,7 +36,7 @@ def engines():
     return ["aho-corasick", "hyperscan"] if os.environ.get("RILL_HAS_HYPERSCAN") == "1" else ["aho-corasick"]
 
 
-def run(folder, capture, rules, engine, units, variables, window=2048):
+def run(folder, capture, rules, engine, units, variables, window=2048, more=()):
     with open(os.path.join(folder, "test.rules"), "w", encoding="latin-1") as f:
         f.write(rules)
     config = os.path.join(folder, "ids.yaml")
@@ -45,7 +45,7 @@ def run(folder, capture, rules, engine, units, variables, window=2048):
                 "  hyperscan_state_bytes: 8192\n" % (engine, window))
         f.write("  variables: [%s]\n" % ", ".join('"%s=%s"' % v for v in variables.items()) if variables else "")
     records = os.path.join(folder, "records.jsonl")
-    report = common.replay(capture, "--config", config, "--records", records, *units,
+    report = common.replay(capture, "--config", config, "--records", records, *units, *more,
                            json_path=os.path.join(folder, "report.json"))
     common.check_books(report)
     with open(records) as f:
@@ -258,6 +258,24 @@ def same(folder, capture):
         report, found, moves = all_ways(folder, capture, f.read(), ANY)
     assert len(found) > 1000 and moves > 5000, (len(found), moves)
     print("%d alerts, %d moves" % (len(found), moves))
+    new_rules(folder, capture, sorted(found))
+
+
+def new_rules(folder, capture, before):
+    """From some time on half of the rules only: the same at all units."""
+    half = os.path.join(folder, "half.rules")
+    with open(BUNDLED_RULES) as f:
+        text = f.read()
+    with open(half, "w") as f:
+        f.write("".join(line for line in text.splitlines(True) if not re.search(r"sid:\d*[02468];", line)))
+    runs = [run(folder, capture, text, engine, units, ANY, more=["--update", "test.rules=%s@60s" % half])
+            for engine, units in ((engines()[0], ONE), (engines()[-1], EIGHT))]
+    one, eight = [sorted(map(key, found)) for _, found in runs]
+    assert one == eight and 0 < len(one) < len(before), (len(one), len(eight), len(before))
+    for report, _ in runs:
+        assert report["objects"][0]["updates_taken"] == 1, report["objects"]
+        assert report["nf_counters"]["connections_with_new_rules"] > 100, report["nf_counters"]
+    print("%d alerts with half of the rules from 60 s on" % len(one))
 
 
 def example(folder):
