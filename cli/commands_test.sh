@@ -77,7 +77,22 @@ cmp "$folder/g1.pcap" "$folder/g2.pcap" || failures=$((failures + 1))
 expect 0 "flowlets" trace info "$folder/g1.pcap"
 
 # The commands of a cluster, without one.
-of_cluster="up down status deploy undeploy logs bill fail"
+# The configuration store, in a folder.
+mkdir -p "$folder/store"
+printf 'one\n' >"$folder/text"
+expect 0 "usage: rill store put" store --help
+expect 2 "it is: put NAME FILE" store
+expect 2 "it is: put NAME FILE" store put a
+expect 2 "nothing follows the file" store put a b c
+expect 2 "no space and no '/'" store put ../a "$folder/text" --store "$folder/store"
+expect 2 "No such file" store put a "$folder/none" --store "$folder/store"
+expect 2 "a: No such file" store get a --store "$folder/store"
+expect 0 "a: version " store put a "$folder/text" --store "$folder/store"
+expect 0 "one" store get a --store "$folder/store"
+expect 0 "  4 bytes" store list --store "$folder/store"
+expect 2 "redis://HOST:PORT" store list --store redis://here
+
+of_cluster="up down status deploy undeploy logs records bill fail"
 if "$rill" up --help >/dev/null 2>&1; then
     nowhere="--cluster nowhere --base $folder/nowhere"
     for command in $of_cluster; do
@@ -135,6 +150,19 @@ if "$rill" up --help >/dev/null 2>&1; then
     expect 2 "which deployment?" undeploy
     expect 2 "one deployment at a time" undeploy a b
     expect 2 "one role at a time" logs rm agent
+
+    # Records, of the deployment that a file's first line names.
+    mkdir -p "$folder/kept/records"
+    printf '{"event_type": "unit", "deployment": "a", "nf": "x"}\n{"n": 1}\n{"half' >"$folder/kept/records/unit-1.jsonl"
+    printf '{"event_type": "unit", "deployment": "ab", "nf": "x"}\n{"n": 2}\n' >"$folder/kept/records/unit-2.jsonl"
+    : >"$folder/kept/records/unit-3.jsonl"
+    expect 0 '{"n": 1}' records a --base "$folder/kept"
+    [ "$("$rill" records --base "$folder/kept" | tr -d '\n')" = '{"n": 1}{"n": 2}' ] || {
+        echo "records: not those two"
+        failures=$((failures + 1))
+    }
+    expect 2 "no unit of a deployment 'b'" records b --base "$folder/kept"
+    expect 2 "is not up" records --base "$folder/nowhere"
 
     # Logs that were kept can be read, and disturb no terminal.
     mkdir -p "$folder/kept/logs"

@@ -238,6 +238,33 @@ static void of_a_cluster(void **state)
 }
 #endif
 
+static void updates_come_in_the_order_of_their_times(void **state)
+{
+    static const char *const bad[] = {"rules", "rules=x",   "rules=@1s",
+                                      "=x@1s", "rules=x@1", "rules=x@-1s"};
+    struct parsed p;
+    char line[64];
+
+    (void)state;
+    parse(&p, "t --nf nat --update b=c@d@2s --update a=x=y@300ms --records r.jsonl");
+    assert_int_equal(p.rc, 0);
+    assert_int_equal(p.options.update_count, 2);
+    assert_string_equal(p.options.updates[0].name, "a");
+    assert_string_equal(p.options.updates[0].file, "x=y");
+    assert_int_equal(p.options.updates[0].at_ns, 300000000);
+    assert_string_equal(p.options.updates[1].file, "c@d");
+    assert_int_equal(p.options.updates[1].at_ns, 2000000000);
+    assert_string_equal(p.options.records, "r.jsonl");
+    rill_replay_options_fini(&p.options);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        snprintf(line, sizeof(line), "t --nf nat --update %s", bad[i]);
+        parse(&p, line);
+        if (p.rc >= 0)
+            fail_msg("'%s' was taken", bad[i]);
+        rill_replay_options_fini(&p.options);
+    }
+}
+
 static void fractions_of_units(void **state)
 {
     static const struct {
@@ -282,12 +309,12 @@ static void rates(void **state)
 static void help_is_true(void **state)
 {
     static const char *const there[] = {
-        "nf",      "config",     "clock", "speed",       "rate",      "inside",
-        "mode",    "state",      "units", "controllers", "set",       "out",
+        "nf",      "config",      "clock", "speed", "rate",      "inside",  "mode",   "state",
+        "units",   "controllers", "set",   "out",
 #ifdef RILL_HAS_CLUSTER
-        "cluster", "deployment", "base",
+        "cluster", "deployment",  "base",
 #endif
-        "json",    "epochs",     "usage", "quiet",       "memory-mb", "help"};
+        "json",    "epochs",      "usage", "quiet", "memory-mb", "records", "update", "help"};
     struct parsed p;
     size_t bytes = 0;
     char *text = NULL, entry[32];
@@ -326,13 +353,18 @@ static void nearest_word(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(defaults),           cmocka_unit_test(everything),
-        cmocka_unit_test(refusals),           cmocka_unit_test(failures),
+        cmocka_unit_test(defaults),
+        cmocka_unit_test(everything),
+        cmocka_unit_test(refusals),
+        cmocka_unit_test(failures),
 #ifdef RILL_HAS_CLUSTER
         cmocka_unit_test(of_a_cluster),
 #endif
-        cmocka_unit_test(fractions_of_units), cmocka_unit_test(rates),
-        cmocka_unit_test(help_is_true),       cmocka_unit_test(nearest_word),
+        cmocka_unit_test(updates_come_in_the_order_of_their_times),
+        cmocka_unit_test(fractions_of_units),
+        cmocka_unit_test(rates),
+        cmocka_unit_test(help_is_true),
+        cmocka_unit_test(nearest_word),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

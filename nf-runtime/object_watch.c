@@ -232,11 +232,12 @@ int rill_object_watch_load(struct rill_object_watch *w, struct rill_error *err)
 
 /* --- the thread ------------------------------------------------------------------------------- */
 
-static void free_retired(struct rill_object_watch *w, struct watched *o)
+static void begin_look(struct rill_object_watch *w, struct watched *o)
 {
     struct rill_object_version *version;
 
     pthread_mutex_lock(&w->lock);
+    o->status.looks++;
     version = o->retired;
     o->retired = NULL;
     pthread_mutex_unlock(&w->lock);
@@ -264,7 +265,7 @@ static int look_at(struct rill_object_watch *w, struct watched *o, struct rill_e
     char version[RILL_OBJECT_VERSION_BYTES];
     int rc;
 
-    free_retired(w, o);
+    begin_look(w, o);
     rc = rill_objects_version(w->store, o->spec.name, version, err);
     if (rc != 0 || strcmp(version, o->tried) == 0)
         return rc;

@@ -64,6 +64,7 @@ void rill_object_watch_offer(struct rill_object_watch *watch, unsigned i,
 struct rill_object_status {
     char version[RILL_OBJECT_VERSION_BYTES]; /* "": none */
     uint64_t taken, refused;                 /* versions, the first included */
+    uint64_t looks;                          /* for a new one */
     uint32_t skipped;                        /* lines, of the present one */
     char error[512];                         /* of the last that was refused; "": it was taken */
 };

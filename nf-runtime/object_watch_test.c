@@ -175,6 +175,22 @@ static void until_line(struct world *w, unsigned n, const char *part)
         fail_msg("no '%s' in: %s", part, last_line);
 }
 
+static void until_looked(struct world *w, uint64_t times)
+{
+    struct rill_object_status status;
+    uint64_t before;
+
+    rill_object_watch_status(w->watch, 0, &status);
+    before = status.looks;
+    for (int i = 0; i < 100000 && status.looks < before + times; i++) {
+        if (rill_object_watch_pending(w->watch))
+            rill_object_watch_apply(w->watch, w->nf);
+        pause_a_little();
+        rill_object_watch_status(w->watch, 0, &status);
+    }
+    assert_true(status.looks >= before + times);
+}
+
 static void test_first_version_and_newer_ones(void **state)
 {
     struct world *w = *state;
@@ -188,12 +204,13 @@ static void test_first_version_and_newer_ones(void **state)
     assert_null(rill_object(w->nf, 1)); /* its option is empty */
     assert_int_equal(rill_object_watch_start(w->watch, &err), 0);
     for (int n = 4; n < 24; n += 2) {
-        char text[8];
+        char text[16];
 
         snprintf(text, sizeof(text), "%d", n);
         put(w, text);
         until_number(w, n);
     }
+    until_looked(w, 5);
     rill_object_watch_status(w->watch, 0, &status);
     assert_int_equal(status.taken, 11);
     assert_int_equal(status.refused, 0);
@@ -213,8 +230,7 @@ static void test_bad_versions_are_told_once(void **state)
     until_line(w, 1, "n:1: no number");
     put(w, "3");
     until_line(w, 2, "odd");
-    for (int i = 0; i < 100; i++) /* many looks later it was not told again */
-        pause_a_little();
+    until_looked(w, 5);
     rill_object_watch_status(w->watch, 0, &status);
     assert_int_equal(status.refused, 2);
     assert_int_equal(atomic_load(&lines), 2);

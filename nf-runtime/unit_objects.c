@@ -124,9 +124,3 @@ void unit_objects_metrics(struct unit_objects *o, struct rill_role_metrics *metr
     rill_role_metrics_add(metrics, "objects", "versions_taken", taken);
     rill_role_metrics_add(metrics, "objects", "versions_refused", refused);
 }
-
-void unit_objects_close(struct unit_objects *o)
-{
-    rill_object_watch_destroy(o->watch);
-    o->watch = NULL;
-}

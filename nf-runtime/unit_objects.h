@@ -18,6 +18,5 @@ int unit_objects_open(struct unit_objects *objects, const struct rill_role_host 
 /* Between packets: sets what is new. */
 void unit_objects_turn(struct unit_objects *objects, struct rill_nf *nf);
 void unit_objects_metrics(struct unit_objects *objects, struct rill_role_metrics *metrics);
-void unit_objects_close(struct unit_objects *objects);
 
 #endif

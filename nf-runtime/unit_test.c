@@ -1429,12 +1429,25 @@ static void who_is_not_the_owner_ends_nothing(void **state)
     (void)state;
     ends = 0;
     give(own(FLOW));
+    acknowledge_sync(TERM, 1);
     give(handoff(RILL_FRAME_MOVE, TERM, TERM + 1, PEER));
     assert_false(rill_unit_end_flow(unit, FLOW, now_ns));
     pass_time(2 * KEEP_NS);
     give(forget(UINT64_MAX));
-    give(own(FLOW + 1000));
-    give(forget(TERM)); /* of another flow, and of a term that is not over */
+    assert_int_equal(rill_unit_flows(unit), 0);
+    assert_int_equal(ends, 0);
+}
+
+/* The flow lives, at another unit. */
+static void a_flow_that_is_not_over_ends_nowhere(void **state)
+{
+    (void)state;
+    ends = 0;
+    give(own(FLOW));
+    acknowledge_sync(TERM, 1);
+    pass_time(2 * KEEP_NS);
+    give(forget(TERM + 1));
+    assert_int_equal(rill_unit_flows(unit), 0);
     assert_int_equal(ends, 0);
 }
 
@@ -1697,6 +1710,7 @@ int main(void)
         T(an_ended_flow_that_is_still_held_for_is_dropped),
         T(the_owner_ends_a_flow_once),
         T(who_is_not_the_owner_ends_nothing),
+        T(a_flow_that_is_not_over_ends_nowhere),
         T(at_the_end_of_a_run_the_owner_ends_it),
         T(endpoints_are_asked_for_by_number_until_they_come),
         T(a_dry_pool_is_asked_ever_more_rarely),

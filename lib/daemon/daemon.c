@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,7 @@ enum { LINE_MAX_BYTES = 1000, REFUSED = 2 };
 static const char *program_name; /* what lines begin with */
 static struct rill_log_limit log_limit;
 static uint64_t log_file_bytes;
+static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER; /* of the limit, and of the order */
 
 /* --- lines on stderr -------------------------------------------------------------------------- */
 
@@ -89,22 +91,28 @@ void rill_daemon_say(const char *format, ...)
 {
     va_list args;
 
-    if (!may_write(rill_daemon_now_ns()))
-        return;
-    va_start(args, format);
-    write_line(format, args);
-    va_end(args);
+    pthread_mutex_lock(&log_lock);
+    if (may_write(rill_daemon_now_ns())) {
+        va_start(args, format);
+        write_line(format, args);
+        va_end(args);
+    }
+    pthread_mutex_unlock(&log_lock);
 }
 
 void rill_daemon_log_limit(uint64_t lines_per_s)
 {
+    pthread_mutex_lock(&log_lock);
     log_limit.lines_per_s = lines_per_s;
+    pthread_mutex_unlock(&log_lock);
 }
 
 void rill_daemon_log_look(uint64_t now_ns)
 {
+    pthread_mutex_lock(&log_lock);
     if (log_limit.unsaid > 0 && rill_log_limit_has_room(&log_limit, now_ns))
         may_write(now_ns);
+    pthread_mutex_unlock(&log_lock);
 }
 
 void rill_daemon_log_file(uint64_t max_bytes)
@@ -114,7 +122,12 @@ void rill_daemon_log_file(uint64_t max_bytes)
 
 uint64_t rill_daemon_log_suppressed(void)
 {
-    return log_limit.suppressed;
+    uint64_t lines;
+
+    pthread_mutex_lock(&log_lock);
+    lines = log_limit.suppressed;
+    pthread_mutex_unlock(&log_lock);
+    return lines;
 }
 
 void rill_daemon_refuse(const char *format, ...)

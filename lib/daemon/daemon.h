@@ -28,7 +28,7 @@ void rill_daemon_options(const char *program, const struct rill_daemon_option *t
 uint64_t rill_daemon_number(const char *option, const char *text, uint64_t min, uint64_t max);
 enum rill_poll rill_daemon_poll(const char *text); /* "yield", "busy", "sleep"; else exit 2 */
 
-/* One line on stderr, cut at 1,000 characters, control characters replaced. */
+/* One line on stderr, cut at 1,000 characters, control characters replaced. From any thread. */
 __attribute__((format(printf, 1, 2))) void rill_daemon_say(const char *format, ...);
 /* At most so many of them a second (100 until this is called); the line that comes after some that
  * were not said says how many. */
@@ -36,8 +36,7 @@ void rill_daemon_log_limit(uint64_t lines_per_s);
 /* And the file that stderr is, if it is one, has no more than so many bytes, the one before it
  * included (log_file.h). 0, as at first: any. */
 void rill_daemon_log_file(uint64_t max_bytes);
-/* In between, so that it is said also where nothing else is. Costs a load where nothing is unsaid.
- */
+/* In between, so that it is said also where nothing else is. */
 void rill_daemon_log_look(uint64_t now_ns);
 uint64_t rill_daemon_log_suppressed(void); /* lines, in all */
 /* The same line, without a bound, then exit(2). */

@@ -6,7 +6,8 @@
  * (lib/daemon/turns.h), and yields or sleeps as it was told.
  *
  * One thread does it all: the packet thread is the control thread, so nothing is shared and nothing
- * locked. What control costs it: one epoll_wait per millisecond.
+ * locked. What control costs it: one epoll_wait per millisecond. (A unit whose NF reads the
+ * configuration store has a thread for that, nf-runtime/object_watch.h.)
  *
  * A role's main() fills struct rill_role_ops and calls rill_role_main(), which does not return.
  */

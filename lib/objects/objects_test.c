@@ -142,7 +142,7 @@ static void test_folder_sees_what_others_write(void **unused)
 
     (void)unused;
     for (int i = 0; i < 20; i++) { /* within one tick of the file system's clock */
-        char line[16];
+        char line[32];
 
         snprintf(line, sizeof(line), "text %02d", i);
         write_file("a", line);

@@ -4,9 +4,9 @@ the records that the NF writes. One unit and eight with forced moves do the same
 import datetime
 import json
 import os
+import subprocess
 import sys
 import tempfile
-import threading
 import time
 
 import common
@@ -107,22 +107,23 @@ def live(folder):
     """Under real time a new version is noticed by itself; a bad one is told, and not taken."""
     write(folder, "ports.txt", "")
     records, report_path = os.path.join(folder, "live.jsonl"), os.path.join(folder, "live.json")
-    done = []
-    replay = threading.Thread(target=lambda: done.append(common.run(
-        "replay", common.BUNDLED, "--config", deployment(folder), "--records", records, "--speed", "0.1x", "--quiet",
-        "--json", report_path, "--set", "config_poll_ms=10")))
-    replay.start()
-    while not os.path.exists(records):
-        time.sleep(0.01)
-    time.sleep(1)  # the replay takes six seconds
-    write(folder, "ports.txt", "no\n")
-    time.sleep(1)
-    write(folder, "ports.txt", "443\n80\n")
-    replay.join()
-    [(code, _, err)] = done
-    assert code == 0, err
-    assert err.count("ports.txt:1: 'no' is no port; the version before stays") == 1, err
-    assert err.count("is in use now") == 1, err
+    args = ["replay", common.BUNDLED, "--config", deployment(folder), "--records", records, "--speed", "0.1x", "--quiet",
+            "--json", report_path, "--set", "config_poll_ms=10"]
+    process = subprocess.Popen([common.rill(), *args], stderr=subprocess.PIPE, text=True)
+    try:
+        while not os.path.exists(records):  # it takes six seconds from then on
+            assert process.poll() is None, process.stderr.read()
+            time.sleep(0.01)
+        write(folder, "ports.txt", "no\n")
+        err = process.stderr.readline()
+        assert "ports.txt:1: 'no' is no port; the version before stays" in err, err
+        write(folder, "ports.txt", "443\n80\n")
+        _, err = process.communicate(timeout=common.TIMEOUT_S)
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+    assert process.returncode == 0 and err.count("\n") == 1 and "is in use now" in err, err
     with open(report_path) as f:
         report = json.load(f)
     common.check_books(report)
