@@ -32,6 +32,10 @@ bool ids_has_hyperscan(void)
     return true;
 }
 
+/* Any machine that Hyperscan runs on: all units of a deployment then have the same database, and
+ * can go on with each other's streams. */
+static const hs_platform_info_t any_machine = {.tune = HS_TUNE_FAMILY_GENERIC};
+
 /* --- the patterns ----------------------------------------------------------------------------- */
 
 static hs_database_t *compile(const struct ids_pattern *patterns, uint32_t n,
@@ -50,8 +54,8 @@ static hs_database_t *compile(const struct ids_pattern *patterns, uint32_t n,
             flags[i] = patterns[i].nocase ? HS_FLAG_CASELESS : 0;
             ids[i] = i;
         }
-        if (hs_compile_lit_multi(text, flags, ids, lengths, n, HS_MODE_STREAM, NULL, &database,
-                                 &error) != HS_SUCCESS) {
+        if (hs_compile_lit_multi(text, flags, ids, lengths, n, HS_MODE_STREAM, &any_machine,
+                                 &database, &error) != HS_SUCCESS) {
             snprintf(why, IDS_WHY_BYTES, "Hyperscan refuses the patterns: %s",
                      error != NULL ? error->message : "no reason given");
             hs_free_compile_error(error);

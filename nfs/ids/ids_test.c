@@ -276,6 +276,29 @@ static void test_pcre(const char *engine)
     close_bench(&b);
 }
 
+/* A fast content that is everywhere costs little, and its rule is found all the same. */
+static void test_common_content(const char *engine)
+{
+    static char zeros[1400];
+    struct bench b;
+
+    memset(zeros, 'a', sizeof(zeros));
+    open_bench(
+        &b, engine,
+        "alert tcp any any -> any 80 (content:\"a\"; fast_pattern; content:\"zz\"; sid:1;)\n"
+        "alert tcp any any -> any 80 (content:\"a\"; fast_pattern; content:\"zz\"; depth:2; "
+        "sid:2;)\n"
+        "alert tcp any any -> any 80 (content:\"aa\"; fast_pattern; content:\"b\"; within:1; "
+        "sid:3;)\n");
+    shake_hands(&b);
+    for (uint32_t i = 0; i < 50; i++)
+        send_at(&b, i * 1400, zeros, sizeof(zeros));
+    expect_alerts("", "nothing yet");
+    send_text(&b, 50 * 1400, "b and zz");
+    expect_alerts("3,1,", "what they waited for");
+    close_bench(&b);
+}
+
 /* --- connections ------------------------------------------------------------------------------ */
 
 static void test_gap(const char *engine)
@@ -592,6 +615,7 @@ TEST_WITH_ENGINES(whole)
 TEST_WITH_ENGINES(split)
 TEST_WITH_ENGINES(window)
 TEST_WITH_ENGINES(pcre)
+TEST_WITH_ENGINES(common_content)
 TEST_WITH_ENGINES(gap)
 TEST_WITH_ENGINES(acknowledged_gap)
 TEST_WITH_ENGINES(flow_options)
@@ -605,13 +629,21 @@ TEST_WITH_ENGINES(record)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(both_whole),         cmocka_unit_test(both_split),
-        cmocka_unit_test(both_window),        cmocka_unit_test(both_pcre),
-        cmocka_unit_test(both_gap),           cmocka_unit_test(both_acknowledged_gap),
-        cmocka_unit_test(both_flow_options),  cmocka_unit_test(both_ports_used_again),
-        cmocka_unit_test(both_drop),          cmocka_unit_test(both_datagrams),
-        cmocka_unit_test(both_contents),      cmocka_unit_test(both_new_rules),
-        cmocka_unit_test(both_record),        cmocka_unit_test(test_small_changes),
+        cmocka_unit_test(both_whole),
+        cmocka_unit_test(both_split),
+        cmocka_unit_test(both_window),
+        cmocka_unit_test(both_pcre),
+        cmocka_unit_test(both_common_content),
+        cmocka_unit_test(both_gap),
+        cmocka_unit_test(both_acknowledged_gap),
+        cmocka_unit_test(both_flow_options),
+        cmocka_unit_test(both_ports_used_again),
+        cmocka_unit_test(both_drop),
+        cmocka_unit_test(both_datagrams),
+        cmocka_unit_test(both_contents),
+        cmocka_unit_test(both_new_rules),
+        cmocka_unit_test(both_record),
+        cmocka_unit_test(test_small_changes),
         cmocka_unit_test(test_configuration),
     };
 

@@ -340,6 +340,8 @@ static bool judge_content(struct reader *r, const struct ids_content *c, bool fi
         return refuse_plainly(r, "depth or within shorter than the content");
     if (c->negated && c->fast)
         return refuse_plainly(r, "fast_pattern of a negated content");
+    if (c->negated && r->proto == RILL_TCP && c->distance < 0)
+        return refuse_plainly(r, "negated content on a stream with a distance below 0");
     if (c->negated && r->proto == RILL_TCP && (!bounded || !c->relative))
         return refuse_plainly(r, "negated content on a stream without within");
     return true;

@@ -63,7 +63,7 @@ static void test_whole_rule(void **unused)
     struct ids_rules *rules =
         read_good("# a comment\n\ndrop tcp any any -> any 80 (msg:\"a \\\"b\\; c\"; \\\r\n"
                   "flow:to_server,established; content:\"GET |2f 2F|x\\;\"; nocase; offset:2; "
-                  "depth:30; content:!\"|0d0a|\"; within:10; distance:-3; "
+                  "depth:30; content:!\"|0d0a|\"; within:10; distance:3; "
                   "reference:url,x.y/z; metadata:a b, c d; "
                   "classtype:web-application-attack; sid:7; rev:3; gid:2;)");
     const struct ids_rule *rule = &rules->rules[0];
@@ -82,7 +82,7 @@ static void test_whole_rule(void **unused)
     assert_int_equal(rule->contents[0].offset * 100 + rule->contents[0].depth, 230);
     assert_true(rule->contents[1].negated && rule->contents[1].relative);
     assert_int_equal(rule->contents[1].within, 10);
-    assert_int_equal(rule->contents[1].distance, -3);
+    assert_int_equal(rule->contents[1].distance, 3);
     assert_false(rule->plain);
     ids_rules_free(rules);
 }
@@ -198,6 +198,9 @@ static void test_left_out(void **unused)
         {"alert tcp any any -> any any (content:\"x\"; content:!\"y\"; sid:1;)", "negated content"},
         {"alert tcp any any -> any any (content:\"x\"; content:!\"y\"; depth:5; sid:1;)",
          "negated content"},
+        {"alert tcp any any -> any any (content:\"x\"; content:!\"y\"; within:5; distance:-1; "
+         "sid:1;)",
+         "distance below 0"},
         {"alert tcp any any -> any any (content:\"x\"; http_uri; sid:1;)", "keyword 'http_uri'"},
         {"alert tcp any any -> any any (http.uri; content:\"x\"; sid:1;)", "keyword 'http.uri'"},
         {"alert tcp any any -> any any (content:\"x\"; flowbits:set,a; sid:1;)",

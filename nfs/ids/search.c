@@ -5,18 +5,29 @@
 
 #include "nfs/ids/inspect_internal.h"
 
-enum { CHUNK_MAX = 65536 };
+enum {
+    CHUNK_MAX = 65536,
+    LOOKS_MAX = 256,      /* around hits of one rule, in one search */
+    OF_ONE_RULE_MAX = 16, /* candidates */
+};
+
+/* What is known of a rule in the search at hand. */
+struct tried {
+    uint32_t search; /* that it is of */
+    uint32_t hits;
+    enum ids_holds at_most; /* what it comes to in all of the bytes, and so in any window of them */
+};
 
 struct ids_worker {
     const struct ids_set *set;
     struct ids_scanner *scanner;
     struct ids_match_scratch scratch;
-    uint8_t *line;    /* the window's bytes, and those of the packet behind them */
-    uint8_t *saved;   /* where a datagram's search leaves its state */
-    uint32_t *header; /* by header: the turn for which it was worked out, times 2, and whether it
-                       * matches */
-    uint32_t *tried;  /* by rule: the turn in which it was judged over a whole datagram */
-    uint32_t saved_bytes, turn;
+    uint8_t *line;       /* the window's bytes, and those of the packet behind them */
+    uint8_t *saved;      /* where a datagram's search leaves its state */
+    uint32_t *header;    /* by header: the turn for which it was worked out, times 2, and whether it
+                          * matches */
+    struct tried *tried; /* by rule */
+    uint32_t saved_bytes, turn, search;
 };
 
 /* The bytes at hand, with those before them. */
@@ -52,7 +63,7 @@ static bool prepare(struct ids_worker *w, uint32_t line_bytes)
     w->scratch.ends[0] = calloc(line_bytes + 1, sizeof(uint32_t));
     w->scratch.ends[1] = calloc(line_bytes + 1, sizeof(uint32_t));
     w->header = calloc(rules->n_headers + 1, sizeof(uint32_t));
-    w->tried = calloc(rules->n_rules + 1, sizeof(uint32_t));
+    w->tried = calloc(rules->n_rules + 1, sizeof(w->tried[0]));
     w->scanner = w->set->engine != NULL ? ids_scanner_create(w->set->engine) : NULL;
     w->saved_bytes = w->set->engine != NULL ? (uint32_t)ids_engine_saved_bytes(w->set->engine) : 0;
     w->saved = malloc(w->saved_bytes + 1);
@@ -97,7 +108,6 @@ void ids_search_turn(struct ids_inspection *in)
 
     if (++w->turn == UINT32_MAX / 2) { /* what was worked out then is forgotten */
         memset(w->header, 0, w->set->rules->n_headers * sizeof(uint32_t));
-        memset(w->tried, 0, w->set->rules->n_rules * sizeof(uint32_t));
         w->turn = 1;
     }
 }
@@ -211,18 +221,34 @@ static void changed_candidates(struct ids_inspection *in, uint32_t first, uint32
     ids_changed_rest(in);
 }
 
+/* Its place among the candidates. Where a rule has too many of them, or all have, that of the
+ * rule's newest, as it has the longest to live; IDS_CANDIDATES_MAX if there is none. */
+static uint8_t candidate_place(struct search *s, uint32_t rule)
+{
+    const struct ids_candidate *candidates = ids_warm(s->in)->candidates;
+    uint8_t n = ids_hot(s->in)->n_candidates[s->in->direction], newest = IDS_CANDIDATES_MAX, of = 0;
+
+    for (uint8_t i = 0; i < n; i++) {
+        if (candidates[i].rule == rule) {
+            newest = i;
+            of++;
+        }
+    }
+    return n < IDS_CANDIDATES_MAX && of < OF_ONE_RULE_MAX ? n : newest;
+}
+
 static void add_candidate(struct search *s, uint32_t rule, uint32_t end)
 {
-    struct ids_hot *hot = ids_hot(s->in);
-    uint8_t *n = &hot->n_candidates[s->in->direction];
+    uint8_t *n = &ids_hot(s->in)->n_candidates[s->in->direction];
+    uint8_t place = candidate_place(s, rule);
 
-    if (*n == IDS_CANDIDATES_MAX) {
+    if (place != *n || place == IDS_CANDIDATES_MAX)
         s->in->counts[IDS_COUNT_CANDIDATES_LOST]++;
+    if (place == IDS_CANDIDATES_MAX)
         return;
-    }
-    ids_warm(s->in)->candidates[*n] = (struct ids_candidate){rule, s->scanned + end};
-    changed_candidates(s->in, *n, 1);
-    (*n)++;
+    ids_warm(s->in)->candidates[place] = (struct ids_candidate){rule, s->scanned + end};
+    changed_candidates(s->in, place, 1);
+    *n += place == *n;
 }
 
 /* Those of earlier packets, with what came since. */
@@ -250,13 +276,22 @@ static void judge_candidates(struct search *s)
     *n = kept;
 }
 
+/* The rule's earlier hits in this search. */
+static struct tried *tried(struct search *s, uint32_t index)
+{
+    struct tried *t = &s->in->worker->tried[index];
+
+    if (t->search != s->in->worker->search)
+        *t = (struct tried){.search = s->in->worker->search};
+    return t;
+}
+
 static void try_datagram(struct search *s, const struct ids_rule *rule, uint32_t index)
 {
     const struct ids_window window = {.data = s->data, .bytes = s->bytes, .whole = true};
 
-    if (s->in->worker->tried[index] == s->in->worker->turn)
+    if (tried(s, index)->hits++ > 0)
         return;
-    s->in->worker->tried[index] = s->in->worker->turn;
     if (ids_rule_holds(rule, &window, &s->in->worker->scratch) == IDS_HOLDS)
         alert(s->in, rule);
 }
@@ -270,8 +305,7 @@ static void try_plain(struct search *s, const struct ids_rule *rule, uint32_t en
         alert(s->in, rule);
 }
 
-static void try_windowed(struct search *s, const struct ids_rule *rule, uint32_t index,
-                         uint32_t end)
+static void look_around(struct search *s, const struct ids_rule *rule, uint32_t index, uint32_t end)
 {
     switch (holds_around(s, rule, (int32_t)end)) {
     case IDS_HOLDS:
@@ -283,6 +317,42 @@ static void try_windowed(struct search *s, const struct ids_rule *rule, uint32_t
     default:
         break;
     }
+}
+
+/* What the rule comes to in all of the bytes: at most that in any window of them. */
+static enum ids_holds holds_at_most(struct search *s, const struct ids_rule *rule)
+{
+    const struct ids_window all = {
+        .data = line(s),
+        .bytes = s->before + s->bytes,
+        .start = s->position == IDS_FAR_IN ? IDS_FAR_IN : s->position - s->before,
+    };
+
+    return ids_rule_holds(rule, &all, &s->in->worker->scratch);
+}
+
+/* A fast content that comes again and again must not cost a look around it each time. */
+static void try_again(struct search *s, const struct ids_rule *rule, uint32_t index, uint32_t end)
+{
+    struct tried *t = tried(s, index);
+
+    if (t->hits == 2)
+        t->at_most = holds_at_most(s, rule);
+    if (t->at_most == IDS_HOLDS && t->hits <= LOOKS_MAX)
+        look_around(s, rule, index, end);
+    else if (t->at_most == IDS_HOLDS)
+        s->in->counts[IDS_COUNT_CANDIDATES_LOST]++;
+    else if (t->at_most == IDS_NOT_YET && end + s->in->layout->window_bytes / 2 > s->bytes)
+        add_candidate(s, index, end);
+}
+
+static void try_windowed(struct search *s, const struct ids_rule *rule, uint32_t index,
+                         uint32_t end)
+{
+    if (++tried(s, index)->hits == 1)
+        look_around(s, rule, index, end);
+    else
+        try_again(s, rule, index, end);
 }
 
 /* --- the search ------------------------------------------------------------------------------- */
@@ -308,6 +378,14 @@ static void on_hit(void *arg, uint32_t pattern, uint32_t end)
 
     for (uint32_t i = rules->first_rule[pattern]; i < rules->first_rule[pattern + 1]; i++)
         try_rule(s, rules->of_pattern[i], end);
+}
+
+static void begin_search(struct ids_worker *w)
+{
+    if (++w->search != 0)
+        return;
+    memset(w->tried, 0, w->set->rules->n_rules * sizeof(w->tried[0])); /* as new */
+    w->search = 1;
 }
 
 /* The last bytes of the stream, in a ring: the byte that is the n-th of the search at n. */
@@ -373,6 +451,7 @@ static void search_chunk(struct ids_inspection *in, const uint8_t *data, uint32_
 
     if ((of & IDS_WINDOWED) != 0)
         s.before = (of & IDS_LONG) != 0 ? layout->window_bytes : d->scanned;
+    begin_search(in->worker);
     if (hot->n_candidates[in->direction] > 0)
         judge_candidates(&s);
     kept = ids_scan(in->worker->scanner, &stream, data, bytes, on_hit, &s);
@@ -406,5 +485,6 @@ void ids_inspect_datagram(struct ids_inspection *in, const uint8_t *data, uint32
         .in = in, .data = data, .bytes = bytes < CHUNK_MAX ? bytes : CHUNK_MAX, .whole = true};
 
     ids_search_turn(in);
+    begin_search(w);
     ids_scan(w->scanner, &stream, s.data, s.bytes, on_hit, &s);
 }

@@ -8,12 +8,14 @@ import subprocess
 from collections import defaultdict, namedtuple
 
 Content = namedtuple("Content", "data nocase negated relative distance within offset depth fast")
-Rule = namedtuple("Rule", "sid action proto source source_port both destination destination_port flow contents line")
+Rule = namedtuple("Rule", "sid action proto source source_port both destination destination_port flow contents pcres line")
 # start: its first byte was seen as such. pieces: runs of bytes as (position or None if it is not known, bytes).
 Stream = namedtuple("Stream", "proto source source_port destination destination_port to_server established pieces")
 
 HALF_WINDOW = 1024
 OPTION = re.compile(r'\s*([\w.]+)\s*(?::((?:"(?:\\.|[^"\\])*"|[^;"])*))?;')
+# Those that mean the same to everybody.
+PCRE = re.compile(r'^"/([A-Za-z0-9 \[\]+{},.]+)/([ism]*)"$')
 CONTENT = re.compile(r'^\s*(!?)\s*"((?:\\.|[^"\\])*)"\s*$')
 NOTES = {"msg", "reference", "metadata", "classtype", "rev", "gid", "priority", "rawbytes"}
 
@@ -33,14 +35,23 @@ def _bytes(text):
 
 def _contents(options):
     """The contents, or None where there is something else."""
-    contents, sid, flow = [], None, set()
-    for name, value in options:
+    contents, pcres, sid, flow = [], [], None, set()
+    for i, (name, value) in enumerate(options):
         value = (value or "").strip()
         if name == "content":
             found = CONTENT.match(value)
             if not found:
                 return None
             contents.append(Content(_bytes(found[2]), False, bool(found[1]), False, 0, None, 0, None, False))
+        elif name == "pcre":
+            found = PCRE.match(value)
+            if not found:
+                return None
+            flags = sum({"i": re.I, "s": re.S, "m": re.M}[f] for f in found[2])
+            # One before a content: is that relative to it? One behind all of them leaves no doubt.
+            if "content" in [n for n, _ in options[i + 1 :]]:
+                return None
+            pcres.append(re.compile(found[1].encode("latin-1"), flags))
         elif name in ("nocase", "fast_pattern"):
             contents[-1] = contents[-1]._replace(**{"nocase" if name == "nocase" else "fast": True})
         elif name in ("offset", "depth"):
@@ -53,7 +64,7 @@ def _contents(options):
             sid = int(value)
         elif name not in NOTES:
             return None
-    return contents, sid, flow
+    return contents, sid, flow, pcres
 
 
 def _plain(proto, contents):
@@ -69,7 +80,8 @@ def _plain(proto, contents):
     first = next(i for i, c in enumerate(contents) if not c.negated)
     if any(c.relative for c in contents[:first]) or any(not 0 < len(c.data) < 256 for c in contents):
         return False
-    return proto == "udp" or all(c.relative and c.within is not None for c in contents if c.negated)
+    return proto == "udp" or all(c.relative and c.within is not None and c.distance >= 0
+                                 for c in contents if c.negated)
 
 
 def read_rules(text):
@@ -93,7 +105,7 @@ def read_rules(text):
         if not read[2] <= {"to_server", "from_client", "to_client", "from_server", "established", "stateless"}:
             continue
         rules.append(Rule(read[1], head[1], head[2], head[3], head[4], head[5] == "<>", head[6], head[7], read[2],
-                          read[0], line))
+                          read[0], read[3], line))
     return rules
 
 
@@ -219,17 +231,22 @@ def fast_content(contents):
     return max(marked or wanted, key=lambda c: len(c.data))
 
 
+def _rule_holds(rule, data, folded, position, whole):
+    return (_holds(rule.contents, data, folded, position, whole)
+            and all(pcre.search(data) is not None for pcre in rule.pcres))
+
+
 def matches(rule, position, data, folded, datagram, half=HALF_WINDOW):
     fast = fast_content(rule.contents)
     if datagram:
         return (next(_places(fast, data, folded, 0, len(data)), None) is not None
-                and _holds(rule.contents, data, folded, position, True))
-    if len(rule.contents) == 1:
+                and _rule_holds(rule, data, folded, position, True))
+    if len(rule.contents) == 1 and not rule.pcres:
         return _holds(rule.contents, data, folded, position, False)
     for at in _places(fast, data, folded, 0, len(data)):
         end = at + len(fast.data)
         low, high = max(0, end - half), min(len(data), end + half)
-        if _holds(rule.contents, data[low:high], folded[low:high], None if position is None else position + low, False):
+        if _rule_holds(rule, data[low:high], folded[low:high], None if position is None else position + low, False):
             return True
     return False
 
