@@ -76,47 +76,20 @@ static uint32_t handles_bit(const struct rill_view *view)
     return v4 ? RILL_HANDLES_OTHER4 : RILL_HANDLES_OTHER6;
 }
 
-static struct flow *find_by_alias(struct rill_controller *c, const struct rill_view *view)
-{
-    struct rill_flow_key any, remote;
-    struct flow *flow;
-
-    rill_alias_keys_of(view, c->config.vni, &any, &remote);
-    flow = flows_by_alias(c, &any);
-    return flow != NULL ? flow : flows_by_alias(c, &remote);
-}
-
-/* Where only the inside opens flows, the outside knows them by their alias alone; else a packet may
- * be found by either. */
-static struct flow *look_up(struct rill_controller *c, const struct rill_view *view,
-                            enum rill_side side, const struct rill_flow_key *key)
-{
-    struct flow *flow = NULL;
-
-    if (side == RILL_INSIDE || !c->config.inside_opens)
-        flow = flows_by_key(c, key);
-    if (flow == NULL && (side == RILL_OUTSIDE || !c->config.inside_opens))
-        flow = find_by_alias(c, view);
-    return flow;
-}
-
 /* The packet's flow; begun if need be. NULL: the packet was dropped and counted. */
-static struct flow *find_flow(struct rill_controller *c, const struct rill_view *view,
+static struct flow *find_flow(struct rill_controller *c, const struct arrival *a,
                               struct rte_mbuf *m)
 {
     enum rill_side side = (enum rill_side)rill_frame(m)->side;
-    struct rill_flow_key key;
-    struct flow *flow;
+    struct flow *flow = arrival_flow(c, a, side);
 
-    rill_flow_key(view, side, c->config.flow_kind, c->config.vni, &key);
-    flow = look_up(c, view, side, &key);
     if (flow != NULL)
         return flow;
     if (side == RILL_OUTSIDE && c->config.inside_opens) {
         drop(m, &c->n.dropped_unsolicited);
         return NULL;
     }
-    flow = flows_begin(c, &key);
+    flow = flows_begin(c, &a->key);
     if (flow == NULL)
         drop(m, &c->n.dropped_flow_table_full);
     return flow;
@@ -254,40 +227,32 @@ static void take_first_fragment(struct rill_controller *c, const struct rill_vie
 }
 
 /* No unit is leased. What no flow can come of asks for none, and is not held. */
-static void wait_for_unit(struct rill_controller *c, const struct rill_view *view,
-                          struct rte_mbuf *m)
+static void wait_for_unit(struct rill_controller *c, const struct arrival *a, struct rte_mbuf *m)
 {
     enum rill_side side = (enum rill_side)rill_frame(m)->side;
-    struct rill_flow_key key;
 
     if (side == RILL_OUTSIDE && c->config.inside_opens &&
-        !(view->flags & RILL_VIEW_LATER_FRAGMENT)) {
-        rill_flow_key(view, side, c->config.flow_kind, c->config.vni, &key);
-        if (look_up(c, view, side, &key) == NULL) {
-            drop(m, &c->n.dropped_unsolicited);
-            return;
-        }
+        !(a->view.flags & RILL_VIEW_LATER_FRAGMENT) && arrival_flow(c, a, side) == NULL) {
+        drop(m, &c->n.dropped_unsolicited);
+        return;
     }
     waiting_put(c, m);
 }
 
-static void take_packet(struct rill_controller *c, struct rte_mbuf *m)
+static void take_packet(struct rill_controller *c, struct rte_mbuf *m, const struct arrival *a)
 {
-    struct rill_frame *f = rill_frame(m);
-    struct rill_view view;
+    const struct rill_view *view = &a->view;
     struct flow *flow;
-    enum rill_parse_result parsed;
 
-    parsed = rill_parse(m, f->wire_bytes, &view);
-    if (parsed == RILL_PARSE_NOT_IP) {
+    if (a->parsed == RILL_PARSE_NOT_IP) {
         unhandled(c, m);
         return;
     }
-    if (parsed != RILL_PARSE_OK) {
-        drop(m, &c->n.dropped_malformed[parsed]);
+    if (a->parsed != RILL_PARSE_OK) {
+        drop(m, &c->n.dropped_malformed[a->parsed]);
         return;
     }
-    if (!(handles_bit(&view) & c->config.handles)) {
+    if (!(handles_bit(view) & c->config.handles)) {
         unhandled(c, m);
         return;
     }
@@ -296,38 +261,34 @@ static void take_packet(struct rill_controller *c, struct rte_mbuf *m)
         return;
     }
     if (rill_controller_units(c) == 0) {
-        wait_for_unit(c, &view, m);
+        wait_for_unit(c, a, m);
         return;
     }
-    if (view.flags & RILL_VIEW_LATER_FRAGMENT) {
-        take_later_fragment(c, &view, m);
+    if (view->flags & RILL_VIEW_LATER_FRAGMENT) {
+        take_later_fragment(c, view, m);
         return;
     }
-    flow = find_flow(c, &view, m);
+    flow = find_flow(c, a, m);
     if (flow == NULL)
         return;
-    if (view.source.proto == RILL_TCP)
-        flows_saw_tcp(c, flow, &view, (enum rill_side)f->side);
-    if (view.flags & RILL_VIEW_FRAGMENT)
-        take_first_fragment(c, &view, flow, m);
+    if (view->source.proto == RILL_TCP)
+        flows_saw_tcp(c, flow, view, (enum rill_side)rill_frame(m)->side);
+    if (view->flags & RILL_VIEW_FRAGMENT)
+        take_first_fragment(c, view, flow, m);
     else
         send_to_unit(c, flow, m);
-}
-
-static void take_in(struct rill_controller *c, struct rte_mbuf *m)
-{
-    c->n.packets_in++;
-    c->n.bytes_in += rill_frame(m)->wire_bytes;
-    take_packet(c, m);
 }
 
 /* A unit is leased: what waited for it goes on, in the order in which it came. */
 static void resume(struct rill_controller *c)
 {
+    struct arrival a;
     struct rte_mbuf *m;
 
-    while (rill_controller_units(c) > 0 && (m = waiting_take(c)) != NULL)
-        take_packet(c, m);
+    while (rill_controller_units(c) > 0 && (m = waiting_take(c)) != NULL) {
+        arrivals_read(c, &m, 1, &a);
+        take_packet(c, m, &a);
+    }
 }
 
 static void begin(struct rill_controller *c, uint64_t now_ns, struct rill_outbox *out)
@@ -343,15 +304,22 @@ static void begin(struct rill_controller *c, uint64_t now_ns, struct rill_outbox
 void rill_controller_ingress(struct rill_controller *c, struct rte_mbuf **packets, uint32_t n,
                              uint64_t now_ns, struct rill_outbox *out)
 {
+    struct arrival arrivals[ARRIVALS_MAX];
+
     begin(c, now_ns, out);
     if (!RILL_MUTANT(lease_asleep))
         capacity_expire(c);
-    for (uint32_t i = 0; i < n; i++) {
-        if (i + 2 < n)
-            rte_prefetch0(rte_pktmbuf_mtod(packets[i + 2], void *));
-        if (i + 1 < n)
-            rte_prefetch0(rill_frame(packets[i + 1]));
-        take_in(c, packets[i]);
+    while (n > 0) {
+        uint32_t burst = RTE_MIN(n, (uint32_t)ARRIVALS_MAX);
+
+        arrivals_read(c, packets, burst, arrivals);
+        for (uint32_t i = 0; i < burst; i++) {
+            c->n.packets_in++;
+            c->n.bytes_in += rill_frame(packets[i])->wire_bytes;
+            take_packet(c, packets[i], &arrivals[i]);
+        }
+        packets += burst;
+        n -= burst;
     }
     capacity_check(c);
 }

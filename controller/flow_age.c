@@ -72,7 +72,7 @@ void flow_age_end(struct rill_controller *c, struct flow *flow)
 void flows_touch(struct rill_controller *c, struct flow *flow)
 {
     flow->last_ns = c->now_ns;
-    if (c->now_ns - flow->listed_ns <= c->config.frame_life_ns / 8)
+    if (c->now_ns - flow->listed_ns <= c->config.frame_life_ns)
         return;
     list_take(c, flow);
     list_put_newest(c, flow);
@@ -83,16 +83,16 @@ static bool is_established(const struct flow *flow)
     return flow->chain_len == 1;
 }
 
-/* One whose last handoff is not finished goes to the end of the list, lest it be looked at again
- * and again. */
+/* One that was used since it was listed, or whose last handoff is not finished, goes to the end of
+ * the list, lest it be looked at again and again. */
 bool flows_evict(struct rill_controller *c)
 {
     for (int i = 0; i < EVICT_LOOK_AT; i++) {
         struct flow *flow = c->flows.oldest;
 
-        if (flow == NULL || c->now_ns - flow->last_ns <= c->config.frame_life_ns)
+        if (flow == NULL || c->now_ns - flow->listed_ns <= c->config.frame_life_ns)
             return false;
-        if (is_established(flow)) {
+        if (c->now_ns - flow->last_ns > c->config.frame_life_ns && is_established(flow)) {
             c->n.flows_evicted++;
             flows_end(c, flow);
             return true;

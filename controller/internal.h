@@ -1,6 +1,7 @@
 /* What the files of the controller share.
  *
- *   controller.c  packets in: parse, find the flow, cut, assign, send; timers
+ *   arrivals.c    a burst of packets: parsed, and their flows looked up together
+ *   controller.c  packets in: cut, assign, send; timers
  *   flows.c       the flow table: keys, aliases, numbers
  *   flow_age.c    when a flow ends: idle, closed, or in the way
  *   smm.c         stamps, and the messages that keep handoffs safe
@@ -34,39 +35,42 @@
 enum { FLOW_ENDED = 1 << RILL_INSIDE | 1 << RILL_OUTSIDE }; /* by FIN, in both directions */
 
 struct flow {
+    /* what every packet reads and writes: two lines, and a little of the third */
     struct rill_map_node node; /* by number */
     uint64_t clock;            /* of the last packet */
     uint64_t term;
     uint64_t last_ns;
+    uint64_t listed_ns; /* its place in the list of flows: see flows_touch() */
     uint32_t owner;
     uint8_t chain_len; /* chain[0] is the present term; 1 entry: established */
     uint8_t target_count;
-    bool has_alias;
-    bool alias_unsure; /* inherited, and no controller is known to have confirmed it */
-    bool has_endpoint; /* the alias is of a pool */
-    bool tuple_known;  /* its state says what it is known by */
-    bool reopen;       /* inherited: its next packet begins a new term */
-    uint8_t ended;     /* TCP: 1 << side of each FIN; FLOW_ENDED also after RST */
-    bool many_remotes; /* not one connection: FIN and RST end nothing */
-    uint32_t remote;   /* hash of the only one; 0: none yet */
+    bool has_alias : 1;
+    bool alias_unsure : 1; /* inherited, and no controller is known to have confirmed it */
+    bool has_endpoint : 1; /* the alias is of a pool */
+    bool tuple_known : 1;  /* its state says what it is known by */
+    bool reopen : 1;       /* inherited: its next packet begins a new term */
+    bool many_remotes : 1; /* not one connection: FIN and RST end nothing */
+    uint8_t ended : 2;     /* TCP: 1 << side of each FIN; FLOW_ENDED also after RST */
     struct rill_wgm_flow wgm;
     struct rill_wam_pending pending;
     uint32_t targets[RILL_TARGETS_MAX];
     struct rill_chain_entry chain[RILL_CHAIN_MAX];
     /* cold */
-    struct flow *older, *newer; /* by listed_ns; see flows_touch() */
-    uint64_t listed_ns;
+    uint32_t remote;            /* hash of the only one; 0: none yet */
+    struct flow *older, *newer; /* by listed_ns */
     struct rill_timer idle_timer;
     struct rill_flow_key key;
     struct rill_flow_key alias_key;
     uint32_t endpoint_pool, endpoint_index;
 };
+_Static_assert(offsetof(struct flow, wgm) == 64 && offsetof(struct flow, chain) <= 144,
+               "arrivals.c fetches three lines");
 
 /* docs/figures.md says what a flow costs. */
 _Static_assert(sizeof(struct flow) <= 448, "a million flows take 448 MB, and no more");
 
-/* All flows, in the order in which they were used, but for the last eighth of a frame's life: a
- * flow in use changes its place a few times a second, not with every packet. */
+/* All flows, in the order in which they were used, but for the last frame's life: a flow in use
+ * changes its place a few times a second, not with every packet. */
 struct flow_list {
     struct flow *oldest, *newest;
 };
@@ -183,10 +187,32 @@ static inline uint64_t ctl_resend_ns(struct rill_controller *c, uint32_t *tries)
                                 &c->n.resends_slowed);
 }
 
+/* arrivals.c */
+enum { ARRIVALS_MAX = 32 };
+
+/* A packet on its way in. */
+struct arrival {
+    struct rill_view view;
+    enum rill_parse_result parsed;
+    struct flow *flow; /* as looked up when flows_ended was `ended`; NULL: not found, or not yet */
+    uint64_t ended;
+    struct rill_flow_key key; /* if it was read whole and is no later fragment */
+};
+
+/* Reads n packets, at most ARRIVALS_MAX, and looks for their flows; fetches what the next steps
+ * will look at. Nothing else changes. */
+void arrivals_read(struct rill_controller *c, struct rte_mbuf **packets, uint32_t n,
+                   struct arrival *arrivals);
+/* The packet's flow; NULL: there is none now. */
+struct flow *arrival_flow(struct rill_controller *c, const struct arrival *a, enum rill_side side);
+
 /* flows.c */
 int flows_init(struct rill_controller *c, struct rill_error *err);
 void flows_fini(struct rill_controller *c);
 struct flow *flows_by_key(const struct rill_controller *c, const struct rill_flow_key *key);
+/* n at a time, at most ARRIVALS_MAX, in `by_key` or `by_alias`. */
+void flows_by_keys(const struct rill_controller *c, const struct rte_hash *table,
+                   const struct rill_flow_key **keys, uint32_t n, struct flow **flows);
 struct flow *flows_by_alias(const struct rill_controller *c, const struct rill_flow_key *key);
 struct flow *flows_by_number(const struct rill_controller *c, uint64_t number);
 /* If the table is full, the one that was idle for longest gives way; NULL if none may. */

@@ -43,6 +43,7 @@ struct rill_wam *rill_wam_create(const struct rill_wam_config *config)
     wam->free_slots = malloc(n * sizeof(wam->free_slots[0]));
     wam->all = malloc(n * sizeof(wam->all[0]));
     wam->active = malloc(n * sizeof(wam->active[0]));
+    wam->stale = malloc(n * sizeof(wam->stale[0]));
     wam->slot_of_rank = malloc(wam->ranks_max * sizeof(wam->slot_of_rank[0]));
     rc |= rill_load_window_init(&wam->load, n, config->expect_ns);
     rc |= rill_backlog_init(&wam->backlog, n, config->backlog_ns);
@@ -52,7 +53,7 @@ struct rill_wam *rill_wam_create(const struct rill_wam_config *config)
         rc |= rill_room_tree_init(&wam->first_with_room, wam->ranks_max);
     rc |= rill_rank_sampler_init(&wam->sampler, n);
     if (rc != 0 || wam->units == NULL || wam->free_slots == NULL || wam->all == NULL ||
-        wam->active == NULL || wam->slot_of_rank == NULL) {
+        wam->active == NULL || wam->stale == NULL || wam->slot_of_rank == NULL) {
         rill_wam_destroy(wam);
         return NULL;
     }
@@ -73,6 +74,7 @@ void rill_wam_destroy(struct rill_wam *wam)
     rill_backlog_fini(&wam->backlog);
     rill_id_map_fini(&wam->slot_of_id);
     free(wam->slot_of_rank);
+    free(wam->stale);
     free(wam->active);
     free(wam->all);
     free(wam->free_slots);
@@ -151,8 +153,9 @@ void wam_advance(struct rill_wam *wam, uint64_t now_ns)
 {
     uint32_t slot;
 
-    if (now_ns > wam->now_ns)
-        wam->now_ns = now_ns;
+    if (now_ns <= wam->now_ns)
+        return; /* as far as it has gone already */
+    wam->now_ns = now_ns;
     while ((slot = rill_load_window_expire(&wam->load, wam->now_ns)) != UINT32_MAX) {
         if (wam->units[slot].id != 0)
             reindex(wam, &wam->units[slot]);
@@ -160,6 +163,25 @@ void wam_advance(struct rill_wam *wam, uint64_t now_ns)
     while ((slot = rill_backlog_expire(&wam->backlog, wam->now_ns)) != UINT32_MAX) {
         if (wam->units[slot].id != 0)
             reindex(wam, &wam->units[slot]);
+    }
+}
+
+static void touch(struct rill_wam *wam, struct unit *unit)
+{
+    if (unit->stale)
+        return;
+    unit->stale = true;
+    wam->stale[wam->stale_count++] = wam_slot_of(wam, unit);
+}
+
+void wam_settle(struct rill_wam *wam, uint64_t now_ns)
+{
+    wam_advance(wam, now_ns);
+    while (wam->stale_count > 0) {
+        struct unit *unit = &wam->units[wam->stale[--wam->stale_count]];
+
+        unit->stale = false;
+        reindex(wam, unit);
     }
 }
 
@@ -279,6 +301,7 @@ void rill_wam_remove_unit(struct rill_wam *wam, uint32_t id)
 
     if (unit == NULL)
         return;
+    wam_settle(wam, wam->now_ns); /* nobody stale is left behind */
     slot = wam_slot_of(wam, unit);
     if (unit->active)
         list_take(wam, wam->active, &wam->active_count, slot);
@@ -483,7 +506,7 @@ uint32_t rill_wam_choose(struct rill_wam *wam, uint64_t demand_bps, const uint32
     struct unit *unit = NULL;
 
     assert(holder_count <= RILL_WAM_HOLDERS_MAX);
-    wam_advance(wam, now_ns);
+    wam_settle(wam, now_ns);
     *overload = false;
     if (wam->config.placement == RILL_PLACEMENT_PACK)
         unit = highest_score(wam, need, holders, holder_count);
@@ -514,7 +537,7 @@ void rill_wam_assign(struct rill_wam *wam, uint32_t id, uint64_t demand_bps,
         return;
     rill_load_window_expect(&wam->load, wam_slot_of(wam, unit),
                             bytes < UINT32_MAX ? (uint32_t)bytes : UINT32_MAX, pending);
-    reindex(wam, unit);
+    touch(wam, unit);
 }
 
 void rill_wam_drained(struct rill_wam *wam, uint32_t id, uint32_t wire_bytes,
@@ -532,7 +555,7 @@ void rill_wam_drained(struct rill_wam *wam, uint32_t id, uint32_t wire_bytes,
     rill_backlog_sent(&wam->backlog, wam_slot_of(wam, unit), wire_bytes, wam->now_ns);
     if (pending->bytes > 0)
         rill_load_window_settle(&wam->load, wam_slot_of(wam, unit), wire_bytes, pending);
-    reindex(wam, unit);
+    touch(wam, unit);
 }
 
 void rill_wam_flowlet_end(struct rill_wam *wam, uint32_t id, struct rill_wam_pending *pending,
@@ -543,7 +566,7 @@ void rill_wam_flowlet_end(struct rill_wam *wam, uint32_t id, struct rill_wam_pen
     wam_advance(wam, now_ns);
     if (unit != NULL && pending->bytes > 0) {
         rill_load_window_settle(&wam->load, wam_slot_of(wam, unit), pending->bytes, pending);
-        reindex(wam, unit);
+        touch(wam, unit);
     }
     *pending = (struct rill_wam_pending){0};
 }
@@ -591,7 +614,7 @@ bool rill_wam_all_above(struct rill_wam *wam, double share, uint64_t now_ns)
 {
     uint32_t lowest, limit = (uint32_t)(share * STEPS_TO_ONE);
 
-    wam_advance(wam, now_ns);
+    wam_settle(wam, now_ns);
     lowest = rill_rank_index_quantum(&wam->by_step, 0);
     if (lowest != RILL_RANK_NONE && lowest <= limit)
         return false;

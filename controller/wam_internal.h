@@ -25,6 +25,7 @@ struct unit {
     uint64_t used_ns;
     bool active;
     bool draining;
+    bool stale; /* in the list of these */
 };
 
 struct rill_wam {
@@ -46,6 +47,10 @@ struct rill_wam {
     struct rill_backlog backlog;
     struct rill_rank_index by_room, by_step;
     struct rill_room_tree first_with_room; /* placement FIRST_FIT: a rank's room and 1; 0: none */
+    /* Slots of units whose load has changed since they were put into the indexes: packets come more
+     * often than anybody looks there. */
+    uint32_t *stale;
+    uint32_t stale_count;
     struct rill_rank_sampler sampler;
 };
 
@@ -103,6 +108,8 @@ static inline uint64_t wam_need(uint64_t demand_bps)
 
 /* Time goes on: what is too old leaves the loads. */
 void wam_advance(struct rill_wam *wam, uint64_t now_ns);
+/* The same, and the indexes are as the loads say: before anybody looks there. */
+void wam_settle(struct rill_wam *wam, uint64_t now_ns);
 /* Where the unit of that id stands, or would, in a list of slots in id order. */
 uint32_t wam_position(const struct rill_wam *wam, const uint32_t *list, uint32_t count,
                       uint32_t id);

@@ -49,6 +49,32 @@ struct flow *store_find(const struct rill_unit *u, uint64_t number)
     return (struct flow *)rill_flow_map_find(&u->flows, number, 0);
 }
 
+/* The entry, and the part of the state that is the NF's. */
+static void prefetch_flow(const struct rill_unit *u, const struct rill_map_node *node)
+{
+    const uint8_t *at = (const uint8_t *)node;
+    const uint8_t *state = at + RTE_ALIGN_CEIL(sizeof(struct flow), 8);
+
+    rte_prefetch0(at);
+    rte_prefetch0(at + RTE_CACHE_LINE_SIZE);
+    rte_prefetch0(at + 2 * RTE_CACHE_LINE_SIZE);
+    rte_prefetch0(state + RTE_MIN(u->state_bytes, (uint32_t)sizeof(struct rill_state_head)));
+    rte_prefetch0(state + u->state_bytes - 1);
+}
+
+void store_prefetch(const struct rill_unit *u, struct rte_mbuf **frames, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        rill_flow_map_prefetch(&u->flows, rill_frame(frames[i])->flow, 0);
+    for (uint32_t i = 0; i < n; i++) {
+        const struct rill_map_node *node =
+            rill_flow_map_first(&u->flows, rill_frame(frames[i])->flow, 0);
+
+        if (node != NULL)
+            prefetch_flow(u, node);
+    }
+}
+
 struct flow *store_get(struct rill_unit *u, uint64_t number)
 {
     struct flow *flow = store_find(u, number);
@@ -96,6 +122,7 @@ void store_remove(struct rill_unit *u, struct flow *flow)
     rill_timer_stop(u->gaps, &flow->push_timer);
     rill_timer_stop(u->slow, &flow->keep_timer);
     spare_leave(u, flow);
+    u->flows_removed++;
     rill_flow_map_remove(&u->flows, &flow->node);
     rill_slab_put(&u->flow_slab, flow);
 }

@@ -423,16 +423,17 @@ static void on_ahead(struct rill_unit *u, struct flow *flow, struct rte_mbuf *m)
     }
 }
 
-void handoff_on_data(struct rill_unit *u, struct rte_mbuf *m)
+void handoff_on_data(struct rill_unit *u, struct rte_mbuf *m, struct flow *known)
 {
     struct rill_frame *f = rill_frame(m);
-    struct flow *flow = store_get(u, f->flow);
+    struct flow *flow = known != NULL ? known : store_get(u, f->flow);
 
     f->link = NULL;
     if (flow == NULL) {
         unit_drop(m, &u->n.dropped_unit_flows_full);
         return;
     }
+    flow->last_ns = u->now_ns;
     flow->active_ns = u->now_ns;
     if (f->term > flow->granted && !(RILL_MUTANT(implied) && flow->owning)) {
         on_ahead(u, flow, m);

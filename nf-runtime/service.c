@@ -9,7 +9,10 @@
  */
 #include "nf-runtime/unit_internal.h"
 
-enum { MESSAGE_ROOM = 1024 }; /* places that packets can't take */
+enum {
+    MESSAGE_ROOM = 1024, /* places that packets can't take */
+    FETCH_AHEAD = 3,
+};
 
 static uint32_t slot_of(const struct rill_frame *f)
 {
@@ -91,23 +94,28 @@ static struct service_queue *queue_of(struct rill_unit *u, uint32_t slot)
     return q;
 }
 
-/* That a packet of the flow waits, if the flow is known here; and that it waits no longer. */
-static void came(struct rill_unit *u, const struct rill_frame *f)
+/* That a packet of the flow waits, if the flow is known here. */
+static struct flow *came(struct rill_unit *u, const struct rill_frame *f)
 {
     struct flow *flow = store_find(u, f->flow);
 
-    if (flow == NULL)
-        return;
-    flow->last_arrival_ns = u->now_ns;
-    flow->queued++;
+    if (flow != NULL) {
+        flow->last_arrival_ns = u->now_ns;
+        flow->queued++;
+    }
+    return flow;
 }
 
-static void went(struct rill_unit *u, const struct rill_frame *f)
+/* It waits no longer. */
+static struct flow *went(struct rill_unit *u, const struct service_entry *e)
 {
-    struct flow *flow = store_find(u, f->flow);
+    struct flow *flow = e->flow;
 
+    if (flow == NULL || e->removed != u->flows_removed)
+        flow = store_find(u, rill_frame(e->m)->flow);
     if (flow != NULL && flow->queued > 0)
         flow->queued--;
+    return flow;
 }
 
 void service_put(struct rill_unit *u, struct rte_mbuf *m)
@@ -123,36 +131,54 @@ void service_put(struct rill_unit *u, struct rte_mbuf *m)
         unit_drop(m, packet ? &u->n.dropped_unit_queue_full : &u->n.messages_no_room);
         return;
     }
-    q->ring[(q->head + q->count) & q->mask] = (struct service_entry){
-        .m = m, .arrival_ns = u->now_ns, .cost_bytes = packet ? rill_frame(m)->wire_bytes : 0};
+    q->ring[(q->head + q->count) & q->mask] =
+        (struct service_entry){.m = m,
+                               .flow = packet ? came(u, rill_frame(m)) : NULL,
+                               .arrival_ns = u->now_ns,
+                               .cost_bytes = packet ? rill_frame(m)->wire_bytes : 0,
+                               .removed = u->flows_removed};
     q->packets += packet;
     u->service.packets += packet;
-    if (packet)
-        came(u, rill_frame(m));
     if (q->count++ == 0)
         head_changed(&u->service, q);
 }
 
-/* The next frame whose service is done by now, NULL if there is none. */
-struct rte_mbuf *service_pop(struct rill_unit *u)
+/* What is served next may have waited for long. */
+static void fetch_next(const struct service_queue *q)
+{
+    const struct service_entry *e = &q->ring[(q->head + FETCH_AHEAD) & q->mask];
+
+    if (q->count <= FETCH_AHEAD)
+        return;
+    rte_prefetch0(rill_frame(e->m));
+    rte_prefetch0(rte_pktmbuf_mtod(e->m, void *));
+    if (e->flow != NULL)
+        rte_prefetch0(e->flow);
+}
+
+struct rte_mbuf *service_pop(struct rill_unit *u, struct flow **flow)
 {
     struct service *s = &u->service;
     struct service_queue *q = s->first;
+    const struct service_entry *e;
     struct rte_mbuf *m;
 
+    *flow = NULL;
     if (s->head_done_ns > u->now_ns)
         return NULL;
-    m = q->ring[q->head & q->mask].m;
+    e = &q->ring[q->head & q->mask];
+    m = e->m;
+    fetch_next(q);
     q->busy_until_ns = q->head_done_ns;
-    u->n.service_ns += (q->ring[q->head & q->mask].cost_bytes * q->ns_per_byte_q24) >> 24;
-    q->head++;
-    q->count--;
+    u->n.service_ns += (e->cost_bytes * q->ns_per_byte_q24) >> 24;
     if (rill_frame_has_packet(m)) {
         q->packets--;
         s->packets--;
         s->queue[rill_number_slot(rill_frame(m)->flow)].served_bytes += rill_frame(m)->wire_bytes;
-        went(u, rill_frame(m));
+        *flow = went(u, e);
     }
+    q->head++;
+    q->count--;
     head_changed(s, q);
     return m;
 }

@@ -2,6 +2,8 @@
 
 #include <errno.h>
 
+enum { BURST = 32 }; /* what is prefetched together */
+
 /* A message without a body, NULL (counted) if there is no buffer: it is then as if the network had
  * lost it, and the protocol repeats what matters. */
 struct rte_mbuf *unit_message(struct rill_unit *u, enum rill_frame_type type, uint32_t dst,
@@ -81,12 +83,12 @@ static void drop_stale(struct rte_mbuf *m, uint64_t *packet_counter, uint64_t *m
 
 /* A frame whose turn in the queue has come. What came in before a newer controller asked what is
  * here is served before the answer. */
-static void serve(struct rill_unit *u, struct rte_mbuf *m)
+static void serve(struct rill_unit *u, struct rte_mbuf *m, struct flow *flow)
 {
     struct rill_frame *f = rill_frame(m);
 
     if (is_for_nf(f)) {
-        handoff_on_data(u, m);
+        handoff_on_data(u, m, flow);
         return;
     }
     if (f->type == RILL_FRAME_INVENTORY)
@@ -100,10 +102,11 @@ static void serve(struct rill_unit *u, struct rte_mbuf *m)
 
 static void serve_all(struct rill_unit *u)
 {
+    struct flow *flow;
     struct rte_mbuf *m;
 
-    while ((m = service_pop(u)) != NULL)
-        serve(u, m);
+    while ((m = service_pop(u, &flow)) != NULL)
+        serve(u, m, flow);
 }
 
 /* Messages that do not queue. */
@@ -235,10 +238,14 @@ void rill_unit_recv(struct rill_unit *u, struct rte_mbuf **frames, uint32_t n, u
                     struct rill_outbox *out)
 {
     begin(u, now_ns, out);
-    for (uint32_t i = 0; i < n; i++) {
-        if (i + 1 < n)
-            rte_prefetch0(rill_frame(frames[i + 1]));
-        receive(u, frames[i]);
+    while (n > 0) {
+        uint32_t burst = RTE_MIN(n, (uint32_t)BURST);
+
+        store_prefetch(u, frames, burst);
+        for (uint32_t i = 0; i < burst; i++)
+            receive(u, frames[i]);
+        frames += burst;
+        n -= burst;
     }
     finish(u);
 }

@@ -74,12 +74,16 @@ struct segment {
 
 struct flow {
     struct rill_map_node node;
-    /* hot */
+    /* what every packet reads and writes */
     uint64_t granted;         /* the highest term in which we owned it; 0: never */
     struct tag tag;           /* of `state` */
     uint64_t last_arrival_ns; /* of a packet, at the unit: it may have waited for its step since */
     uint64_t last_ns;         /* anything about this flow */
     uint64_t active_ns;       /* its last packet anywhere, as far as is known; 0: nothing is */
+    struct segment *segments; /* lowest term first */
+    uint8_t *state;           /* state_bytes; then as much for the replica */
+    uint32_t queued;          /* packets that wait for their service, as far as is known */
+    uint16_t sync_tries;      /* of this tag */
     bool owning;
     bool has_state; /* `state` is ours: present owner's or pinned former owner's */
     bool next_full; /* the next change is the first of its term */
@@ -87,16 +91,12 @@ struct flow {
     uint8_t target_count;
     uint8_t pushed_count;
     uint8_t chain_len;
-    uint16_t sync_tries;      /* of this tag */
-    uint32_t queued;          /* packets that wait for their service, as far as is known */
-    struct segment *segments; /* lowest term first */
-    uint8_t *state;           /* state_bytes; then as much for the replica */
+    bool is_spare;
     uint32_t targets[RILL_TARGETS_MAX];
-    /* cold */
     struct rill_timer push_timer; /* wheel `gaps` */
+    /* cold */
     struct rill_timer keep_timer; /* wheel `slow` */
     struct flow *older, *newer;   /* in `spare` */
-    bool is_spare;
     struct tag replica;
     struct tag pushed;  /* the state last pushed, and to whom */
     struct tag stored;  /* what the store outside has said that it keeps, of this term of ours */
@@ -107,11 +107,14 @@ struct flow {
     uint64_t passed_term;
     struct rill_chain_entry chain[RILL_CHAIN_MAX]; /* below `granted` */
 };
+_Static_assert(offsetof(struct flow, keep_timer) <= 192, "store_prefetch() fetches three lines");
 
 struct service_entry {
     struct rte_mbuf *m;
+    struct flow *flow; /* as it was when flows_removed was `removed`; NULL: was not known */
     uint64_t arrival_ns;
     uint32_t cost_bytes;
+    uint32_t removed;
 };
 
 /* Packets of one controller's flows, which wait for that controller's share of the unit. */
@@ -171,6 +174,7 @@ struct rill_unit {
     uint32_t state_bytes;
     struct service service;
     struct rill_flow_map flows;
+    uint32_t flows_removed; /* so that an old pointer to one is known as such */
     struct rill_slab flow_slab, segment_slab;
     struct spare spare;
     struct rill_timer_wheel *gaps;      /* T / 2 */
@@ -207,7 +211,9 @@ void unit_drop(struct rte_mbuf *m, uint64_t *counter);
 int service_init(struct rill_unit *u);
 void service_fini(struct rill_unit *u);
 void service_put(struct rill_unit *u, struct rte_mbuf *m);
-struct rte_mbuf *service_pop(struct rill_unit *u);
+/* The next frame whose service is done by now, NULL if there is none; with the entry of its flow,
+ * if it is a packet whose flow is known. */
+struct rte_mbuf *service_pop(struct rill_unit *u, struct flow **flow);
 void service_set_share(struct rill_unit *u, struct rte_mbuf *m);
 
 /* flow_store.c */
@@ -215,6 +221,8 @@ int store_init(struct rill_unit *u);
 void store_fini(struct rill_unit *u);
 struct flow *store_find(const struct rill_unit *u, uint64_t number);
 struct flow *store_get(struct rill_unit *u, uint64_t number); /* made if need be; NULL: no room */
+/* Fetches what the packets of a burst will look at. */
+void store_prefetch(const struct rill_unit *u, struct rte_mbuf **frames, uint32_t n);
 void store_remove(struct rill_unit *u, struct flow *flow);
 void store_keep_due(struct rill_unit *u, struct flow *flow);
 void store_on_forget(struct rill_unit *u, const struct rill_frame *f);
@@ -244,7 +252,7 @@ static inline bool flow_is_synced(const struct rill_unit *u, const struct flow *
 }
 
 /* handoff.c */
-void handoff_on_data(struct rill_unit *u, struct rte_mbuf *m);
+void handoff_on_data(struct rill_unit *u, struct rte_mbuf *m, struct flow *known); /* or NULL */
 void handoff_on_move(struct rill_unit *u, const struct rill_frame *f);
 void handoff_on_final(struct rill_unit *u, struct rte_mbuf *m);
 void handoff_on_chain(struct rill_unit *u, const struct rill_frame *f);

@@ -119,7 +119,7 @@ static void apply(struct rill_ol *ol, struct entry *e, struct rte_mbuf *m)
         return;
     }
     memcpy(e->state + f->state_offset, f->state, f->state_bytes);
-    if (!release_alias_known(ol, e, f))
+    if (!release_alias_known(ol, e, f) && f->state_bytes > 0 && f->state_offset < sizeof(e->alias))
         set_alias(ol, e);
     e->step = f->step;
     e->tag_term = f->term;

@@ -25,7 +25,8 @@ enum alias_state {
 };
 
 struct entry {
-    struct rill_map_node node;    /* flow and unit */
+    struct rill_map_node node; /* flow and unit */
+    /* what every change reads and writes */
     uint64_t step, clock, window; /* of the last step applied */
     uint64_t term;                /* the highest term in which the unit holds the state */
     uint64_t tag_term;            /* the term of the last step */
@@ -35,16 +36,18 @@ struct entry {
     uint64_t active_ns;           /* the unit's last packet of it, as far as was heard */
     uint64_t want_step;           /* the unit says that it is there (SYNC); 0: nothing missing */
     struct rte_mbuf *held;        /* changes whose step before is missing, by step, through link */
-    struct rte_mbuf *waiting, **waiting_tail; /* packets that wait for the alias */
-    struct rill_timer retry_timer;
+    uint8_t *state;
     uint32_t tries; /* since something was first asked */
-    struct rill_timer keep_timer;
     bool has_state;
     bool established;    /* the controller knows that we hold `term` */
     uint8_t alias_state; /* of `alias`, as the newest controller said */
-    struct rill_alias alias;
-    uint8_t *state;
+    /* cold */
+    struct rill_alias alias;                  /* as in the state */
+    struct rte_mbuf *waiting, **waiting_tail; /* packets that wait for the alias */
+    struct rill_timer retry_timer;
+    struct rill_timer keep_timer;
 };
+_Static_assert(offsetof(struct entry, alias) <= 128, "prefetch_entry() fetches two lines");
 
 enum { FENCED_MAX = 64 }; /* units that one logger served, and that died */
 

@@ -2,6 +2,8 @@
 
 #include <errno.h>
 
+enum { BURST = 32 }; /* what is prefetched together */
+
 #include "output-logger/internal.h"
 
 /* NULL (counted) if there is no buffer: as if the network had lost it; what matters is repeated. */
@@ -214,15 +216,49 @@ static void receive(struct rill_ol *ol, struct rte_mbuf *m)
         handle_message(ol, m);
 }
 
+/* The entry, and the part of the state that is the NF's. */
+static void prefetch_entry(const struct rill_ol *ol, const struct rill_map_node *node)
+{
+    const uint8_t *at = (const uint8_t *)node;
+    const uint8_t *state = at + RTE_ALIGN_CEIL(sizeof(struct entry), 8);
+
+    rte_prefetch0(at);
+    rte_prefetch0(at + RTE_CACHE_LINE_SIZE);
+    rte_prefetch0(state +
+                  RTE_MIN(ol->config.state_bytes, (uint32_t)sizeof(struct rill_state_head)));
+    rte_prefetch0(state + ol->config.state_bytes - 1);
+}
+
+/* What the changes of a burst will look at. */
+static void prefetch(const struct rill_ol *ol, struct rte_mbuf **frames, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        const struct rill_frame *f = rill_frame(frames[i]);
+
+        rill_flow_map_prefetch(&ol->entries, f->flow, f->src);
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        const struct rill_frame *f = rill_frame(frames[i]);
+        const struct rill_map_node *node = rill_flow_map_first(&ol->entries, f->flow, f->src);
+
+        if (node != NULL)
+            prefetch_entry(ol, node);
+    }
+}
+
 void rill_ol_recv(struct rill_ol *ol, struct rte_mbuf **frames, uint32_t n, uint64_t now_ns,
                   struct rill_outbox *out)
 {
     ol->now_ns = now_ns;
     ol->out = out;
-    for (uint32_t i = 0; i < n; i++) {
-        if (i + 1 < n)
-            rte_prefetch0(rill_frame(frames[i + 1]));
-        receive(ol, frames[i]);
+    while (n > 0) {
+        uint32_t burst = RTE_MIN(n, (uint32_t)BURST);
+
+        prefetch(ol, frames, burst);
+        for (uint32_t i = 0; i < burst; i++)
+            receive(ol, frames[i]);
+        frames += burst;
+        n -= burst;
     }
 }
 

@@ -72,7 +72,8 @@ bool release_alias_known(struct rill_ol *ol, struct entry *e, const struct rill_
     if (!(f->flags & RILL_FLAG_ALIAS_KNOWN) ||
         f->epoch != rill_controllers_epoch(&ol->controllers, f->flow))
         return false;
-    e->alias = *(const struct rill_alias *)e->state;
+    if (f->state_offset < sizeof(e->alias))
+        e->alias = *(const struct rill_alias *)e->state;
     if (e->alias_state != ALIAS_CONFIRMED)
         confirm(ol, e);
     return true;

@@ -11,7 +11,8 @@ import sys
 
 ALLOWED = re.compile(r"""^(
     mem(cpy|set|move|cmp|chr)|__mem(cpy|set|move)_chk|str(len|cmp|ncmp|chr|cspn|spn|nlen)|
-    calloc|malloc|realloc|free|aligned_alloc|abort|qsort(_r)?|__u?divti3|
+    calloc|malloc|realloc|free|aligned_alloc|mmap|munmap|madvise|abort|  # mapped: memory alone
+    qsort(_r)?|__u?divti3|
     v?snprintf|__v?snprintf_chk|            # into a buffer: error texts
     inet_pton|sigabbrev_np|                 # text to address, signal to text: pure
     protobuf_c_.*|rill_config_.*|rill_setting_.*|rill_settings_schema|  # memory only

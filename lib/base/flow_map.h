@@ -11,6 +11,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "lib/base/table_memory.h"
+
 struct rill_map_node {
     struct rill_map_node *next;
     uint64_t flow;
@@ -29,13 +31,14 @@ static inline int rill_flow_map_init(struct rill_flow_map *map, uint32_t entries
 
     while (n < entries && n < (1u << 26))
         n *= 2;
-    *map = (struct rill_flow_map){.buckets = calloc(n, sizeof(map->buckets[0])), .mask = n - 1};
+    *map = (struct rill_flow_map){.buckets = rill_table_alloc(n * sizeof(map->buckets[0])),
+                                  .mask = n - 1};
     return map->buckets == NULL ? -1 : 0;
 }
 
 static inline void rill_flow_map_fini(struct rill_flow_map *map)
 {
-    free(map->buckets);
+    rill_table_free(map->buckets, ((size_t)map->mask + 1) * sizeof(map->buckets[0]));
     *map = (struct rill_flow_map){0};
 }
 
@@ -53,6 +56,20 @@ static inline struct rill_map_node *rill_flow_map_find(const struct rill_flow_ma
     while (node != NULL && (node->flow != flow || node->unit != unit))
         node = node->next;
     return node;
+}
+
+/* Where a look for the flow will begin; and, once that is near, the entry itself (as if by
+ * rill_flow_map_find, but for chains: NULL or the first of its bucket). For prefetching a burst. */
+static inline void rill_flow_map_prefetch(const struct rill_flow_map *map, uint64_t flow,
+                                          uint32_t unit)
+{
+    __builtin_prefetch(rill_flow_map_bucket(map, flow, unit));
+}
+
+static inline const struct rill_map_node *rill_flow_map_first(const struct rill_flow_map *map,
+                                                              uint64_t flow, uint32_t unit)
+{
+    return *rill_flow_map_bucket(map, flow, unit);
 }
 
 /* node->flow and node->unit are set, and not in the map. */

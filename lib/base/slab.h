@@ -1,7 +1,8 @@
 /* Objects of one size, up to a bound, from chunks: a role's flows, segments and entries.
  *
  * Memory is taken a chunk at a time and only as it is used; objects that come back are used again
- * first. get() gives zeroed memory, 64-byte aligned. One thread.
+ * first. get() gives zeroed memory, 64-byte aligned. A slab that may get large has chunks of whole
+ * huge pages (table_memory.h). One thread.
  */
 #ifndef RILL_LIB_BASE_SLAB_H
 #define RILL_LIB_BASE_SLAB_H
@@ -10,40 +11,50 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/table_memory.h"
+
 enum { RILL_SLAB_CHUNK = 256, RILL_SLAB_ALIGN = 64 };
 
 struct rill_slab {
     size_t bytes; /* of an object, rounded up */
     uint32_t max, used, made;
-    uint32_t fresh;  /* of `made`: those behind have not been touched yet */
-    void *free;      /* that came back: a list through the objects' first word */
-    uint8_t **chunk; /* made / RILL_SLAB_CHUNK of them */
+    uint32_t per_chunk; /* a power of two */
+    uint32_t fresh;     /* of `made`: those behind have not been touched yet */
+    void *free;         /* that came back: a list through the objects' first word */
+    uint8_t **chunk;    /* made / per_chunk of them */
 };
 
 static inline int rill_slab_init(struct rill_slab *slab, size_t bytes, uint32_t max)
 {
     *slab = (struct rill_slab){
-        .bytes = (bytes + RILL_SLAB_ALIGN - 1) / RILL_SLAB_ALIGN * RILL_SLAB_ALIGN, .max = max};
-    slab->chunk = calloc(max / RILL_SLAB_CHUNK + 1, sizeof(slab->chunk[0]));
+        .bytes = (bytes + RILL_SLAB_ALIGN - 1) / RILL_SLAB_ALIGN * RILL_SLAB_ALIGN,
+        .max = max,
+        .per_chunk = RILL_SLAB_CHUNK};
+    if (slab->bytes * (uint64_t)max >= 8 * (uint64_t)RILL_TABLE_HUGE_BYTES)
+        while (slab->bytes * slab->per_chunk < RILL_TABLE_HUGE_BYTES)
+            slab->per_chunk *= 2;
+    slab->chunk = calloc(max / slab->per_chunk + 1, sizeof(slab->chunk[0]));
     return slab->chunk == NULL ? -1 : 0;
 }
 
 static inline void rill_slab_fini(struct rill_slab *slab)
 {
-    for (uint32_t i = 0; slab->chunk != NULL && i * RILL_SLAB_CHUNK < slab->made; i++)
-        free(slab->chunk[i]);
+    for (uint32_t i = 0; slab->chunk != NULL && i * slab->per_chunk < slab->made; i++)
+        rill_table_free(slab->chunk[i], slab->bytes * slab->per_chunk);
     free(slab->chunk);
     *slab = (struct rill_slab){0};
 }
 
 static inline int rill_slab_grow(struct rill_slab *slab)
 {
-    uint8_t *chunk = aligned_alloc(RILL_SLAB_ALIGN, slab->bytes * RILL_SLAB_CHUNK);
+    size_t bytes = slab->bytes * slab->per_chunk;
+    uint8_t *chunk = bytes < RILL_TABLE_HUGE_BYTES ? aligned_alloc(RILL_SLAB_ALIGN, bytes)
+                                                   : rill_table_alloc(bytes);
 
     if (chunk == NULL)
         return -1;
-    slab->chunk[slab->made / RILL_SLAB_CHUNK] = chunk;
-    slab->made += RILL_SLAB_CHUNK;
+    slab->chunk[slab->made / slab->per_chunk] = chunk;
+    slab->made += slab->per_chunk;
     return 0;
 }
 
@@ -59,8 +70,8 @@ static inline void *rill_slab_get(struct rill_slab *slab)
     } else {
         if (slab->fresh == slab->made && rill_slab_grow(slab) != 0)
             return NULL;
-        object = slab->chunk[slab->fresh / RILL_SLAB_CHUNK] +
-                 (slab->fresh % RILL_SLAB_CHUNK) * slab->bytes;
+        object = slab->chunk[slab->fresh / slab->per_chunk] +
+                 (slab->fresh % slab->per_chunk) * slab->bytes;
         slab->fresh++;
     }
     slab->used++;

@@ -1,17 +1,25 @@
 #include "lib/packet/flow_key.h"
 
+#include <stddef.h>
+
 #include "lib/packet/bytes.h"
 
-static inline void set_a(struct rill_flow_key *key, const struct rill_endpoint *endpoint)
-{
-    memcpy(key->addr_a, endpoint->addr, sizeof(key->addr_a));
-    key->port_a = endpoint->port;
-}
+/* A key is hashed and compared in words of 8 and 16 bytes, and so it is written: pieces that are
+ * smaller would make the first look at them wait. Its last 16 bytes are one such word. */
+_Static_assert(offsetof(struct rill_flow_key, port_a) == 32, "two addresses, then the rest");
 
-static inline void set_b(struct rill_flow_key *key, const struct rill_endpoint *endpoint)
+static inline void set_rest(struct rill_flow_key *key, uint16_t port_a, uint16_t port_b,
+                            uint32_t vni, uint8_t kind, uint8_t family, uint8_t proto)
 {
-    memcpy(key->addr_b, endpoint->addr, sizeof(key->addr_b));
-    key->port_b = endpoint->port;
+    const struct {
+        uint16_t port_a, port_b;
+        uint32_t vni;
+        uint8_t kind, family, proto, zero[5];
+    } rest = {port_a, port_b, vni, kind, family, proto, {0}};
+    uint64_t __attribute__((vector_size(16))) words;
+
+    memcpy(&words, &rest, sizeof(words));
+    memcpy((uint8_t *)key + 32, &words, sizeof(words));
 }
 
 static inline bool endpoint_less(const struct rill_endpoint *a, const struct rill_endpoint *b)
@@ -27,13 +35,23 @@ static inline bool endpoint_less(const struct rill_endpoint *a, const struct ril
 }
 
 static inline void set_connection(struct rill_flow_key *key, const struct rill_endpoint *near,
-                                  const struct rill_endpoint *far)
+                                  const struct rill_endpoint *far, uint32_t vni)
 {
     bool near_first = endpoint_less(near, far);
+    const struct rill_endpoint *a = near_first ? near : far, *b = near_first ? far : near;
 
-    set_a(key, near_first ? near : far);
-    set_b(key, near_first ? far : near);
-    key->proto = near->proto;
+    memcpy(key->addr_a, a->addr, sizeof(key->addr_a));
+    memcpy(key->addr_b, b->addr, sizeof(key->addr_b));
+    set_rest(key, a->port, b->port, vni, RILL_KEY_CONNECTION, near->family, near->proto);
+}
+
+/* Of an endpoint (port and proto not 0) or a host. */
+static inline void set_one(struct rill_flow_key *key, const struct rill_endpoint *e, uint16_t port,
+                           uint8_t proto, uint32_t vni, enum rill_key_kind kind)
+{
+    memcpy(key->addr_a, e->addr, sizeof(key->addr_a));
+    memset(key->addr_b, 0, sizeof(key->addr_b));
+    set_rest(key, port, 0, vni, (uint8_t)kind, e->family, proto);
 }
 
 void rill_flow_key(const struct rill_view *view, enum rill_side side, enum rill_key_kind kind,
@@ -47,39 +65,35 @@ void rill_flow_key(const struct rill_view *view, enum rill_side side, enum rill_
     const struct rill_endpoint *inside = side == RILL_INSIDE ? near : far;
     const struct rill_endpoint *outside = side == RILL_INSIDE ? far : near;
 
-    *key = (struct rill_flow_key){.vni = vni, .kind = (uint8_t)kind, .family = near->family};
     switch (kind) {
     case RILL_KEY_CONNECTION:
-        set_connection(key, near, far);
+        set_connection(key, near, far, vni);
         break;
     case RILL_KEY_INSIDE_ENDPOINT:
-        set_a(key, inside);
-        key->proto = inside->proto;
+        set_one(key, inside, inside->port, inside->proto, vni, kind);
         break;
     case RILL_KEY_INSIDE_HOST:
-        memcpy(key->addr_a, inside->addr, sizeof(key->addr_a));
+        set_one(key, inside, 0, 0, vni, kind);
         break;
     case RILL_KEY_OUTSIDE_HOST:
-        memcpy(key->addr_a, outside->addr, sizeof(key->addr_a));
+        set_one(key, outside, 0, 0, vni, kind);
         break;
     case RILL_KEY_ALIAS_ANY:
-    case RILL_KEY_ALIAS_REMOTE:
-        break; /* not of a packet's flow: rill_alias_key */
+    case RILL_KEY_ALIAS_REMOTE: /* not of a packet's flow: rill_alias_key */
+        *key = (struct rill_flow_key){.vni = vni, .kind = (uint8_t)kind, .family = near->family};
+        break;
     }
 }
 
 void rill_alias_key(const struct rill_endpoint *local, const struct rill_endpoint *remote,
                     uint32_t vni, struct rill_flow_key *key)
 {
-    *key = (struct rill_flow_key){
-        .vni = vni,
-        .kind = remote == NULL ? RILL_KEY_ALIAS_ANY : RILL_KEY_ALIAS_REMOTE,
-        .family = local->family,
-        .proto = local->proto,
-    };
-    set_a(key, local);
-    if (remote != NULL)
-        set_b(key, remote);
+    set_one(key, local, local->port, local->proto, vni, RILL_KEY_ALIAS_ANY);
+    if (remote == NULL)
+        return;
+    memcpy(key->addr_b, remote->addr, sizeof(key->addr_b));
+    set_rest(key, local->port, remote->port, vni, RILL_KEY_ALIAS_REMOTE, local->family,
+             local->proto);
 }
 
 void rill_alias_keys_of(const struct rill_view *view, uint32_t vni, struct rill_flow_key *any,
@@ -90,7 +104,8 @@ void rill_alias_keys_of(const struct rill_view *view, uint32_t vni, struct rill_
     const struct rill_endpoint *peer = error ? &view->quoted_destination : &view->source;
 
     rill_alias_key(local, NULL, vni, any);
-    rill_alias_key(local, peer, vni, remote);
+    if (remote != NULL)
+        rill_alias_key(local, peer, vni, remote);
 }
 
 void rill_flow_key_pack(const struct rill_flow_key *key, struct rill_flow_tuple *tuple)

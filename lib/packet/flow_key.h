@@ -53,7 +53,8 @@ void rill_alias_key(const struct rill_endpoint *local, const struct rill_endpoin
                     uint32_t vni, struct rill_flow_key *key);
 
 /* The two alias keys under which a packet may be found: by its destination alone, and by
- * destination and source. For an ICMP error: by the quoted source (and quoted destination). */
+ * destination and source (NULL: not wanted). For an ICMP error: by the quoted source (and quoted
+ * destination). */
 void rill_alias_keys_of(const struct rill_view *view, uint32_t vni, struct rill_flow_key *any,
                         struct rill_flow_key *remote);
 

@@ -49,12 +49,11 @@ const char *rill_parse_result_name(enum rill_parse_result result)
 static inline void set_endpoint(struct rill_endpoint *endpoint, const uint8_t *addr, uint8_t family,
                                 uint8_t proto, uint16_t port)
 {
-    if (likely(family == 4)) {
-        memset(endpoint->addr, 0, sizeof(endpoint->addr));
-        memcpy(endpoint->addr, addr, 4);
-    } else {
-        memcpy(endpoint->addr, addr, 16);
+    if (family == 4) {
+        rill_endpoint_set4(endpoint, addr, port, proto);
+        return;
     }
+    memcpy(endpoint->addr, addr, 16);
     endpoint->port = port;
     endpoint->family = family;
     endpoint->proto = proto;

@@ -39,12 +39,20 @@ static inline uint32_t replace16(uint8_t *field, uint16_t value)
     return (uint16_t)~old + (uint32_t)value;
 }
 
+static inline uint32_t replace32(uint8_t *field, uint32_t value)
+{
+    uint32_t old = ~load_raw32(field);
+
+    memcpy(field, &value, sizeof(value));
+    return (old & 0xffff) + (old >> 16) + (value & 0xffff) + (value >> 16);
+}
+
 static inline uint32_t replace_address(uint8_t *field, const uint8_t *addr, uint8_t family)
 {
     uint32_t change = 0;
 
-    for (int i = 0; i < (family == 4 ? 4 : 16); i += 2)
-        change += replace16(field + i, load_raw16(addr + i));
+    for (int i = 0; i < (family == 4 ? 4 : 16); i += 4)
+        change += replace32(field + i, load_raw32(addr + i));
     return change;
 }
 

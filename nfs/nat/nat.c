@@ -92,16 +92,6 @@ static int nat_init(struct rill_nf *nf, const struct rill_config *config)
 
 /* --- packets ---------------------------------------------------------------------------------- */
 
-static void endpoint_of(const uint8_t addr[4], uint16_t port, uint8_t proto,
-                        struct rill_endpoint *endpoint)
-{
-    memset(endpoint, 0, sizeof(*endpoint));
-    memcpy(endpoint->addr, addr, 4);
-    endpoint->port = port;
-    endpoint->family = 4;
-    endpoint->proto = proto;
-}
-
 static struct rill_pool *pool_of(const struct nat *nat, uint8_t proto)
 {
     switch (proto) {
@@ -143,7 +133,7 @@ static enum rill_verdict outwards(struct rill_nf *nf, struct nat *nat, struct ri
     rill_pkt_source(pkt, &source);
     if (flow->public_port == 0 && !map(nf, nat, pkt, flow, &source))
         return RILL_DROP;
-    endpoint_of(flow->public_addr, flow->public_port, source.proto, &public_end);
+    rill_endpoint_set4(&public_end, flow->public_addr, flow->public_port, source.proto);
     if (rill_pkt_set_source(pkt, &public_end) != 0) {
         rill_count(nf, nat->not_rewritten, 1);
         return RILL_DROP;
@@ -164,13 +154,13 @@ static enum rill_verdict inwards(struct rill_nf *nf, struct nat *nat, struct ril
         return RILL_DROP;
     }
     rill_pkt_destination(pkt, &destination);
-    endpoint_of(flow->public_addr, flow->public_port, destination.proto, &public_end);
+    rill_endpoint_set4(&public_end, flow->public_addr, flow->public_port, destination.proto);
     /* An outside host that addresses the inside endpoint itself finds the flow, too. */
     if (!rill_endpoint_equal(&destination, &public_end)) {
         rill_count(nf, nat->not_public, 1);
         return RILL_DROP;
     }
-    endpoint_of(flow->inside_addr, flow->inside_port, destination.proto, &inside);
+    rill_endpoint_set4(&inside, flow->inside_addr, flow->inside_port, destination.proto);
     if (rill_pkt_set_destination(pkt, &inside) != 0) {
         rill_count(nf, nat->not_rewritten, 1);
         return RILL_DROP;

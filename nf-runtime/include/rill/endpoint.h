@@ -20,6 +20,22 @@ struct rill_endpoint {
     uint8_t proto;  /* enum rill_proto */
 };
 
+/* An IPv4 endpoint; `addr` in network order. The address is written at one go: what is written in
+ * pieces and then read as a whole makes the processor wait. */
+static inline void rill_endpoint_set4(struct rill_endpoint *endpoint, const uint8_t addr[4],
+                                      uint16_t port, uint8_t proto)
+{
+    uint32_t __attribute__((vector_size(16))) words = {0};
+    uint32_t word;
+
+    memcpy(&word, addr, sizeof(word));
+    words[0] = word;
+    memcpy(endpoint->addr, &words, sizeof(words));
+    endpoint->port = port;
+    endpoint->family = 4;
+    endpoint->proto = proto;
+}
+
 static inline bool rill_endpoint_equal(const struct rill_endpoint *a, const struct rill_endpoint *b)
 {
     return memcmp(a, b, sizeof(*a)) == 0;
