@@ -149,13 +149,34 @@ static void unindex(struct rill_wam *wam, struct unit *unit)
     set_first_fit(wam, unit, false);
 }
 
-void wam_advance(struct rill_wam *wam, uint64_t now_ns)
+static void touch(struct rill_wam *wam, struct unit *unit)
+{
+    if (unit->stale)
+        return;
+    unit->stale = true;
+    wam->stale[wam->stale_count++] = wam_slot_of(wam, unit);
+}
+
+static void settle(struct rill_wam *wam)
+{
+    while (wam->stale_count > 0) {
+        uint32_t slot = wam->stale[--wam->stale_count];
+        struct unit *unit = &wam->units[slot];
+
+        if (unit->sent_bytes > 0) {
+            rill_load_window_drained(&wam->load, slot, unit->sent_bytes);
+            rill_backlog_sent(&wam->backlog, slot, unit->sent_bytes, wam->now_ns);
+        }
+        unit->sent_bytes = 0;
+        unit->stale = false;
+        reindex(wam, unit);
+    }
+}
+
+static void expire(struct rill_wam *wam)
 {
     uint32_t slot;
 
-    if (now_ns <= wam->now_ns)
-        return; /* as far as it has gone already */
-    wam->now_ns = now_ns;
     while ((slot = rill_load_window_expire(&wam->load, wam->now_ns)) != UINT32_MAX) {
         if (wam->units[slot].id != 0)
             reindex(wam, &wam->units[slot]);
@@ -166,23 +187,13 @@ void wam_advance(struct rill_wam *wam, uint64_t now_ns)
     }
 }
 
-static void touch(struct rill_wam *wam, struct unit *unit)
+void wam_advance(struct rill_wam *wam, uint64_t now_ns)
 {
-    if (unit->stale)
+    settle(wam); /* that was before */
+    if (now_ns <= wam->now_ns)
         return;
-    unit->stale = true;
-    wam->stale[wam->stale_count++] = wam_slot_of(wam, unit);
-}
-
-void wam_settle(struct rill_wam *wam, uint64_t now_ns)
-{
-    wam_advance(wam, now_ns);
-    while (wam->stale_count > 0) {
-        struct unit *unit = &wam->units[wam->stale[--wam->stale_count]];
-
-        unit->stale = false;
-        reindex(wam, unit);
-    }
+    wam->now_ns = now_ns;
+    expire(wam);
 }
 
 /* Sorted lists of slots */
@@ -279,6 +290,7 @@ int rill_wam_set_unit(struct rill_wam *wam, uint32_t id, uint64_t capacity_bps)
     struct unit *unit = wam_find(wam, id);
 
     assert(id != 0);
+    settle(wam);
     if (unit != NULL && unit->capacity == capacity_bps / BPS_PER_BYTE)
         return 0; /* a lease that is renewed: the backlog stays as it is */
     if (unit == NULL)
@@ -301,7 +313,7 @@ void rill_wam_remove_unit(struct rill_wam *wam, uint32_t id)
 
     if (unit == NULL)
         return;
-    wam_settle(wam, wam->now_ns); /* nobody stale is left behind */
+    settle(wam);
     slot = wam_slot_of(wam, unit);
     if (unit->active)
         list_take(wam, wam->active, &wam->active_count, slot);
@@ -506,7 +518,7 @@ uint32_t rill_wam_choose(struct rill_wam *wam, uint64_t demand_bps, const uint32
     struct unit *unit = NULL;
 
     assert(holder_count <= RILL_WAM_HOLDERS_MAX);
-    wam_settle(wam, now_ns);
+    wam_advance(wam, now_ns);
     *overload = false;
     if (wam->config.placement == RILL_PLACEMENT_PACK)
         unit = highest_score(wam, need, holders, holder_count);
@@ -540,22 +552,23 @@ void rill_wam_assign(struct rill_wam *wam, uint32_t id, uint64_t demand_bps,
     touch(wam, unit);
 }
 
+/* Once a packet, so it only takes note, as long as time stands still and nobody asks. */
 void rill_wam_drained(struct rill_wam *wam, uint32_t id, uint32_t wire_bytes,
                       struct rill_wam_pending *pending, uint64_t now_ns)
 {
     struct unit *unit = wam_find(wam, id);
 
-    wam_advance(wam, now_ns);
+    if (now_ns > wam->now_ns || (unit != NULL && unit->sent_bytes > UINT32_MAX - wire_bytes))
+        wam_advance(wam, now_ns);
     if (unit == NULL) {
         *pending = (struct rill_wam_pending){0};
         return;
     }
     unit->used_ns = wam->now_ns;
-    rill_load_window_drained(&wam->load, wam_slot_of(wam, unit), wire_bytes);
-    rill_backlog_sent(&wam->backlog, wam_slot_of(wam, unit), wire_bytes, wam->now_ns);
+    unit->sent_bytes += wire_bytes;
+    touch(wam, unit);
     if (pending->bytes > 0)
         rill_load_window_settle(&wam->load, wam_slot_of(wam, unit), wire_bytes, pending);
-    touch(wam, unit);
 }
 
 void rill_wam_flowlet_end(struct rill_wam *wam, uint32_t id, struct rill_wam_pending *pending,
@@ -603,10 +616,11 @@ void rill_wam_totals(struct rill_wam *wam, uint64_t now_ns, uint64_t *load_bps,
     }
 }
 
-uint64_t rill_wam_backlog_ns(const struct rill_wam *wam, uint32_t id)
+uint64_t rill_wam_backlog_ns(struct rill_wam *wam, uint32_t id)
 {
     const struct unit *unit = wam_find(wam, id);
 
+    settle(wam);
     return unit == NULL ? 0 : backlog_of(wam, unit);
 }
 
@@ -614,7 +628,7 @@ bool rill_wam_all_above(struct rill_wam *wam, double share, uint64_t now_ns)
 {
     uint32_t lowest, limit = (uint32_t)(share * STEPS_TO_ONE);
 
-    wam_settle(wam, now_ns);
+    wam_advance(wam, now_ns);
     lowest = rill_rank_index_quantum(&wam->by_step, 0);
     if (lowest != RILL_RANK_NONE && lowest <= limit)
         return false;

@@ -135,7 +135,7 @@ uint64_t rill_wam_load_bps(struct rill_wam *wam, uint32_t unit, uint64_t now_ns)
 double rill_wam_utilization(struct rill_wam *wam, uint32_t unit, uint64_t now_ns);
 
 /* Work that waits at the unit, by what was sent there; 0 for an unknown one. */
-uint64_t rill_wam_backlog_ns(const struct rill_wam *wam, uint32_t unit);
+uint64_t rill_wam_backlog_ns(struct rill_wam *wam, uint32_t unit);
 
 /* Sum of the active units' loads and capacities, for asking the RM. Linear in their number. */
 void rill_wam_totals(struct rill_wam *wam, uint64_t now_ns, uint64_t *load_bps,

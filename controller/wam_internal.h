@@ -23,6 +23,7 @@ struct unit {
     uint64_t scale;              /* 2^32 * STEPS_TO_ONE / capacity */
     uint32_t room_quantum, step; /* where it stands in the indexes; RILL_RANK_NONE: nowhere */
     uint64_t used_ns;
+    uint32_t sent_bytes; /* drained to it since wam->now_ns, and not in its load yet */
     bool active;
     bool draining;
     bool stale; /* in the list of these */
@@ -47,8 +48,7 @@ struct rill_wam {
     struct rill_backlog backlog;
     struct rill_rank_index by_room, by_step;
     struct rill_room_tree first_with_room; /* placement FIRST_FIT: a rank's room and 1; 0: none */
-    /* Slots of units whose load has changed since they were put into the indexes: packets come more
-     * often than anybody looks there. */
+    /* Slots of units whose load has changed since anybody looked: packets come more often. */
     uint32_t *stale;
     uint32_t stale_count;
     struct rill_rank_sampler sampler;
@@ -106,10 +106,9 @@ static inline uint64_t wam_need(uint64_t demand_bps)
     return demand_bps / BPS_PER_BYTE + (demand_bps % BPS_PER_BYTE != 0);
 }
 
-/* Time goes on: what is too old leaves the loads. */
+/* What was drained goes into the loads, what is too old leaves them, and the indexes are as they
+ * say: before anybody looks at any of these. */
 void wam_advance(struct rill_wam *wam, uint64_t now_ns);
-/* The same, and the indexes are as the loads say: before anybody looks there. */
-void wam_settle(struct rill_wam *wam, uint64_t now_ns);
 /* Where the unit of that id stands, or would, in a list of slots in id order. */
 uint32_t wam_position(const struct rill_wam *wam, const uint32_t *list, uint32_t count,
                       uint32_t id);

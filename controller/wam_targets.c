@@ -111,7 +111,7 @@ uint32_t rill_wam_predict(struct rill_wam *wam, uint64_t demand_bps, const uint3
     struct prediction p = {.wam = wam, .need = wam_need(demand_bps), .except_unit = except_unit};
 
     assert(holder_count <= RILL_WAM_HOLDERS_MAX && k < LOOK_AT);
-    wam_settle(wam, now_ns);
+    wam_advance(wam, now_ns);
     for (uint32_t i = 0; i < holder_count; i++)
         consider(&p, wam_find(wam, holders[i]), true);
     if (wam->config.placement == RILL_PLACEMENT_PACK && p.need >> wam->room_shift < UINT32_MAX)

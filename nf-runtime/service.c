@@ -23,6 +23,11 @@ static uint32_t slot_of(const struct rill_frame *f)
 
 static void find_first(struct service *s)
 {
+    if (s->used_count == 1) {
+        s->first = &s->queue[s->used[0]];
+        s->head_done_ns = s->first->head_done_ns;
+        return;
+    }
     s->head_done_ns = UINT64_MAX;
     for (uint32_t i = 0; i < s->used_count; i++) {
         struct service_queue *q = &s->queue[s->used[i]];

@@ -21,12 +21,11 @@ struct target {
     bool routed;
 };
 
-static inline uint32_t fold(uint64_t sum)
+/* Of sums of a few dozen words of 16 bits. */
+static inline uint32_t fold(uint32_t sum)
 {
-    sum = (sum & 0xffffffff) + (sum >> 32);
     sum = (sum & 0xffff) + (sum >> 16);
-    sum = (sum & 0xffff) + (sum >> 16);
-    return (uint32_t)((sum & 0xffff) + (sum >> 16));
+    return (sum & 0xffff) + (sum >> 16);
 }
 
 /* Each of these returns what the change adds to a sum that covers the field: ~m + m'. */
@@ -119,8 +118,9 @@ static inline uint32_t rewrite_l4(const struct target *t, enum end end, uint16_t
     return change;
 }
 
-/* Returns the change of all the bytes of the target together. */
-static inline uint32_t rewrite(const struct target *t, enum end end, const struct rill_endpoint *to)
+/* Returns the change of all the bytes of the target together. Inline, so that of the target what the
+ * caller knows is not asked again. */
+static inline __attribute__((always_inline)) uint32_t rewrite(const struct target *t, enum end end, const struct rill_endpoint *to)
 {
     uint8_t *ip = t->bytes + t->ip;
     uint32_t address_change, change;
@@ -146,6 +146,17 @@ static bool may_become(const struct target *t, const struct rill_endpoint *to)
 
 /* ---- the packet itself ---- */
 
+/* Most packets are these. */
+static inline void rewrite_known(struct target *t, enum end end, const struct rill_endpoint *to)
+{
+    if (t->family == 4 && t->proto == RILL_TCP)
+        rewrite(&(struct target){t->bytes, t->limit, t->ip, t->l4, 4, RILL_TCP, false}, end, to);
+    else if (t->family == 4 && t->proto == RILL_UDP)
+        rewrite(&(struct target){t->bytes, t->limit, t->ip, t->l4, 4, RILL_UDP, false}, end, to);
+    else
+        rewrite(t, end, to);
+}
+
 static inline int rewrite_packet(struct rte_mbuf *m, struct rill_view *view, enum end end,
                                  const struct rill_endpoint *to)
 {
@@ -165,7 +176,7 @@ static inline int rewrite_packet(struct rte_mbuf *m, struct rill_view *view, enu
         return -1;
     if (!(view->flags & RILL_VIEW_LATER_FRAGMENT) && !may_become(&t, to))
         return -1;
-    rewrite(&t, end, to);
+    rewrite_known(&t, end, to);
     *this_end = *to;
     if (view->flags & RILL_VIEW_ICMP_ECHO)
         other_end->port = to->port;
