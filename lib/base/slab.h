@@ -1,8 +1,8 @@
 /* Objects of one size, up to a bound, from chunks: a role's flows, segments and entries.
  *
  * Memory is taken a chunk at a time and only as it is used; objects that come back are used again
- * first. get() gives zeroed memory, 64-byte aligned. A slab that may get large has chunks of whole
- * huge pages (table_memory.h). One thread.
+ * first. get() gives zeroed memory, 64-byte aligned. A slab that may get large has chunks of one huge
+ * page each (table_memory.h). One thread.
  */
 #ifndef RILL_LIB_BASE_SLAB_H
 #define RILL_LIB_BASE_SLAB_H
@@ -18,7 +18,8 @@ enum { RILL_SLAB_CHUNK = 256, RILL_SLAB_ALIGN = 64 };
 struct rill_slab {
     size_t bytes; /* of an object, rounded up */
     uint32_t max, used, made;
-    uint32_t per_chunk; /* a power of two */
+    uint32_t per_chunk;
+    size_t chunk_bytes;
     uint32_t fresh;     /* of `made`: those behind have not been touched yet */
     void *free;         /* that came back: a list through the objects' first word */
     uint8_t **chunk;    /* made / per_chunk of them */
@@ -30,9 +31,12 @@ static inline int rill_slab_init(struct rill_slab *slab, size_t bytes, uint32_t 
         .bytes = (bytes + RILL_SLAB_ALIGN - 1) / RILL_SLAB_ALIGN * RILL_SLAB_ALIGN,
         .max = max,
         .per_chunk = RILL_SLAB_CHUNK};
-    if (slab->bytes * (uint64_t)max >= 8 * (uint64_t)RILL_TABLE_HUGE_BYTES)
-        while (slab->bytes * slab->per_chunk < RILL_TABLE_HUGE_BYTES)
-            slab->per_chunk *= 2;
+    slab->chunk_bytes = slab->bytes * RILL_SLAB_CHUNK;
+    if (slab->chunk_bytes < RILL_TABLE_HUGE_BYTES &&
+        slab->bytes * (uint64_t)max >= 8 * (uint64_t)RILL_TABLE_HUGE_BYTES) {
+        slab->chunk_bytes = RILL_TABLE_HUGE_BYTES;
+        slab->per_chunk = (uint32_t)(slab->chunk_bytes / slab->bytes);
+    }
     slab->chunk = calloc(max / slab->per_chunk + 1, sizeof(slab->chunk[0]));
     return slab->chunk == NULL ? -1 : 0;
 }
@@ -40,16 +44,16 @@ static inline int rill_slab_init(struct rill_slab *slab, size_t bytes, uint32_t 
 static inline void rill_slab_fini(struct rill_slab *slab)
 {
     for (uint32_t i = 0; slab->chunk != NULL && i * slab->per_chunk < slab->made; i++)
-        rill_table_free(slab->chunk[i], slab->bytes * slab->per_chunk);
+        rill_table_free(slab->chunk[i], slab->chunk_bytes);
     free(slab->chunk);
     *slab = (struct rill_slab){0};
 }
 
 static inline int rill_slab_grow(struct rill_slab *slab)
 {
-    size_t bytes = slab->bytes * slab->per_chunk;
-    uint8_t *chunk = bytes < RILL_TABLE_HUGE_BYTES ? aligned_alloc(RILL_SLAB_ALIGN, bytes)
-                                                   : rill_table_alloc(bytes);
+    uint8_t *chunk = slab->chunk_bytes < RILL_TABLE_HUGE_BYTES
+                         ? aligned_alloc(RILL_SLAB_ALIGN, slab->chunk_bytes)
+                         : rill_table_alloc(slab->chunk_bytes);
 
     if (chunk == NULL)
         return -1;
