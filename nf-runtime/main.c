@@ -54,7 +54,10 @@ static int create_unit(struct runtime *r, const struct rill_role_host *host,
     config.pool = host->pool;
     config.nf = r->nf;
     r->unit = rill_unit_create(&config, err);
-    return r->unit == NULL ? -ENOMEM : 0;
+    if (r->unit == NULL)
+        return -ENOMEM;
+    rill_unit_prefault(r->unit);
+    return 0;
 }
 
 static void add_pool(struct runtime *r, unsigned i)

@@ -326,6 +326,13 @@ fail:
     return NULL;
 }
 
+void rill_unit_prefault(struct rill_unit *u)
+{
+    rill_flow_map_prefault(&u->flows);
+    rill_slab_prefault(&u->flow_slab);
+    rill_slab_prefault(&u->segment_slab);
+}
+
 void rill_unit_destroy(struct rill_unit *u)
 {
     if (u == NULL)

@@ -119,6 +119,9 @@ struct rill_unit_counters {
 
 /* NULL with a line in *err. */
 struct rill_unit *rill_unit_create(const struct rill_unit_config *config, struct rill_error *err);
+/* The memory of its tables is there before the first packet: all that leads to flows, and that of
+ * the first flows. For one that is made ahead of need; else it comes as it is used. */
+void rill_unit_prefault(struct rill_unit *unit);
 /* Frees all it holds, packets included. NULL is fine. */
 void rill_unit_destroy(struct rill_unit *unit);
 

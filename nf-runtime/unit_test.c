@@ -1556,9 +1556,26 @@ static void garbage_is_survived(void **state)
 
 #define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
+static void no_memory_is_taken_for_the_first_flow_of_a_prepared_unit(void **state)
+{
+    uint64_t prepared_bytes;
+
+    (void)state;
+    rill_unit_prefault(unit);
+    prepared_bytes = rill_unit_tables(unit).bytes;
+    assert_true(prepared_bytes > 0);
+    assert_int_equal(rill_unit_tables(unit).entries, 0);
+    give(own(FLOW));
+    assert_int_equal(n()->packets_processed, 1);
+    assert_int_equal(rill_unit_tables(unit).bytes, prepared_bytes);
+    rill_unit_prefault(unit); /* again: nothing */
+    assert_int_equal(rill_unit_tables(unit).bytes, prepared_bytes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        T(no_memory_is_taken_for_the_first_flow_of_a_prepared_unit),
         T(a_flow_is_born_from_zeros),
         T(later_changes_bring_only_what_changed),
         T(a_large_change_goes_ahead_by_itself),

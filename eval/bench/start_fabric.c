@@ -112,6 +112,8 @@ static int warm_sample(struct start_fabric *f, const struct start_process *p, un
 
     if (f->shared->how != START_ON_DEMAND)
         rc = start_instance_create(p, &instance, err);
+    if (instance.unit != NULL)
+        rill_unit_prefault(instance.unit);
     atomic_store(&f->shared->ready, sample);
     if (rc == 0 && f->shared->how == START_ASLEEP)
         warm_sleep(f);

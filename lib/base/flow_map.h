@@ -42,6 +42,11 @@ static inline void rill_flow_map_fini(struct rill_flow_map *map)
     *map = (struct rill_flow_map){0};
 }
 
+static inline void rill_flow_map_prefault(struct rill_flow_map *map)
+{
+    rill_table_prefault(map->buckets, ((size_t)map->mask + 1) * sizeof(map->buckets[0]));
+}
+
 static inline struct rill_map_node **rill_flow_map_bucket(const struct rill_flow_map *map,
                                                           uint64_t flow, uint32_t unit)
 {

@@ -1,8 +1,8 @@
 /* Objects of one size, up to a bound, from chunks: a role's flows, segments and entries.
  *
  * Memory is taken a chunk at a time and only as it is used; objects that come back are used again
- * first. get() gives zeroed memory, 64-byte aligned. A slab that may get large has chunks of one huge
- * page each (table_memory.h). One thread.
+ * first. get() gives zeroed memory, 64-byte aligned. A slab that may get large has chunks of one
+ * huge page each (table_memory.h). One thread.
  */
 #ifndef RILL_LIB_BASE_SLAB_H
 #define RILL_LIB_BASE_SLAB_H
@@ -60,6 +60,13 @@ static inline int rill_slab_grow(struct rill_slab *slab)
     slab->chunk[slab->made / slab->per_chunk] = chunk;
     slab->made += slab->per_chunk;
     return 0;
+}
+
+/* The first objects cost no more than later ones: their memory is there. */
+static inline void rill_slab_prefault(struct rill_slab *slab)
+{
+    if (slab->made == 0 && rill_slab_grow(slab) == 0)
+        rill_table_prefault(slab->chunk[0], slab->chunk_bytes);
 }
 
 /* NULL at the bound or when there is no memory. */

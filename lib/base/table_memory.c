@@ -4,7 +4,12 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-enum { HUGE_PAGE = RILL_TABLE_HUGE_BYTES };
+enum { HUGE_PAGE = RILL_TABLE_HUGE_BYTES, PAGE = 4096 };
+
+/* Linux 5.14; an older one refuses it, and pages come as they are used. */
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
 
 static size_t rounded(size_t bytes)
 {
@@ -33,6 +38,13 @@ static void *map_huge(size_t bytes)
 void *rill_table_alloc(size_t bytes)
 {
     return bytes >= HUGE_PAGE ? map_huge(rounded(bytes)) : calloc(1, bytes);
+}
+
+void rill_table_prefault(void *memory, size_t bytes)
+{
+    uintptr_t begin = (uintptr_t)memory / PAGE * PAGE;
+
+    madvise((void *)begin, (uintptr_t)memory + bytes - begin, MADV_POPULATE_WRITE);
 }
 
 void rill_table_free(void *memory, size_t bytes)
