@@ -14,6 +14,7 @@
 #include "cli/nf_path.h"
 #include "eval/bench/chain.h"
 #include "eval/bench/harness.h"
+#include "eval/bench/noop.h"
 #include "lib/base/eal.h"
 #include "lib/config/config.h"
 #include "lib/config/settings.h"
@@ -33,32 +34,6 @@ struct world {
     struct bench_report *report;
     struct rte_mempool *pool;
 };
-
-/* --- an NF that does nothing -------------------------------------------------------------------
- */
-
-static int noop_init(struct rill_nf *nf, const struct rill_config *config)
-{
-    (void)nf;
-    (void)config;
-    return 0;
-}
-
-static enum rill_verdict noop_process(struct rill_nf *nf, struct rill_pkt *pkt)
-{
-    (void)nf;
-    (void)pkt;
-    return RILL_FORWARD;
-}
-
-static const struct rill_nf_descriptor noop = {.abi = RILL_NF_ABI,
-                                               .name = "noop",
-                                               .version = "1",
-                                               .summary = "does nothing",
-                                               .flow_scope = RILL_FLOW_CONNECTION,
-                                               .handles = RILL_HANDLES_UDP4,
-                                               .init = noop_init,
-                                               .process_packet = noop_process};
 
 /* --- one case ----------------------------------------------------------------------------------
  */
@@ -225,7 +200,7 @@ static int load_nf(const struct choice *choice, struct rill_nf_image *image, str
 {
     char search[TEXT_BYTES];
 
-    *image = (struct rill_nf_image){.descriptor = &noop, .memory = -1};
+    *image = (struct rill_nf_image){.descriptor = &bench_noop, .memory = -1};
     if (strcmp(choice->nf, "noop") == 0)
         return 0;
     rill_nf_search_path(search, sizeof(search));
@@ -258,7 +233,7 @@ static int measure_case(struct world *w, const struct choice *choice, struct ril
     bench_chain_destroy(chain);
     rill_config_destroy(nf_config);
     rill_config_destroy(settings);
-    if (image.descriptor != &noop)
+    if (image.descriptor != &bench_noop)
         rill_nf_unload(&image);
     return rc;
 }
