@@ -255,7 +255,7 @@ static void packets_go_through_all_three(void **state)
     packets_there_and_back();
     check_balance(2, 2, 0);
     m = metrics_of(unit);
-    assert_int_equal(m->metrics->n_nf_counters, 5);
+    assert_int_equal(m->metrics->n_nf_counters, 7);
     assert_string_equal(m->metrics->nf_counters[0]->name, "mapped");
     assert_int_equal(m->metrics->nf_counters[0]->value, 1);
     /* Not from the client: */
