@@ -20,17 +20,17 @@ struct rill_slab {
     uint32_t max, used, made;
     uint32_t per_chunk;
     size_t chunk_bytes;
-    uint32_t fresh;     /* of `made`: those behind have not been touched yet */
-    void *free;         /* that came back: a list through the objects' first word */
-    uint8_t **chunk;    /* made / per_chunk of them */
+    uint32_t fresh;  /* of `made`: those behind have not been touched yet */
+    void *free;      /* that came back: a list through the objects' first word */
+    uint8_t **chunk; /* made / per_chunk of them */
 };
 
 static inline int rill_slab_init(struct rill_slab *slab, size_t bytes, uint32_t max)
 {
-    *slab = (struct rill_slab){
-        .bytes = (bytes + RILL_SLAB_ALIGN - 1) / RILL_SLAB_ALIGN * RILL_SLAB_ALIGN,
-        .max = max,
-        .per_chunk = RILL_SLAB_CHUNK};
+    *slab = (struct rill_slab){.bytes = (bytes + RILL_SLAB_ALIGN - 1) / RILL_SLAB_ALIGN *
+                                        RILL_SLAB_ALIGN,
+                               .max = max,
+                               .per_chunk = RILL_SLAB_CHUNK};
     slab->chunk_bytes = slab->bytes * RILL_SLAB_CHUNK;
     if (slab->chunk_bytes < RILL_TABLE_HUGE_BYTES &&
         slab->bytes * (uint64_t)max >= 8 * (uint64_t)RILL_TABLE_HUGE_BYTES) {

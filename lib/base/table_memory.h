@@ -1,7 +1,7 @@
 /* Memory for tables that are looked into at random: flows by the hundred thousand.
  *
- * From 2 MB on it is asked for in huge pages, or else most looks would miss the processor's table of
- * pages as well as its caches. Where the machine gives none (no transparent huge pages), it is
+ * From 2 MB on it is asked for in huge pages, or else most looks would miss the processor's table
+ * of pages as well as its caches. Where the machine gives none (no transparent huge pages), it is
  * ordinary memory. Pages are touched only as they are used. Any thread.
  */
 #ifndef RILL_LIB_BASE_TABLE_MEMORY_H

@@ -118,9 +118,10 @@ static inline uint32_t rewrite_l4(const struct target *t, enum end end, uint16_t
     return change;
 }
 
-/* Returns the change of all the bytes of the target together. Inline, so that of the target what the
- * caller knows is not asked again. */
-static inline __attribute__((always_inline)) uint32_t rewrite(const struct target *t, enum end end, const struct rill_endpoint *to)
+/* Returns the change of all the bytes of the target together. Inline, so that of the target what
+ * the caller knows is not asked again. */
+static inline __attribute__((always_inline)) uint32_t rewrite(const struct target *t, enum end end,
+                                                              const struct rill_endpoint *to)
 {
     uint8_t *ip = t->bytes + t->ip;
     uint32_t address_change, change;
