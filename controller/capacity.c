@@ -34,6 +34,12 @@ static uint32_t least(const struct rill_controller *c)
     return RTE_MAX(units / RTE_MAX(c->config.controllers, 1u) / step, 1u) * step;
 }
 
+/* Leased besides what is wanted, so that it need not be asked for when it is. */
+static uint32_t reserve(const struct rill_controller *c)
+{
+    return c->config.units_reserve * step_of(c);
+}
+
 int capacity_init(struct rill_controller *c)
 {
     c->capacity.units = calloc(c->config.units_max, sizeof(c->capacity.units[0]));
@@ -57,7 +63,7 @@ static void send_request(struct rill_controller *c)
     cap->resend_ns = c->now_ns + RTE_MIN(ctl_resend_ns(c, &cap->tries), c->config.epoch_ns);
     if (m == NULL)
         return;
-    rill_frame(m)->count = cap->want;
+    rill_frame(m)->count = cap->want + reserve(c);
     rill_frame(m)->clock = cap->number;
     c->n.lease_requests++;
     rill_outbox_put(c->out, m);
@@ -94,18 +100,22 @@ static bool is_idle(const struct rill_controller *c, uint32_t unit, bool last)
            (rill_wam_is_draining(c->wam, unit) || c->config.placement == RILL_PLACEMENT_SPREAD);
 }
 
-/* Thousandths that are left when those that stand idle have been given back. */
+/* Thousandths in use that are left when those that stand idle have been given back. */
 static uint32_t without_idle(const struct rill_controller *c, uint32_t *units)
 {
     const struct capacity *cap = &c->capacity;
-    uint32_t left = cap->leased;
+    uint32_t left = cap->in_use;
 
-    for (*units = 0; *units < cap->count; ++*units) {
-        const struct leased_unit *unit = &cap->units[*units];
+    *units = 0;
+    for (uint32_t i = 0; i < cap->count; i++) {
+        const struct leased_unit *unit = &cap->units[i];
 
-        if (left < least(c) + unit->share || !is_idle(c, unit->unit, *units + 1 == cap->count))
+        if (unit->held)
+            continue;
+        if (left < least(c) + unit->share || !is_idle(c, unit->unit, left == unit->share))
             break;
         left -= unit->share;
+        ++*units;
     }
     return left;
 }
@@ -118,10 +128,10 @@ static bool has_step_to_spare(struct rill_controller *c)
     uint32_t step = step_of(c);
     uint64_t load_bps, capacity_bps;
 
-    if (step == WHOLE_UNIT || cap->leased < least(c) + step)
+    if (step == WHOLE_UNIT || cap->in_use < least(c) + step)
         return false;
     rill_wam_totals(c->wam, c->now_ns, &load_bps, &capacity_bps);
-    if ((double)load_bps * cap->leased >= ROOMY * (double)capacity_bps * (cap->leased - step)) {
+    if ((double)load_bps * cap->in_use >= ROOMY * (double)capacity_bps * (cap->in_use - step)) {
         cap->used_ns = c->now_ns;
         return false;
     }
@@ -133,13 +143,13 @@ static void decide(struct rill_controller *c)
     struct capacity *cap = &c->capacity;
     uint32_t idle;
 
-    if (cap->leased < least(c)) {
+    if (cap->in_use < least(c)) {
         cap->want = least(c);
     } else if (cap->grow) {
-        cap->want = cap->leased + step_of(c);
+        cap->want = cap->in_use + step_of(c);
         cap->used_ns = c->now_ns;
     } else if (has_step_to_spare(c)) {
-        cap->want = cap->leased - step_of(c);
+        cap->want = cap->in_use - step_of(c);
         c->n.lease_steps_given_back++;
     } else {
         cap->want = without_idle(c, &idle);
@@ -169,6 +179,7 @@ static void drop_all(struct rill_controller *c)
         rill_wam_set_active(c->wam, cap->units[i].unit, false, c->now_ns);
     cap->count = 0;
     cap->leased = 0;
+    cap->in_use = 0;
     cap->expires_ns = UINT64_MAX;
     cap->outstanding = false;
     c->n.leases_expired++;
@@ -178,7 +189,7 @@ static void drop_all(struct rill_controller *c)
 static void choose_draining(struct rill_controller *c)
 {
     struct capacity *cap = &c->capacity;
-    uint32_t left = cap->leased;
+    uint32_t left = cap->in_use;
     uint64_t load_bps, capacity_bps;
     bool enough = true;
 
@@ -186,8 +197,10 @@ static void choose_draining(struct rill_controller *c)
     for (uint32_t i = 0; i < cap->count; i++) {
         uint32_t rest = left - cap->units[i].share;
 
+        if (cap->units[i].held)
+            continue;
         enough = enough && rest > 0 && rest >= least(c) &&
-                 (double)load_bps <= ENOUGH * (double)capacity_bps * rest / cap->leased;
+                 (double)load_bps <= ENOUGH * (double)capacity_bps * rest / cap->in_use;
         rill_wam_set_draining(c->wam, cap->units[i].unit, enough);
         left = rest;
     }
@@ -202,13 +215,13 @@ static void review(struct rill_controller *c)
     cap->review_ns = c->now_ns + REVIEW_NS;
     if (c->config.placement != RILL_PLACEMENT_SPREAD) /* which uses all there are */
         choose_draining(c);
-    if (!cap->outstanding && without_idle(c, &idle) < cap->leased)
+    if (!cap->outstanding && without_idle(c, &idle) < cap->in_use)
         ask(c);
 }
 
 static bool may_shrink(const struct rill_controller *c)
 {
-    return c->capacity.leased > least(c);
+    return c->capacity.in_use > least(c);
 }
 
 /* A flowlet is soon over, and the next one is placed anew: that one finds no room is no reason for
@@ -230,14 +243,52 @@ static void ask_for_first(struct rill_controller *c)
         ask(c);
 }
 
+static void use(struct rill_controller *c, struct leased_unit *unit)
+{
+    unit->held = false;
+    c->capacity.in_use += unit->share;
+    rill_wam_set_active(c->wam, unit->unit, true, c->now_ns);
+    recovery_unit_came(c);
+}
+
+/* The one that stays longest comes last. */
+static bool take_reserve(struct rill_controller *c)
+{
+    struct capacity *cap = &c->capacity;
+
+    for (uint32_t i = cap->count; i-- > 0;) {
+        if (!cap->units[i].held)
+            continue;
+        use(c, &cap->units[i]);
+        cap->want = RTE_MAX(cap->want, cap->in_use); /* also if less was asked for just before */
+        cap->grow = false;
+        c->n.reserves_used++;
+        return true;
+    }
+    return false;
+}
+
+/* Something needs a unit: one in reserve, if there is one, is in use from now on. */
+static void use_reserve(struct rill_controller *c)
+{
+    struct capacity *cap = &c->capacity;
+    bool lacks = cap->in_use < least(c);
+
+    if (!lacks && cap->in_use > 0 && reserve(c) > 0)
+        lacks = cap->grow || rill_wam_all_above(c->wam, NEARLY_FULL, c->now_ns);
+    if (lacks && take_reserve(c) && !cap->outstanding)
+        ask(c); /* for another */
+}
+
 /* After flowlets were assigned: is more needed, before the epoch is over? */
 void capacity_check(struct rill_controller *c)
 {
     struct capacity *cap = &c->capacity;
 
+    use_reserve(c);
     if (cap->outstanding)
         return;
-    if (cap->count == 0) {
+    if (cap->in_use == 0) {
         if (c->waiting.count > 0 && !RILL_MUTANT(wake))
             ask_for_first(c);
         return;
@@ -245,7 +296,7 @@ void capacity_check(struct rill_controller *c)
     cap->grow = cap->grow || rill_wam_all_above(c->wam, NEARLY_FULL, c->now_ns);
     if (!cap->grow)
         return;
-    if (cap->want > cap->leased && c->now_ns < cap->epoch_ns)
+    if (cap->want > cap->in_use && c->now_ns < cap->epoch_ns)
         return; /* got less than it wanted: there is no more, ask again next epoch */
     ask(c);
 }
@@ -271,13 +322,35 @@ static void set_unit(struct rill_controller *c, const struct rill_lease *lease)
         c->n.messages_malformed++;
         return;
     }
-    if (!rill_wam_is_active(c->wam, lease->unit)) {
-        rill_wam_set_active(c->wam, lease->unit, true, c->now_ns);
-        recovery_unit_came(c);
-    }
-    cap->units[cap->count++] = (struct leased_unit){
-        .unit = lease->unit, .output_logger = lease->output_logger, .share = lease->share};
+    cap->units[cap->count++] =
+        (struct leased_unit){.unit = lease->unit,
+                             .output_logger = lease->output_logger,
+                             .share = lease->share,
+                             .held = !rill_wam_is_active(c->wam, lease->unit)};
     cap->leased += lease->share;
+    if (!cap->units[cap->count - 1].held)
+        cap->in_use += lease->share;
+}
+
+/* What is used stays in use as far as it is wanted, and of the rest so much comes as is wanted.
+ * Where no reserve is kept, all of it: more than was asked for is there all the same. */
+static void choose_held(struct rill_controller *c)
+{
+    struct capacity *cap = &c->capacity;
+    uint32_t most = reserve(c) > 0 ? cap->want : UINT32_MAX;
+
+    for (uint32_t i = cap->count; i-- > 0 && cap->in_use < most;)
+        if (cap->units[i].held)
+            use(c, &cap->units[i]);
+    for (uint32_t i = 0; i < cap->count; i++) {
+        struct leased_unit *unit = &cap->units[i];
+
+        if (unit->held || cap->in_use - unit->share < most)
+            continue;
+        unit->held = true;
+        cap->in_use -= unit->share;
+        rill_wam_set_active(c->wam, unit->unit, false, c->now_ns);
+    }
 }
 
 /* The whole list of what is ours now; what is not on it is no longer. */
@@ -296,6 +369,7 @@ void capacity_on_grant(struct rill_controller *c, struct rte_mbuf *m)
     }
     cap->count = 0;
     cap->leased = 0;
+    cap->in_use = 0;
     for (uint32_t i = 0; i < f->count; i++)
         if (rill_body_read(m, i * sizeof(lease), &lease, sizeof(lease)) == 0)
             set_unit(c, &lease);
@@ -308,6 +382,7 @@ void capacity_on_grant(struct rill_controller *c, struct rte_mbuf *m)
             rill_wam_set_active(c->wam, unit, false, c->now_ns);
     }
     qsort(cap->units, cap->count, sizeof(cap->units[0]), by_turn_to_go);
+    choose_held(c);
     cap->outstanding = false;
     cap->resend_ns = UINT64_MAX;
     cap->expires_ns = (RILL_MUTANT(lease_clock) ? c->now_ns : cap->asked_ns) + c->config.lease_ns;
@@ -331,6 +406,7 @@ void capacity_tick(struct rill_controller *c)
     struct capacity *cap = &c->capacity;
 
     capacity_expire(c);
+    use_reserve(c);
     if (cap->outstanding && c->now_ns >= cap->asked_ns + c->config.lease_ns)
         cap->outstanding = false; /* all that we had has run out: a new question may be asked */
     if (!cap->outstanding && c->now_ns >= cap->epoch_ns)
@@ -362,10 +438,11 @@ void capacity_unit_died(struct rill_controller *c, uint32_t unit)
         if (cap->units[i].unit != unit)
             continue;
         cap->leased -= cap->units[i].share;
+        cap->in_use -= cap->units[i].held ? 0 : cap->units[i].share;
         memmove(&cap->units[i], &cap->units[i + 1], (--cap->count - i) * sizeof(cap->units[0]));
         break;
     }
-    if (cap->count == 0)
+    if (cap->in_use == 0)
         cap->epoch_ns = c->now_ns; /* ask at once, for one that its flows can go on at */
 }
 

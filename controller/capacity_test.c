@@ -82,7 +82,7 @@ static void pass_time(uint64_t ns)
     now_ns = until_ns;
 }
 
-static void create(uint32_t units_min)
+static void create_with(uint32_t units_min, uint32_t units_reserve)
 {
     const struct rill_controller_config config = {
         .id = C,
@@ -108,6 +108,7 @@ static void create(uint32_t units_min)
         .flows_max = 64,
         .units_max = UNITS_MAX,
         .units_min = units_min,
+        .units_reserve = units_reserve,
         .epoch_ns = EPOCH_NS,
         .lease_ns = LEASE_NS,
         .idle_unit_ns = IDLE_NS,
@@ -124,7 +125,13 @@ static void create(uint32_t units_min)
     core_clear(&out);
     c = rill_controller_create(&config, &err);
     assert_non_null(c);
+    to_first = to_all = 0;
     now_ns = CORE_MS;
+}
+
+static void create(uint32_t units_min)
+{
+    create_with(units_min, 0);
 }
 
 static int setup(void **state)
@@ -390,6 +397,91 @@ static void a_short_burst_leases_nothing(void **state)
     assert_in_range(rill_controller_units(c), 2, 8);
 }
 
+/* --- in reserve --- */
+
+/* Leased, and renewed, and nothing more. */
+static void a_reserve_is_not_used_before_it_is_needed(void **state)
+{
+    (void)state;
+    create_with(1, 1);
+    pass_time(3 * LEASE_NS);
+    assert_int_equal(wanted, 2 * WHOLE);
+    load(0.3, EPOCH_NS);
+    assert_int_equal(rill_controller_units(c), 1);
+    assert_int_equal(to_first, to_all);
+    assert_int_equal(n()->reserves_used, 0);
+}
+
+/* Nobody is asked for it. */
+static void the_first_packet_goes_to_the_reserve_at_once(void **state)
+{
+    (void)state;
+    create_with(0, 1);
+    pass_time(CORE_MS);
+    assert_int_equal(rill_controller_units(c), 0);
+    assert_int_equal(wanted, WHOLE);
+    core_clear(&out);
+    send(1);
+    assert_int_equal(core_expect(&out, RILL_FRAME_DATA, unit(1)).ingress_id, ingress_id);
+    assert_int_equal(rill_controller_packets_held(c), 0);
+    assert_int_equal(n()->reserves_used, 1);
+    assert_true(answer());
+    assert_int_equal(wanted, 2 * WHOLE); /* another in its place */
+    assert_int_equal(rill_controller_units(c), 1);
+}
+
+static void the_reserve_takes_what_fits_nowhere_else(void **state)
+{
+    uint64_t grants;
+
+    (void)state;
+    create_with(1, 1);
+    pass_time(CORE_MS);
+    core_clear(&out);
+    grants = n()->lease_grants;
+    for (uint16_t port = 1; rill_controller_units(c) == 1 && port < 1000; port++) {
+        send(port % 50);
+        now_ns += 2000; /* four times what a unit can bear, and no answer from the manager */
+    }
+    assert_int_equal(rill_controller_units(c), 2);
+    assert_int_equal(n()->lease_grants, grants);
+    assert_int_equal(n()->reserves_used, 1);
+}
+
+/* The load is gone: one is used, one kept, and the others go back. */
+static void what_is_not_needed_becomes_the_reserve(void **state)
+{
+    (void)state;
+    create_with(0, 1);
+    load(2.5, 3 * EPOCH_NS);
+    assert_in_range(rill_controller_units(c), 3, 4);
+    load(0.4, EPOCH_NS + 3 * IDLE_NS);
+    assert_int_equal(rill_controller_units(c), 1);
+    assert_int_equal(wanted, 2 * WHOLE);
+    pass_time(2 * IDLE_LAST_NS);
+    assert_int_equal(rill_controller_units(c), 0);
+    assert_int_equal(wanted, WHOLE);
+}
+
+static void a_death_brings_the_reserve(void **state)
+{
+    struct rte_mbuf *m;
+
+    (void)state;
+    create_with(0, 1);
+    send(1);
+    answer();
+    pass_time(2 * IDLE_LAST_NS);
+    assert_int_equal(rill_controller_units(c), 0);
+    m = core_frame(RILL_FRAME_DEATH, RM, C);
+    rill_frame(m)->next_unit = unit(9);
+    rill_frame(m)->count = rill_role_id(RILL_ROLE_OUTPUT_LOGGER, 9);
+    give(m);
+    now_ns += CORE_MS;
+    rill_controller_tick(c, now_ns, &out);
+    assert_int_equal(rill_controller_units(c), 1);
+}
+
 int main(void)
 {
 #define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -407,6 +499,11 @@ int main(void)
         T(units_follow_the_load_within_an_epoch),
         T(a_unit_that_is_too_much_is_emptied),
         T(a_short_burst_leases_nothing),
+        T(a_reserve_is_not_used_before_it_is_needed),
+        T(the_first_packet_goes_to_the_reserve_at_once),
+        T(the_reserve_takes_what_fits_nowhere_else),
+        T(what_is_not_needed_becomes_the_reserve),
+        T(a_death_brings_the_reserve),
     };
 
     return cmocka_run_group_tests_name("capacity", tests, core_group_setup, core_group_teardown);

@@ -332,6 +332,7 @@ void rill_controller_ingress(struct rill_controller *c, struct rte_mbuf **packet
         n -= burst;
     }
     capacity_check(c);
+    resume(c);
 }
 
 static void handle_message(struct rill_controller *c, struct rte_mbuf *m)
@@ -411,6 +412,7 @@ void rill_controller_tick(struct rill_controller *c, uint64_t now_ns, struct ril
         return; /* units are wanted when there is something to send them */
     waiting_tick(c);
     capacity_tick(c);
+    resume(c);
     recovery_tick(c);
 }
 

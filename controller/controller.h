@@ -76,8 +76,10 @@ struct rill_controller_config {
     uint64_t frame_life_ns;  /* the longest that a frame is under way */
     uint32_t flows_max;
     uint32_t units_max;
-    uint32_t units_min; /* leased from the start, never given back. With a lease_step
-                           below a unit: of all controllers together */
+    uint32_t units_min;     /* leased from the start, never given back. With a lease_step
+                               below a unit: of all controllers together */
+    uint32_t units_reserve; /* leased besides, and used as soon as more is needed; with a
+                               lease_step below a unit: so many steps */
     uint64_t epoch_ns, lease_ns, retry_ns, pool_quarantine_ns;
     uint64_t idle_unit_ns, idle_last_unit_ns; /* given back after so long without traffic */
     uint32_t waiting_packets;                 /* at most, while no unit is leased ... */
@@ -123,6 +125,7 @@ struct rill_controller_config {
     X(lease_grants)                                                                                \
     X(leases_expired)                                                                              \
     X(units_given_back)                                                                            \
+    X(reserves_used)                                                                               \
     X(lease_steps_given_back) /* parts of units */                                                 \
     X(pool_grants)                                                                                 \
     X(pool_endpoints_granted)                                                                      \

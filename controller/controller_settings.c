@@ -68,6 +68,7 @@ struct rill_controller_config rill_controller_settings(const struct rill_config 
         .flow_closed_ns = rill_setting_flow_idle_ns(s, "flow_closed_s"),
         .flows_max = (uint32_t)rill_config_u64(s, "flows_max"),
         .units_min = (uint32_t)rill_config_u64(s, "units_min"),
+        .units_reserve = (uint32_t)rill_config_u64(s, "units_reserve"),
         .epoch_ns = rill_setting_ms(s, "epoch_ms"),
         .lease_ns = rill_setting_ms(s, "lease_ms"),
         .idle_unit_ns = rill_setting_ms(s, "idle_unit_ms"),

@@ -81,13 +81,15 @@ struct flow_list {
 struct leased_unit {
     uint32_t unit, output_logger;
     uint32_t share;
+    bool held; /* in reserve: leased, and nothing is sent there yet */
 };
 
 struct capacity {
     struct leased_unit *units; /* as the last grant said; who is given back first comes first */
     uint32_t count;
     uint32_t leased; /* thousandths, in all */
-    uint32_t want;
+    uint32_t in_use; /* of these, those that are not held in reserve */
+    uint32_t want;   /* in use */
     bool outstanding;
     uint32_t tries; /* of the question that is out */
     bool grow;      /* a flowlet fitted nowhere, or all are nearly full */

@@ -55,6 +55,8 @@ const struct rill_option rill_settings_schema[] = {
     U64("units_min", "units", 0, 64, "0",
         "Units that are leased from the start and never given back; if independent, of each "
         "controller."),
+    U64("units_reserve", "units", 0, 64, "0",
+        "Leased ahead of need by each controller: they take packets at once when they are needed."),
     ENUM("controllers", "leased|independent", "leased",
          "Several controllers share units by leases of parts, or each has whole units of its own."),
     U64("lease_step", "thousandths", 1, 1000, "250",

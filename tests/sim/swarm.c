@@ -279,6 +279,8 @@ static void sleeps(struct sim_plan *plan, struct rill_rng *rng)
     sim_plan_set(plan, "units_min=0");
     sim_plan_set(plan, "idle_unit_ms=%g", SIM_PICK(rng, 1, 3));
     sim_plan_set(plan, "idle_last_unit_ms=%g", SIM_PICK(rng, 1, 3, 10));
+    if (plan->seed % 3 == 0)
+        sim_plan_set(plan, "units_reserve=1");
     if (rill_rng_below(rng, 8) == 0) {
         sim_plan_set(plan, "waiting_packets_per_controller=%g", SIM_PICK(rng, 1, 4));
         plan->tight = true;
