@@ -131,7 +131,8 @@ static int help(void)
          "       rill deploy --config FILE [OPTION...]\n"
          "\n"
          "Starts a network function on a cluster: controllers, units that run it, and an output\n"
-         "logger for each. NF is a name (nat, lb) or the path of a shared object (holds a '/').\n");
+         "logger for each. NF is a name (nat, lb, ...) or the path of a shared object (holds a "
+         "'/').\n");
     rill_args_help(table, stdout);
     return RILL_EXIT_DONE;
 }

@@ -271,8 +271,9 @@ _Static_assert(RILL_CLUSTER_SLOTS_MAX == 16, "the line above says so");
 
 static const struct rill_arg table[] = {
     {"nf", "NAME|PATH",
-     "the network function: nat, lb, or the path of a shared object (holds a '/')", false, NULL,
-     take_nf},
+     "the network function: nat, lb, firewall, ids, qos-policer, udp-whitelister,\n"
+     "monitor, or the path of a shared object (holds a '/')",
+     false, NULL, take_nf},
     {"config", "FILE",
      "a deployment file (YAML): the NF, its configuration and Rill's settings; instead of --nf",
      false, NULL, take_config},
