@@ -11,14 +11,16 @@ _Static_assert(offsetof(struct rill_flow_key, port_a) == 32, "two addresses, the
 static inline void set_rest(struct rill_flow_key *key, uint16_t port_a, uint16_t port_b,
                             uint32_t vni, uint8_t kind, uint8_t family, uint8_t proto)
 {
-    const struct {
-        uint16_t port_a, port_b;
-        uint32_t vni;
-        uint8_t kind, family, proto, zero[5];
-    } rest = {port_a, port_b, vni, kind, family, proto, {0}};
-    uint64_t __attribute__((vector_size(16))) words;
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    uint64_t __attribute__((vector_size(16)))
+    words = {port_a | (uint64_t)port_b << 16 | (uint64_t)vni << 32,
+             kind | (uint64_t)family << 8 | (uint64_t)proto << 16};
+#else
+    uint64_t __attribute__((vector_size(16)))
+    words = {(uint64_t)port_a << 48 | (uint64_t)port_b << 32 | vni,
+             (uint64_t)kind << 56 | (uint64_t)family << 48 | (uint64_t)proto << 40};
+#endif
 
-    memcpy(&words, &rest, sizeof(words));
     memcpy((uint8_t *)key + 32, &words, sizeof(words));
 }
 

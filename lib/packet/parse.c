@@ -54,9 +54,7 @@ static inline void set_endpoint(struct rill_endpoint *endpoint, const uint8_t *a
         return;
     }
     memcpy(endpoint->addr, addr, 16);
-    endpoint->port = port;
-    endpoint->family = family;
-    endpoint->proto = proto;
+    rill_endpoint_set_rest(endpoint, port, family, proto);
 }
 
 /* Both endpoints of the IP header at `ip`. */

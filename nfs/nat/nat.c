@@ -71,7 +71,11 @@ static int check_addresses(struct rill_nf *nf, const struct rill_config *config,
 
 static int compare_addrs(const void *a, const void *b)
 {
-    return memcmp(a, b, 4);
+    uint32_t x, y;
+
+    memcpy(&x, a, sizeof(x));
+    memcpy(&y, b, sizeof(y));
+    return ntohl(x) < ntohl(y) ? -1 : ntohl(x) > ntohl(y);
 }
 
 static int keep_addresses(struct rill_nf *nf, struct nat *nat, const char *const *items, size_t n)
@@ -160,6 +164,9 @@ static void count_hairpin(struct rill_nf *nf, const struct nat *nat, const struc
     struct rill_endpoint destination;
 
     rill_pkt_destination(pkt, &destination);
+    if (compare_addrs(destination.addr, &nat->public_addrs[0]) < 0 ||
+        compare_addrs(destination.addr, &nat->public_addrs[nat->public_n - 1]) > 0)
+        return; /* as most are */
     if (bsearch(destination.addr, nat->public_addrs, nat->public_n, sizeof(nat->public_addrs[0]),
                 compare_addrs) != NULL)
         rill_count(nf, nat->hairpins, 1);

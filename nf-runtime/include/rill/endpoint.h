@@ -20,8 +20,21 @@ struct rill_endpoint {
     uint8_t proto;  /* enum rill_proto */
 };
 
-/* An IPv4 endpoint; `addr` in network order. The address is written at one go: what is written in
- * pieces and then read as a whole makes the processor wait. */
+/* Port, family and protocol, written at one go: what is written in pieces and then read as a whole
+ * makes the processor wait. */
+static inline void rill_endpoint_set_rest(struct rill_endpoint *endpoint, uint16_t port,
+                                          uint8_t family, uint8_t proto)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    uint32_t word = port | (uint32_t)family << 16 | (uint32_t)proto << 24;
+#else
+    uint32_t word = (uint32_t)port << 16 | (uint32_t)family << 8 | proto;
+#endif
+
+    memcpy((uint8_t *)endpoint + sizeof(endpoint->addr), &word, sizeof(word));
+}
+
+/* An IPv4 endpoint; `addr` in network order. At one go, too. */
 static inline void rill_endpoint_set4(struct rill_endpoint *endpoint, const uint8_t addr[4],
                                       uint16_t port, uint8_t proto)
 {
@@ -31,9 +44,7 @@ static inline void rill_endpoint_set4(struct rill_endpoint *endpoint, const uint
     memcpy(&word, addr, sizeof(word));
     words[0] = word;
     memcpy(endpoint->addr, &words, sizeof(words));
-    endpoint->port = port;
-    endpoint->family = 4;
-    endpoint->proto = proto;
+    rill_endpoint_set_rest(endpoint, port, 4, proto);
 }
 
 static inline bool rill_endpoint_equal(const struct rill_endpoint *a, const struct rill_endpoint *b)
