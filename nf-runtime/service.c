@@ -155,8 +155,8 @@ static void fetch_next(const struct service_queue *q)
 
     if (q->count <= FETCH_AHEAD)
         return;
+    rte_prefetch0(e->m);
     rte_prefetch0(rill_frame(e->m));
-    rte_prefetch0(rte_pktmbuf_mtod(e->m, void *));
     if (e->flow != NULL)
         rte_prefetch0(e->flow);
 }
