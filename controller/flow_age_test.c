@@ -523,6 +523,30 @@ static void nobody_gives_way_while_frames_may_be_under_way(void **state)
     assert_false(alive(&f));
 }
 
+/* The flows of a burst are looked up before its first packet is handled. */
+static void a_burst_forgets_whom_it_made_give_way(void **state)
+{
+    struct rte_mbuf *burst[2];
+    struct rill_frame before, first;
+
+    (void)state;
+    create(RILL_KEY_CONNECTION, 1);
+    before = udp(0);
+    establish(&before);
+    now_ns += LIFE_NS + 1;
+    for (uint16_t i = 0; i < 2; i++) {
+        burst[i] = core_udp("10.0.0.1", 1 - i, "192.0.2.1", 53, 100);
+        rill_frame(burst[i])->flags = 0;
+        rill_frame(burst[i])->side = RILL_INSIDE;
+    }
+    rill_controller_ingress(c, burst, 2, now_ns, &out);
+    first = core_expect(&out, RILL_FRAME_DATA, UNIT);
+    assert_int_not_equal(first.flow, before.flow);
+    assert_false(alive(&before));
+    assert_int_equal(core_count(&out, RILL_FRAME_DATA, 0), 0);
+    assert_int_equal(n()->dropped_flow_table_full, 1);
+}
+
 static void who_is_not_established_stays(void **state)
 {
     struct rill_frame f[2];
@@ -585,6 +609,7 @@ int main(void)
         T(an_error_keeps_its_flow_from_giving_way),
         T(the_flow_idle_for_longest_gives_way),
         T(nobody_gives_way_while_frames_may_be_under_way),
+        T(a_burst_forgets_whom_it_made_give_way),
         T(who_is_not_established_stays),
         T(many_ends_come_in_parts),
     };
