@@ -195,10 +195,11 @@ static void choose_draining(struct rill_controller *c)
 
     rill_wam_totals(c->wam, c->now_ns, &load_bps, &capacity_bps);
     for (uint32_t i = 0; i < cap->count; i++) {
-        uint32_t rest = left - cap->units[i].share;
+        uint32_t rest;
 
         if (cap->units[i].held)
             continue;
+        rest = left - cap->units[i].share;
         enough = enough && rest > 0 && rest >= least(c) &&
                  (double)load_bps <= ENOUGH * (double)capacity_bps * rest / cap->in_use;
         rill_wam_set_draining(c->wam, cap->units[i].unit, enough);

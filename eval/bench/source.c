@@ -53,22 +53,11 @@ void bench_source_init(struct bench_source *s, struct rte_mempool *pool, uint32_
         (uint8_t)udp_bytes /* ports, no checksum */
     };
 
-    *s = (struct bench_source){.pool = pool,
-                               .flows = flows,
-                               .packet_bytes = packet_bytes,
-                               .order = order,
-                               .random = UINT64_C(0x9e3779b97f4a7c15)};
+    *s = (struct bench_source){
+        .pool = pool, .flows = flows, .packet_bytes = packet_bytes, .order = order};
+    rill_rng_seed(&s->rng, 1);
     memcpy(s->header, header, sizeof(header));
     s->base_sum = rte_raw_cksum(s->header + ETHERNET, IP);
-}
-
-/* xorshift64*, Vigna 2016; uniform by multiplication. */
-static uint32_t draw(struct bench_source *s)
-{
-    s->random ^= s->random >> 12;
-    s->random ^= s->random << 25;
-    s->random ^= s->random >> 27;
-    return (uint32_t)(((s->random * UINT64_C(0x2545f4914f6cdd1d)) >> 32) * s->flows >> 32);
 }
 
 static uint32_t next_flow(struct bench_source *s)
@@ -81,10 +70,10 @@ static uint32_t next_flow(struct bench_source *s)
         return (uint32_t)i;
     }
     if (s->order == BENCH_RANDOM)
-        return draw(s);
+        return rill_rng_below(&s->rng, s->flows);
     i %= BENCH_ACTIVE;
     if (s->active[i].left == 0) {
-        s->active[i].flow = draw(s);
+        s->active[i].flow = rill_rng_below(&s->rng, s->flows);
         s->active[i].left = BENCH_FLOWLET;
     }
     s->active[i].left--;

@@ -10,6 +10,8 @@
 
 #include <rte_mbuf.h>
 
+#include "lib/base/rng.h"
+
 enum {
     BENCH_BURST = 32,
     BENCH_ACTIVE = 64,  /* order BURSTS: flows that take turns ... */
@@ -27,7 +29,8 @@ struct bench_source {
     struct rte_mempool *pool;
     uint32_t flows, packet_bytes;
     enum bench_order order;
-    uint64_t random, next;
+    struct rill_rng rng;
+    uint64_t next;
     struct {
         uint32_t flow, left;
     } active[BENCH_ACTIVE];

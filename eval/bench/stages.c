@@ -24,6 +24,7 @@ enum { MBUFS = 16384, MEMORY_MB = 8192, TEXT_BYTES = 1024, RUN_PACKETS = 1 << 20
 enum { QUICK_FLOWS = 1000, QUICK_PACKETS = 1 << 14 };
 #define PPS UINT64_C(10000000)
 
+/* A case; or, of those that are wanted: NULL and 0 stand for all. */
 struct choice {
     const char *nf, *order;
     uint64_t flows, bytes;
@@ -241,12 +242,7 @@ static int measure_case(struct world *w, const struct choice *choice, struct ril
 /* --- all cases ---------------------------------------------------------------------------------
  */
 
-struct wanted {
-    const char *nf, *order;
-    uint64_t flows, bytes;
-};
-
-static int measure_all(struct world *w, const struct wanted *wanted, struct rill_error *err)
+static int measure_all(struct world *w, const struct choice *wanted, struct rill_error *err)
 {
     static const char *const nfs[] = {"noop", "nat", "lb"}, *const orders[] = {"bursts", "random"};
     static const uint64_t flows[] = {1000, 50000, 200000, 1000000}, bytes[] = {64, 1434};
@@ -272,7 +268,7 @@ static int measure_all(struct world *w, const struct wanted *wanted, struct rill
 
 static int take_nf(void *target, const char *value, struct rill_error *err)
 {
-    struct wanted *wanted = ((struct bench_options *)target)->own;
+    struct choice *wanted = ((struct bench_options *)target)->own;
 
     wanted->nf = value;
     if (strcmp(value, "noop") == 0 || strcmp(value, "nat") == 0 || strcmp(value, "lb") == 0)
@@ -282,7 +278,7 @@ static int take_nf(void *target, const char *value, struct rill_error *err)
 
 static int take_order(void *target, const char *value, struct rill_error *err)
 {
-    struct wanted *wanted = ((struct bench_options *)target)->own;
+    struct choice *wanted = ((struct bench_options *)target)->own;
 
     wanted->order = value;
     if (strcmp(value, "bursts") == 0 || strcmp(value, "random") == 0)
@@ -292,7 +288,7 @@ static int take_order(void *target, const char *value, struct rill_error *err)
 
 static int take_flows(void *target, const char *value, struct rill_error *err)
 {
-    struct wanted *wanted = ((struct bench_options *)target)->own;
+    struct choice *wanted = ((struct bench_options *)target)->own;
 
     if (rill_args_u64(value, &wanted->flows) == 0 &&
         (wanted->flows == 1000 || wanted->flows == 50000 || wanted->flows == 200000 ||
@@ -304,7 +300,7 @@ static int take_flows(void *target, const char *value, struct rill_error *err)
 
 static int take_bytes(void *target, const char *value, struct rill_error *err)
 {
-    struct wanted *wanted = ((struct bench_options *)target)->own;
+    struct choice *wanted = ((struct bench_options *)target)->own;
 
     if (rill_args_u64(value, &wanted->bytes) == 0 && (wanted->bytes == 64 || wanted->bytes == 1434))
         return 0;
@@ -321,7 +317,7 @@ static const struct rill_arg table[] = {
 
 int main(int argc, char **argv)
 {
-    struct wanted wanted = {0};
+    struct choice wanted = {0};
     struct bench_options options = {.own = &wanted};
     struct world w = {.options = &options};
     struct rill_error err;
