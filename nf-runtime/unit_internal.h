@@ -211,6 +211,8 @@ void unit_drop(struct rte_mbuf *m, uint64_t *counter);
 int service_init(struct rill_unit *u);
 void service_fini(struct rill_unit *u);
 void service_put(struct rill_unit *u, struct rte_mbuf *m);
+/* A packet that need not be put; then *flow is its flow's entry, if that is known. */
+bool service_at_once(struct rill_unit *u, struct rte_mbuf *m, struct flow **flow);
 /* The next frame whose service is done by now, NULL if there is none; with the entry of its flow,
  * if it is a packet whose flow is known. */
 struct rte_mbuf *service_pop(struct rill_unit *u, struct flow **flow);

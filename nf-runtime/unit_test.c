@@ -599,6 +599,34 @@ static void a_quarter_of_the_unit_takes_four_times_as_long(void **state)
     comes_out_every(4 * CORE_MS);
 }
 
+/* Up to half a microsecond ahead. */
+static void what_takes_hardly_any_time_is_served_at_once(void **state)
+{
+    struct rill_unit_config config = usual();
+    uint64_t start_ns;
+
+    (void)state;
+    config.capacity_bps = MS_A_PACKET_BPS * 5000; /* 200 ns a packet, or a little less */
+    create(config, init_small);
+    set_share(1000);
+    core_clear(&out);
+    start_ns = now_ns;
+    for (uint64_t i = 0; i < 4; i++)
+        give(own(FLOW + i));
+    assert_int_equal(changes(), 2);
+    assert_int_equal(rill_unit_packets_held(unit), 2);
+    at(start_ns + 590);
+    assert_int_equal(changes(), 2);
+    at(start_ns + 600);
+    assert_int_equal(changes(), 3);
+    give(own(FLOW + 4)); /* not before the one that waits */
+    assert_int_equal(changes(), 3);
+    at(start_ns + 1000);
+    assert_int_equal(changes(), 5);
+    assert_in_range(n()->service_ns, 990, 1000);
+    assert_int_equal(rill_unit_served_bytes(unit, 0), n()->bytes_in);
+}
+
 static void the_queue_is_bounded(void **state)
 {
     (void)state;
@@ -1731,6 +1759,7 @@ int main(void)
         T(no_more_flows_than_the_bound),
         T(a_packet_takes_its_service_time),
         T(a_quarter_of_the_unit_takes_four_times_as_long),
+        T(what_takes_hardly_any_time_is_served_at_once),
         T(the_queue_is_bounded),
         T(without_a_share_packets_wait_until_there_is_one),
         T(a_share_of_nothing_is_taken_when_the_queue_is_empty),
