@@ -387,8 +387,10 @@ void capacity_on_grant(struct rill_controller *c, struct rte_mbuf *m)
     cap->outstanding = false;
     cap->resend_ns = UINT64_MAX;
     cap->expires_ns = (RILL_MUTANT(lease_clock) ? c->now_ns : cap->asked_ns) + c->config.lease_ns;
-    if (cap->leased == 0 && cap->want == 0)
-        cap->epoch_ns = UINT64_MAX; /* nothing to renew, until something is needed */
+    /* Nothing to renew, until something is needed; but a unit may have died since this was asked.
+     */
+    if (cap->leased == 0 && cap->want == 0 && least(c) == 0)
+        cap->epoch_ns = UINT64_MAX;
     c->n.lease_grants++;
     if (cap->count == 0)
         capacity_check(c);

@@ -26,6 +26,7 @@ enum { POOL_PORT = 1000, POOL_SIZE = 10, UNITS_MAX = 16, US = 1000 };
 static const uint8_t public_addr[1][16] = {{198, 51, 100, 1}};
 
 static struct rill_resend resend;
+static bool on_demand; /* no unit is leased before there is a packet, nor longer than it is used */
 static struct rill_controller *c;
 static struct rill_outbox out;
 static uint64_t now_ns, ingress_id;
@@ -98,6 +99,8 @@ static void lease(uint32_t first, uint32_t last)
     give(grant(core_expect(&out, RILL_FRAME_LEASE_REQUEST, RM).clock, first, last));
 }
 
+static void send_packet(uint16_t port);
+
 /* Packets of every flow go to the least used unit. */
 static void create(uint32_t units)
 {
@@ -128,10 +131,10 @@ static void create(uint32_t units)
         .flow_idle_ns = IDLE_NS,
         .flows_max = 64,
         .units_max = UNITS_MAX,
-        .units_min = 1,
+        .units_min = on_demand ? 0 : 1,
         .epoch_ns = EPOCH_NS,
         .lease_ns = LEASE_NS,
-        .idle_unit_ns = 100000 * CORE_MS,
+        .idle_unit_ns = (on_demand ? 50 : 100000) * CORE_MS,
         .waiting_packets = 4,
         .waiting_ns = 100000 * CORE_MS,
         .retry_ns = RETRY_NS,
@@ -147,6 +150,8 @@ static void create(uint32_t units)
     assert_non_null(c);
     now_ns = CORE_MS;
     rill_controller_tick(c, now_ns, &out);
+    if (on_demand)
+        send_packet(1);
     lease(1, units);
     assert_int_equal(rill_controller_units(c), units);
 }
@@ -156,6 +161,7 @@ static int setup(void **state)
     (void)state;
     in_use = core_in_use();
     resend = (struct rill_resend){0}; /* as often as at first */
+    on_demand = false;
     create(3);
     return 0;
 }
@@ -546,6 +552,29 @@ static void without_a_unit_flows_wait_for_one(void **state)
     pass_over_flows();
     assert_true(core_count(&out, RILL_FRAME_TAKE, unit(5)) > 0);
     assert_int_equal(sent(1).dst, unit(5));
+}
+
+/* The unit was to be given back, as nobody used it, when it died. */
+static void a_unit_is_asked_for_though_none_was_wanted_before(void **state)
+{
+    uint64_t number;
+    struct rill_frame f;
+
+    (void)state;
+    on_demand = true;
+    create(1);
+    f = core_expect(&out, RILL_FRAME_DATA, unit(1));
+    establish(&f);
+    core_clear(&out);
+    pass_time(EPOCH_NS);
+    f = core_expect(&out, RILL_FRAME_LEASE_REQUEST, RM);
+    assert_int_equal(f.count, 0);
+    number = f.clock;
+    die(unit(1));
+    core_clear(&out);
+    give(grant(number, 1, 0));
+    pass_time(10 * US);
+    assert_int_equal(core_expect(&out, RILL_FRAME_LEASE_REQUEST, RM).count, 1000);
 }
 
 /* --- it is over --- */
@@ -1075,6 +1104,7 @@ int main(void)
         T(where_is_answered_with_whom_to_ask),
         T(a_full_chain_waits),
         T(without_a_unit_flows_wait_for_one),
+        T(a_unit_is_asked_for_though_none_was_wanted_before),
         T(without_flows_it_is_over_after_a_pass),
         T(recovered_is_repeated_until_acknowledged),
         T(an_early_acknowledgement_does_not_count),

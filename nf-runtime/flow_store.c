@@ -130,6 +130,20 @@ void store_remove(struct rill_unit *u, struct flow *flow)
     rill_slab_put(&u->flow_slab, flow);
 }
 
+/* Nobody else may have its last step: the output logger has not said that it does. One that has
+ * not even the term is told in the gap already. */
+static void keep_until_synced(struct rill_unit *u, struct flow *flow)
+{
+    uint64_t pause_ns = u->config.keep_ns;
+
+    if (flow_term_is_logged(u, flow)) {
+        if (!RILL_MUTANT(sync))
+            replicate_sync(u, flow);
+        pause_ns = replicate_sync_pause_ns(u, flow);
+    }
+    rill_timer_arm(u->slow, &flow->keep_timer, u->now_ns + pause_ns);
+}
+
 /* The flow may have been idle for long: ask the controller whether it is still needed here. */
 void store_keep_due(struct rill_unit *u, struct flow *flow)
 {
@@ -142,9 +156,11 @@ void store_keep_due(struct rill_unit *u, struct flow *flow)
         rill_timer_arm(u->slow, &flow->keep_timer, idle_at_ns);
         return;
     }
+    if (flow->owning && !flow_is_synced(u, flow)) {
+        keep_until_synced(u, flow);
+        return;
+    }
     rill_timer_arm(u->slow, &flow->keep_timer, u->now_ns + u->config.keep_ns);
-    if (flow->owning && !flow_is_synced(u, flow))
-        return; /* nobody else may have it: the output logger has not said that it does */
     m = unit_message(u, RILL_FRAME_NEED, unit_controller(u, flow->node.flow), flow->node.flow);
     if (m == NULL)
         return;

@@ -1,7 +1,16 @@
 /* Replication in the gaps (SNF, 5.2): after half of T without a packet the owner pushes the flow's
- * state to the targets that the controller named, and the tag alone to its output logger, which so
- * notices a lost tail ("sync"). Entries for one peer share a frame. */
+ * state to the targets that the controller named. The output logger is told the tag alone ("sync"),
+ * until it is known to have the term: that it lacks it, nobody else would notice. What is lost of a
+ * term that it has, it notices by itself when the next packet's change comes; and none of that has
+ * left, so there is time. Only before the flow is forgotten must it have the very last step.
+ * Entries for one peer share a frame. */
 #include "nf-runtime/unit_internal.h"
+
+/* There is somebody who gets the state in the gap, as far as the flow's last packet said. */
+static bool is_pushed(const struct rill_unit *u, const struct flow *flow)
+{
+    return u->config.store != 0 || (u->config.proactive && flow->target_count > 0);
+}
 
 void replicate_after_step(struct rill_unit *u, struct flow *flow)
 {
@@ -16,6 +25,8 @@ void replicate_after_packet(struct rill_unit *u, struct flow *flow)
 {
     uint64_t due_ns = flow->last_arrival_ns + u->config.flowlet_timeout_ns / 2;
 
+    if (flow_term_is_logged(u, flow) && !is_pushed(u, flow))
+        return; /* there is nothing to do in the gap */
     replicate_after_step(u, flow);
     due_ns = RTE_MAX(due_ns, u->now_ns);
     if (flow->queued == 0 && due_ns < flow->push_timer.due_ns)
@@ -111,10 +122,11 @@ static void push(struct rill_unit *u, struct flow *flow)
 }
 
 /* The flow's timer ran out: it may have had packets since. Pushes once, and repeats the tag to the
- * output logger until that is known to hold it: else a lost tail would stay unknown for ever. */
+ * output logger until that is known to have the term: else, if the term's only packets were lost,
+ * it would never be established. */
 void replicate_due(struct rill_unit *u, struct flow *flow)
 {
-    uint64_t half_ns = u->config.flowlet_timeout_ns / 2, retry_ns;
+    uint64_t half_ns = u->config.flowlet_timeout_ns / 2;
 
     if (flow->queued > 0) {
         rill_timer_arm(u->gaps, &flow->push_timer, u->now_ns + half_ns);
@@ -130,11 +142,17 @@ void replicate_due(struct rill_unit *u, struct flow *flow)
         push(u, flow);
         flow->sync_tries = 0;
     }
-    if (flow_is_synced(u, flow) || RILL_MUTANT(sync))
+    if (flow_term_is_logged(u, flow) || RILL_MUTANT(sync))
         return;
     replicate_sync(u, flow);
-    retry_ns = unit_resend_ns(u, RTE_MAX(u->config.retry_ns, half_ns), &flow->sync_tries);
-    rill_timer_arm(u->gaps, &flow->push_timer, u->now_ns + retry_ns);
+    rill_timer_arm(u->gaps, &flow->push_timer, u->now_ns + replicate_sync_pause_ns(u, flow));
+}
+
+uint64_t replicate_sync_pause_ns(struct rill_unit *u, struct flow *flow)
+{
+    uint64_t first_ns = RTE_MAX(u->config.retry_ns, u->config.flowlet_timeout_ns / 2);
+
+    return unit_resend_ns(u, first_ns, &flow->sync_tries);
 }
 
 void replicate_on_sync_ack(struct rill_unit *u, const struct rill_frame *f)
@@ -145,6 +163,7 @@ void replicate_on_sync_ack(struct rill_unit *u, const struct rill_frame *f)
         f->granted_term != flow->granted)
         return;
     flow->logged_at = u->config.output_logger;
+    flow->sync_tries = 0;
     if (flow->tag.term == f->term && flow->tag.step == f->step && !(f->flags & RILL_FLAG_REFUSED))
         flow->synced = flow->tag;
 }

@@ -162,6 +162,18 @@ static void handle_message(struct rill_unit *u, struct rte_mbuf *m)
     rte_pktmbuf_free(m);
 }
 
+static void receive_packet(struct rill_unit *u, struct rte_mbuf *m)
+{
+    struct flow *flow;
+
+    u->n.packets_in++;
+    u->n.bytes_in += rill_frame(m)->wire_bytes;
+    if (service_at_once(u, m, &flow))
+        handoff_on_data(u, m, flow);
+    else
+        service_put(u, m);
+}
+
 static void receive(struct rill_unit *u, struct rte_mbuf *m)
 {
     const struct rill_frame *f = rill_frame(m);
@@ -184,9 +196,7 @@ static void receive(struct rill_unit *u, struct rte_mbuf *m)
     switch (f->type) {
     case RILL_FRAME_DATA:
     case RILL_FRAME_FORWARDED:
-        u->n.packets_in++;
-        u->n.bytes_in += f->wire_bytes;
-        service_put(u, m);
+        receive_packet(u, m);
         break;
     case RILL_FRAME_MOVE:
     case RILL_FRAME_PULL:

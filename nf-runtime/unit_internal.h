@@ -211,6 +211,8 @@ void unit_drop(struct rte_mbuf *m, uint64_t *counter);
 int service_init(struct rill_unit *u);
 void service_fini(struct rill_unit *u);
 void service_put(struct rill_unit *u, struct rte_mbuf *m);
+/* A packet that need not be put; then *flow is its flow's entry, if that is known. */
+bool service_at_once(struct rill_unit *u, struct rte_mbuf *m, struct flow **flow);
 /* The next frame whose service is done by now, NULL if there is none; with the entry of its flow,
  * if it is a packet whose flow is known. */
 struct rte_mbuf *service_pop(struct rill_unit *u, struct flow **flow);
@@ -245,10 +247,16 @@ static inline uint8_t *flow_replica_state(const struct rill_unit *u, const struc
     return flow->state + u->state_bytes;
 }
 
+/* The output logger has had the full state of the term that we were given last. */
+static inline bool flow_term_is_logged(const struct rill_unit *u, const struct flow *flow)
+{
+    return flow->logged_at == u->config.output_logger;
+}
+
 /* The output logger holds what we have, and the controller knows the alias in it. */
 static inline bool flow_is_synced(const struct rill_unit *u, const struct flow *flow)
 {
-    return flow->logged_at == u->config.output_logger && tag_equal(&flow->synced, &flow->tag);
+    return flow_term_is_logged(u, flow) && tag_equal(&flow->synced, &flow->tag);
 }
 
 /* handoff.c */
@@ -286,6 +294,8 @@ void replicate_after_step(struct rill_unit *u, struct flow *flow);
 void replicate_after_packet(struct rill_unit *u, struct flow *flow);
 void replicate_due(struct rill_unit *u, struct flow *flow);
 void replicate_sync(struct rill_unit *u, const struct flow *flow);
+/* Until that is asked again. */
+uint64_t replicate_sync_pause_ns(struct rill_unit *u, struct flow *flow);
 void replicate_flush(struct rill_unit *u);
 void replicate_on_sync_ack(struct rill_unit *u, const struct rill_frame *f);
 void replicate_on_replica(struct rill_unit *u, struct rte_mbuf *m);

@@ -599,6 +599,34 @@ static void a_quarter_of_the_unit_takes_four_times_as_long(void **state)
     comes_out_every(4 * CORE_MS);
 }
 
+/* Up to half a microsecond ahead. */
+static void what_takes_hardly_any_time_is_served_at_once(void **state)
+{
+    struct rill_unit_config config = usual();
+    uint64_t start_ns;
+
+    (void)state;
+    config.capacity_bps = MS_A_PACKET_BPS * 5000; /* 200 ns a packet, or a little less */
+    create(config, init_small);
+    set_share(1000);
+    core_clear(&out);
+    start_ns = now_ns;
+    for (uint64_t i = 0; i < 4; i++)
+        give(own(FLOW + i));
+    assert_int_equal(changes(), 2);
+    assert_int_equal(rill_unit_packets_held(unit), 2);
+    at(start_ns + 590);
+    assert_int_equal(changes(), 2);
+    at(start_ns + 600);
+    assert_int_equal(changes(), 3);
+    give(own(FLOW + 4)); /* not before the one that waits */
+    assert_int_equal(changes(), 3);
+    at(start_ns + 1000);
+    assert_int_equal(changes(), 5);
+    assert_in_range(n()->service_ns, 990, 1000);
+    assert_int_equal(rill_unit_served_bytes(unit, 0), n()->bytes_in);
+}
+
 static void the_queue_is_bounded(void **state)
 {
     (void)state;
@@ -1233,7 +1261,7 @@ static void acknowledge_sync(uint64_t term, uint64_t step)
     give(m);
 }
 
-static void the_tag_is_repeated_until_the_logger_has_it(void **state)
+static void the_tag_is_repeated_until_the_logger_has_the_term(void **state)
 {
     struct rill_frame f;
 
@@ -1248,14 +1276,49 @@ static void the_tag_is_repeated_until_the_logger_has_it(void **state)
     assert_int_equal(f.step, 1);
     pass_time(RETRY_NS);
     core_expect(&out, RILL_FRAME_SYNC, OL);
-    acknowledge_sync(TERM, 0);   /* not this version */
-    pass_time(2 * RETRY_NS - 1); /* pauses double */
+    acknowledge_sync(TERM - 1, 1); /* not this term */
+    pass_time(2 * RETRY_NS - 1);   /* pauses double */
     assert_int_equal(core_count(&out, RILL_FRAME_SYNC, 0), 0);
     pass_time(1);
     core_expect(&out, RILL_FRAME_SYNC, OL);
     acknowledge_sync(TERM, 1);
     pass_time(100 * RETRY_NS);
     assert_int_equal(core_count(&out, RILL_FRAME_SYNC, 0), 0);
+}
+
+/* What comes after is missed by the logger itself, with the next change. */
+static void nothing_is_said_in_the_gaps_of_a_term_that_the_logger_has(void **state)
+{
+    (void)state;
+    give(own(FLOW));
+    acknowledge_sync(TERM, 1);
+    pass_time(T_NS);
+    for (uint64_t clock = FLOW + 1; clock < FLOW + 4; clock++) {
+        give(own(clock));
+        pass_time(T_NS);
+    }
+    assert_int_equal(core_count(&out, RILL_FRAME_SYNC, 0), 0);
+    assert_int_equal(rill_unit_counters(unit)->syncs_sent, 0);
+}
+
+static void the_last_tag_is_repeated_before_the_flow_may_be_forgotten(void **state)
+{
+    (void)state;
+    give(own(FLOW));
+    acknowledge_sync(TERM, 1);
+    give(own(FLOW + 1));
+    pass_time(KEEP_NS + KEEP_NS / 4);
+    assert_int_equal(core_count(&out, RILL_FRAME_NEED, 0), 0);
+    assert_int_equal(core_expect(&out, RILL_FRAME_SYNC, OL).step, 2);
+    pass_time(RETRY_NS); /* it is not there yet */
+    core_expect(&out, RILL_FRAME_SYNC, OL);
+    acknowledge_sync(TERM, 1); /* not this version */
+    pass_time(2 * RETRY_NS);
+    core_expect(&out, RILL_FRAME_SYNC, OL);
+    acknowledge_sync(TERM, 2);
+    pass_time(4 * RETRY_NS);
+    assert_int_equal(core_count(&out, RILL_FRAME_SYNC, 0), 0);
+    assert_int_equal(core_expect(&out, RILL_FRAME_NEED, CONTROLLER).flow, FLOW);
 }
 
 static void the_tag_is_repeated_while_the_alias_is_open(void **state)
@@ -1270,8 +1333,9 @@ static void the_tag_is_repeated_while_the_alias_is_open(void **state)
     pass_time(T_NS / 2);
     core_expect(&out, RILL_FRAME_SYNC, OL);
     give(m);
-    pass_time(RETRY_NS);
+    pass_time(KEEP_NS + KEEP_NS / 4);
     core_expect(&out, RILL_FRAME_SYNC, OL);
+    assert_int_equal(core_count(&out, RILL_FRAME_NEED, 0), 0);
     acknowledge_sync(TERM, 1);
     pass_time(100 * RETRY_NS);
     assert_int_equal(core_count(&out, RILL_FRAME_SYNC, 0), 0);
@@ -1711,6 +1775,7 @@ int main(void)
         T(no_more_flows_than_the_bound),
         T(a_packet_takes_its_service_time),
         T(a_quarter_of_the_unit_takes_four_times_as_long),
+        T(what_takes_hardly_any_time_is_served_at_once),
         T(the_queue_is_bounded),
         T(without_a_share_packets_wait_until_there_is_one),
         T(a_share_of_nothing_is_taken_when_the_queue_is_empty),
@@ -1752,7 +1817,9 @@ int main(void)
         T(the_logger_gets_the_full_state_when_it_asks),
         T(the_logger_is_told_that_a_flow_is_not_known),
         T(the_logger_is_told_nothing_while_the_state_is_on_its_way),
-        T(the_tag_is_repeated_until_the_logger_has_it),
+        T(the_tag_is_repeated_until_the_logger_has_the_term),
+        T(nothing_is_said_in_the_gaps_of_a_term_that_the_logger_has),
+        T(the_last_tag_is_repeated_before_the_flow_may_be_forgotten),
         T(the_tag_is_repeated_while_the_alias_is_open),
         T(after_half_of_t_the_state_goes_to_the_targets),
         T(a_packet_puts_the_push_off),
