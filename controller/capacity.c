@@ -372,8 +372,10 @@ void capacity_on_grant(struct rill_controller *c, struct rte_mbuf *m)
     cap->leased = 0;
     cap->in_use = 0;
     for (uint32_t i = 0; i < f->count; i++)
-        if (rill_body_read(m, i * sizeof(lease), &lease, sizeof(lease)) == 0)
+        if (rill_body_read(m, i * sizeof(lease), &lease, sizeof(lease)) == 0) {
             set_unit(c, &lease);
+            endpoints_unit_leased(c, lease.unit);
+        }
     for (uint32_t i = 0; i < rill_wam_active_count(c->wam);) {
         uint32_t unit = rill_wam_active_at(c->wam, i);
 

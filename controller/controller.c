@@ -110,12 +110,14 @@ static struct flow *find_flow(struct rill_controller *c, const struct arrival *a
 static struct flow *find_flow_of_fragment(struct rill_controller *c, const struct rill_view *view,
                                           struct rill_frame *f)
 {
+    struct flow *flow;
     uint64_t number;
 
     if (!rill_fragments_later(c->fragments, view, (enum rill_side)f->side, c->now_ns, &number,
                               &f->first_sport, &f->first_dport))
         return NULL;
-    return flows_by_number(c, number);
+    flow = flows_by_number(c, number);
+    return flow != NULL && !flow->resting ? flow : NULL;
 }
 
 /* A new flowlet of a flow that has an owner: stays or moves. Gives the flags of its first packet.

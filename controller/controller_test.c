@@ -985,6 +985,99 @@ static void an_endpoint_comes_back_after_its_flow_and_a_rest(void **state)
     assert_int_equal(endpoints_free(), POOL_SIZE - 3);
 }
 
+static uint64_t forget_below(const struct rill_frame *f)
+{
+    struct rte_mbuf *m = core_frame(RILL_FRAME_NEED, UNIT, C);
+
+    rill_frame(m)->flow = f->flow;
+    rill_frame(m)->term = f->term;
+    rill_frame(m)->next_unit = UNIT;
+    give(m);
+    return core_expect(&out, RILL_FRAME_FORGET, UNIT).term;
+}
+
+/* Who takes over hears of endpoints from those that have the flow: so they keep it that long. */
+static void an_ended_flow_is_forgotten_when_its_endpoint_has_rested(void **state)
+{
+    uint32_t indexes[1024];
+    struct rill_frame f;
+
+    (void)state;
+    create(nat_like());
+    lease_endpoints(UNIT, 1, 4, indexes);
+    f = sent(1);
+    assert_true(declare(&f, (uint16_t)(POOL_PORT + indexes[0]), NULL));
+    pass_time(IDLE_NS);
+    assert_false(rill_controller_knows(c, f.flow));
+    assert_true(forget_below(&f) <= f.term);
+    /* Its key is another's now, and so would its alias be. */
+    assert_int_not_equal(sent(1).flow, f.flow);
+    enter(core_udp("192.0.2.1", 80, "198.51.100.1", (uint16_t)(POOL_PORT + indexes[0]), 100),
+          RILL_OUTSIDE);
+    assert_int_equal(core_count(&out, RILL_FRAME_DATA, 0), 0);
+    assert_false(declare(&f, (uint16_t)(POOL_PORT + indexes[0]), NULL));
+    pass_time(QUARANTINE_NS);
+    assert_true(forget_below(&f) == UINT64_MAX);
+    assert_int_equal(endpoints_free(), POOL_SIZE - 3);
+}
+
+/* It took another than the one that is known: nobody else would say so. */
+static void a_late_alias_of_a_resting_flow_gives_its_endpoint_back(void **state)
+{
+    uint32_t indexes[1024];
+    struct rill_frame f;
+
+    (void)state;
+    create(nat_like());
+    lease_endpoints(UNIT, 1, 4, indexes);
+    f = sent(1);
+    assert_true(declare(&f, (uint16_t)(POOL_PORT + indexes[0]), NULL));
+    pass_time(IDLE_NS);
+    assert_false(declare(&f, (uint16_t)(POOL_PORT + indexes[1]), NULL));
+    pass_time(QUARANTINE_NS);
+    assert_int_equal(endpoints_free(), POOL_SIZE - 2);
+}
+
+/* Places are free only when endpoints have rested, so one flow gives way sooner. */
+static void a_full_table_has_room_for_what_rests(void **state)
+{
+    struct rill_controller_config config = nat_like();
+    uint32_t indexes[1024];
+    struct rill_frame f;
+
+    (void)state;
+    config.flows_max = 3;
+    create(config);
+    lease_endpoints(UNIT, 1, 4, indexes);
+    for (uint16_t i = 0; i < 2; i++) {
+        f = sent((uint16_t)(1 + i));
+        establish(&f);
+        assert_true(declare(&f, (uint16_t)(POOL_PORT + indexes[i]), NULL));
+    }
+    now_ns += 2 * config.frame_life_ns + 1;
+    send_bytes(3, 100); /* the first gives way, and rests */
+    assert_int_equal(n()->flows_evicted, 1);
+    send_bytes(4, 100); /* no other does before it has */
+    assert_int_equal(n()->flows_evicted, 1);
+    assert_int_equal(n()->dropped_flow_table_full, 1);
+    pass_time(QUARANTINE_NS);
+    send_bytes(4, 100);
+    assert_int_equal(n()->dropped_flow_table_full, 1);
+}
+
+static void a_stranger_is_answered_when_it_is_leased(void **state)
+{
+    uint32_t indexes[1024];
+
+    (void)state;
+    create_without_units(nat_like());
+    assert_int_equal(lease_endpoints(UNIT2, 1, 4, indexes), UINT32_MAX);
+    assert_int_equal(endpoints_free(), POOL_SIZE);
+    lease(2, UNIT, UNIT2);
+    assert_int_equal(core_expect(&out, RILL_FRAME_POOL_GRANT, UNIT2).count, 4);
+    assert_int_equal(endpoints_free(), POOL_SIZE - 4);
+}
+
 static void an_endpoint_of_a_flow_that_ended_unheard_comes_back(void **state)
 {
     uint32_t indexes[1024];
@@ -1323,6 +1416,10 @@ int main(void)
         T(a_request_for_no_pool_is_malformed),
         T(an_endpoint_that_nobody_leases_is_refused),
         T(an_endpoint_comes_back_after_its_flow_and_a_rest),
+        T(an_ended_flow_is_forgotten_when_its_endpoint_has_rested),
+        T(a_late_alias_of_a_resting_flow_gives_its_endpoint_back),
+        T(a_full_table_has_room_for_what_rests),
+        T(a_stranger_is_answered_when_it_is_leased),
         T(an_endpoint_of_a_flow_that_ended_unheard_comes_back),
         T(an_older_flow_does_not_give_back_a_later_lease),
         T(where_is_answered_with_the_chain),

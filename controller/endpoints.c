@@ -51,32 +51,28 @@ void endpoints_fini(struct rill_controller *c)
     }
 }
 
-void endpoints_on_request(struct rill_controller *c, const struct rill_frame *f)
+static void grant(struct rill_controller *c, const struct pool_question *q)
 {
     uint32_t indexes[RILL_PORT_GRANT_MAX];
     struct rte_mbuf *m;
     uint32_t n;
 
-    if (f->pool >= c->config.pool_count) {
-        c->n.messages_malformed++;
+    if (rill_port_pool_is_stale(c->pools[q->pool], q->unit, q->number))
         return;
-    }
-    if (rill_port_pool_is_stale(c->pools[f->pool], f->src, f->clock))
-        return;
-    rill_port_pool_advance(c->pools[f->pool], c->now_ns);
-    n = rill_port_pool_grant(c->pools[f->pool], f->src, f->clock, f->count, indexes);
+    rill_port_pool_advance(c->pools[q->pool], c->now_ns);
+    n = rill_port_pool_grant(c->pools[q->pool], q->unit, q->number, q->count, indexes);
     for (uint32_t i = 0; i < n; i++) {
-        c->lease[f->pool][indexes[i]] = rill_lease_id(f->src, f->clock);
-        indexes[i] += c->part_low[f->pool];
+        c->lease[q->pool][indexes[i]] = rill_lease_id(q->unit, q->number);
+        indexes[i] += c->part_low[q->pool];
     }
     if (RILL_MUTANT(port_twice))
         for (uint32_t i = 0; i < n; i++)
             indexes[i] = i;
-    m = ctl_message(c, RILL_FRAME_POOL_GRANT, f->src, 0);
+    m = ctl_message(c, RILL_FRAME_POOL_GRANT, q->unit, 0);
     if (m == NULL)
         return;
-    rill_frame(m)->pool = f->pool;
-    rill_frame(m)->clock = f->clock;
+    rill_frame(m)->pool = (uint16_t)q->pool;
+    rill_frame(m)->clock = q->number;
     rill_frame(m)->count = n;
     if (rill_body_append(m, c->config.pool, indexes, n * sizeof(indexes[0])) != 0) {
         c->n.messages_no_mbuf++;
@@ -86,6 +82,40 @@ void endpoints_on_request(struct rill_controller *c, const struct rill_frame *f)
     c->n.pool_grants++;
     c->n.pool_endpoints_granted += n;
     rill_outbox_put(c->out, m);
+}
+
+/* It asks as soon as it has a share, which is before we have heard of it. One whose death others
+ * have seen to before we took over is told nothing: nobody would say when its endpoints are back.
+ */
+static bool is_stranger(const struct rill_controller *c, uint32_t pool, uint32_t unit)
+{
+    return !rill_port_pool_knows(c->pools[pool], unit) && !takeover_asked(c, unit) &&
+           capacity_share(c, unit) == 0;
+}
+
+void endpoints_on_request(struct rill_controller *c, const struct rill_frame *f)
+{
+    struct pool_question q = {
+        .unit = f->src, .pool = f->pool, .count = f->count, .number = f->clock};
+
+    if (f->pool >= c->config.pool_count)
+        c->n.messages_malformed++;
+    else if (is_stranger(c, f->pool, f->src))
+        c->questions[c->questions_next++ % POOL_QUESTIONS_MAX] = q;
+    else
+        grant(c, &q);
+}
+
+void endpoints_unit_leased(struct rill_controller *c, uint32_t unit)
+{
+    for (uint32_t i = 0; i < RTE_MIN(c->questions_next, (uint32_t)POOL_QUESTIONS_MAX); i++) {
+        struct pool_question q = c->questions[i];
+
+        if (q.unit != unit)
+            continue;
+        c->questions[i].unit = 0;
+        grant(c, &q);
+    }
 }
 
 /* Counted from the pool's first. */
@@ -142,6 +172,15 @@ static bool use_endpoint(struct rill_controller *c, uint32_t pool, uint32_t inde
     return rill_port_pool_use(c->pools[pool], index, unit, flow) == RILL_PORT_OK;
 }
 
+/* Endpoints rest whose flows are not known here any more. As long as they do, units and output
+ * loggers must forget nothing of such flows, nor may a dead unit's logger go: who takes over has to
+ * hear of these endpoints. */
+static void rest_untold(struct rill_controller *c)
+{
+    if (!RILL_MUTANT(rest_untold))
+        c->untold_until_ns = c->now_ns + c->config.pool_quarantine_ns;
+}
+
 /* A flow that has ended without our having heard of its endpoint: it comes back now. Only if it
  * took it from the present lease: else another flow may have it by now. */
 static void reclaim(struct rill_controller *c, const struct rill_alias *alias, uint64_t number)
@@ -152,6 +191,15 @@ static void reclaim(struct rill_controller *c, const struct rill_alias *alias, u
         (alias->lease == c->lease[pool][index] || RILL_MUTANT(lease)) &&
         use_endpoint(c, pool, index, number))
         rill_port_pool_flow_ended(c->pools[pool], index, number, c->now_ns);
+}
+
+static bool uses(const struct rill_controller *c, const struct flow *flow,
+                 const struct rill_alias *alias)
+{
+    uint32_t pool, index;
+
+    return flow->has_endpoint && endpoints_find(c, &alias->local, &pool, &index) &&
+           flow->endpoint_pool == pool && flow->endpoint_index == index;
 }
 
 /* The alias that was inherited with the flow, and that no controller confirmed, was another
@@ -213,6 +261,31 @@ static bool register_alias(struct rill_controller *c, struct flow *flow,
     return true;
 }
 
+/* In place of the unit that leases what flows were told to have: most of it is used by those of
+ * them that go on, and the rest was their last. */
+static uint32_t told_holder(const struct rill_controller *c)
+{
+    return c->config.rm;
+}
+
+void endpoints_told_lease(struct rill_controller *c, uint32_t unit, uint32_t pool, uint32_t index,
+                          uint64_t lease)
+{
+    if (!endpoints_own(c, pool, &index) ||
+        (rill_port_pool_hand_over(c->pools[pool], index, c->config.id, unit) != RILL_PORT_OK &&
+         rill_port_pool_hand_over(c->pools[pool], index, told_holder(c), unit) != RILL_PORT_OK))
+        return; /* told before */
+    c->lease[pool][index] = lease;
+}
+
+void endpoints_told_use(struct rill_controller *c, const struct rill_alias *alias)
+{
+    uint32_t pool, index;
+
+    if (endpoints_find(c, &alias->local, &pool, &index))
+        rill_port_pool_hand_over(c->pools[pool], index, c->config.id, told_holder(c));
+}
+
 void endpoints_inherit(struct rill_controller *c, struct flow *flow, const struct rill_alias *alias,
                        bool confirmed)
 {
@@ -225,23 +298,48 @@ void endpoints_inherit(struct rill_controller *c, struct flow *flow, const struc
         c->lease[pool][index] = alias->lease;
 }
 
+/* A unit and its output logger are both dead, so a flow's end may be told by nobody. */
+static bool may_be_untold(const struct rill_controller *c)
+{
+    for (uint32_t i = 0; i < c->recovery.count; i++)
+        if (c->recovery.deaths[i].output_logger == RILL_LOGGER_LOST)
+            return true;
+    return false;
+}
+
 void endpoints_free_the_rest(struct rill_controller *c)
 {
-    for (unsigned p = 0; p < c->config.pool_count; p++)
+    uint32_t last = 0; /* of flows that do not go on */
+
+    for (unsigned p = 0; p < c->config.pool_count; p++) {
         rill_port_pool_unit_died(c->pools[p], c->config.id);
+        last += rill_port_pool_unit_died(c->pools[p], told_holder(c));
+    }
+    if (last > 0 || may_be_untold(c))
+        rest_untold(c);
     c->endpoints_kept = c->config.pool_count > 0;
     if (c->recovery.count == 0)
         endpoints_deaths_over(c);
 }
 
 /* No flow's chain names a dead unit any more: nothing of theirs can come up again. Versions from
- * before the takeover can not be taken for what a packet of now wants, as clocks began anew. */
+ * before the takeover can not be taken for what a packet of now wants, as clocks began anew.
+ *
+ * What was not told of has no flow, and none that ended before it had rested (flow_age.c): it is
+ * free now. What only ended flows were told to have rests from now on. */
 void endpoints_deaths_over(struct rill_controller *c)
 {
+    bool rests = may_be_untold(c);
+
     if (!c->endpoints_kept)
         return;
-    for (unsigned p = 0; p < c->config.pool_count; p++)
-        rill_port_pool_release_dead(c->pools[p], c->config.id, c->now_ns);
+    for (unsigned p = 0; p < c->config.pool_count; p++) {
+        rill_port_pool_release_dead(c->pools[p], told_holder(c), c->now_ns);
+        if (rests)
+            rill_port_pool_release_dead(c->pools[p], c->config.id, c->now_ns);
+        else
+            rill_port_pool_free_dead(c->pools[p], c->config.id);
+    }
     c->endpoints_kept = false;
 }
 
@@ -269,9 +367,9 @@ void endpoints_on_alias(struct rill_controller *c, struct rte_mbuf *m)
     }
     if (is_of_the_dead(c, f))
         known = false;
-    else if (flow != NULL)
+    else if (flow != NULL && !flow->resting)
         known = register_alias(c, flow, &alias);
-    else
+    else if (flow == NULL || !uses(c, flow, &alias))
         reclaim(c, &alias, f->flow);
     ack = ctl_message(c, RILL_FRAME_ALIAS_ACK, f->src, f->flow);
     if (ack == NULL)
@@ -295,6 +393,11 @@ uint32_t rill_controller_pool_free(struct rill_controller *c, unsigned pool, uin
 
 void endpoints_flow_ended(struct rill_controller *c, struct flow *flow)
 {
-    rill_port_pool_flow_ended(c->pools[flow->endpoint_pool], flow->endpoint_index, flow->node.flow,
-                              c->now_ns);
+    struct rill_port_pool *pool = c->pools[flow->endpoint_pool];
+
+    if (flow_age_has_rested(c, flow))
+        rill_port_pool_rested(pool, flow->endpoint_index, flow->node.flow);
+    else if (rill_port_pool_flow_ended(pool, flow->endpoint_index, flow->node.flow, c->now_ns) ==
+             RILL_PORT_OK)
+        rest_untold(c);
 }

@@ -98,8 +98,46 @@ static void list_put_newest(struct rill_controller *c, struct flow *flow)
 
 void flow_age_end(struct rill_controller *c, struct flow *flow)
 {
-    list_take(c, flow);
+    if (flow->resting)
+        c->resting--;
+    else
+        list_take(c, flow);
     rill_timer_stop(c->idle, &flow->idle_timer);
+}
+
+/* Its endpoint rests before another flow gets it. Until then the flow stays, without its key and
+ * its alias: units and output loggers forget nothing of it, and go on with it if a unit dies. So
+ * whatever endpoint must not be given out yet, a controller that takes over is told of it. */
+static void rest(struct rill_controller *c, struct flow *flow)
+{
+    flow_age_end(c, flow);
+    flows_retire(c, flow);
+    if (flow->has_alias)
+        rte_hash_del_key(c->by_alias, &flow->alias_key);
+    flow->has_alias = false;
+    flow->resting = true;
+    flow->listed_ns = c->now_ns;
+    c->resting++;
+    c->n.flows_ended++;
+    arm(c, flow, c->now_ns + c->config.pool_quarantine_ns);
+}
+
+static void end_or_rest(struct rill_controller *c, struct flow *flow)
+{
+    if (flow->has_endpoint && c->config.pool_quarantine_ns > 0 && !RILL_MUTANT(rest_untold))
+        rest(c, flow);
+    else
+        flows_end(c, flow);
+}
+
+static uint64_t rested_ns(const struct rill_controller *c, const struct flow *flow)
+{
+    return flow->listed_ns + c->config.pool_quarantine_ns;
+}
+
+bool flow_age_has_rested(const struct rill_controller *c, const struct flow *flow)
+{
+    return flow->resting && c->now_ns >= rested_ns(c, flow);
 }
 
 void flows_touch(struct rill_controller *c, struct flow *flow, enum flow_use use)
@@ -126,27 +164,28 @@ static bool is_established(const struct flow *flow)
 
 /* One that was used since it was listed, or whose last handoff is not finished, goes to the end of
  * the list, lest it be looked at again and again. */
-bool flows_evict(struct rill_controller *c)
+void flows_evict(struct rill_controller *c)
 {
     for (int i = 0; i < EVICT_LOOK_AT; i++) {
         struct flow *flow = c->flows.oldest;
 
         if (flow == NULL || c->now_ns - flow->listed_ns <= c->config.frame_life_ns)
-            return false;
+            return;
         if (c->now_ns > needed_until_ns(c, flow) && is_established(flow)) {
             c->n.flows_evicted++;
-            flows_end(c, flow);
-            return true;
+            end_or_rest(c, flow);
+            return;
         }
         list_take(c, flow);
         list_put_newest(c, flow);
     }
-    return false;
 }
 
-bool rill_controller_knows(const struct rill_controller *c, uint64_t flow)
+bool rill_controller_knows(const struct rill_controller *c, uint64_t number)
 {
-    return flows_by_number(c, flow) != NULL;
+    const struct flow *flow = flows_by_number(c, number);
+
+    return flow != NULL && !flow->resting;
 }
 
 void rill_controller_each_flow(const struct rill_controller *c,
@@ -188,12 +227,16 @@ static void idle_due(struct rill_controller *c, struct flow *flow)
 {
     uint64_t due_ns = flow->last_ns + idle_ns(c, flow);
 
-    if (flow->listed_ns > flow->last_ns) /* there was an error about it */
+    if (flow->resting)
+        due_ns = rested_ns(c, flow);
+    else if (flow->listed_ns > flow->last_ns) /* there was an error about it */
         due_ns = RTE_MAX(due_ns, needed_until_ns(c, flow));
     if (due_ns > c->now_ns)
         arm(c, flow, due_ns);
-    else
+    else if (flow->resting)
         flows_end(c, flow);
+    else
+        end_or_rest(c, flow);
 }
 
 void flows_tick(struct rill_controller *c)

@@ -7,6 +7,8 @@
 
 #include "controller/internal.h"
 
+enum { RESTING_PART = 8 }; /* of the table */
+
 /* CRC32-C of a key, whatever rte_hash_crc() finds at run time: one instruction for eight bytes
  * where the processor that we are built for has it. */
 static inline uint32_t key_hash(const struct rill_flow_key *key, uint32_t seed)
@@ -140,11 +142,27 @@ static struct flow *add(struct rill_controller *c, const struct rill_flow_key *k
     return flow;
 }
 
+/* How many that have ended may rest while the table is full; for each another gives way, so that
+ * there is room when it is wanted. */
+static uint32_t resting_max(const struct rill_controller *c)
+{
+    bool rests = c->config.pool_count > 0 && c->config.pool_quarantine_ns > 0;
+
+    return rests ? RTE_MAX(c->slab.max / RESTING_PART, 1u) : 0;
+}
+
+static bool make_room(struct rill_controller *c)
+{
+    if (c->slab.max - c->slab.used <= resting_max(c) && c->resting < RTE_MAX(resting_max(c), 1u))
+        flows_evict(c);
+    return c->slab.used < c->slab.max;
+}
+
 struct flow *flows_begin(struct rill_controller *c, const struct rill_flow_key *key)
 {
     struct flow *flow;
 
-    if (c->slab.used == c->slab.max && !flows_evict(c))
+    if (!make_room(c))
         return NULL;
     flow = add(c, key, new_number(c, key));
     if (flow == NULL)
@@ -178,6 +196,8 @@ void flows_retire(struct rill_controller *c, struct flow *flow)
 
 void flows_end(struct rill_controller *c, struct flow *flow)
 {
+    bool resting = flow->resting;
+
     flow_age_end(c, flow);
     flows_retire(c, flow);
     if (flow->has_alias)
@@ -188,7 +208,7 @@ void flows_end(struct rill_controller *c, struct flow *flow)
     rill_wgm_close(&c->wgm, &flow->wgm);
     rill_flow_map_remove(&c->by_number, &flow->node);
     rill_slab_put(&c->slab, flow);
-    c->n.flows_ended++;
+    c->n.flows_ended += !resting; /* else it was counted when it ended */
 }
 
 uint32_t flows_choose_unit(struct rill_controller *c, struct flow *flow)

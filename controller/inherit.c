@@ -32,18 +32,6 @@ void inherit_fini(struct rill_controller *c)
 
 /* --- what is told ----------------------------------------------------------------------------- */
 
-/* Leased to a unit, and not given out there. */
-static void take_endpoint(struct rill_controller *c, uint32_t unit,
-                          const struct rill_inventory_endpoint *e)
-{
-    uint32_t index = e->index;
-
-    if (!endpoints_own(c, e->pool, &index) ||
-        rill_port_pool_hand_over(c->pools[e->pool], index, c->config.id, unit) != RILL_PORT_OK)
-        return; /* told before */
-    c->lease[e->pool][index] = e->lease;
-}
-
 /* The alias that a controller has confirmed; while none is known, that of the newest version. */
 static void take_head(struct found *found, const struct rill_inventory_item *item)
 {
@@ -68,6 +56,8 @@ static void take_flow(struct rill_controller *c, const struct rill_inventory_ite
     struct found *found =
         (struct found *)rill_flow_map_find(&c->takeover.found, item->flow.flow, 0);
 
+    if (item->flow.flags & RILL_INVENTORY_HEAD)
+        endpoints_told_use(c, &item->head.alias);
     if (found == NULL) {
         found = rill_slab_get(&c->takeover.slab);
         if (found == NULL) {
@@ -93,7 +83,8 @@ bool inherit_take(struct rill_controller *c, uint32_t role, const struct rte_mbu
 
     while (rill_inventory_next(m, &at, &item)) {
         if (item.kind == RILL_INVENTORY_ENDPOINT)
-            take_endpoint(c, role, &item.endpoint);
+            endpoints_told_lease(c, role, item.endpoint.pool, item.endpoint.index,
+                                 item.endpoint.lease);
         else
             take_flow(c, &item);
     }

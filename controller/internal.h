@@ -49,6 +49,7 @@ struct flow {
     bool has_endpoint : 1; /* the alias is of a pool */
     bool tuple_known : 1;  /* its state says what it is known by */
     bool retired : 1;      /* another life of its key may begin; see flows_retire() */
+    bool resting : 1;      /* it has ended, and its endpoint not yet rested; see flow_age.c */
     bool reopen : 1;       /* inherited: its next packet begins a new term */
     bool many_remotes : 1; /* not one connection: FIN and RST end nothing */
     /* TCP, 1 << side of who sent it: a segment other than SYN and RST; FIN; RST, and nothing else
@@ -108,6 +109,15 @@ struct waiting {
     uint32_t mask, head, count;
 };
 
+/* A unit asks for endpoints that is not known to be ours, or that it lives: it is answered when it
+ * is leased. */
+struct pool_question {
+    uint32_t unit, pool, count;
+    uint64_t number;
+};
+
+enum { POOL_QUESTIONS_MAX = 64 }; /* the oldest gives way: it is asked again */
+
 enum { DEATHS_MAX = 256 }; /* as many as the resource manager keeps at a time */
 
 struct death {
@@ -166,9 +176,13 @@ struct rill_controller {
     struct rill_slab slab;
     struct rill_timer_wheel *idle;
     struct flow_list flows;
+    uint32_t resting; /* flows that have ended, and are not among these any more */
     struct rill_port_pool *pools[RILL_CONTROLLER_POOLS_MAX];
     uint32_t part_low[RILL_CONTROLLER_POOLS_MAX]; /* of each pool: the first that is ours */
-    bool endpoints_kept; /* those that nobody told of, until all deaths are over */
+    bool endpoints_kept;      /* those that nobody told of, until all deaths are over */
+    uint64_t untold_until_ns; /* see endpoints.c */
+    struct pool_question questions[POOL_QUESTIONS_MAX];
+    uint32_t questions_next;
     uint64_t *lease[RILL_CONTROLLER_POOLS_MAX]; /* by index: rill_lease_id() of its last lease */
     struct capacity capacity;
     struct waiting waiting;
@@ -222,7 +236,8 @@ void flows_by_keys(const struct rill_controller *c, const struct rte_hash *table
                    const struct rill_flow_key **keys, uint32_t n, struct flow **flows);
 struct flow *flows_by_alias(const struct rill_controller *c, const struct rill_flow_key *key);
 struct flow *flows_by_number(const struct rill_controller *c, uint64_t number);
-/* If the table is full, the one that was idle for longest gives way; NULL if none may. */
+/* If the table is full, the one that was idle for longest gives way; NULL if none may. One with an
+ * endpoint leaves its place only when that has rested, so it gives way somewhat sooner. */
 struct flow *flows_begin(struct rill_controller *c, const struct rill_flow_key *key);
 /* One that another controller began. NULL if the table is full. */
 struct flow *flows_inherit(struct rill_controller *c, const struct rill_flow_key *key,
@@ -239,8 +254,10 @@ void flow_age_begin(struct rill_controller *c, struct flow *flow);
 /* Of flows of that protocol none lives longer without a packet. */
 uint64_t flow_age_idle_ns(const struct rill_controller *c, uint8_t proto);
 void flow_age_end(struct rill_controller *c, struct flow *flow);
-/* Ends one flow that may end before its time. False: there is none. */
-bool flows_evict(struct rill_controller *c);
+/* Ends one flow that may end before its time. */
+void flows_evict(struct rill_controller *c);
+/* It has ended some time ago, and its endpoint has rested since. */
+bool flow_age_has_rested(const struct rill_controller *c, const struct flow *flow);
 /* Ends flows whose time has come; not all at once, if there are many. */
 void flows_tick(struct rill_controller *c);
 /* A packet of the flow: it is in use. An ICMP error about it only says that frames are under way:
@@ -291,16 +308,22 @@ uint64_t waiting_next_ns(const struct rill_controller *c);
 int endpoints_init(struct rill_controller *c, struct rill_error *err);
 void endpoints_fini(struct rill_controller *c);
 void endpoints_on_request(struct rill_controller *c, const struct rill_frame *f);
+void endpoints_unit_leased(struct rill_controller *c, uint32_t unit);
 void endpoints_on_alias(struct rill_controller *c, struct rte_mbuf *m);
 /* Makes an index of the pool one of our part; false if it is not in that. */
 bool endpoints_own(const struct rill_controller *c, uint32_t pool, uint32_t *index);
 /* The pool of an endpoint, and its index in our part; false if it is in none. */
 bool endpoints_find(const struct rill_controller *c, const struct rill_endpoint *e, uint32_t *pool,
                     uint32_t *index);
+/* What is told when a controller takes over: a unit has leased it and not given it out ... */
+void endpoints_told_lease(struct rill_controller *c, uint32_t unit, uint32_t pool, uint32_t index,
+                          uint64_t lease);
+/* ... or it is in the state of a flow, which may have ended. */
+void endpoints_told_use(struct rill_controller *c, const struct rill_alias *alias);
 void endpoints_inherit(struct rill_controller *c, struct flow *flow, const struct rill_alias *alias,
                        bool confirmed);
-/* All that inherited flows and units have is known: the rest is free, after it has rested and
- * nothing of a dead unit's is on its way any more. */
+/* All that inherited flows and units have is known: the rest is free, when nothing of a dead unit's
+ * is on its way any more. */
 void endpoints_free_the_rest(struct rill_controller *c);
 void endpoints_deaths_over(struct rill_controller *c);
 void endpoints_flow_ended(struct rill_controller *c, struct flow *flow);
@@ -323,6 +346,8 @@ void recovery_begin(struct rill_controller *c);
 /* takeover.c */
 int takeover_init(struct rill_controller *c, struct rill_error *err);
 void takeover_fini(struct rill_controller *c);
+/* It was there when we took over. */
+bool takeover_asked(const struct rill_controller *c, uint32_t role);
 /* The unit lives, or has died and is not recovered from. */
 bool takeover_knows(const struct rill_controller *c, uint32_t unit);
 void takeover_on_death(struct rill_controller *c, uint32_t output_logger);

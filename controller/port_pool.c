@@ -195,6 +195,13 @@ static void unlease(struct rill_port_pool *pool, uint32_t index)
     holder->leased--;
 }
 
+static void set_free(struct rill_port_pool *pool, uint32_t index)
+{
+    pool->endpoints[index].unit = 0;
+    queue_put(pool, &pool->free, index);
+    set_state(pool, index, RILL_PORT_FREE);
+}
+
 static void rest(struct rill_port_pool *pool, uint32_t index, uint64_t now_ns)
 {
     struct endpoint *endpoint = &pool->endpoints[index];
@@ -247,6 +254,11 @@ int rill_port_pool_is_stale(const struct rill_port_pool *pool, uint32_t unit,
     const struct holder *holder = find(pool, unit);
 
     return holder != NULL && holder->asked && request_number < holder->request_number;
+}
+
+int rill_port_pool_knows(const struct rill_port_pool *pool, uint32_t unit)
+{
+    return find(pool, unit) != NULL;
 }
 
 static uint32_t grant_new(struct rill_port_pool *pool, struct holder *holder, uint32_t unit,
@@ -341,6 +353,23 @@ uint32_t rill_port_pool_release_dead(struct rill_port_pool *pool, uint32_t unit,
     return n;
 }
 
+uint32_t rill_port_pool_free_dead(struct rill_port_pool *pool, uint32_t unit)
+{
+    struct holder *holder = find(pool, unit);
+    uint32_t n = 0;
+
+    if (holder == NULL || !holder->dead)
+        return 0;
+    for (; holder->first != NONE; n++) {
+        uint32_t index = holder->first;
+
+        unlease(pool, index);
+        set_free(pool, index);
+    }
+    pool->counters.freed_dead += n;
+    return n;
+}
+
 /* Takeover */
 
 int rill_port_pool_hold(struct rill_port_pool *pool, uint32_t holder_id)
@@ -397,19 +426,38 @@ enum rill_port_result rill_port_pool_use(struct rill_port_pool *pool, uint32_t i
     return RILL_PORT_OK;
 }
 
+/* Does the flow use it? */
+static enum rill_port_result used_by(struct rill_port_pool *pool, uint32_t index, uint64_t flow)
+{
+    if (index >= pool->size)
+        return RILL_PORT_RANGE;
+    if (pool->endpoints[index].state == RILL_PORT_USED && pool->endpoints[index].value == flow)
+        return RILL_PORT_OK;
+    pool->counters.ended_stale++;
+    return RILL_PORT_NOT_USED;
+}
+
 enum rill_port_result rill_port_pool_flow_ended(struct rill_port_pool *pool, uint32_t index,
                                                 uint64_t flow, uint64_t now_ns)
 {
-    struct endpoint *endpoint = &pool->endpoints[index];
+    enum rill_port_result result = used_by(pool, index, flow);
 
-    if (index >= pool->size)
-        return RILL_PORT_RANGE;
-    if (endpoint->state != RILL_PORT_USED || endpoint->value != flow) {
-        pool->counters.ended_stale++;
-        return RILL_PORT_NOT_USED;
-    }
+    if (result != RILL_PORT_OK)
+        return result;
     rest(pool, index, now_ns);
     pool->counters.ended++;
+    return RILL_PORT_OK;
+}
+
+enum rill_port_result rill_port_pool_rested(struct rill_port_pool *pool, uint32_t index,
+                                            uint64_t flow)
+{
+    enum rill_port_result result = used_by(pool, index, flow);
+
+    if (result != RILL_PORT_OK)
+        return result;
+    set_free(pool, index);
+    pool->counters.rested++;
     return RILL_PORT_OK;
 }
 
@@ -428,8 +476,7 @@ uint32_t rill_port_pool_advance(struct rill_port_pool *pool, uint64_t now_ns)
     for (; pool->quarantine.first != NONE && rill_port_pool_next_ns(pool) <= now_ns; n++) {
         uint32_t index = queue_take(pool, &pool->quarantine);
 
-        queue_put(pool, &pool->free, index);
-        set_state(pool, index, RILL_PORT_FREE);
+        set_free(pool, index);
     }
     pool->counters.freed += n;
     return n;

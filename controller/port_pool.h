@@ -10,7 +10,9 @@
  *     LEASED      unit_died       KEPT
  *     KEPT        use             USED by a flow
  *     KEPT        release_dead    QUARANTINE
+ *     KEPT        free_dead       FREE
  *     USED        flow_ended      QUARANTINE
+ *     USED        rested          FREE
  *     QUARANTINE  advance         FREE, once quarantine_ns have passed
  *
  * KEPT: the unit that leased it has died before the controller heard of a use. A flow of that unit
@@ -65,6 +67,8 @@ struct rill_port_counters {
     uint64_t returned_stale; /* given back by a unit that did not lease it */
     uint64_t kept;           /* LEASED to KEPT */
     uint64_t released_dead;  /* KEPT to QUARANTINE */
+    uint64_t freed_dead;     /* KEPT to FREE */
+    uint64_t rested;         /* USED to FREE */
     uint64_t freed;          /* QUARANTINE to FREE */
 };
 
@@ -98,6 +102,9 @@ uint32_t rill_port_pool_grant(struct rill_port_pool *pool, uint32_t unit, uint64
 int rill_port_pool_is_stale(const struct rill_port_pool *pool, uint32_t unit,
                             uint64_t request_number);
 
+/* Has the unit ever asked, or leased something? */
+int rill_port_pool_knows(const struct rill_port_pool *pool, uint32_t unit);
+
 /* The flow declares that it uses the endpoint, which it took at `unit`. OK if it is leased to that
  * unit, or KEPT (of any unit: the dead unit's flows are anywhere by now), or the flow uses it
  * already, through whatever unit. Else why not, and nothing changes. */
@@ -108,6 +115,10 @@ enum rill_port_result rill_port_pool_use(struct rill_port_pool *pool, uint32_t i
  * uses it: an old word must not free a new flow's endpoint. */
 enum rill_port_result rill_port_pool_flow_ended(struct rill_port_pool *pool, uint32_t index,
                                                 uint64_t flow, uint64_t now_ns);
+
+/* The same for a flow whose endpoint has rested already: it is free at once. */
+enum rill_port_result rill_port_pool_rested(struct rill_port_pool *pool, uint32_t index,
+                                            uint64_t flow);
 
 /* A unit gives back unused endpoints. Those that it leases go to quarantine, others are counted and
  * left as they are. Gives how many went. */
@@ -121,6 +132,10 @@ uint32_t rill_port_pool_unit_died(struct rill_port_pool *pool, uint32_t unit);
 /* Every flow that was alive when the unit died has ended: what is KEPT of it goes to quarantine,
  * and the unit is forgotten. Gives how many went. */
 uint32_t rill_port_pool_release_dead(struct rill_port_pool *pool, uint32_t unit, uint64_t now_ns);
+
+/* The same where none of them can have been used for as long as an endpoint rests: they are free at
+ * once. */
+uint32_t rill_port_pool_free_dead(struct rill_port_pool *pool, uint32_t unit);
 
 /* A controller takes over: everything is leased to `holder`, until it is known whose it is. Then
  * hand_over() gives what is still the holder's to a unit (NOT_LEASED: it is not any more), and

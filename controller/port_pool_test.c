@@ -88,6 +88,30 @@ static void freed_ones_rest_and_come_last(void **state)
     rill_port_pool_destroy(pool);
 }
 
+static void what_has_rested_is_free_at_once(void **state)
+{
+    struct rill_port_pool *pool = rill_port_pool_create(3, REST_NS);
+
+    (void)state;
+    assert_false(rill_port_pool_knows(pool, UNIT_A));
+    rill_port_pool_grant(pool, UNIT_A, 1, 3, out);
+    assert_true(rill_port_pool_knows(pool, UNIT_A));
+    assert_int_equal(rill_port_pool_use(pool, 0, UNIT_A, 100), RILL_PORT_OK);
+    assert_int_equal(rill_port_pool_rested(pool, 3, 100), RILL_PORT_RANGE);
+    assert_int_equal(rill_port_pool_rested(pool, 0, 101), RILL_PORT_NOT_USED);
+    assert_int_equal(rill_port_pool_rested(pool, 1, 100), RILL_PORT_NOT_USED);
+    assert_int_equal(rill_port_pool_rested(pool, 0, 100), RILL_PORT_OK);
+    assert_int_equal(rill_port_pool_state(pool, 0, NULL, NULL), RILL_PORT_FREE);
+    assert_int_equal(rill_port_pool_free_dead(pool, UNIT_A), 0); /* is not dead */
+    rill_port_pool_unit_died(pool, UNIT_A);
+    assert_int_equal(rill_port_pool_free_dead(pool, UNIT_B), 0);
+    assert_int_equal(rill_port_pool_free_dead(pool, UNIT_A), 2);
+    assert_int_equal(rill_port_pool_grant(pool, UNIT_B, 1, 4, out), 3);
+    assert_int_equal(rill_port_pool_counters(pool)->rested, 1);
+    assert_int_equal(rill_port_pool_counters(pool)->freed_dead, 2);
+    rill_port_pool_destroy(pool);
+}
+
 static void dead_units_endpoints_are_kept_back(void **state)
 {
     struct rill_port_pool *pool = rill_port_pool_create(4, REST_NS);
@@ -403,6 +427,7 @@ int main(void)
         cmocka_unit_test(same_number_same_endpoints),
         cmocka_unit_test(a_flow_keeps_others_off),
         cmocka_unit_test(freed_ones_rest_and_come_last),
+        cmocka_unit_test(what_has_rested_is_free_at_once),
         cmocka_unit_test(dead_units_endpoints_are_kept_back),
         cmocka_unit_test(what_is_held_is_handed_over),
         cmocka_unit_test(a_grant_repeated_is_without_what_was_handed_over),

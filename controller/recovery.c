@@ -54,11 +54,17 @@ static void send_take(struct rill_controller *c, const struct flow *flow)
     rill_outbox_put(c->out, m);
 }
 
+/* It may have the only copy of a flow that ended elsewhere, and whose endpoint rests. */
+static bool logger_may_go(const struct rill_controller *c)
+{
+    return c->now_ns >= c->untold_until_ns;
+}
+
 /* Repeats what was not acknowledged. False: nothing. */
 static bool remind(struct rill_controller *c, const struct death *death)
 {
     bool fence = !death->fenced && !death->told; /* once told the logger is no more */
-    bool over = death->over && !death->told;
+    bool over = death->over && !death->told && logger_may_go(c);
 
     if (fence && !RILL_MUTANT(inv_fence))
         say(c, RILL_FRAME_FENCE, death->output_logger, death);
@@ -265,7 +271,8 @@ static void end_pass(struct rill_controller *c)
         if ((!death->met || RILL_MUTANT(recovered_early)) && !death->over) {
             death->over = true;
             remind_soon(c);
-            say(c, RILL_FRAME_RECOVERED, c->config.rm, death);
+            if (logger_may_go(c))
+                say(c, RILL_FRAME_RECOVERED, c->config.rm, death);
         }
         if (death->endpoints_back ||
             (c->recovery.oldest <= death->newest_flow && !RILL_MUTANT(portquar)))
@@ -304,6 +311,8 @@ static uint64_t next_reminder_ns(const struct rill_controller *c)
 
         if (death->told && death->endpoints_back) /* else the pass that finds them back says so */
             next_ns = RTE_MIN(next_ns, death->forget_ns);
+        else if (death->over && !death->told)
+            next_ns = RTE_MIN(next_ns, c->untold_until_ns);
     }
     return RTE_MAX(next_ns, c->now_ns + c->config.retry_ns);
 }

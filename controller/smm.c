@@ -204,8 +204,11 @@ void smm_on_where(struct rill_controller *c, const struct rill_frame *f)
 void smm_on_need(struct rill_controller *c, const struct rill_frame *f)
 {
     struct flow *flow = flows_by_number(c, f->flow);
-    struct rte_mbuf *m = ctl_message(c, RILL_FRAME_FORGET, f->src, f->flow);
+    struct rte_mbuf *m;
 
+    if (flow == NULL && c->now_ns < c->untold_until_ns)
+        return; /* asked again */
+    m = ctl_message(c, RILL_FRAME_FORGET, f->src, f->flow);
     if (m == NULL)
         return;
     rill_frame(m)->term = flow == NULL                 ? UINT64_MAX

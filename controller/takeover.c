@@ -81,9 +81,14 @@ static bool all_answered(const struct takeover *t)
     return t->listed;
 }
 
+bool takeover_asked(const struct rill_controller *c, uint32_t role)
+{
+    return find(&c->takeover, role) != NULL;
+}
+
 bool takeover_knows(const struct rill_controller *c, uint32_t unit)
 {
-    return find(&c->takeover, unit) != NULL || recovery_logger_of(c, unit) != 0;
+    return takeover_asked(c, unit) || recovery_logger_of(c, unit) != 0;
 }
 
 /* --- who is there ----------------------------------------------------------------------------- */

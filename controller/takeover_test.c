@@ -1018,12 +1018,61 @@ static void endpoints_stay_where_they_are(void **state)
     assert_int_equal(role, unit(2));
     assert_int_equal(state_of(2, &role), RILL_PORT_USED);
     assert_int_equal(c->lease[0][2], 22);
-    /* nobody told of the others: they rest */
-    assert_int_equal(rill_port_pool_count(c->pools[0], RILL_PORT_FREE), 0);
-    assert_int_equal(rill_port_pool_count(c->pools[0], RILL_PORT_QUARANTINE), POOL_SIZE - 3);
-    pass_time(QUARANTINE_NS);
-    state_of(0, &role);
+    /* nobody told of the others: they are free, and have rested */
     assert_int_equal(rill_port_pool_count(c->pools[0], RILL_PORT_FREE), POOL_SIZE - 3);
+}
+
+/* All that is known of a flow is that it had that endpoint, and has ended: maybe only just. */
+static void an_ended_flows_endpoint_rests(void **state)
+{
+    (void)state;
+    tell_settled(1, 7, 1)->head.alias = alias_at(4, 44);
+    for (uint32_t i = 0; i < tell_count; i++)
+        for (uint32_t k = 0; k < tells[i].count; k++)
+            tells[i].items[k].flow.idle_ns = IDLE_NS;
+    take_over_from_two();
+    assert_null(flows_by_number(c, old_number(7)));
+    assert_int_equal(state_of(4, NULL), RILL_PORT_QUARANTINE);
+    assert_int_equal(rill_port_pool_count(c->pools[0], RILL_PORT_FREE), POOL_SIZE - 1);
+    pass_time(QUARANTINE_NS - 1);
+    assert_int_equal(state_of(4, NULL), RILL_PORT_QUARANTINE);
+    pass_time(1);
+    assert_int_equal(state_of(4, NULL), RILL_PORT_FREE);
+}
+
+/* As long as it does, nobody may forget such a flow: the next controller has to hear of it. */
+static void what_rests_is_not_forgotten(void **state)
+{
+    struct rte_mbuf *m;
+
+    (void)state;
+    tell_settled(1, 7, 1)->head.alias = alias_at(4, 44);
+    for (uint32_t i = 0; i < tell_count; i++)
+        for (uint32_t k = 0; k < tells[i].count; k++)
+            tells[i].items[k].flow.idle_ns = IDLE_NS;
+    take_over_from_two();
+    for (int i = 0; i < 2; i++) {
+        core_clear(&out);
+        m = core_frame(RILL_FRAME_NEED, unit(1), C);
+        rill_frame(m)->flow = old_number(7);
+        rill_frame(m)->term = old_number(7);
+        rill_frame(m)->next_unit = unit(1);
+        give(m);
+        assert_int_equal(core_count(&out, RILL_FRAME_FORGET, unit(1)), i);
+        pass_time(QUARANTINE_NS);
+    }
+}
+
+/* Which flows of theirs had ended, nobody says. */
+static void all_rests_when_a_unit_is_lost_with_its_logger(void **state)
+{
+    (void)state;
+    lives(1);
+    is_dead(3, 0);
+    take_over();
+    pass_time(4 * RETRY_NS);
+    state_of(0, NULL);
+    assert_int_equal(rill_port_pool_count(c->pools[0], RILL_PORT_QUARANTINE), POOL_SIZE);
 }
 
 /* An endpoint that was leased to somebody else since its flow was heard of: that one has ended. */
@@ -1060,8 +1109,6 @@ static void the_rest_comes_back_when_deaths_are_over(struct rill_controller_conf
     rill_frame(m)->next_unit = take.dst;
     give(m);
     pass_time(4 * RETRY_NS);
-    assert_int_equal(rill_port_pool_count(c->pools[0], RILL_PORT_KEPT), 0);
-    pass_time(config.pool_quarantine_ns);
     state_of(0, NULL);
     assert_int_equal(rill_port_pool_count(c->pools[0], RILL_PORT_FREE), POOL_SIZE);
 }
@@ -1125,6 +1172,9 @@ int main(void)
         T(an_unconfirmed_alias_is_confirmed_by_its_logger),
         T(a_dead_units_alias_is_its_fenced_loggers),
         T(endpoints_stay_where_they_are),
+        T(an_ended_flows_endpoint_rests),
+        T(what_rests_is_not_forgotten),
+        T(all_rests_when_a_unit_is_lost_with_its_logger),
         T(a_flow_whose_endpoint_is_anothers_has_ended),
         T(unreported_endpoints_come_back_when_deaths_are_over),
         T(they_come_back_with_a_short_rest_too),

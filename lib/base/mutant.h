@@ -80,7 +80,8 @@
     X(full_order, "an older full state takes the place of a newer one")                            \
     X(one_queue, "a unit serves all controllers from one queue, at the sum of their shares")       \
     X(pool_slot, "a flow takes an endpoint of another controller's part")                          \
-    X(pool_part, "each controller gives out all of a pool")
+    X(pool_part, "each controller gives out all of a pool")                                        \
+    X(rest_untold, "who takes over does not hear of endpoints that rest")
 
 /* So rare that no few thousand seeds show them; named plans of tests/sim/regressions.txt do. */
 #define RILL_MUTANT_PLAN_LIST(X)                                                                   \

@@ -73,6 +73,18 @@ def both_at_once(folder):
     assert all(f["recovered_after_ns"] >= 0 for f in report["failures"]), report["failures"]
 
 
+def unit_and_controller(folder):
+    """At the same moment, with hardly an endpoint at the unit that lives: who takes over knows at once which ones nobody
+    has, so no flow is refused for longer than it takes to recover."""
+    fails = ["unit:1@2s", "controller:1@2s"]
+    report = common.replay(common.BUNDLED, *FORCED[:-2], "--set", "pool_block=8", *with_fails(*fails),
+                           json_path=os.path.join(folder, "unit_and_controller.json"))
+    common.check_books(report)
+    refused = report["nf_counters"]["pool_exhausted"]
+    print("unit and controller: %d flows mapped, %d packets refused" % (report["nf_counters"]["mapped"], refused))
+    assert refused < 50, report["nf_counters"]
+
+
 def real(folder):
     fails = ["unit:1@100ms", "output-logger:2@300ms"]
     json_path = os.path.join(folder, "real.json")
@@ -98,6 +110,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         virtual(folder)
         both_at_once(folder)
+        unit_and_controller(folder)
         real(folder)
     refused()
     return 0

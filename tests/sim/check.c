@@ -18,6 +18,12 @@ struct term {
     uint32_t owner;
 };
 
+enum { PORT_FIRST = 1000, PORTS_MAX = 1000 }; /* of the pool */
+
+struct public_use {
+    uint64_t flow, ns; /* whose packet was the last that left with it, and when that came in */
+};
+
 struct sim_check {
     const struct sim_plan *plan;
     FILE *trace;
@@ -27,7 +33,9 @@ struct sim_check {
     struct packet packets[PACKETS_MAX];
     struct rill_endpoint public[64]; /* by workload flow, of the last that left ... */
     uint64_t public_flow[64];        /* ... and its number */
-    bool suspect[SIM_UNIT_NUMBERS];  /* by number: died, or taken for dead */
+    struct public_use uses[PORTS_MAX];
+    uint64_t quarantine_ns;
+    bool suspect[SIM_UNIT_NUMBERS]; /* by number: died, or taken for dead */
     struct sim_history history;
     struct rill_flow_map terms;
     struct rill_slab term_slab;
@@ -50,6 +58,8 @@ struct sim_check *sim_check_create(const struct sim_plan *plan, FILE *trace)
     k->plan = plan;
     k->trace = trace;
     k->unchecked = UINT32_MAX;
+    /* Clocks run up to a thousandth faster. */
+    k->quarantine_ns = (uint64_t)(sim_plan_setting(plan, "pool_quarantine_ms") * 1e6 * 0.998);
     if (sim_history_init(&k->history) != 0 || rill_flow_map_init(&k->terms, 4096) != 0 ||
         rill_slab_init(&k->term_slab, sizeof(struct term), TERMS_MAX) != 0) {
         sim_check_destroy(k);
@@ -371,6 +381,25 @@ static void check_others(struct sim_check *k, const struct rill_frame *f,
     }
 }
 
+/* I6: an endpoint rests between two flows, whatever dies meanwhile. (A packet may have been held up
+ * for longer than its flow lived: that it leaves late is not its endpoint's fault.) */
+static void check_rest(struct sim_check *k, const struct rill_frame *f,
+                       const struct rill_endpoint *public)
+{
+    struct public_use *use = &k->uses[public->port - PORT_FIRST];
+
+    if (use->flow > f->flow)
+        return;
+    if (use->flow != 0 && use->flow != f->flow && k->now_ns < use->ns + k->quarantine_ns)
+        sim_check_fail(k, "I6",
+                       "packet %" PRIu64 " of flow %" PRIx64 " is out with port %u, %" PRIu64
+                       " us after one of flow %" PRIx64 " came in that left with it",
+                       f->ingress_id, f->flow, public->port, (k->now_ns - use->ns) / 1000,
+                       use->flow);
+    if (use->flow != f->flow || use->ns < f->ingress_ns)
+        *use = (struct public_use){.flow = f->flow, .ns = f->ingress_ns};
+}
+
 /* I6, and replies can't overtake: the controller knows the flow's public endpoint by now. */
 static void check_alias(struct sim_check *k, const struct rill_frame *f)
 {
@@ -387,6 +416,7 @@ static void check_alias(struct sim_check *k, const struct rill_frame *f)
         return;
     k->public[k->packets[f->ingress_id].flow] = *public;
     check_others(k, f, public);
+    check_rest(k, f, public);
     if (!knows(k->controller, f->flow))
         return;
     flow = rill_controller_alias_flow(k->controller, public, NULL);

@@ -58,6 +58,7 @@ static const struct {
     {RILL_MUTANT_one_queue, "controllers"},
     {RILL_MUTANT_pool_slot, "controllers"},
     {RILL_MUTANT_pool_part, "controllers"},
+    {RILL_MUTANT_rest_untold, "failover_storm"},
 };
 
 static const char *kind_for(unsigned mutant)

@@ -30,6 +30,8 @@ static void draw_network(struct world_plan *plan, struct rill_rng *rng)
     plan->network.reorder_ns = 200000;
 }
 
+enum { QUARANTINE_MS = 60 };
+
 static void draw_settings(struct world_plan *plan, struct rill_rng *rng)
 {
     set(plan, "flows_max", "256");
@@ -46,7 +48,7 @@ static void draw_settings(struct world_plan *plan, struct rill_rng *rng)
     set(plan, "frame_life_ms", "25");
     set(plan, "state_keep_ms", "25");
     set(plan, "flow_idle_s", "0.1");
-    set(plan, "pool_quarantine_ms", "60");
+    set(plan, "pool_quarantine_ms", "%u", QUARANTINE_MS);
     set(plan, "pool_block", "16");
     set(plan, "epoch_ms", "20");
     set(plan, "lease_ms", "%g", PICK(rng, 100, 300));
@@ -101,6 +103,7 @@ void world_plan_draw(struct world_plan *plan, uint64_t seed)
     if (plan->gentle)
         plan->fails = 0;
     plan->check.pool_ports = 200;
+    sim_plan_set(&plan->check, "pool_quarantine_ms=%u", QUARANTINE_MS);
     draw_network(plan, &rng);
     draw_settings(plan, &rng);
     draw_controllers(plan, &rng);
