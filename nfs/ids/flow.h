@@ -1,10 +1,12 @@
 /* What is remembered of a connection, and how it lies in its table's value.
  *
- *     reassembly 0 | warm 0 | window 0 | saved 0 | hot | saved 1 | window 1 | warm 1 | reassembly 1
- * | told
+ *     saved 0 | hot | saved 1 | told | window 0 | window 1 | warm 0 | warm 1 | reassembly 0 |
+ * reassembly 1
  *
- * The bytes from the lowest to the highest that a packet changes travel with it. So what most
- * packets change stands in the middle, and what few do at the ends. All zeros is a new connection.
+ * The bytes from the lowest to the highest that a packet changes travel with it, so what most
+ * packets change stands together: `saved` 0 ends where `hot` begins. And a value's zeros at its end
+ * cost nothing (rill/nf.h), so what few connections ever use stands there, and is zeroed when it is
+ * used no more. All zeros is a new connection.
  */
 #ifndef RILL_NFS_IDS_FLOW_H
 #define RILL_NFS_IDS_FLOW_H

@@ -23,7 +23,7 @@ struct ids_worker {
     struct ids_scanner *scanner;
     struct ids_match_scratch scratch;
     uint8_t *line;       /* the window's bytes, and those of the packet behind them */
-    uint8_t *saved;      /* where a datagram's search leaves its state */
+    uint8_t *saved;      /* a search's state that is more than 4 bytes, while it is at work */
     uint32_t *header;    /* by header: the turn for which it was worked out, times 2, and whether it
                           * matches */
     struct tried *tried; /* by rule */
@@ -272,6 +272,7 @@ static void judge_candidates(struct search *s)
     }
     if (kept == *n)
         return;
+    memset(candidates + kept, 0, (*n - kept) * sizeof(candidates[0])); /* zeros cost nothing */
     changed_candidates(in, 0, *n);
     *n = kept;
 }
@@ -437,6 +438,32 @@ void ids_search_restart(struct ids_inspection *in)
     ids_changed_rest(in);
 }
 
+/* Where a direction's state lies, if it is more than 4 bytes: beside the hot part. */
+static uint32_t saved_offset(const struct ids_inspection *in, uint32_t bytes)
+{
+    const struct ids_layout *layout = in->layout;
+
+    return in->direction == 0 ? layout->saved[0] + layout->saved_bytes - bytes : layout->saved[1];
+}
+
+static bool scan(struct search *s, struct ids_direction *d)
+{
+    struct ids_inspection *in = s->in;
+    struct ids_worker *w = in->worker;
+    struct ids_stream stream = {&d->state, w->saved, w->saved_bytes, d->scanned};
+    bool kept;
+
+    if (w->saved_bytes == 0)
+        return ids_scan(w->scanner, &stream, s->data, s->bytes, on_hit, s);
+    if (d->state > w->saved_bytes)
+        d->state = 0;
+    memcpy(w->saved, in->value + saved_offset(in, d->state), d->state);
+    kept = ids_scan(w->scanner, &stream, s->data, s->bytes, on_hit, s);
+    memcpy(in->value + saved_offset(in, d->state), w->saved, d->state);
+    ids_changed(in, saved_offset(in, d->state), d->state);
+    return kept;
+}
+
 static void search_chunk(struct ids_inspection *in, const uint8_t *data, uint32_t bytes)
 {
     struct ids_hot *hot = ids_hot(in);
@@ -445,8 +472,6 @@ static void search_chunk(struct ids_inspection *in, const uint8_t *data, uint32_
     const struct ids_layout *layout = in->layout;
     struct search s = {
         .in = in, .data = data, .bytes = bytes, .position = d->position, .scanned = d->scanned};
-    struct ids_stream stream = {&d->state, in->value + layout->saved[in->direction],
-                                layout->saved_bytes, d->scanned};
     bool kept;
 
     if ((of & IDS_WINDOWED) != 0)
@@ -454,8 +479,7 @@ static void search_chunk(struct ids_inspection *in, const uint8_t *data, uint32_
     begin_search(in->worker);
     if (hot->n_candidates[in->direction] > 0)
         judge_candidates(&s);
-    kept = ids_scan(in->worker->scanner, &stream, data, bytes, on_hit, &s);
-    ids_changed(in, layout->saved[in->direction], layout->saved_bytes > 0 ? d->state : 0);
+    kept = scan(&s, d);
     if ((of & IDS_WINDOWED) != 0)
         keep_window(in, d->scanned, data, bytes);
     advance(in, bytes);
@@ -480,7 +504,7 @@ void ids_inspect_datagram(struct ids_inspection *in, const uint8_t *data, uint32
 {
     struct ids_worker *w = in->worker;
     uint32_t state = 0;
-    struct ids_stream stream = {&state, w->saved, w->saved_bytes, 0};
+    struct ids_stream stream = {.state = &state};
     struct search s = {
         .in = in, .data = data, .bytes = bytes < CHUNK_MAX ? bytes : CHUNK_MAX, .whole = true};
 
