@@ -226,7 +226,7 @@ static void test_prefilter(void **unused)
 /* So many states that not all of them have a row; all byte values. */
 static void test_many_states(void **unused)
 {
-    enum { PATTERNS = 400, TEXT = 20000 };
+    enum { PATTERNS = 400, TEXT = 20000, SHARED_FROM = 100 };
     static uint8_t bytes[PATTERNS][IDS_PATTERN_BYTES_MAX], text[TEXT];
     static struct ids_pattern patterns[PATTERNS];
     char why[IDS_WHY_BYTES];
@@ -234,20 +234,22 @@ static void test_many_states(void **unused)
 
     (void)unused;
     srand(7);
-    for (uint32_t i = 0; i < PATTERNS; i++) {
+    for (uint32_t i = PATTERNS; i-- > 0;) { /* each ends as another one begins */
         for (uint32_t k = 0; k < IDS_PATTERN_BYTES_MAX; k++)
-            bytes[i][k] = k < 4 ? (uint8_t)(i * (k + 3)) : ids_fold((uint8_t)rand());
+            bytes[i][k] = k < SHARED_FROM || i + 4 >= PATTERNS
+                              ? ids_fold(k < 4 ? (uint8_t)(i * (k + 3)) : (uint8_t)rand())
+                              : bytes[i + 4][k - SHARED_FROM];
         patterns[i] = (struct ids_pattern){bytes[i], IDS_PATTERN_BYTES_MAX, i % 4 == 0};
-        if (patterns[i].nocase)
-            for (uint32_t k = 0; k < 4; k++)
-                bytes[i][k] = ids_fold(bytes[i][k]);
     }
-    for (uint32_t at = 0; at < TEXT;) { /* pieces of patterns, some of them whole */
-        const uint8_t *from = bytes[rand() % PATTERNS];
-        uint32_t n = rand() % 3 == 0 ? IDS_PATTERN_BYTES_MAX : (uint32_t)rand() % 254;
+    for (uint32_t at = 0; at < TEXT;) {
+        uint32_t i = (uint32_t)rand() % (PATTERNS - 4), n = IDS_PATTERN_BYTES_MAX;
 
+        if (rand() % 3 == 0) /* a piece */
+            n = (uint32_t)rand() % n;
         for (uint32_t k = 0; k < n && at < TEXT; k++)
-            text[at++] = from[k];
+            text[at++] = bytes[i][k];
+        for (uint32_t k = n - SHARED_FROM; n == IDS_PATTERN_BYTES_MAX && k < n && at < TEXT; k++)
+            text[at++] = bytes[i + 4][k];
     }
     search_plainly(patterns, PATTERNS, text, TEXT);
     assert_true(wanted.n > 10);
