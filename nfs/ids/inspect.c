@@ -14,9 +14,8 @@ struct ids_layout ids_layout_make(uint32_t window_bytes, uint32_t reassembly_byt
                            .reassembly_bytes = reassembly_bytes,
                            .saved_bytes = (saved_bytes + 7) / 8 * 8};
 
-    l.hot = l.saved[0] + l.saved_bytes;
-    l.saved[1] = l.hot + (uint32_t)sizeof(struct ids_hot);
-    l.told = l.saved[1] + l.saved_bytes;
+    l.saved = l.hot + (uint32_t)sizeof(struct ids_hot);
+    l.told = l.saved + 2 * l.saved_bytes;
     l.window[0] = l.told + IDS_TOLD_MAX * 4;
     l.window[1] = l.window[0] + window_bytes;
     l.warm[0] = l.window[1] + window_bytes;

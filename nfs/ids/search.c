@@ -426,41 +426,60 @@ static void advance(struct ids_inspection *in, uint32_t bytes)
     ids_changed_direction(in);
 }
 
+/* With Hyperscan: what is saved of the direction's search, as many bytes as its state says. */
+static uint8_t *saved(struct ids_inspection *in)
+{
+    const struct ids_direction *first = &ids_hot(in)->direction[0];
+
+    return in->value + in->layout->saved + (in->direction == 0 ? 0 : first->state);
+}
+
+/* What is saved is in the worker's hands, and takes its place: where it grows or shrinks, that of
+ * the other direction gives way. */
+static void set_state(struct ids_inspection *in, uint32_t state)
+{
+    struct ids_direction *d = ids_hot(in)->direction;
+    uint32_t before = d[0].state + d[1].state, after, offset = in->layout->saved;
+
+    if (in->layout->saved_bytes == 0) {
+        d[in->direction].state = state;
+        return;
+    }
+    if (in->direction == 0)
+        memmove(saved(in) + state, saved(in) + d[0].state, d[1].state);
+    d[in->direction].state = state;
+    memcpy(saved(in), in->worker->saved, state);
+    after = d[0].state + d[1].state;
+    if (after < before)
+        memset(in->value + offset + after, 0, before - after);
+    ids_changed(in, offset, after > before ? after : before);
+}
+
 void ids_search_restart(struct ids_inspection *in)
 {
     struct ids_hot *hot = ids_hot(in);
     struct ids_direction *d = &hot->direction[in->direction];
 
-    d->state = d->scanned = 0;
+    set_state(in, 0);
+    d->scanned = 0;
     hot->of[in->direction] &= (uint8_t)~IDS_LONG;
     hot->n_candidates[in->direction] = 0;
     ids_changed_direction(in);
     ids_changed_rest(in);
 }
 
-/* Where a direction's state lies, if it is more than 4 bytes: beside the hot part. */
-static uint32_t saved_offset(const struct ids_inspection *in, uint32_t bytes)
-{
-    const struct ids_layout *layout = in->layout;
-
-    return in->direction == 0 ? layout->saved[0] + layout->saved_bytes - bytes : layout->saved[1];
-}
-
 static bool scan(struct search *s, struct ids_direction *d)
 {
     struct ids_inspection *in = s->in;
     struct ids_worker *w = in->worker;
-    struct ids_stream stream = {&d->state, w->saved, w->saved_bytes, d->scanned};
+    uint32_t state = d->state;
+    struct ids_stream stream = {&state, w->saved, w->saved_bytes, d->scanned};
     bool kept;
 
-    if (w->saved_bytes == 0)
-        return ids_scan(w->scanner, &stream, s->data, s->bytes, on_hit, s);
-    if (d->state > w->saved_bytes)
-        d->state = 0;
-    memcpy(w->saved, in->value + saved_offset(in, d->state), d->state);
+    if (w->saved_bytes > 0)
+        memcpy(w->saved, saved(in), state);
     kept = ids_scan(w->scanner, &stream, s->data, s->bytes, on_hit, s);
-    memcpy(in->value + saved_offset(in, d->state), w->saved, d->state);
-    ids_changed(in, saved_offset(in, d->state), d->state);
+    set_state(in, state);
     return kept;
 }
 
