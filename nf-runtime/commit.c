@@ -69,7 +69,8 @@ void commit_send_full(struct rill_unit *u, struct flow *flow, uint32_t dst)
     tag_to_frame(&flow->tag, f);
     f->granted_term = flow->granted;
     f->count = flow_idle_us(u, flow);
-    if (rill_body_append(m, u->config.pool, flow->state, u->state_bytes) != 0) {
+    if (rill_body_append(m, u->config.pool, flow->state,
+                         rill_state_trim(flow->state, &flow->state_used)) != 0) {
         rte_pktmbuf_free(m);
         u->n.messages_no_mbuf++;
         return;
@@ -85,7 +86,7 @@ static void attach_state(struct rill_unit *u, struct flow *flow, struct rill_fra
 {
     if (flow->next_full && !RILL_MUTANT(first_full)) {
         low = 0;
-        high = u->state_bytes;
+        high = rill_state_trim(flow->state, &flow->state_used);
         f->flags |= RILL_FLAG_FULL;
     }
     if (low >= high)
@@ -188,6 +189,7 @@ void commit_process(struct rill_unit *u, struct flow *flow, struct rte_mbuf *m)
         memcpy(u->before, flow->state, u->state_bytes);
     verdict = rill_nf_process(u->config.nf, &pkt);
     keep_tuple(flow, rill_frame_tuple(f), &pkt);
+    rill_state_wrote(&flow->state_used, pkt.dirty_high);
     flow->tag.term = flow->granted;
     flow->tag.step++;
     flow->last_ns = u->now_ns;
@@ -233,6 +235,8 @@ void commit_flow_end(struct rill_unit *u, struct flow *flow)
         return;
     show_tuple(&head->tuple, &pkt.view);
     rill_nf_flow_end(u->config.nf, &pkt);
+    if (rill_nf_descriptor(u->config.nf)->flow_end != NULL)
+        flow->state_used = u->state_bytes; /* it may have written what it liked */
     u->n.flows_ended++;
 }
 

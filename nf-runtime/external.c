@@ -93,7 +93,7 @@ static void keep_value(struct rill_unit *u, struct flow *flow, const struct tag 
 
     if (flow->has_replica && !tag_newer(tag, &flow->replica))
         return;
-    rill_body_read(m, 0, flow_replica_state(u, flow), u->state_bytes);
+    rill_state_read(m, 0, u->state_bytes, flow_replica_state(u, flow), &flow->replica_used);
     flow->replica = *tag;
     flow->has_replica = true;
     handoff_start(u, flow);
@@ -123,7 +123,7 @@ static void take_value(struct rill_unit *u, struct flow *flow, struct rte_mbuf *
     struct segment *g = find_named(flow, &tag);
 
     if (g != NULL) {
-        rill_body_read(m, 0, flow->state, u->state_bytes);
+        rill_state_read(m, 0, u->state_bytes, flow->state, &flow->state_used);
         u->n.store_values++;
         handoff_take(u, flow, g->term, &tag);
         return;

@@ -6,13 +6,15 @@
 /* Terms of one flow that wait here. One handoff at a time makes that a few; more are nonsense, and
  * would be begun one inside the other. */
 enum { SEGMENTS_PER_FLOW_MAX = 16 };
+enum { PREFETCHED_STATE_BYTES = 192 }; /* most states are smaller */
 
 int store_init(struct rill_unit *u)
 {
     size_t head = RTE_ALIGN_CEIL(sizeof(struct flow), 8);
 
     if (rill_flow_map_init(&u->flows, u->config.flows_max) != 0 ||
-        rill_slab_init(&u->flow_slab, head + 2 * (size_t)u->state_bytes, u->config.flows_max) ||
+        rill_slab_init_sparse(&u->flow_slab, head + 2 * (size_t)u->state_bytes, head,
+                              u->config.flows_max) ||
         rill_slab_init(&u->segment_slab, sizeof(struct segment), u->config.flows_max))
         return -1;
     spare_init(u);
@@ -59,7 +61,7 @@ static void prefetch_flow(const struct rill_unit *u, const struct rill_map_node 
     rte_prefetch0(at + RTE_CACHE_LINE_SIZE);
     rte_prefetch0(at + 2 * RTE_CACHE_LINE_SIZE);
     rte_prefetch0(state + RTE_MIN(u->state_bytes, (uint32_t)sizeof(struct rill_state_head)));
-    rte_prefetch0(state + u->state_bytes - 1);
+    rte_prefetch0(state + RTE_MIN(u->state_bytes, (uint32_t)PREFETCHED_STATE_BYTES) - 1);
 }
 
 void store_prefetch(const struct rill_unit *u, struct rte_mbuf **frames, uint32_t n)
@@ -127,6 +129,8 @@ void store_remove(struct rill_unit *u, struct flow *flow)
     spare_leave(u, flow);
     u->flows_removed++;
     rill_flow_map_remove(&u->flows, &flow->node);
+    memset(flow->state, 0, flow->state_used); /* the slab is sparse */
+    memset(flow_replica_state(u, flow), 0, flow->replica_used);
     rill_slab_put(&u->flow_slab, flow);
 }
 

@@ -65,7 +65,8 @@ static void send_final(struct rill_unit *u, struct flow *flow, bool with_state)
         f->chain[f->chain_len++] = flow->chain[i];
     if (with_state) {
         f->flags |= RILL_FLAG_STATE;
-        if (rill_body_append(m, u->config.pool, flow->state, u->state_bytes) != 0) {
+        if (rill_body_append(m, u->config.pool, flow->state,
+                             rill_state_trim(flow->state, &flow->state_used)) != 0) {
             u->n.messages_no_mbuf++;
             rte_pktmbuf_free(m);
             return;
@@ -119,7 +120,7 @@ static void fresh(struct rill_unit *u, struct flow *flow, uint64_t term)
     struct tag tag = {.clock = flow->node.flow - 1, .window = UINT64_MAX};
     struct rill_chain_entry birth = {.term = RILL_BIRTH_TERM};
 
-    memset(flow->state, 0, u->state_bytes);
+    rill_state_replaced(flow->state, &flow->state_used, 0);
     u->n.flows_born++;
     take(u, flow, term, &tag, &birth, 1);
 }
@@ -225,7 +226,8 @@ static void take_replica(struct rill_unit *u, struct flow *flow, uint64_t term,
 {
     struct tag tag = flow->replica;
 
-    memcpy(flow->state, flow_replica_state(u, flow), u->state_bytes);
+    memcpy(flow->state, flow_replica_state(u, flow), flow->replica_used);
+    rill_state_replaced(flow->state, &flow->state_used, flow->replica_used);
     take(u, flow, term, &tag, chain, chain_len);
 }
 
@@ -553,8 +555,10 @@ void handoff_on_final(struct rill_unit *u, struct rte_mbuf *m)
         return; /* an old one: the term that it grants has begun */
     flow_heard_idle(u, flow, f->count);
     if (f->flags & RILL_FLAG_STATE) {
-        if (rte_pktmbuf_pkt_len(m) != u->state_bytes ||
-            rill_body_read(m, 0, flow->state, u->state_bytes) != 0) {
+        uint32_t bytes = rte_pktmbuf_pkt_len(m);
+
+        if (!rill_state_fits(bytes, u->state_bytes) ||
+            rill_state_read(m, 0, bytes, flow->state, &flow->state_used) != 0) {
             u->n.messages_malformed++;
             return;
         }
@@ -647,8 +651,10 @@ void handoff_on_logger_state(struct rill_unit *u, struct rte_mbuf *m)
         g->unsure = !RILL_MUTANT(ended_pull);
         ask_next(u, g);
     } else if (f->flags & RILL_FLAG_STATE) {
-        if (rte_pktmbuf_pkt_len(m) != u->state_bytes ||
-            rill_body_read(m, 0, flow->state, u->state_bytes) != 0) {
+        uint32_t bytes = rte_pktmbuf_pkt_len(m);
+
+        if (!rill_state_fits(bytes, u->state_bytes) ||
+            rill_state_read(m, 0, bytes, flow->state, &flow->state_used) != 0) {
             u->n.messages_malformed++;
             return;
         }

@@ -79,15 +79,16 @@ static void push_to(struct rill_unit *u, struct flow *flow, uint32_t unit)
                                        .step = flow->tag.step,
                                        .clock = flow->tag.clock,
                                        .window = flow->tag.window,
-                                       .state_bytes = u->state_bytes};
-    struct rte_mbuf *m = batch_for(u, unit, sizeof(entry) + u->state_bytes);
+                                       .state_bytes =
+                                           rill_state_trim(flow->state, &flow->state_used)};
+    struct rte_mbuf *m = batch_for(u, unit, sizeof(entry) + entry.state_bytes);
     uint32_t before;
 
     if (m == NULL)
         return;
     before = rte_pktmbuf_pkt_len(m);
     if (rill_body_append(m, u->config.pool, &entry, sizeof(entry)) != 0 ||
-        rill_body_append(m, u->config.pool, flow->state, u->state_bytes) != 0) {
+        rill_body_append(m, u->config.pool, flow->state, entry.state_bytes) != 0) {
         /* Half an entry is no use, and the receiver stops at it. */
         rte_pktmbuf_trim(m, (uint16_t)(rte_pktmbuf_pkt_len(m) - before));
         u->n.messages_no_mbuf++;
@@ -189,7 +190,8 @@ static void take_entry(struct rill_unit *u, const struct rill_replica_entry *ent
     flow->last_ns = u->now_ns;
     if (tag.term < flow->granted || (flow->has_replica && !tag_newer(&tag, &flow->replica)))
         return;
-    if (rill_body_read(m, offset, flow_replica_state(u, flow), u->state_bytes) != 0)
+    if (rill_state_read(m, offset, entry->state_bytes, flow_replica_state(u, flow),
+                        &flow->replica_used) != 0)
         return;
     flow->replica = tag;
     flow->has_replica = true;
@@ -205,12 +207,13 @@ void replicate_on_replica(struct rill_unit *u, struct rte_mbuf *m)
 
     while (at < end) {
         if (rill_body_read(m, at, &entry, sizeof(entry)) != 0 ||
-            entry.state_bytes != u->state_bytes || end - at - sizeof(entry) < u->state_bytes) {
+            !rill_state_fits(entry.state_bytes, u->state_bytes) ||
+            end - at - sizeof(entry) < entry.state_bytes) {
             u->n.messages_malformed++;
             return;
         }
         at += sizeof(entry);
         take_entry(u, &entry, m, at);
-        at += u->state_bytes;
+        at += entry.state_bytes;
     }
 }

@@ -19,6 +19,7 @@
 #include "lib/base/slab.h"
 #include "lib/base/timer_wheel.h"
 #include "lib/frame/frame.h"
+#include "lib/frame/state.h"
 #include "nf-runtime/unit.h"
 
 enum {
@@ -82,6 +83,7 @@ struct flow {
     uint64_t active_ns;       /* its last packet anywhere, as far as is known; 0: nothing is */
     struct segment *segments; /* lowest term first */
     uint8_t *state;           /* state_bytes; then as much for the replica */
+    uint32_t state_used;      /* lib/frame/state.h */
     uint32_t queued;          /* packets that wait for their service, as far as is known */
     uint16_t sync_tries;      /* of this tag */
     bool owning;
@@ -97,6 +99,7 @@ struct flow {
     /* cold */
     struct rill_timer keep_timer; /* wheel `slow` */
     struct flow *older, *newer;   /* in `spare` */
+    uint32_t replica_used;
     struct tag replica;
     struct tag pushed;  /* the state last pushed, and to whom */
     struct tag stored;  /* what the store outside has said that it keeps, of this term of ours */

@@ -27,11 +27,12 @@ enum { FLOW = 100, TERM = 5, BYTES = 1000, STEPS_MAX = 256, BLOCK = 8 };
 /* --- NFs --- */
 
 struct counting {
-    uint64_t packets, last_id;
+    uint64_t packets, last; /* not 0: all of the state travels */
 };
 
 struct instance {
     struct rill_table *table;
+    size_t wide; /* its last byte is written with the first packet; 0: it is not */
     struct rill_pool *pool;
 };
 
@@ -50,7 +51,17 @@ static int init_large(struct rill_nf *nf, const struct rill_config *config)
     struct instance *self = rill_nf_private(nf);
 
     (void)config;
-    self->table = rill_table_create(nf, "count", RILL_PER_FLOW, RILL_WRITE, 400);
+    self->wide = 400;
+    self->table = rill_table_create(nf, "count", RILL_PER_FLOW, RILL_WRITE, self->wide);
+    return self->table != NULL ? 0 : -1;
+}
+
+static int init_hardly_used(struct rill_nf *nf, const struct rill_config *config)
+{
+    struct instance *self = rill_nf_private(nf);
+
+    (void)config;
+    self->table = rill_table_create(nf, "count", RILL_PER_FLOW, RILL_WRITE, 60000);
     return self->table != NULL ? 0 : -1;
 }
 
@@ -70,8 +81,16 @@ static enum rill_verdict count_packet(struct rill_nf *nf, struct rill_pkt *pkt)
     struct counting *state = rill_get(self->table, pkt);
     struct rill_endpoint to;
 
+    if (self->wide > 0 && state->packets == 0) {
+        ((uint8_t *)state)[self->wide - 1] = 1;
+        rill_put(self->table, pkt, self->wide - 1, 1);
+    }
     state->packets++;
     rill_put(self->table, pkt, offsetof(struct counting, packets), 8);
+    if (state->last == 0) {
+        state->last = 1;
+        rill_put(self->table, pkt, offsetof(struct counting, last), 8);
+    }
     rill_pkt_destination(pkt, &to);
     if (to.port == 10)
         rill_flow_restart(pkt);
@@ -443,6 +462,71 @@ static void a_large_change_goes_ahead_by_itself(void **state)
     assert_true(f.flags & RILL_FLAG_ELSEWHERE);
     assert_false(f.flags & RILL_FLAG_FULL);
     assert_int_equal(f.state_bytes, 0);
+}
+
+static void bytes_that_were_never_used_do_not_travel(void **state)
+{
+    uint32_t used = sizeof(struct rill_state_head) + sizeof(struct counting);
+    struct rill_unit_flow_info info;
+    struct rte_mbuf *m;
+
+    (void)state;
+    create(usual(), init_hardly_used);
+    assert_true(rill_nf_state_bytes(nf) > 60000);
+    give(to_targets(own(FLOW), PEER, 0));
+    assert_int_equal(core_expect(&out, RILL_FRAME_CHANGE, OL).state_bytes, used);
+    pass_time(T_NS / 2);
+    m = core_take(&out, RILL_FRAME_REPLICA, PEER);
+    assert_int_equal(rte_pktmbuf_pkt_len(m), sizeof(struct rill_replica_entry) + used);
+    rte_pktmbuf_free(m);
+    give(handoff(RILL_FRAME_MOVE, TERM, TERM + 1, PEER));
+    m = core_take(&out, RILL_FRAME_FINAL, PEER);
+    rte_pktmbuf_free(m);
+    assert_true(rill_unit_flow_info(unit, FLOW, &info));
+    for (uint32_t i = used; i < rill_nf_state_bytes(nf); i++)
+        assert_int_equal(info.state[i], 0);
+}
+
+/* PEER grants `term`, with a state of n bytes. */
+static void give_final(uint64_t term, const void *bytes, uint32_t n)
+{
+    struct rte_mbuf *m = core_frame(RILL_FRAME_FINAL, PEER, UNIT);
+    struct rill_frame *f = rill_frame(m);
+
+    f->flow = FLOW;
+    f->term = f->granted_term = term - 1;
+    f->step = term;
+    f->clock = FLOW + term;
+    f->window = UINT64_MAX;
+    f->next_term = term;
+    f->next_unit = UNIT;
+    f->flags |= RILL_FLAG_STATE;
+    set_chain(m, entry(term - 1, PEER));
+    core_body(m, bytes, n);
+    give(m);
+}
+
+static void a_shorter_state_leaves_nothing_of_a_longer_one(void **state)
+{
+    const uint32_t lengths[] = {50000, sizeof(struct rill_state_head) + sizeof(struct counting)};
+    static uint8_t bytes[60000];
+    struct rill_unit_flow_info info;
+
+    (void)state;
+    create(usual(), init_hardly_used);
+    memset(bytes + sizeof(struct rill_state_head), 7,
+           sizeof(bytes) - sizeof(struct rill_state_head));
+    for (uint64_t i = 0; i < 2; i++) {
+        give_final(TERM + 1 + 2 * i, bytes, lengths[i]);
+        assert_true(rill_unit_flow_info(unit, FLOW, &info));
+        assert_int_equal(info.term, TERM + 1 + 2 * i);
+        assert_int_equal(info.state[lengths[i] - 1], 7);
+        for (uint32_t k = lengths[i]; k < rill_nf_state_bytes(nf); k++)
+            assert_int_equal(info.state[k], 0);
+    }
+    give_final(TERM + 5, bytes, sizeof(struct rill_state_head) - 8); /* no state at all */
+    give_final(TERM + 5, bytes, lengths[1] + 4);
+    assert_int_equal(n()->messages_malformed, 2);
 }
 
 static void a_flow_that_the_nf_ends_is_told_of(void **state)
@@ -1766,6 +1850,8 @@ int main(void)
         T(a_flow_is_born_from_zeros),
         T(later_changes_bring_only_what_changed),
         T(a_large_change_goes_ahead_by_itself),
+        T(bytes_that_were_never_used_do_not_travel),
+        T(a_shorter_state_leaves_nothing_of_a_longer_one),
         T(a_flow_that_the_nf_ends_is_told_of),
         T(a_packet_that_the_nf_drops_still_sends_its_change),
         T(no_packet_is_processed_twice),

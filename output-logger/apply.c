@@ -119,6 +119,10 @@ static void apply(struct rill_ol *ol, struct entry *e, struct rte_mbuf *m)
         return;
     }
     memcpy(e->state + f->state_offset, f->state, f->state_bytes);
+    if (f->flags & RILL_FLAG_FULL)
+        rill_state_replaced(e->state, &e->state_used, f->state_bytes);
+    else
+        rill_state_wrote(&e->state_used, (uint32_t)f->state_offset + f->state_bytes);
     if (!release_alias_known(ol, e, f) && f->state_bytes > 0 && f->state_offset < sizeof(e->alias))
         set_alias(ol, e);
     e->step = f->step;
@@ -176,7 +180,7 @@ static void drain(struct rill_ol *ol, struct entry *e)
 static bool is_sound(const struct rill_ol *ol, const struct rill_frame *f)
 {
     if (f->flags & RILL_FLAG_FULL)
-        return f->state_offset == 0 && f->state_bytes == ol->config.state_bytes;
+        return f->state_offset == 0 && rill_state_fits(f->state_bytes, ol->config.state_bytes);
     return (uint32_t)f->state_offset + f->state_bytes <= ol->config.state_bytes;
 }
 
@@ -248,9 +252,10 @@ void apply_say_kept(struct rill_ol *ol, const struct entry *e)
 void apply_on_full(struct rill_ol *ol, struct rte_mbuf *m)
 {
     const struct rill_frame *f = rill_frame(m);
+    uint32_t bytes = rte_pktmbuf_pkt_len(m);
     struct entry *e;
 
-    if (rte_pktmbuf_pkt_len(m) != ol->config.state_bytes) {
+    if (!rill_state_fits(bytes, ol->config.state_bytes)) {
         ol->n.messages_malformed++;
         return;
     }
@@ -260,7 +265,7 @@ void apply_on_full(struct rill_ol *ol, struct rte_mbuf *m)
     heard_idle(ol, e, f);
     if (!e->has_state || f->granted_term > e->term || RILL_MUTANT(full_order) ||
         (f->granted_term == e->term && f->step > e->step)) {
-        rill_body_read(m, 0, e->state, ol->config.state_bytes);
+        rill_state_read(m, 0, bytes, e->state, &e->state_used);
         if (!RILL_MUTANT(aliasstate))
             set_alias(ol, e);
         e->has_state = true;

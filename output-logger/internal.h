@@ -13,8 +13,8 @@
 #include "lib/base/mutant.h"
 #include "lib/base/slab.h"
 #include "lib/base/timer_wheel.h"
-#include "lib/frame/body.h"
 #include "lib/frame/frame.h"
+#include "lib/frame/state.h"
 #include "output-logger/output_logger.h"
 
 enum alias_state {
@@ -37,17 +37,18 @@ struct entry {
     uint64_t want_step;           /* the unit says that it is there (SYNC); 0: nothing missing */
     struct rte_mbuf *held;        /* changes whose step before is missing, by step, through link */
     uint8_t *state;
-    uint32_t tries; /* since something was first asked */
+    uint32_t state_used; /* lib/frame/state.h */
     bool has_state;
     bool established;    /* the controller knows that we hold `term` */
     uint8_t alias_state; /* of `alias`, as the newest controller said */
     /* cold */
+    uint32_t tries;                           /* since something was first asked */
     struct rill_alias alias;                  /* as in the state */
     struct rte_mbuf *waiting, **waiting_tail; /* packets that wait for the alias */
     struct rill_timer retry_timer;
     struct rill_timer keep_timer;
 };
-_Static_assert(offsetof(struct entry, alias) <= 128, "prefetch_entry() fetches two lines");
+_Static_assert(offsetof(struct entry, tries) <= 128, "prefetch_entry() fetches two lines");
 
 enum { FENCED_MAX = 64 }; /* units that one logger served, and that died */
 

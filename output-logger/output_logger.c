@@ -116,6 +116,7 @@ static void on_forget(struct rill_ol *ol, const struct rill_frame *f)
     rill_timer_stop(ol->retries, &e->retry_timer);
     rill_timer_stop(ol->slow, &e->keep_timer);
     rill_flow_map_remove(&ol->entries, &e->node);
+    memset(e->state, 0, e->state_used); /* the slab is sparse */
     rill_slab_put(&ol->slab, e);
     ol->n.flows_forgotten++;
 }
@@ -216,6 +217,8 @@ static void receive(struct rill_ol *ol, struct rte_mbuf *m)
         handle_message(ol, m);
 }
 
+enum { PREFETCHED_STATE_BYTES = 192 }; /* most states are smaller */
+
 /* The entry, and the part of the state that is the NF's. */
 static void prefetch_entry(const struct rill_ol *ol, const struct rill_map_node *node)
 {
@@ -226,7 +229,7 @@ static void prefetch_entry(const struct rill_ol *ol, const struct rill_map_node 
     rte_prefetch0(at + RTE_CACHE_LINE_SIZE);
     rte_prefetch0(state +
                   RTE_MIN(ol->config.state_bytes, (uint32_t)sizeof(struct rill_state_head)));
-    rte_prefetch0(state + ol->config.state_bytes - 1);
+    rte_prefetch0(state + RTE_MIN(ol->config.state_bytes, (uint32_t)PREFETCHED_STATE_BYTES) - 1);
 }
 
 /* What the changes of a burst will look at. */
@@ -296,7 +299,7 @@ struct rill_ol *rill_ol_create(const struct rill_ol_config *config, struct rill_
     ol->slow = rill_timer_wheel_create(1024, 64 * 1000 * 1000);
     if (ol->retries == NULL || ol->slow == NULL ||
         rill_flow_map_init(&ol->entries, config->flows_max) != 0 ||
-        rill_slab_init(&ol->slab, head + config->state_bytes, config->flows_max) != 0)
+        rill_slab_init_sparse(&ol->slab, head + config->state_bytes, head, config->flows_max) != 0)
         goto fail;
     return ol;
 fail:

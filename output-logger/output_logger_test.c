@@ -226,6 +226,27 @@ static void the_first_of_a_term_goes_onto_anything(void **state)
     assert_int_equal(released(), 2);
 }
 
+/* What of the state is zero up to its end does not travel. */
+static void a_shorter_state_ends_in_zeros(void **state)
+{
+    struct rte_mbuf *m = with_whole_state(change(UNIT, FLOW, TERM + 2, 41), NULL);
+    const uint8_t head[VALUE_AT] = {0};
+
+    (void)state;
+    give(first_step(1));
+    rill_frame(m)->state_bytes = VALUE_AT;
+    give(m);
+    assert_int_equal(value_of(UNIT, FLOW), 0);
+    give(change(UNIT, FLOW, TERM + 2, 42));
+    assert_int_equal(value_of(UNIT, FLOW), 42);
+    m = full(UNIT, FLOW, TERM + 4, 50, NULL);
+    assert_int_equal(rte_pktmbuf_trim(m, (uint16_t)rte_pktmbuf_pkt_len(m)), 0);
+    core_body(m, head, VALUE_AT);
+    give(m);
+    assert_int_equal(value_of(UNIT, FLOW), 0);
+    assert_int_equal(n()->messages_malformed, 0);
+}
+
 static void a_change_without_packet_is_applied_and_releases_nothing(void **state)
 {
     struct rte_mbuf *m = core_frame(RILL_FRAME_CHANGE, UNIT, OL);
@@ -824,6 +845,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(steps_are_applied_in_order_and_released),
         T(the_first_of_a_term_goes_onto_anything),
+        T(a_shorter_state_ends_in_zeros),
         T(a_change_without_packet_is_applied_and_releases_nothing),
         T(a_passed_packet_leaves_at_once),
         T(entries_of_two_units_are_apart),

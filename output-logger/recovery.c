@@ -87,7 +87,7 @@ static struct rte_mbuf *answer_to(struct rill_ol *ol, const struct rill_frame *f
     return m;
 }
 
-static bool append_state(struct rill_ol *ol, const struct entry *e, const struct rill_frame *f,
+static bool append_state(struct rill_ol *ol, struct entry *e, const struct rill_frame *f,
                          struct rte_mbuf *m)
 {
     struct rill_frame *to = rill_frame(m);
@@ -103,7 +103,8 @@ static bool append_state(struct rill_ol *ol, const struct entry *e, const struct
     }
     to->flags |= RILL_FLAG_STATE;
     ol->n.recoveries_answered++;
-    return rill_body_append(m, ol->config.pool, e->state, ol->config.state_bytes) == 0;
+    return rill_body_append(m, ol->config.pool, e->state,
+                            rill_state_trim(e->state, &e->state_used)) == 0;
 }
 
 /* What did the dead unit hold in that term? Answered for no other ("walk"). One who asks for a term

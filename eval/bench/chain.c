@@ -136,6 +136,7 @@ struct bench_chain *bench_chain_create(const struct bench_chain_config *config,
                                           .units_milli = 1000,
                                           .flows_max = config->flows,
                                           .pool = config->pool,
+                                          .equip = config->equip,
                                           .released = unexpected};
 
     if (c == NULL)

@@ -15,6 +15,8 @@ struct bench_chain_config {
     const struct rill_config *nf_config;
     const struct rill_config *settings;
     struct rte_mempool *pool;
+    /* What a new instance wants of the configuration store; NULL: nothing. */
+    int (*equip)(void *arg, struct rill_nf *nf, struct rill_error *err);
     uint32_t flows;
     uint64_t pps; /* of virtual time */
 };

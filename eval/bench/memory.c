@@ -28,6 +28,8 @@ enum {
     EXPECTED_BYTES = 1750,
     EXPECTED_COPY_BYTES = 800,
     EXPECTED_NF_BYTES = 450,
+    EXPECTED_IDS_BYTES = 20000,
+    IDS_FLOWS = 100000, /* if nothing else is asked for */
 };
 
 static const char *const names[MEMORY_ROLES] = {"controller", "unit", "replica", "logger"};
@@ -118,7 +120,7 @@ static int check_memory(const struct memory_choice *choice, struct rill_error *e
     FILE *in = fopen("/proc/meminfo", "re");
 
     if (strcmp(choice->nf, "noop") != 0)
-        bytes += EXPECTED_NF_BYTES;
+        bytes += strcmp(choice->nf, "ids") == 0 ? EXPECTED_IDS_BYTES : EXPECTED_NF_BYTES;
     need_mb = MEMORY_EAL_MB + (choice->flows * bytes >> 20);
     while (in != NULL && fgets(line, sizeof(line), in) != NULL &&
            sscanf(line, "MemAvailable: %" SCNu64, &kb) != 1)
@@ -149,9 +151,9 @@ static int measure(struct bench_report *report, uint64_t n, const struct memory_
 static int take_nf(void *target, const char *value, struct rill_error *err)
 {
     ((struct wanted *)((struct bench_options *)target)->own)->nf = value;
-    if (strcmp(value, "noop") == 0 || strcmp(value, "nat") == 0)
+    if (strcmp(value, "noop") == 0 || strcmp(value, "nat") == 0 || strcmp(value, "ids") == 0)
         return 0;
-    return rill_error_set(err, -EINVAL, "--nf '%s': it is noop or nat", value);
+    return rill_error_set(err, -EINVAL, "--nf '%s': it is noop, nat or ids", value);
 }
 
 static int take_flows(void *target, const char *value, struct rill_error *err)
@@ -174,8 +176,9 @@ static int take_no_copies(void *target, const char *value, struct rill_error *er
 }
 
 static const struct rill_arg table[] = {
-    {"nf", "NAME", "only this NF: noop or nat", false, NULL, take_nf},
-    {"flows", "N", "how many, up to 16 million (default 1 million)", false, NULL, take_flows},
+    {"nf", "NAME", "only this NF: noop, nat or ids", false, NULL, take_nf},
+    {"flows", "N", "how many, up to 16 million (default 1 million, of ids 100,000)", false, NULL,
+     take_flows},
     {"no-copies", NULL, "no second unit's copies: more flows fit", false, NULL, take_no_copies},
     {0},
 };
@@ -183,13 +186,15 @@ static const struct rill_arg table[] = {
 static int measure_all(struct bench_report *report, const struct bench_options *o,
                        struct rill_error *err)
 {
-    static const char *const nfs[] = {"noop", "nat"};
+    static const char *const nfs[] = {"noop", "nat", "ids"};
     const struct wanted *wanted = o->own;
     uint64_t flows = wanted->flows != 0 ? wanted->flows : o->quick ? QUICK_FLOWS : FLOWS;
     int rc = 0;
 
     for (unsigned i = 0; rc == 0 && i < RTE_DIM(nfs); i++) {
-        const struct memory_choice choice = {nfs[i], (uint32_t)flows, !wanted->no_copies};
+        bool fewer = wanted->flows == 0 && !o->quick && strcmp(nfs[i], "ids") == 0;
+        const struct memory_choice choice = {nfs[i], fewer ? IDS_FLOWS : (uint32_t)flows,
+                                             !wanted->no_copies};
 
         if (wanted->nf == NULL || strcmp(wanted->nf, nfs[i]) == 0)
             rc = measure(report, o->runs, &choice, err);

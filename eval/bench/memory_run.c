@@ -14,6 +14,7 @@
 #include "cli/nf_path.h"
 #include "eval/bench/noop.h"
 #include "eval/bench/source.h"
+#include "eval/bench/words.h"
 #include "lib/base/eal.h"
 #include "lib/config/config.h"
 #include "lib/config/settings.h"
@@ -37,6 +38,7 @@ struct world {
     struct rte_mempool *pool;
     struct rill_fabric *fabric;
     struct rill_cluster *cluster;
+    struct bench_streams *streams; /* of ids: its flows are connections with bytes */
     uint64_t now_ns, sent, released;
 };
 
@@ -104,6 +106,8 @@ static int make_nf_config(struct world *w, struct rill_error *err)
                                  100 + i / 250, i % 250 + 1);
     if (strcmp(w->choice.nf, "nat") == 0)
         rc = rill_config_set_pair(w->nf_config, text, err);
+    if (strcmp(w->choice.nf, "ids") == 0)
+        rc = rill_config_set_pair(w->nf_config, "rules=" BENCH_WORDS, err);
     free(text);
     return rc;
 }
@@ -160,6 +164,7 @@ static int create_cluster(struct world *w, struct rill_error *err)
                                          .units_milli = 2000,
                                          .flows_max = w->choice.flows,
                                          .pool = w->pool,
+                                         .equip = bench_words_equip,
                                          .released = on_released,
                                          .arg = w};
 
@@ -176,6 +181,7 @@ static void clean_up(struct world *w)
     rill_cluster_destroy(w->cluster);
     if (w->fabric != NULL)
         w->fabric->ops->destroy(w->fabric);
+    bench_streams_destroy(w->streams);
     rill_config_destroy(w->settings);
     rill_config_destroy(w->nf_config);
     if (w->image.handle != NULL)
@@ -238,6 +244,8 @@ static int make_flows(struct world *w, struct rill_error *err)
     struct bench_source source;
 
     bench_source_init(&source, w->pool, w->choice.flows, PACKET_BYTES, BENCH_IN_TURN);
+    if (w->streams != NULL)
+        bench_source_carry(&source, w->streams);
     run_until(w, w->now_ns + 20 * MS);
     for (int i = 0; i < PASSES_MAX; i++) {
         uint64_t missing = w->sent - w->released;
@@ -316,6 +324,12 @@ int memory_run(const struct memory_choice *choice, struct memory_figures *f, str
         rc = make_nf_config(&w, err);
     if (rc == 0)
         rc = start_dpdk(&w, err);
+    if (rc == 0 && strcmp(choice->nf, "ids") == 0) {
+        w.streams = bench_streams_create(choice->flows);
+        rc = w.streams != NULL ? 0 : -ENOMEM;
+    }
+    if (w.streams != NULL)
+        memset(w.streams->sent, 0, choice->flows * sizeof(w.streams->sent[0])); /* is there */
     before = resident_bytes();
     if (rc == 0)
         rc = create_cluster(&w, err);

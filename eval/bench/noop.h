@@ -23,7 +23,8 @@ static const struct rill_nf_descriptor bench_noop = {.abi = RILL_NF_ABI,
                                                      .version = "1",
                                                      .summary = "does nothing",
                                                      .flow_scope = RILL_FLOW_CONNECTION,
-                                                     .handles = RILL_HANDLES_UDP4,
+                                                     .handles =
+                                                         RILL_HANDLES_UDP4 | RILL_HANDLES_TCP4,
                                                      .init = noop_init,
                                                      .process_packet = noop_process};
 

@@ -4,7 +4,8 @@
 
 #include <rte_ip.h>
 
-enum { ETHERNET = 14, IP = 20, UDP = 8, SOURCE_AT = ETHERNET + 12, CHECKSUM_AT = ETHERNET + 10 };
+enum { ETHERNET = 14, IP = 20, UDP = 8, TCP_PROTOCOL = 6 };
+enum { PROTOCOL_AT = ETHERNET + 9, CHECKSUM_AT = ETHERNET + 10, SOURCE_AT = ETHERNET + 12 };
 
 void bench_source_init(struct bench_source *s, struct rte_mempool *pool, uint32_t flows,
                        uint32_t packet_bytes, enum bench_order order)
@@ -60,6 +61,13 @@ void bench_source_init(struct bench_source *s, struct rte_mempool *pool, uint32_
     s->base_sum = rte_raw_cksum(s->header + ETHERNET, IP);
 }
 
+void bench_source_carry(struct bench_source *s, struct bench_streams *streams)
+{
+    s->streams = streams;
+    s->header[PROTOCOL_AT] = TCP_PROTOCOL;
+    s->base_sum = rte_raw_cksum(s->header + ETHERNET, IP);
+}
+
 static uint32_t next_flow(struct bench_source *s)
 {
     uint64_t i = s->next++;
@@ -101,9 +109,14 @@ bool bench_source_burst(struct bench_source *s, struct rte_mbuf **packets)
     if (rte_pktmbuf_alloc_bulk(s->pool, packets, BENCH_BURST) != 0)
         return false;
     for (int i = 0; i < BENCH_BURST; i++) {
+        uint8_t *packet = rte_pktmbuf_mtod(packets[i], uint8_t *);
+        uint32_t flow = next_flow(s);
+
         packets[i]->data_len = (uint16_t)s->packet_bytes;
         packets[i]->pkt_len = s->packet_bytes;
-        write_packet(s, rte_pktmbuf_mtod(packets[i], uint8_t *), next_flow(s));
+        write_packet(s, packet, flow);
+        if (s->streams != NULL)
+            bench_streams_fill(s->streams, flow, packet, s->packet_bytes);
     }
     return true;
 }

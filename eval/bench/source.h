@@ -1,6 +1,6 @@
-/* Packets from memory: UDP over IPv4 from `flows` inside endpoints to one server, made as they are
- * asked for. Like a capture that is replayed without end: a buffer from the pool, and the packet's
- * first 64 bytes written into it.
+/* Packets from memory: over IPv4 from `flows` inside endpoints to one server, made as they are
+ * asked for. Like a capture that is replayed without end: a buffer from the pool, and the packet
+ * written into it, the first 64 bytes of a UDP datagram or all of a TCP segment.
  */
 #ifndef RILL_EVAL_BENCH_SOURCE_H
 #define RILL_EVAL_BENCH_SOURCE_H
@@ -10,6 +10,7 @@
 
 #include <rte_mbuf.h>
 
+#include "eval/bench/streams.h"
 #include "lib/base/rng.h"
 
 enum {
@@ -34,13 +35,16 @@ struct bench_source {
     struct {
         uint32_t flow, left;
     } active[BENCH_ACTIVE];
+    struct bench_streams *streams; /* the caller's; NULL: UDP */
     uint32_t base_sum;
     uint8_t header[BENCH_PACKET_MIN];
 };
 
-/* At most 16 million flows; packet_bytes from 64 to 1500. */
+/* At most 16 million flows; packet_bytes from 64 to 1500. UDP. */
 void bench_source_init(struct bench_source *s, struct rte_mempool *pool, uint32_t flows,
                        uint32_t packet_bytes, enum bench_order order);
+/* TCP from here on: segments of these, which have as many flows. */
+void bench_source_carry(struct bench_source *s, struct bench_streams *streams);
 
 /* BENCH_BURST packets. False: the pool is empty, and none were made. */
 bool bench_source_burst(struct bench_source *s, struct rte_mbuf **packets);

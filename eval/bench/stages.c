@@ -15,6 +15,7 @@
 #include "eval/bench/chain.h"
 #include "eval/bench/harness.h"
 #include "eval/bench/noop.h"
+#include "eval/bench/words.h"
 #include "lib/base/eal.h"
 #include "lib/config/config.h"
 #include "lib/config/settings.h"
@@ -24,9 +25,29 @@ enum { MBUFS = 16384, MEMORY_MB = 8192, TEXT_BYTES = 1024, RUN_PACKETS = 1 << 20
 enum { QUICK_FLOWS = 1000, QUICK_PACKETS = 1 << 14 };
 #define PPS UINT64_C(10000000)
 
+/* What is measured: an NF with UDP's datagrams, or with TCP's streams of text (streams.h). */
+struct subject {
+    const char *name, *nf;
+    const char *engine; /* of ids */
+    bool tcp;
+};
+
+static const struct subject subjects[] = {
+    {"noop", "noop", NULL, false},
+    {"nat", "nat", NULL, false},
+    {"lb", "lb", NULL, false},
+    {"monitor", "monitor", NULL, false},
+    {"noop-tcp", "noop", NULL, true},
+    {"ids", "ids", "aho-corasick", true},
+#ifdef BENCH_HAS_HYPERSCAN
+    {"ids-hyperscan", "ids", "hyperscan", true},
+#endif
+};
+
 /* A case; or, of those that are wanted: NULL and 0 stand for all. */
 struct choice {
-    const char *nf, *order;
+    const struct subject *subject;
+    const char *order;
     uint64_t flows, bytes;
 };
 
@@ -91,6 +112,8 @@ static int warm_up(struct bench_chain *chain, struct bench_source *source, uint3
     struct run run;
 
     bench_source_init(&in_turn, source->pool, flows, source->packet_bytes, BENCH_IN_TURN);
+    if (source->streams != NULL)
+        bench_source_carry(&in_turn, source->streams);
     for (int i = 0; i < 2; i++) {
         int rc = run_chain(chain, &in_turn, RTE_MAX(flows, (uint32_t)BENCH_ACTIVE), &run, err);
 
@@ -112,7 +135,7 @@ static void add_results(struct world *w, const struct choice *choice, struct run
     for (int stage = 0; stage < BENCH_STAGES; stage++) {
         for (uint64_t i = 0; i < n; i++)
             values[i] = runs[i].cycles[stage];
-        snprintf(result.name, sizeof(result.name), "%s/%s/%s", stages[stage], choice->nf,
+        snprintf(result.name, sizeof(result.name), "%s/%s/%s", stages[stage], choice->subject->name,
                  choice->order);
         result.cycles_per_packet = bench_median(values, n, &result.spread_percent);
         bench_report_add(w->report, &result);
@@ -126,24 +149,28 @@ static void add_results(struct world *w, const struct choice *choice, struct run
         values[i] = runs[i].cycles[BENCH_CONTROLLER] + runs[i].cycles[BENCH_UNIT] +
                     runs[i].cycles[BENCH_LOGGER];
     result.cycles_per_packet = bench_median(values, n, NULL);
-    snprintf(result.name, sizeof(result.name), "chain/%s/%s", choice->nf, choice->order);
+    snprintf(result.name, sizeof(result.name), "chain/%s/%s", choice->subject->name, choice->order);
     bench_report_add(w->report, &result);
 }
 
 static int measure(struct world *w, const struct choice *choice, struct bench_chain *chain,
-                   struct rill_error *err)
+                   struct bench_streams *const streams[2], struct rill_error *err)
 {
     uint64_t packets = w->options->quick ? QUICK_PACKETS : RUN_PACKETS;
-    struct bench_source source;
+    struct bench_source source, sink;
     struct run runs[BENCH_RUNS_MAX];
     double ceilings[BENCH_RUNS_MAX];
     int rc;
 
     bench_source_init(&source, w->pool, (uint32_t)choice->flows, (uint32_t)choice->bytes,
                       strcmp(choice->order, "random") == 0 ? BENCH_RANDOM : BENCH_BURSTS);
+    if (streams[0] != NULL)
+        bench_source_carry(&source, streams[0]);
+    sink = source;
+    sink.streams = streams[1]; /* what never comes is no part of the others */
     rc = warm_up(chain, &source, (uint32_t)choice->flows, err);
     for (uint64_t i = 0; rc == 0 && i < w->options->runs; i++) {
-        ceilings[i] = run_ceiling(&source, packets);
+        ceilings[i] = run_ceiling(&sink, packets);
         rc = run_chain(chain, &source, packets, &runs[i], err);
     }
     if (rc == 0)
@@ -179,7 +206,15 @@ static int make_settings(const struct choice *choice, struct rill_config **setti
     return rc;
 }
 
-/* A public address for each 60,000 flows. */
+static int configure_ids(const struct subject *subject, struct rill_config *config,
+                         struct rill_error *err)
+{
+    int rc = set(config, "rules", BENCH_WORDS, err);
+
+    return rc != 0 ? rc : set(config, "engine", subject->engine, err);
+}
+
+/* A NAT has a public address for each 60,000 flows. */
 static int make_nf_config(const struct choice *choice, const struct rill_nf_descriptor *nf,
                           struct rill_config **config, struct rill_error *err)
 {
@@ -189,7 +224,9 @@ static int make_nf_config(const struct choice *choice, const struct rill_nf_desc
     *config = rill_config_create(nf->options, err);
     if (*config == NULL)
         return -ENOMEM;
-    if (strcmp(choice->nf, "nat") != 0)
+    if (choice->subject->engine != NULL)
+        return configure_ids(choice->subject, *config, err);
+    if (strcmp(choice->subject->nf, "nat") != 0)
         return 0;
     for (uint64_t i = 0; i <= choice->flows / 60000; i++)
         used += (size_t)snprintf(addresses + used, sizeof(addresses) - used, "%s198.51.100.%u",
@@ -202,16 +239,35 @@ static int load_nf(const struct choice *choice, struct rill_nf_image *image, str
     char search[TEXT_BYTES];
 
     *image = (struct rill_nf_image){.descriptor = &bench_noop, .memory = -1};
-    if (strcmp(choice->nf, "noop") == 0)
+    if (strcmp(choice->subject->nf, "noop") == 0)
         return 0;
     rill_nf_search_path(search, sizeof(search));
-    return rill_nf_load(choice->nf, search, image, err);
+    return rill_nf_load(choice->subject->nf, search, image, err);
+}
+
+static int measure_with(struct world *w, const struct choice *choice,
+                        const struct bench_chain_config *config, struct rill_error *err)
+{
+    struct bench_chain *chain = bench_chain_create(config, err);
+    struct bench_streams *streams[2] = {NULL, NULL};
+    int rc = chain != NULL ? 0 : -ENOMEM;
+
+    for (int i = 0; i < 2 && rc == 0 && choice->subject->tcp; i++) {
+        streams[i] = bench_streams_create((uint32_t)choice->flows);
+        if (streams[i] == NULL)
+            rc = rill_error_set(err, -ENOMEM, "no memory for the streams");
+    }
+    if (rc == 0)
+        rc = measure(w, choice, chain, streams, err);
+    bench_chain_destroy(chain);
+    bench_streams_destroy(streams[0]);
+    bench_streams_destroy(streams[1]);
+    return rc;
 }
 
 static int measure_case(struct world *w, const struct choice *choice, struct rill_error *err)
 {
     struct rill_config *settings = NULL, *nf_config = NULL;
-    struct bench_chain *chain = NULL;
     struct rill_nf_image image;
     int rc = load_nf(choice, &image, err);
 
@@ -225,13 +281,12 @@ static int measure_case(struct world *w, const struct choice *choice, struct ril
                                             .nf_config = nf_config,
                                             .settings = settings,
                                             .pool = w->pool,
+                                            .equip = bench_words_equip,
                                             .flows = (uint32_t)choice->flows + 1000,
                                             .pps = PPS};
 
-        chain = bench_chain_create(&config, err);
-        rc = chain != NULL ? measure(w, choice, chain, err) : -ENOMEM;
+        rc = measure_with(w, choice, &config, err);
     }
-    bench_chain_destroy(chain);
     rill_config_destroy(nf_config);
     rill_config_destroy(settings);
     if (image.descriptor != &bench_noop)
@@ -244,17 +299,17 @@ static int measure_case(struct world *w, const struct choice *choice, struct ril
 
 static int measure_all(struct world *w, const struct choice *wanted, struct rill_error *err)
 {
-    static const char *const nfs[] = {"noop", "nat", "lb"}, *const orders[] = {"bursts", "random"};
+    static const char *const orders[] = {"bursts", "random"};
     static const uint64_t flows[] = {1000, 50000, 200000, 1000000}, bytes[] = {64, 1434};
     int rc = 0;
 
-    for (unsigned n = 0; n < RTE_DIM(nfs); n++)
+    for (unsigned n = 0; n < RTE_DIM(subjects); n++)
         for (unsigned o = 0; o < RTE_DIM(orders); o++)
             for (unsigned f = 0; f < RTE_DIM(flows); f++)
                 for (unsigned b = 0; b < RTE_DIM(bytes); b++) {
-                    struct choice choice = {nfs[n], orders[o], flows[f], bytes[b]};
+                    struct choice choice = {&subjects[n], orders[o], flows[f], bytes[b]};
 
-                    if ((wanted->nf != NULL && strcmp(wanted->nf, choice.nf) != 0) ||
+                    if ((wanted->subject != NULL && wanted->subject != choice.subject) ||
                         (wanted->order != NULL && strcmp(wanted->order, choice.order) != 0) ||
                         (wanted->flows != 0 && wanted->flows != choice.flows) ||
                         (wanted->bytes != 0 && wanted->bytes != choice.bytes) ||
@@ -270,10 +325,15 @@ static int take_nf(void *target, const char *value, struct rill_error *err)
 {
     struct choice *wanted = ((struct bench_options *)target)->own;
 
-    wanted->nf = value;
-    if (strcmp(value, "noop") == 0 || strcmp(value, "nat") == 0 || strcmp(value, "lb") == 0)
+    for (unsigned i = 0; i < RTE_DIM(subjects); i++)
+        if (strcmp(value, subjects[i].name) == 0)
+            wanted->subject = &subjects[i];
+    if (wanted->subject != NULL)
         return 0;
-    return rill_error_set(err, -EINVAL, "--nf '%s': it is noop, nat or lb", value);
+    return rill_error_set(err, -EINVAL,
+                          "--nf '%s': it is noop, nat, lb, monitor, noop-tcp, ids or, where this "
+                          "build has Hyperscan, ids-hyperscan",
+                          value);
 }
 
 static int take_order(void *target, const char *value, struct rill_error *err)
@@ -308,7 +368,8 @@ static int take_bytes(void *target, const char *value, struct rill_error *err)
 }
 
 static const struct rill_arg table[] = {
-    {"nf", "NAME", "only this NF: noop, nat or lb", false, NULL, take_nf},
+    {"nf", "NAME", "only this: noop, nat, lb, monitor; noop-tcp, ids, ids-hyperscan", false, NULL,
+     take_nf},
     {"order", "NAME", "only bursts (flowlets of 10 packets) or random", false, NULL, take_order},
     {"flows", "N", "only so many flows: 1000, 50000, 200000 or 1000000", false, NULL, take_flows},
     {"bytes", "N", "only packets of 64 or of 1434 bytes", false, NULL, take_bytes},

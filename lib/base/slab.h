@@ -2,11 +2,13 @@
  *
  * Memory is taken a chunk at a time and only as it is used; objects that come back are used again
  * first. get() gives zeroed memory, 64-byte aligned. A slab that may get large has chunks of one
- * huge page each (table_memory.h). One thread.
+ * huge page each (table_memory.h). Objects of which mostly only the beginning is used can be had
+ * without touching the rest: then pages are small, and what is not touched takes none. One thread.
  */
 #ifndef RILL_LIB_BASE_SLAB_H
 #define RILL_LIB_BASE_SLAB_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +18,8 @@
 enum { RILL_SLAB_CHUNK = 256, RILL_SLAB_ALIGN = 64 };
 
 struct rill_slab {
-    size_t bytes; /* of an object, rounded up */
+    size_t bytes;  /* of an object, rounded up */
+    size_t zeroed; /* of an object by get(); the others are zero when it is put back */
     uint32_t max, used, made;
     uint32_t per_chunk;
     size_t chunk_bytes;
@@ -31,6 +34,7 @@ static inline int rill_slab_init(struct rill_slab *slab, size_t bytes, uint32_t 
                                         RILL_SLAB_ALIGN,
                                .max = max,
                                .per_chunk = RILL_SLAB_CHUNK};
+    slab->zeroed = slab->bytes;
     slab->chunk_bytes = slab->bytes * RILL_SLAB_CHUNK;
     if (slab->chunk_bytes < RILL_TABLE_HUGE_BYTES &&
         slab->bytes * (uint64_t)max >= 8 * (uint64_t)RILL_TABLE_HUGE_BYTES) {
@@ -39,6 +43,23 @@ static inline int rill_slab_init(struct rill_slab *slab, size_t bytes, uint32_t 
     }
     slab->chunk = calloc(max / slab->per_chunk + 1, sizeof(slab->chunk[0]));
     return slab->chunk == NULL ? -1 : 0;
+}
+
+static inline bool rill_slab_is_sparse(const struct rill_slab *slab)
+{
+    return slab->zeroed < slab->bytes;
+}
+
+/* The same, but who puts an object back has zeroed what it wrote behind the first head_bytes: where
+ * there is so much behind them that whole pages may never be touched, get() does not do it. */
+static inline int rill_slab_init_sparse(struct rill_slab *slab, size_t bytes, size_t head_bytes,
+                                        uint32_t max)
+{
+    int rc = rill_slab_init(slab, bytes, max);
+
+    if (bytes >= head_bytes + 2 * RILL_TABLE_PAGE_BYTES)
+        slab->zeroed = head_bytes;
+    return rc;
 }
 
 static inline void rill_slab_fini(struct rill_slab *slab)
@@ -51,12 +72,15 @@ static inline void rill_slab_fini(struct rill_slab *slab)
 
 static inline int rill_slab_grow(struct rill_slab *slab)
 {
-    uint8_t *chunk = slab->chunk_bytes < RILL_TABLE_HUGE_BYTES
-                         ? aligned_alloc(RILL_SLAB_ALIGN, slab->chunk_bytes)
-                         : rill_table_alloc(slab->chunk_bytes);
+    bool small = slab->chunk_bytes < RILL_TABLE_HUGE_BYTES;
+    uint8_t *chunk = small                       ? aligned_alloc(RILL_SLAB_ALIGN, slab->chunk_bytes)
+                     : rill_slab_is_sparse(slab) ? rill_table_alloc_sparse(slab->chunk_bytes)
+                                                 : rill_table_alloc(slab->chunk_bytes);
 
     if (chunk == NULL)
         return -1;
+    if (small && rill_slab_is_sparse(slab))
+        memset(chunk, 0, slab->chunk_bytes);
     slab->chunk[slab->made / slab->per_chunk] = chunk;
     slab->made += slab->per_chunk;
     return 0;
@@ -65,7 +89,7 @@ static inline int rill_slab_grow(struct rill_slab *slab)
 /* The first objects cost no more than later ones: their memory is there. */
 static inline void rill_slab_prefault(struct rill_slab *slab)
 {
-    if (slab->made == 0 && rill_slab_grow(slab) == 0)
+    if (slab->made == 0 && rill_slab_grow(slab) == 0 && !rill_slab_is_sparse(slab))
         rill_table_prefault(slab->chunk[0], slab->chunk_bytes);
 }
 
@@ -86,7 +110,7 @@ static inline void *rill_slab_get(struct rill_slab *slab)
         slab->fresh++;
     }
     slab->used++;
-    memset(object, 0, slab->bytes);
+    memset(object, 0, slab->zeroed);
     return object;
 }
 

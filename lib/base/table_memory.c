@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-enum { HUGE_PAGE = RILL_TABLE_HUGE_BYTES, PAGE = 4096 };
+enum { HUGE_PAGE = RILL_TABLE_HUGE_BYTES, PAGE = RILL_TABLE_PAGE_BYTES };
 
 /* Linux 5.14; an older one refuses it, and pages come as they are used. */
 #ifndef MADV_POPULATE_WRITE
@@ -38,6 +38,17 @@ static void *map_huge(size_t bytes)
 void *rill_table_alloc(size_t bytes)
 {
     return bytes >= HUGE_PAGE ? map_huge(rounded(bytes)) : calloc(1, bytes);
+}
+
+void *rill_table_alloc_sparse(size_t bytes)
+{
+    void *at = mmap(NULL, rounded(bytes), PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    if (at == MAP_FAILED)
+        return NULL;
+    madvise(at, rounded(bytes), MADV_NOHUGEPAGE); /* a kernel without them refuses, and is right */
+    return at;
 }
 
 void rill_table_prefault(void *memory, size_t bytes)

@@ -9,11 +9,13 @@
 
 #include <stddef.h>
 
-enum { RILL_TABLE_HUGE_BYTES = 2 << 20 };
+enum { RILL_TABLE_HUGE_BYTES = 2 << 20, RILL_TABLE_PAGE_BYTES = 4096 };
 
 /* Zeroed; from RILL_TABLE_HUGE_BYTES on aligned to as much. NULL if there is none. Freed with the
  * same `bytes`; memory of malloc() with fewer than that may be freed so, too. */
 void *rill_table_alloc(size_t bytes);
+/* The same in small pages, for what is used here and there. At least RILL_TABLE_HUGE_BYTES. */
+void *rill_table_alloc_sparse(size_t bytes);
 void rill_table_free(void *memory, size_t bytes); /* NULL is fine */
 /* All of its pages are there afterwards, if the machine has them: to zero a huge one takes 150 us,
  * for which no packet should wait. */

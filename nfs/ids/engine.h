@@ -22,7 +22,7 @@ struct ids_scanner;
 /* A stream's state. All zeros is a stream's beginning. */
 struct ids_stream {
     uint32_t *state; /* aho-corasick: the automaton's; hyperscan: bytes used of `saved` */
-    uint8_t *saved;  /* hyperscan only */
+    uint8_t *saved;  /* hyperscan only; NULL: nothing goes on after these bytes */
     size_t saved_bytes;
     uint32_t scanned; /* bytes since the beginning, modulo 2^32 */
 };

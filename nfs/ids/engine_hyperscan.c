@@ -176,6 +176,8 @@ bool ids_hs_scan(struct ids_hs_scanner *s, struct ids_stream *stream, const uint
         return false;
     }
     flush(s);
+    if (stream->saved == NULL)
+        return true;
     if (hs_compress_stream(s->stream, (char *)stream->saved, stream->saved_bytes, &used) !=
         HS_SUCCESS)
         used = 0;

@@ -11,6 +11,7 @@
 
 #include "nfs/ids/engine.h"
 #include "nfs/ids/engine_hyperscan.h"
+#include "nfs/ids/prefilter.h"
 
 enum { HITS_MAX = 200000, SAVED_BYTES = 16384, TEXT_BYTES = 600 };
 
@@ -109,6 +110,18 @@ static uint32_t make_patterns(struct ids_pattern *patterns, uint8_t (*bytes)[12]
     return n;
 }
 
+/* By turns full of the patterns' letters, and with few of them in long runs of others. */
+static void make_text(uint8_t text[TEXT_BYTES], unsigned kinds, bool sparse)
+{
+    bool run = false;
+
+    for (uint32_t i = 0; i < TEXT_BYTES; i++) {
+        if (sparse && rand() % 12 == 0)
+            run = rand() % 6 != 0;
+        text[i] = run ? 'z' : letter(kinds);
+    }
+}
+
 static void run_random(enum ids_engine_kind kind, unsigned seeds)
 {
     for (unsigned seed = 1; seed <= seeds; seed++) {
@@ -121,8 +134,7 @@ static void run_random(enum ids_engine_kind kind, unsigned seeds)
 
         srand(seed);
         n = make_patterns(patterns, bytes, kinds);
-        for (uint32_t i = 0; i < TEXT_BYTES; i++)
-            text[i] = letter(kinds);
+        make_text(text, kinds, seed % 2 == 0);
         search_plainly(patterns, n, text, TEXT_BYTES);
         engine = ids_engine_build(kind, patterns, n, why);
         if (engine == NULL)
@@ -168,6 +180,87 @@ static void test_foreign_state(void **unused)
     ids_automaton_free(a);
 }
 
+static bool begins(const struct ids_pattern *p, const uint8_t *text, uint32_t bytes)
+{
+    for (uint32_t i = 0; i < p->length && i < bytes; i++)
+        if ((p->nocase ? ids_fold(text[i]) : text[i]) != p->bytes[i])
+            return false;
+    return true;
+}
+
+/* No place where a pattern begins, or may begin with what is here, is left out; and it makes no
+ * difference how many places are looked at at once. */
+static void test_prefilter(void **unused)
+{
+    static const uint32_t at_once[] = {1, 16, 32, 64};
+
+    (void)unused;
+    for (unsigned seed = 1; seed <= 30; seed++) {
+        struct ids_pattern patterns[30];
+        uint8_t bytes[30][12], text[TEXT_BYTES];
+        struct ids_prefilter filter;
+        uint32_t n, end;
+
+        srand(seed);
+        n = make_patterns(patterns, bytes, 2 + seed % 7);
+        n = seed % 3 == 0 ? 1 : n;
+        make_text(text, 2 + seed % 7, true);
+        ids_prefilter_build(&filter, patterns, n);
+        end = seed % 2 == 0 ? TEXT_BYTES : (uint32_t)rand() % 140;
+        for (uint32_t from = 0; from <= end; from++) {
+            uint32_t next[4];
+
+            for (unsigned i = 0; i < 4; i++) {
+                ids_prefilter_limit(&filter, at_once[i]);
+                next[i] = ids_prefilter_next(&filter, text, from, end);
+                assert_in_range(next[i], from, end);
+                assert_int_equal(next[i], next[0]);
+            }
+            for (uint32_t p = 0; p < n; p++)
+                for (uint32_t at = from; at < next[0]; at++)
+                    assert_false(begins(&patterns[p], text + at, end - at));
+        }
+    }
+}
+
+/* So many states that not all of them have a row; all byte values. */
+static void test_many_states(void **unused)
+{
+    enum { PATTERNS = 400, TEXT = 20000, SHARED_FROM = 100 };
+    static uint8_t bytes[PATTERNS][IDS_PATTERN_BYTES_MAX], text[TEXT];
+    static struct ids_pattern patterns[PATTERNS];
+    char why[IDS_WHY_BYTES];
+    struct ids_engine *engine;
+
+    (void)unused;
+    srand(7);
+    for (uint32_t i = PATTERNS; i-- > 0;) { /* each ends as another one begins */
+        for (uint32_t k = 0; k < IDS_PATTERN_BYTES_MAX; k++)
+            bytes[i][k] = k < SHARED_FROM || i + 4 >= PATTERNS
+                              ? ids_fold(k < 4 ? (uint8_t)(i * (k + 3)) : (uint8_t)rand())
+                              : bytes[i + 4][k - SHARED_FROM];
+        patterns[i] = (struct ids_pattern){bytes[i], IDS_PATTERN_BYTES_MAX, i % 4 == 0};
+    }
+    for (uint32_t at = 0; at < TEXT;) {
+        uint32_t i = (uint32_t)rand() % (PATTERNS - 4), n = IDS_PATTERN_BYTES_MAX;
+
+        if (rand() % 3 == 0) /* a piece */
+            n = (uint32_t)rand() % n;
+        for (uint32_t k = 0; k < n && at < TEXT; k++)
+            text[at++] = bytes[i][k];
+        for (uint32_t k = n - SHARED_FROM; n == IDS_PATTERN_BYTES_MAX && k < n && at < TEXT; k++)
+            text[at++] = bytes[i + 4][k];
+    }
+    search_plainly(patterns, PATTERNS, text, TEXT);
+    assert_true(wanted.n > 10);
+    engine = ids_engine_build(IDS_AHO_CORASICK, patterns, PATTERNS, why);
+    if (engine == NULL)
+        fail_msg("%s", why);
+    search_in_pieces(engine, text, TEXT, TEXT);
+    search_in_pieces(engine, text, TEXT, 1000);
+    ids_engine_free(engine);
+}
+
 /* All 255 byte values, and the longest pattern. */
 static void test_long_pattern(void **unused)
 {
@@ -192,10 +285,9 @@ static void test_long_pattern(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_aho_corasick),
-        cmocka_unit_test(test_hyperscan),
-        cmocka_unit_test(test_foreign_state),
-        cmocka_unit_test(test_long_pattern),
+        cmocka_unit_test(test_aho_corasick),  cmocka_unit_test(test_hyperscan),
+        cmocka_unit_test(test_foreign_state), cmocka_unit_test(test_prefilter),
+        cmocka_unit_test(test_many_states),   cmocka_unit_test(test_long_pattern),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,10 +1,11 @@
 /* What is remembered of a connection, and how it lies in its table's value.
  *
- *     reassembly 0 | warm 0 | window 0 | saved 0 | hot | saved 1 | window 1 | warm 1 | reassembly 1
- * | told
+ *     hot | saved | told | window 0 | window 1 | warm 0 | warm 1 | reassembly 0 | reassembly 1
  *
- * The bytes from the lowest to the highest that a packet changes travel with it. So what most
- * packets change stands in the middle, and what few do at the ends. All zeros is a new connection.
+ * The bytes from the lowest to the highest that a packet changes travel with it, so what most
+ * packets change stands together; the saved searches of both directions lie without a gap. And a
+ * value's zeros at its end cost nothing (rill/nf.h), so what few connections ever use stands there,
+ * and is zeroed when it is used no more. All zeros is a new connection.
  */
 #ifndef RILL_NFS_IDS_FLOW_H
 #define RILL_NFS_IDS_FLOW_H
@@ -65,8 +66,8 @@ struct ids_warm {
 _Static_assert(sizeof(struct ids_warm) == 576, "README.md says so");
 
 struct ids_layout {
-    uint32_t window_bytes, reassembly_bytes, saved_bytes;            /* of each direction */
-    uint32_t window[2], reassembly[2], saved[2], warm[2], hot, told; /* offsets */
+    uint32_t window_bytes, reassembly_bytes, saved_bytes;         /* of each direction */
+    uint32_t window[2], reassembly[2], warm[2], hot, saved, told; /* offsets */
     uint32_t bytes;
 };
 

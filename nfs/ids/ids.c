@@ -348,25 +348,31 @@ static void inspect_datagram(struct ids *ids, struct ids_inspection *in, const s
     ids_inspect_datagram(in, ids->datagram, n);
 }
 
-static void inspect(struct ids *ids, struct ids_inspection *in, const struct rill_pkt *pkt)
+static void inspect_tcp(struct ids_inspection *in, const struct rill_pkt *pkt)
 {
     struct ids_tcp tcp = {.flags = rill_pkt_tcp_flags(pkt)};
+    uint32_t bytes, whole = rill_pkt_payload_bytes(pkt);
+    const uint8_t *first;
 
-    if (in->source.proto == RILL_UDP) {
-        if (ids_inspect_begin(in, NULL))
-            inspect_datagram(ids, in, pkt);
-    } else if (rill_pkt_tcp_numbers(pkt, &tcp.sequence, &tcp.acknowledgement) &&
-               ids_inspect_begin(in, &tcp)) {
+    if (!rill_pkt_tcp_numbers(pkt, &tcp.sequence, &tcp.acknowledgement))
+        return;
+    first = rill_pkt_payload(pkt, 0, &bytes);
+    if (bytes == whole && ids_inspect_next(in, &tcp, first, bytes))
+        return;
+    if (ids_inspect_begin(in, &tcp))
         inspect_stream(in, pkt, tcp.sequence + ((tcp.flags & SYN) != 0));
-    }
 }
 
 static enum rill_verdict settle(struct rill_nf *nf, struct ids *ids, struct rill_pkt *pkt,
                                 const struct ids_inspection *in)
 {
+    uint32_t any = 0;
+
     if (in->low < in->high)
         rill_put(ids->flows, pkt, in->low, in->high - in->low);
     for (unsigned i = 0; i < IDS_COUNTS; i++)
+        any |= in->counts[i];
+    for (unsigned i = 0; i < IDS_COUNTS && any != 0; i++)
         if (in->counts[i] > 0)
             rill_count(nf, ids->counters[i], in->counts[i]);
     if (!in->drop)
@@ -395,13 +401,17 @@ static enum rill_verdict ids_process(struct rill_nf *nf, struct rill_pkt *pkt)
         rill_count(nf, ids->dropped_later, 1);
         return RILL_DROP;
     }
-    if (rill_pkt_is_fragment(pkt))
+    if (rill_pkt_is_fragment(pkt)) {
         rill_count(nf, ids->fragments, 1);
-    if (rill_pkt_is_later_fragment(pkt))
-        return RILL_FORWARD;
+        if (rill_pkt_is_later_fragment(pkt))
+            return RILL_FORWARD;
+    }
     rill_pkt_source(pkt, &in.source);
     rill_pkt_destination(pkt, &in.destination);
-    inspect(ids, &in, pkt);
+    if (in.source.proto == RILL_TCP)
+        inspect_tcp(&in, pkt);
+    else if (ids_inspect_begin(&in, NULL))
+        inspect_datagram(ids, &in, pkt);
     return settle(nf, ids, pkt, &in);
 }
 

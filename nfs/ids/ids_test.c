@@ -561,6 +561,38 @@ static void test_small_changes(void **unused)
     close_bench(&b);
 }
 
+static uint32_t used_bytes(const struct bench *b)
+{
+    uint32_t n = b->flow.bytes;
+
+    while (n > 0 && b->flow.state[n - 1] == 0)
+        n--;
+    return n;
+}
+
+/* Of a connection in order hardly anything is kept; and of one out of order nothing more, as soon
+ * as it is in order again. */
+static void test_small_state(const char *engine)
+{
+    const uint32_t head = 88, hot = 48, streams = 2 * 93; /* Hyperscan's, of such rules */
+    struct bench b;
+
+    open_bench(&b, engine, "alert tcp any any -> any 80 (content:\"abcd\"; sid:1;)\n");
+    shake_hands(&b);
+    for (uint32_t at = 0; at < 300; at += 3)
+        send_text(&b, at, "abc");
+    assert_in_range(used_bytes(&b), 1, head + hot + (engine == engines[0] ? 0 : streams));
+    send_text(&b, 303, "d....");
+    send_text(&b, 310, "....");
+    assert_in_range(used_bytes(&b), 2000, b.flow.bytes);
+    send_text(&b, 308, "..");
+    send_text(&b, 300, "abc");
+    assert_int_equal(count(&b, "alerts"), 1);
+    assert_int_equal(count(&b, "segments_out_of_order"), 3);
+    assert_in_range(used_bytes(&b), 1, head + hot + 64 + (engine == engines[0] ? 0 : 512));
+    close_bench(&b);
+}
+
 /* --- configuration ---------------------------------------------------------------------------- */
 
 static void test_configuration(void **unused)
@@ -625,6 +657,7 @@ TEST_WITH_ENGINES(datagrams)
 TEST_WITH_ENGINES(contents)
 TEST_WITH_ENGINES(new_rules)
 TEST_WITH_ENGINES(record)
+TEST_WITH_ENGINES(small_state)
 
 int main(void)
 {
@@ -643,6 +676,7 @@ int main(void)
         cmocka_unit_test(both_contents),
         cmocka_unit_test(both_new_rules),
         cmocka_unit_test(both_record),
+        cmocka_unit_test(both_small_state),
         cmocka_unit_test(test_small_changes),
         cmocka_unit_test(test_configuration),
     };

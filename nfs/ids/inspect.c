@@ -14,16 +14,15 @@ struct ids_layout ids_layout_make(uint32_t window_bytes, uint32_t reassembly_byt
                            .reassembly_bytes = reassembly_bytes,
                            .saved_bytes = (saved_bytes + 7) / 8 * 8};
 
-    l.warm[0] = l.reassembly[0] + reassembly_bytes;
-    l.window[0] = l.warm[0] + (uint32_t)sizeof(struct ids_warm);
-    l.saved[0] = l.window[0] + window_bytes;
-    l.hot = l.saved[0] + l.saved_bytes;
-    l.saved[1] = l.hot + (uint32_t)sizeof(struct ids_hot);
-    l.window[1] = l.saved[1] + l.saved_bytes;
-    l.warm[1] = l.window[1] + window_bytes;
-    l.reassembly[1] = l.warm[1] + (uint32_t)sizeof(struct ids_warm);
-    l.told = l.reassembly[1] + reassembly_bytes;
-    l.bytes = l.told + IDS_TOLD_MAX * 4;
+    l.saved = l.hot + (uint32_t)sizeof(struct ids_hot);
+    l.told = l.saved + 2 * l.saved_bytes;
+    l.window[0] = l.told + IDS_TOLD_MAX * 4;
+    l.window[1] = l.window[0] + window_bytes;
+    l.warm[0] = l.window[1] + window_bytes;
+    l.warm[1] = l.warm[0] + (uint32_t)sizeof(struct ids_warm);
+    l.reassembly[0] = l.warm[1] + (uint32_t)sizeof(struct ids_warm);
+    l.reassembly[1] = l.reassembly[0] + reassembly_bytes;
+    l.bytes = l.reassembly[1] + reassembly_bytes;
     return l;
 }
 
@@ -49,9 +48,25 @@ static void set_flags(struct ids_inspection *in, uint8_t *flags, unsigned bits)
 
 /* --- who is who ------------------------------------------------------------------------------- */
 
+/* As bytes are compared. Mostly the first four or eight of them differ. */
 static bool source_is_less(const struct ids_inspection *in)
 {
-    return memcmp(&in->source, &in->destination, sizeof(in->source)) < 0;
+    uint64_t source, destination;
+
+    memcpy(&source, in->source.addr, sizeof(source));
+    memcpy(&destination, in->destination.addr, sizeof(destination));
+    if (source == destination)
+        return memcmp(&in->source, &in->destination, sizeof(in->source)) < 0;
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    source = __builtin_bswap64(source);
+    destination = __builtin_bswap64(destination);
+#endif
+    return source < destination;
+}
+
+static unsigned direction_of(const struct ids_inspection *in, const struct ids_hot *hot)
+{
+    return source_is_less(in) == ((hot->flags & IDS_CLIENT_LESS) != 0) ? 0 : 1;
 }
 
 /* The client is who sends the first packet; if that is a SYN/ACK, who gets it. */
@@ -69,7 +84,7 @@ static void find_direction(struct ids_inspection *in)
 {
     struct ids_hot *hot = ids_hot(in);
 
-    in->direction = source_is_less(in) == ((hot->flags & IDS_CLIENT_LESS) != 0) ? 0 : 1;
+    in->direction = direction_of(in, hot);
     set_flags(in, &hot->flags, in->direction == 0 ? IDS_CLIENT_SEEN : IDS_SERVER_SEEN);
 }
 
@@ -147,6 +162,17 @@ static struct ids_order order(struct ids_inspection *in)
     };
 }
 
+/* Nothing waits any more: zeros cost nothing. */
+static void clear_reassembly(struct ids_inspection *in)
+{
+    const struct ids_layout *layout = in->layout;
+    uint32_t offset = layout->reassembly[in->direction];
+
+    memset(in->value + offset, 0, layout->reassembly_bytes);
+    ids_changed(in, offset, layout->reassembly_bytes);
+    memset(ids_warm(in)->extents, 0, sizeof(ids_warm(in)->extents));
+}
+
 /* What a call on `o` did: to the counters, and to what has changed beyond the search's part. */
 static void settle(struct ids_inspection *in, const struct ids_order *o, uint8_t extents_before)
 {
@@ -156,6 +182,8 @@ static void settle(struct ids_inspection *in, const struct ids_order *o, uint8_t
     in->counts[IDS_COUNT_FAR] += o->far;
     if (o->waiting == 0 && extents_before == *o->n_extents)
         return;
+    if (*o->n_extents == 0)
+        clear_reassembly(in);
     ids_changed(in, in->layout->warm[in->direction] + (uint32_t)offsetof(struct ids_warm, extents),
                 sizeof(ids_warm(in)->extents));
     ids_changed_rest(in);
@@ -287,6 +315,40 @@ bool ids_inspect_begin(struct ids_inspection *in, const struct ids_tcp *tcp)
     take_header(in, tcp);
     return (hot->of[in->direction] & IDS_SEARCHED) != 0 &&
            (hot->of[in->direction] & IDS_STARTED) != 0 && (tcp->flags & RST) == 0;
+}
+
+/* The receiver of what `direction` sends has all that we have, or less. */
+static bool is_acknowledged_at_most(const struct ids_hot *hot, unsigned direction,
+                                    const struct ids_tcp *tcp)
+{
+    uint8_t of = hot->of[direction];
+
+    return (tcp->flags & ACK) == 0 || (of & IDS_STARTED) == 0 || (of & IDS_SEARCHED) == 0 ||
+           (int32_t)(tcp->acknowledgement - hot->direction[direction].next) <= 0;
+}
+
+bool ids_inspect_next(struct ids_inspection *in, const struct ids_tcp *tcp, const uint8_t *data,
+                      uint32_t bytes)
+{
+    struct ids_hot *hot = ids_hot(in);
+    unsigned direction = direction_of(in, hot), known = IDS_CLIENT_KNOWN;
+    struct ids_direction *d = &hot->direction[direction];
+    const unsigned ready = IDS_STARTED | IDS_SEARCHED;
+
+    known |= direction == 0 ? IDS_CLIENT_SEEN : IDS_SERVER_SEEN;
+    if (hot->version != in->set->version || (hot->flags & known) != known ||
+        (tcp->flags & (SYN | FIN | RST)) != 0 || (hot->of[direction] & ready) != ready ||
+        tcp->sequence != d->next || hot->n_extents[direction] != 0 ||
+        !is_acknowledged_at_most(hot, 1 - direction, tcp))
+        return false;
+    in->low = UINT32_MAX;
+    in->direction = direction;
+    if (bytes == 0)
+        return true;
+    ids_search_turn(in);
+    ids_search_stream(in, data, bytes);
+    d->next += bytes;
+    return true;
 }
 
 void ids_inspect_segment(struct ids_inspection *in, uint32_t sequence, const uint8_t *data,

@@ -61,7 +61,12 @@ struct ids_tcp {
     uint32_t sequence, acknowledgement;
 };
 
-/* First of a packet. True if there is anything to do with its payload. */
+/* All of a segment, where it is simply the next one of a stream that is known: what most packets
+ * are. False: it is not that, and nothing was done. */
+bool ids_inspect_next(struct ids_inspection *in, const struct ids_tcp *tcp, const uint8_t *data,
+                      uint32_t bytes);
+
+/* Else first of a packet. True if there is anything to do with its payload. */
 bool ids_inspect_begin(struct ids_inspection *in, const struct ids_tcp *tcp);
 /* Then a piece of its payload, for TCP with its own sequence number. */
 void ids_inspect_segment(struct ids_inspection *in, uint32_t sequence, const uint8_t *data,

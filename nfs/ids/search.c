@@ -23,7 +23,7 @@ struct ids_worker {
     struct ids_scanner *scanner;
     struct ids_match_scratch scratch;
     uint8_t *line;       /* the window's bytes, and those of the packet behind them */
-    uint8_t *saved;      /* where a datagram's search leaves its state */
+    uint8_t *saved;      /* a search's state that is more than 4 bytes, while it is at work */
     uint32_t *header;    /* by header: the turn for which it was worked out, times 2, and whether it
                           * matches */
     struct tried *tried; /* by rule */
@@ -272,6 +272,7 @@ static void judge_candidates(struct search *s)
     }
     if (kept == *n)
         return;
+    memset(candidates + kept, 0, (*n - kept) * sizeof(candidates[0])); /* zeros cost nothing */
     changed_candidates(in, 0, *n);
     *n = kept;
 }
@@ -425,16 +426,61 @@ static void advance(struct ids_inspection *in, uint32_t bytes)
     ids_changed_direction(in);
 }
 
+/* With Hyperscan: what is saved of the direction's search, as many bytes as its state says. */
+static uint8_t *saved(struct ids_inspection *in)
+{
+    const struct ids_direction *first = &ids_hot(in)->direction[0];
+
+    return in->value + in->layout->saved + (in->direction == 0 ? 0 : first->state);
+}
+
+/* What is saved is in the worker's hands, and takes its place: where it grows or shrinks, that of
+ * the other direction gives way. */
+static void set_state(struct ids_inspection *in, uint32_t state)
+{
+    struct ids_direction *d = ids_hot(in)->direction;
+    uint32_t before = d[0].state + d[1].state, after, offset = in->layout->saved;
+
+    if (in->layout->saved_bytes == 0) {
+        d[in->direction].state = state;
+        return;
+    }
+    if (in->direction == 0)
+        memmove(saved(in) + state, saved(in) + d[0].state, d[1].state);
+    d[in->direction].state = state;
+    memcpy(saved(in), in->worker->saved, state);
+    after = d[0].state + d[1].state;
+    if (after < before)
+        memset(in->value + offset + after, 0, before - after);
+    ids_changed(in, offset, after > before ? after : before);
+}
+
 void ids_search_restart(struct ids_inspection *in)
 {
     struct ids_hot *hot = ids_hot(in);
     struct ids_direction *d = &hot->direction[in->direction];
 
-    d->state = d->scanned = 0;
+    set_state(in, 0);
+    d->scanned = 0;
     hot->of[in->direction] &= (uint8_t)~IDS_LONG;
     hot->n_candidates[in->direction] = 0;
     ids_changed_direction(in);
     ids_changed_rest(in);
+}
+
+static bool scan(struct search *s, struct ids_direction *d)
+{
+    struct ids_inspection *in = s->in;
+    struct ids_worker *w = in->worker;
+    uint32_t state = d->state;
+    struct ids_stream stream = {&state, w->saved, w->saved_bytes, d->scanned};
+    bool kept;
+
+    if (w->saved_bytes > 0)
+        memcpy(w->saved, saved(in), state);
+    kept = ids_scan(w->scanner, &stream, s->data, s->bytes, on_hit, s);
+    set_state(in, state);
+    return kept;
 }
 
 static void search_chunk(struct ids_inspection *in, const uint8_t *data, uint32_t bytes)
@@ -445,8 +491,6 @@ static void search_chunk(struct ids_inspection *in, const uint8_t *data, uint32_
     const struct ids_layout *layout = in->layout;
     struct search s = {
         .in = in, .data = data, .bytes = bytes, .position = d->position, .scanned = d->scanned};
-    struct ids_stream stream = {&d->state, in->value + layout->saved[in->direction],
-                                layout->saved_bytes, d->scanned};
     bool kept;
 
     if ((of & IDS_WINDOWED) != 0)
@@ -454,8 +498,7 @@ static void search_chunk(struct ids_inspection *in, const uint8_t *data, uint32_
     begin_search(in->worker);
     if (hot->n_candidates[in->direction] > 0)
         judge_candidates(&s);
-    kept = ids_scan(in->worker->scanner, &stream, data, bytes, on_hit, &s);
-    ids_changed(in, layout->saved[in->direction], layout->saved_bytes > 0 ? d->state : 0);
+    kept = scan(&s, d);
     if ((of & IDS_WINDOWED) != 0)
         keep_window(in, d->scanned, data, bytes);
     advance(in, bytes);
@@ -480,7 +523,7 @@ void ids_inspect_datagram(struct ids_inspection *in, const uint8_t *data, uint32
 {
     struct ids_worker *w = in->worker;
     uint32_t state = 0;
-    struct ids_stream stream = {&state, w->saved, w->saved_bytes, 0};
+    struct ids_stream stream = {.state = &state};
     struct search s = {
         .in = in, .data = data, .bytes = bytes < CHUNK_MAX ? bytes : CHUNK_MAX, .whole = true};
 

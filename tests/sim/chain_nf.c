@@ -87,7 +87,8 @@ static enum rill_verdict process_packet(struct rill_nf *nf, struct rill_pkt *pkt
     chain->count++;
     rill_put(self->table, pkt, 0, 16);
     if (self->state_bytes > sizeof(*chain) && mark->packet % 3 == 0) {
-        *tail = (uint8_t)mark->packet; /* a wide change: it does not fit beside its packet */
+        /* A wide change: it does not fit beside its packet. Zero again: the state gets short. */
+        *tail = mark->packet % 2 == 0 ? (uint8_t)mark->packet : 0;
         rill_put(self->table, pkt, self->state_bytes - 1, 1);
     }
     mark->hash = chain->hash;

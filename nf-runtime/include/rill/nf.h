@@ -144,7 +144,11 @@ enum rill_access { RILL_READ, RILL_WRITE };
 /* Creates a table of values of value_bytes (1..60000), only in init. Every flow starts with a value
  * of zeros. NULL after rill_nf_error() if it can't be had: more than 8 tables, or a global table
  * that is to be written while packets flow: for sums there is rill_shared_create(). A global table
- * is filled in init and read afterwards. */
+ * is filled in init and read afterwards.
+ *
+ * Zeros at the end of a flow's state do not travel, and of a large one the memory behind the last
+ * byte that was ever put is not touched. So what few flows need stands at the end of the last
+ * table's value, and is zeroed, and put, when it is not needed any more. */
 struct rill_table *rill_table_create(struct rill_nf *nf, const char *name, enum rill_scope scope,
                                      enum rill_access access, size_t value_bytes);
 
