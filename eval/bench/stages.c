@@ -28,6 +28,7 @@ enum { QUICK_FLOWS = 1000, QUICK_PACKETS = 1 << 14 };
 struct choice {
     const char *nf, *order;
     uint64_t flows, bytes;
+    const char *capture; /* NULL: packets of our own */
 };
 
 struct world {
@@ -141,7 +142,9 @@ static int measure(struct world *w, const struct choice *choice, struct bench_ch
 
     bench_source_init(&source, w->pool, (uint32_t)choice->flows, (uint32_t)choice->bytes,
                       strcmp(choice->order, "random") == 0 ? BENCH_RANDOM : BENCH_BURSTS);
-    rc = warm_up(chain, &source, (uint32_t)choice->flows, err);
+    rc = choice->capture != NULL ? bench_source_open(&source, choice->capture, MBUFS, err) : 0;
+    if (rc == 0)
+        rc = warm_up(chain, &source, (uint32_t)choice->flows, err);
     for (uint64_t i = 0; rc == 0 && i < w->options->runs; i++) {
         ceilings[i] = run_ceiling(&source, packets);
         rc = run_chain(chain, &source, packets, &runs[i], err);
@@ -252,7 +255,7 @@ static int measure_all(struct world *w, const struct choice *wanted, struct rill
         for (unsigned o = 0; o < RTE_DIM(orders); o++)
             for (unsigned f = 0; f < RTE_DIM(flows); f++)
                 for (unsigned b = 0; b < RTE_DIM(bytes); b++) {
-                    struct choice choice = {nfs[n], orders[o], flows[f], bytes[b]};
+                    struct choice choice = {nfs[n], orders[o], flows[f], bytes[b], wanted->capture};
 
                     if ((wanted->nf != NULL && strcmp(wanted->nf, choice.nf) != 0) ||
                         (wanted->order != NULL && strcmp(wanted->order, choice.order) != 0) ||
@@ -307,11 +310,37 @@ static int take_bytes(void *target, const char *value, struct rill_error *err)
     return rill_error_set(err, -EINVAL, "--bytes '%s': it is 64 or 1434", value);
 }
 
+static int take_capture(void *target, const char *value, struct rill_error *err)
+{
+    struct choice *wanted = ((struct bench_options *)target)->own;
+
+    (void)err;
+    wanted->capture = value;
+    return 0;
+}
+
+/* A capture has its own flows and order, which the options then name. */
+static int check(const struct choice *wanted)
+{
+    if (wanted->capture == NULL ||
+        (wanted->nf != NULL && wanted->order != NULL && wanted->flows != 0 && wanted->bytes != 0))
+        return 0;
+    fprintf(stderr,
+            "bench stages: --capture %s: it takes --nf, --order, --flows and --bytes, too, "
+            "which say what it holds\n",
+            wanted->capture);
+    return -1;
+}
+
 static const struct rill_arg table[] = {
     {"nf", "NAME", "only this NF: noop, nat or lb", false, NULL, take_nf},
     {"order", "NAME", "only bursts (flowlets of 10 packets) or random", false, NULL, take_order},
     {"flows", "N", "only so many flows: 1000, 50000, 200000 or 1000000", false, NULL, take_flows},
     {"bytes", "N", "only packets of 64 or of 1434 bytes", false, NULL, take_bytes},
+    {"capture", "FILE",
+     "packets of eval/bench/peers/trace_file.py in place of our own; what it "
+     "holds is said by all four above",
+     false, NULL, take_capture},
     {0},
 };
 
@@ -325,6 +354,8 @@ int main(int argc, char **argv)
 
     if (rc != 0)
         return rc - 1;
+    if (check(&wanted) != 0)
+        return 2;
     w.report = bench_report_begin("stages", &options);
     if (w.report == NULL)
         return 2;
