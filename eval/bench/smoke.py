@@ -64,6 +64,24 @@ class Suite(unittest.TestCase):
                 self.assertIn(field % "rss", report)  # sanitizers have memory of their own
             self.assertGreater(report["all_rss_bytes_per_flow_%s_10000_flows" % nf], 0)
 
+    def test_alone(self):
+        names = {result["name"] for result in self.benches["alone"]["results"]}
+        self.assertIn("alone/unit/nat/random", names)
+        self.assertEqual(len(names), 3 * 4 * 2)
+
+    def test_codec(self):
+        results = {(r["name"], r["packet_bytes"]): r for r in self.benches["codec"]["results"]}
+        for way in ("encode", "decode"):
+            self.assertGreater(results["codec/%s/change" % way, 64]["cycles_per_packet"], 0)
+
+    def test_chain_memif(self):
+        if "chain_memif" not in self.benches:
+            self.skipTest("the cluster form is not in this build")
+        report = self.benches["chain_memif"]
+        for result in report["results"]:
+            self.assertGreater(result["mpps"], 0, result)
+        self.assertIn("packets_lost", report)
+
     def test_start(self):
         if "start" not in self.benches:
             self.skipTest("the cluster form is not in this build")
