@@ -21,6 +21,10 @@ struct bench_chain {
     uint64_t now_ns, burst_ns, due_ns[ROLES];
     uint64_t taken, released;
     uint64_t cycles[ROLES];
+    struct bench_tape *tape; /* what `taped` takes in goes here; NULL: nowhere */
+    uint32_t taped;
+    uint64_t sent; /* of that role */
+    struct rte_mempool *pool;
 };
 
 static void unexpected(void *arg, struct rte_mbuf *m, uint64_t now_ns)
@@ -75,14 +79,30 @@ TURN(rill_controller, CONTROLLER, c->controller)
 TURN(rill_unit, UNIT, c->unit)
 TURN(rill_ol, LOGGER, c->ol)
 
+/* Enough to tell whether another did the same. */
+static void add_sent(struct bench_chain *c)
+{
+    for (uint32_t i = 0; i < c->out.count; i++) {
+        const struct rill_frame *f = rill_frame(c->out.frames[i]);
+
+        c->sent += f->type + 64 * f->flow + f->clock + f->step;
+    }
+}
+
 /* What the turn took counts for the role. */
 static bool take(struct bench_chain *c, uint32_t role, bool (*turn)(struct bench_chain *c))
 {
-    uint64_t begin = bench_cycles();
-    bool moved = turn(c);
+    bool taped = c->tape != NULL && role == c->taped, moved;
+    uint64_t begin;
 
+    if (taped && (c->in[role].count > 0 || c->due_ns[role] <= c->now_ns))
+        bench_tape_write(c->tape, BENCH_TURN, c->now_ns, c->in[role].frames, c->in[role].count);
+    begin = bench_cycles();
+    moved = turn(c);
     if (moved)
         c->cycles[role] += bench_cycles() - begin;
+    if (taped)
+        add_sent(c);
     pass_on(c);
     return moved;
 }
@@ -113,9 +133,13 @@ void bench_chain_burst(struct bench_chain *c, struct rte_mbuf **packets)
         f->ingress_ns = c->now_ns;
         f->ingress_id = ++c->taken;
     }
+    if (c->tape != NULL && c->taped == CONTROLLER)
+        bench_tape_write(c->tape, BENCH_INGRESS, c->now_ns, packets, BENCH_BURST);
     begin = bench_cycles();
     rill_controller_ingress(c->controller, packets, BENCH_BURST, c->now_ns, &c->out);
     c->cycles[CONTROLLER] += bench_cycles() - begin;
+    if (c->tape != NULL && c->taped == CONTROLLER)
+        add_sent(c);
     pass_on(c);
     settle(c);
 }
@@ -124,6 +148,80 @@ void bench_chain_rest(struct bench_chain *c, uint64_t ns)
 {
     for (uint64_t until_ns = c->now_ns + ns; c->now_ns < until_ns; c->now_ns += REST_STEP_NS)
         settle(c);
+}
+
+/* --- one stage alone --------------------------------------------------------------------------
+ */
+
+void bench_chain_record(struct bench_chain *c, enum bench_stage stage, struct bench_tape *tape)
+{
+    c->tape = tape;
+    c->taped = CONTROLLER + stage;
+}
+
+void bench_chain_mark(struct bench_chain *c)
+{
+    bench_tape_write(c->tape, BENCH_MARK, c->now_ns, NULL, 0);
+}
+
+static void free_frames(struct rill_outbox *box)
+{
+    rte_pktmbuf_free_bulk(box->frames, box->count);
+    box->count = 0;
+}
+
+static bool give(struct bench_chain *c, uint32_t role, struct bench_tape *tape,
+                 const struct bench_tape_entry *entry)
+{
+    struct rill_outbox *in = &c->in[role];
+
+    while (in->capacity < entry->n)
+        rill_outbox_put(in, NULL);
+    in->count = 0;
+    if (!bench_tape_frames(tape, entry, c->pool, in->frames))
+        return false;
+    in->count = entry->n;
+    return true;
+}
+
+static void play(struct bench_chain *c, uint32_t role, enum bench_event event)
+{
+    static bool (*const turns[ROLES])(struct bench_chain * c) = {rill_rm_turn, rill_controller_turn,
+                                                                 rill_unit_turn, rill_ol_turn};
+    uint64_t begin = bench_cycles();
+
+    if (event == BENCH_TURN) {
+        turns[role](c);
+    } else {
+        rill_controller_ingress(c->controller, c->in[role].frames, c->in[role].count, c->now_ns,
+                                &c->out);
+        c->in[role].count = 0;
+    }
+    c->cycles[role] += bench_cycles() - begin;
+}
+
+bool bench_chain_play(struct bench_chain *c, enum bench_stage stage, struct bench_tape *tape,
+                      bool idle)
+{
+    uint32_t role = CONTROLLER + stage;
+    struct bench_tape_entry entry;
+
+    while (bench_tape_next(tape, &entry) && entry.event != BENCH_MARK) {
+        if (!give(c, role, tape, &entry))
+            return false;
+        if (!idle) {
+            c->now_ns = entry.now_ns;
+            play(c, role, entry.event);
+            add_sent(c);
+        }
+        free_frames(idle ? &c->in[role] : &c->out);
+    }
+    return true;
+}
+
+uint64_t bench_chain_sent(const struct bench_chain *c)
+{
+    return c->sent;
 }
 
 struct bench_chain *bench_chain_create(const struct bench_chain_config *config,
@@ -141,6 +239,7 @@ struct bench_chain *bench_chain_create(const struct bench_chain_config *config,
 
     if (c == NULL)
         return NULL;
+    c->pool = config->pool;
     c->burst_ns = BENCH_BURST * UINT64_C(1000000000) / config->pps;
     c->fabric = rill_fabric_inproc_create(64, err);
     cluster.fabric = c->fabric;

@@ -7,6 +7,7 @@
 
 #include "cli/cluster.h"
 #include "eval/bench/source.h"
+#include "eval/bench/tape.h"
 
 enum bench_stage { BENCH_CONTROLLER, BENCH_UNIT, BENCH_LOGGER, BENCH_STAGES };
 
@@ -35,6 +36,18 @@ void bench_chain_rest(struct bench_chain *chain, uint64_t ns);
 
 uint64_t bench_chain_released(const struct bench_chain *chain);
 uint64_t bench_chain_cycles(const struct bench_chain *chain, enum bench_stage stage);
+/* From now on all that the stage takes in goes to `tape`. NULL: no more. */
+void bench_chain_record(struct bench_chain *chain, enum bench_stage stage, struct bench_tape *tape);
+void bench_chain_mark(struct bench_chain *chain);
+
+/* Gives the stage what is on the tape, up to the next mark or the end: it alone is at work, and
+ * what it sends is freed. With `idle` not even it: the frames are made and freed. False: the pool
+ * is empty. */
+bool bench_chain_play(struct bench_chain *chain, enum bench_stage stage, struct bench_tape *tape,
+                      bool idle);
+/* What the stage that is recorded, or played to, sent so far: a sum over its frames. */
+uint64_t bench_chain_sent(const struct bench_chain *chain);
+
 struct rill_cluster *bench_chain_cluster(struct bench_chain *chain);
 
 #endif

@@ -64,6 +64,24 @@ class Suite(unittest.TestCase):
                 self.assertIn(field % "rss", report)  # sanitizers have memory of their own
             self.assertGreater(report["all_rss_bytes_per_flow_%s_10000_flows" % nf], 0)
 
+    def test_alone(self):
+        names = {result["name"] for result in self.benches["alone"]["results"]}
+        self.assertIn("alone/unit/nat/random", names)
+        self.assertEqual(len(names), 3 * 4 * 2)
+
+    def test_codec(self):
+        results = {(r["name"], r["packet_bytes"]): r for r in self.benches["codec"]["results"]}
+        for way in ("encode", "decode"):
+            self.assertGreater(results["codec/%s/change" % way, 64]["cycles_per_packet"], 0)
+
+    def test_chain_memif(self):
+        if "chain_memif" not in self.benches:
+            self.skipTest("the cluster form is not in this build")
+        report = self.benches["chain_memif"]
+        for result in report["results"]:
+            self.assertGreater(result["mpps"], 0, result)
+        self.assertIn("packets_lost", report)
+
     def test_start(self):
         if "start" not in self.benches:
             self.skipTest("the cluster form is not in this build")
@@ -100,26 +118,52 @@ class Compare(unittest.TestCase):
 class Peers(unittest.TestCase):
     FOLDER = os.path.join(os.path.dirname(RUN), "peers")
 
-    def test_the_trace_has_each_flow_equally_often(self):
+    def trace(self, order):
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, "trace.pcap")
-            subprocess.run([sys.executable, "-B", os.path.join(self.FOLDER, "trace_file.py"), "1000", path], check=True)
+            subprocess.run([sys.executable, "-B", os.path.join(self.FOLDER, "trace_file.py"), "1000", order, path], check=True)
             with open(path, "rb") as f:
                 packets = f.read()[24:]
-        records = [packets[at + 16:at + 76] for at in range(0, len(packets), 76)]
-        counts = collections.Counter(packet[26:30] for packet in records)
+        return [packets[at + 16:at + 76] for at in range(0, len(packets), 76)]
+
+    def test_the_trace_has_each_flow_equally_often(self):
+        packets = self.trace("random")
+        counts = collections.Counter(packet[26:30] for packet in packets)
         self.assertEqual(len(counts), 1000)
         self.assertEqual(set(counts.values()), {66})
-        for packet in records[:1000]:
+        for packet in packets[:1000]:
             total = sum(struct.unpack("!10H", packet[14:34]))
             self.assertEqual((total & 0xffff) + (total >> 16), 0xffff)
 
+    def test_the_trace_has_flowlets_of_ten(self):
+        packets = self.trace("bursts")
+        counts = collections.Counter(packet[26:30] for packet in packets)
+        self.assertEqual(len(counts), 1000)
+        self.assertEqual(set(counts.values()), {70})
+        rounds = [[packet[26:30] for packet in packets[at:at + 64]] for at in range(0, 640, 64)]
+        self.assertEqual(rounds, rounds[:1] * 10)
+
+    def run_peers(self, *args, **more):
+        return subprocess.run([sys.executable, "-B", os.path.join(self.FOLDER, "run"), *args], capture_output=True, text=True,
+                              timeout=240, **more)
+
     def test_who_is_not_installed_is_left_out_in_a_line(self):
-        env = {"PATH": "/nowhere"}
-        done = subprocess.run([sys.executable, "-B", os.path.join(self.FOLDER, "run")], capture_output=True, text=True, env=env)
+        names = ("testpmd", "plain", "flowipnat", "iprewriter", "nftables")
+        done = self.run_peers("--only", ",".join(names), env={"PATH": "/nowhere"})
         self.assertEqual(done.returncode, 0, done.stderr)
-        for name in ("testpmd", "plain", "flowipnat", "iprewriter", "nftables"):
+        for name in names:
             self.assertIn("%s is left out: " % name, done.stderr)
+
+    def test_rill_takes_packets_from_a_capture(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "peers.json")
+            done = self.run_peers("--only", "rill", "--flows", "1000", "--runs", "1", "--quick", "--json", path)
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            with open(path) as f:
+                results = json.load(f)["results"]
+        self.assertEqual([(r["name"], r["order"], r["flows"]) for r in results],
+                         [("rill", "random", 1000), ("rill", "bursts", 1000)])
+        self.assertGreater(min(r["mpps"] for r in results), 0)
 
 
 class BadUse(unittest.TestCase):

@@ -1,9 +1,18 @@
 #include "eval/bench/source.h"
 
+#include <errno.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
+#include <rte_dev.h>
+#include <rte_errno.h>
+#include <rte_ethdev.h>
 #include <rte_ip.h>
 
+#include "lib/frame/frame.h"
+
+enum { ROOM_MIN = 128 }; /* a capture's buffers: small, as there are many */
 enum { ETHERNET = 14, IP = 20, UDP = 8, TCP_PROTOCOL = 6 };
 enum { PROTOCOL_AT = ETHERNET + 9, CHECKSUM_AT = ETHERNET + 10, SOURCE_AT = ETHERNET + 12 };
 
@@ -104,8 +113,90 @@ static void write_packet(const struct bench_source *s, uint8_t *to, uint32_t flo
     memcpy(to + CHECKSUM_AT, &checksum, 2);
 }
 
+/* --- from a capture --------------------------------------------------------------------------- */
+
+/* How many packets it has, all as long as the first. */
+static int count_packets(const char *path, uint32_t *packets, uint32_t *bytes,
+                         struct rill_error *err)
+{
+    enum { FILE_HEADER = 24, RECORD_HEADER = 16 };
+    uint32_t record[RECORD_HEADER / 4] = {0};
+    FILE *in = fopen(path, "re");
+    struct stat st;
+    int rc = 0;
+
+    if (in == NULL || fstat(fileno(in), &st) != 0)
+        rc = rill_error_set(err, -errno, "%s: %s", path, strerror(errno));
+    else if (fseek(in, FILE_HEADER, SEEK_SET) != 0 || fread(record, sizeof(record), 1, in) != 1 ||
+             (st.st_size - FILE_HEADER) % (RECORD_HEADER + record[2]) != 0)
+        rc = rill_error_set(err, -EINVAL, "%s: it is no capture of packets of one length", path);
+    else
+        *packets = (uint32_t)((st.st_size - FILE_HEADER) / (RECORD_HEADER + record[2]));
+    *bytes = record[2];
+    if (in != NULL)
+        fclose(in);
+    return rc;
+}
+
+static int start_port(uint16_t port, struct rte_mempool *pool)
+{
+    const struct rte_eth_conf conf = {0};
+    int rc = rte_eth_dev_configure(port, 1, 1, &conf);
+
+    if (rc == 0)
+        rc = rte_eth_rx_queue_setup(port, 0, 0, SOCKET_ID_ANY, NULL, pool);
+    if (rc == 0)
+        rc = rte_eth_tx_queue_setup(port, 0, 0, SOCKET_ID_ANY, NULL);
+    return rc == 0 ? rte_eth_dev_start(port) : rc;
+}
+
+int bench_source_open(struct bench_source *s, const char *path, uint32_t spare,
+                      struct rill_error *err)
+{
+    static const char device[] = "net_pcap0";
+    char arguments[512];
+    uint32_t packets = 0, bytes;
+    int rc = count_packets(path, &packets, &bytes, err);
+
+    if (rc != 0)
+        return rc;
+    s->pool = rte_pktmbuf_pool_create("capture", packets + spare, 256, RILL_FRAME_PRIVATE_BYTES,
+                                      (uint16_t)(RTE_PKTMBUF_HEADROOM + RTE_MAX(bytes, ROOM_MIN)),
+                                      SOCKET_ID_ANY);
+    if (s->pool == NULL)
+        return rill_error_set(err, -ENOMEM, "no memory for the %u packets of %s", packets, path);
+    snprintf(arguments, sizeof(arguments), "rx_pcap=%s,infinite_rx=1", path);
+    rc = rte_eal_hotplug_add("vdev", device, arguments);
+    if (rc == 0)
+        rc = rte_eth_dev_get_port_by_name(device, &s->port);
+    if (rc == 0)
+        rc = start_port(s->port, s->pool);
+    if (rc != 0)
+        return rill_error_set(err, rc, "%s: DPDK's net_pcap does not take it: %s", path,
+                              rte_strerror(-rc));
+    s->order = BENCH_CAPTURE;
+    return 0;
+}
+
+static bool receive(struct bench_source *s, struct rte_mbuf **packets)
+{
+    uint16_t n = 0, more;
+
+    do {
+        more = rte_eth_rx_burst(s->port, 0, packets + n, (uint16_t)(BENCH_BURST - n));
+        n = (uint16_t)(n + more);
+    } while (n < BENCH_BURST && more > 0);
+    if (n < BENCH_BURST)
+        rte_pktmbuf_free_bulk(packets, n);
+    return n == BENCH_BURST;
+}
+
+/* --- bursts ----------------------------------------------------------------------------------- */
+
 bool bench_source_burst(struct bench_source *s, struct rte_mbuf **packets)
 {
+    if (s->order == BENCH_CAPTURE)
+        return receive(s, packets);
     if (rte_pktmbuf_alloc_bulk(s->pool, packets, BENCH_BURST) != 0)
         return false;
     for (int i = 0; i < BENCH_BURST; i++) {

@@ -11,6 +11,7 @@
 #include <rte_mbuf.h>
 
 #include "eval/bench/streams.h"
+#include "lib/base/error.h"
 #include "lib/base/rng.h"
 
 enum {
@@ -24,6 +25,7 @@ enum bench_order {
     BENCH_IN_TURN, /* each flow once, then all again */
     BENCH_RANDOM,  /* any flow at any time */
     BENCH_BURSTS,  /* flowlets of 10 packets, of 64 flows at a time; then other flows follow */
+    BENCH_CAPTURE, /* as a capture has them: bench_source_open() */
 };
 
 struct bench_source {
@@ -38,6 +40,7 @@ struct bench_source {
     struct bench_streams *streams; /* the caller's; NULL: UDP */
     uint32_t base_sum;
     uint8_t header[BENCH_PACKET_MIN];
+    uint16_t port; /* order CAPTURE */
 };
 
 /* At most 16 million flows; packet_bytes from 64 to 1500. UDP. */
@@ -45,6 +48,13 @@ void bench_source_init(struct bench_source *s, struct rte_mempool *pool, uint32_
                        uint32_t packet_bytes, enum bench_order order);
 /* TCP from here on: segments of these, which have as many flows. */
 void bench_source_carry(struct bench_source *s, struct bench_streams *streams);
+
+/* In place of packets of its own: those of the capture at `path`, without end, from memory: DPDK's
+ * device net_pcap, which copies each into a new buffer. As others do that are measured beside us
+ * (eval/bench/peers). Its packets are all of one length. Once in a process; it makes its own pool,
+ * which has `spare` buffers besides those that hold the capture. */
+int bench_source_open(struct bench_source *s, const char *path, uint32_t spare,
+                      struct rill_error *err);
 
 /* BENCH_BURST packets. False: the pool is empty, and none were made. */
 bool bench_source_burst(struct bench_source *s, struct rte_mbuf **packets);

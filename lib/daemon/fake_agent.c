@@ -72,7 +72,7 @@ static void on_lease_request(struct fake_agent *agent, struct fake_program *prog
     lease.unit = agent->leased_unit;
     lease.output_logger = agent->leased_output_logger;
     lease.share = 1000;
-    lease.capacity_bps = 1000000000;
+    lease.capacity_bps = agent->leased_bps != 0 ? agent->leased_bps : 1000000000;
     grant.number = m->lease_request->number;
     grant.epoch = m->lease_request->epoch;
     grant.n_leases = agent->leased_unit != 0;
@@ -206,7 +206,7 @@ static void spawn(const struct fake_agent *agent, struct fake_program *program, 
                     "--turns",
                     (char *)(uintptr_t)turns,
                     "--memory-mb",
-                    "160",
+                    (char *)(uintptr_t)(agent->memory_mb != NULL ? agent->memory_mb : "160"),
                     "--poll",
                     (char *)(uintptr_t)poll,
                     NULL};

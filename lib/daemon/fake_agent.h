@@ -35,6 +35,8 @@ struct fake_agent {
     bool turns_away; /* answers a Join with an Error */
     /* what a controller gets; unit 0: nothing */
     uint32_t leased_unit, leased_output_logger;
+    uint64_t leased_bps;   /* 0: 1 Gbps */
+    const char *memory_mb; /* of programs that are started from then on; NULL: little */
     /* Called all the time while it waits; NULL is fine. */
     void (*turn)(void);
 };

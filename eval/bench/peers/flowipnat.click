@@ -1,14 +1,15 @@
 // The NAT with a flow's state in its flow control block. It has one public address, so at most 64,000 flows at a time.
-// From the capture in memory (port 0) to nowhere (port 1), on one core.
-define($MBUFS 400000, $CAPACITY 1048576, $WARM 2s, $TIME 3s)
+// From the capture in memory (port 0) to nowhere (port 1), on one core. CHECK: what the runner compares with the flows.
+define($MBUFS 400000, $ROOM 384, $CAPACITY 1048576, $WARM 2s, $TIME 3s)
 
-DPDKInfo($MBUFS)
+DPDKInfo($MBUFS, MBUF_SIZE $ROOM)
 
 FromDPDKDevice(0, N_QUEUES 1)
     -> MarkIPHeader(14)
-    -> FlowIPManager(CAPACITY $CAPACITY)
+    -> manager :: FlowIPManager(CAPACITY $CAPACITY)
     -> FlowIPNAT(SIP 198.51.100.1)
     -> counter :: AverageCounter
     -> ToDPDKDevice(1, N_QUEUES 1, BLOCKING true)
 
-DriverManager(wait $WARM, write counter.reset, wait $TIME, print "RATE $(counter.rate)", stop)
+DriverManager(wait $WARM, write counter.reset, wait $TIME, print "RATE $(counter.rate)",
+    print "CHECK flows $(manager.count)", stop)

@@ -1,0 +1,18 @@
+// A firewall, a monitor that counts the packets of each flow, and the NAT of flowipnat.click.
+// From the capture in memory (port 0) to nowhere (port 1), on one core. CHECK: what the runner compares with the flows.
+define($MBUFS 400000, $ROOM 384, $CAPACITY 1048576, $WARM 2s, $TIME 3s)
+
+DPDKInfo($MBUFS, MBUF_SIZE $ROOM)
+
+FromDPDKDevice(0, N_QUEUES 1)
+    -> MarkIPHeader(14)
+    -> IPFilter(deny src net 192.168.0.0/16, deny src net 172.16.0.0/12, deny dst net 10.0.0.0/8,
+                deny tcp && dst port 23, deny udp && dst port 161, deny icmp, allow ip proto udp, allow ip proto tcp, deny all)
+    -> manager :: FlowIPManager(CAPACITY $CAPACITY)
+    -> monitor :: FlowCounter
+    -> FlowIPNAT(SIP 198.51.100.1)
+    -> counter :: AverageCounter
+    -> ToDPDKDevice(1, N_QUEUES 1, BLOCKING true)
+
+DriverManager(wait $WARM, write counter.reset, wait $TIME, print "RATE $(counter.rate)",
+    print "CHECK flows $(manager.count)", stop)

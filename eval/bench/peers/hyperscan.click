@@ -1,0 +1,19 @@
+// Ten words searched with Hyperscan in the payloads of each flow as in one stream.
+// From the capture in memory (port 0) to nowhere (port 1), on one core. CHECK: what the runner compares with the flows.
+define($MBUFS 400000, $ROOM 384, $CAPACITY 1048576, $WARM 2s, $TIME 3s)
+
+DPDKInfo($MBUFS, MBUF_SIZE $ROOM)
+
+FromDPDKDevice(0, N_QUEUES 1)
+    -> MarkIPHeader(14)
+    -> manager :: FlowIPManager(CAPACITY $CAPACITY)
+    -> Strip(42)
+    -> FlowHyperScan(PAYLOAD_ONLY false, VERBOSE false,
+                     "attack", "exploit", "malware", "shellcode", "passwd",
+                       "overflow", "backdoor", "rootkit", "payload", "botnet")
+    -> Unstrip(42)
+    -> counter :: AverageCounter
+    -> ToDPDKDevice(1, N_QUEUES 1, BLOCKING true)
+
+DriverManager(wait $WARM, write counter.reset, wait $TIME, print "RATE $(counter.rate)",
+    print "CHECK flows $(manager.count)", stop)
