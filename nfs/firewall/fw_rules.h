@@ -8,6 +8,8 @@
  * have one at their end here:
  *
  *     @198.51.100.0/24  192.0.2.0/28  0 : 65535  80 : 80  0x06/0xFF  0x0000/0x0200
+ *
+ * or an access list (fw_ios.h).
  */
 #ifndef RILL_NFS_FIREWALL_FW_RULES_H
 #define RILL_NFS_FIREWALL_FW_RULES_H

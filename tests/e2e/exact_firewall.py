@@ -110,7 +110,7 @@ def run_ios(folder, text, config, policy, seed):
 
 
 def ios(folder, path):
-    """Each list by itself, for both sides; and each with the next one, one for each side."""
+    """Each list by itself, for both sides; and two of them, one for each side."""
     with open(path, encoding="ascii") as file:
         text = file.read()
     lists = model_ios.read_lists(text)
@@ -118,13 +118,11 @@ def ios(folder, path):
     for seed, name in enumerate(names):
         part = run_ios(folder, text, {"access_list": name}, model_ios.Policy(lists[name], lists[name]), seed)
         assert part > 0.8, "the packets miss too many entries of %s" % name
-    for seed, (a, b) in enumerate(zip(names[-3:], names[-2:] + names[:1])):
-        for unmatched in ("deny", "allow"):
-            run_ios(folder, text, {"access_list_inbound": a, "access_list_outbound": b, "unmatched": unmatched},
-                    model_ios.Policy(lists[a], lists[b], unmatched), seed)
-    for unmatched in ("outbound", "deny"):
-        run_ios(folder, text, {"access_list_inbound": names[-1], "unmatched": unmatched},
-                model_ios.Policy(lists[names[-1]], None, unmatched), 1)
+    a, b = names[-3:-1]
+    for one, other, unmatched in ((a, b, "deny"), (b, a, "allow"), (a, None, "outbound"), (None, b, "outbound")):
+        config = {"access_list_inbound": one, "access_list_outbound": other}
+        run_ios(folder, text, {**{k: v for k, v in config.items() if v}, "unmatched": unmatched},
+                model_ios.Policy(lists.get(one), lists.get(other), unmatched), 1)
 
 
 def of_capture(folder, name, inside):
