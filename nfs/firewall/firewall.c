@@ -12,6 +12,7 @@
 #include <rill/nf.h>
 
 #include "fw_acl.h"
+#include "fw_ios.h"
 #include "fw_list.h"
 
 enum { TCP_SYN = 0x02, TCP_ACK = 0x10 };
@@ -47,8 +48,15 @@ static const struct rill_option firewall_options[] = {
     {"rules", RILL_OPT_STRING, "", 0, 0, NULL, "",
      "object with the rules, one a line, first match: allow tcp from 10.0.0.0/8 to any port "
      "80-443"},
-    {"format", RILL_OPT_ENUM, "", 0, 0, "rill|classbench", "rill",
+    {"format", RILL_OPT_ENUM, "", 0, 0, "rill|classbench|ios", "rill",
      "how the rules are written; ClassBench's have no action and are exceptions from `unmatched`"},
+    {"access_list", RILL_OPT_STRING, "", 0, 0, NULL, "",
+     "with format=ios: number or name of the list that judges connections from either side; empty: "
+     "the only one"},
+    {"access_list_inbound", RILL_OPT_STRING, "", 0, 0, NULL, "",
+     "the same, for those begun from the outside alone"},
+    {"access_list_outbound", RILL_OPT_STRING, "", 0, 0, NULL, "",
+     "the same, for those begun from the inside alone"},
     {"unmatched", RILL_OPT_ENUM, "", 0, 0, "outbound|deny|allow", "outbound",
      "what no rule matches may begin: from the inside only, never, always"},
     {"deny_list", RILL_OPT_STRING, "", 0, 0, NULL, "",
@@ -105,19 +113,43 @@ static bool fill_rules(struct fw_object *o, struct rill_load *load, const struct
     return o->acl != NULL;
 }
 
-static void *rules_load(struct rill_load *load, const struct rill_config *config, const char *text,
-                        size_t bytes)
+/* One list for both directions, or for each one of its own: what has none is left to `unmatched`.
+ */
+static int read_access_lists(struct rill_load *load, const struct rill_config *config,
+                             const char *text, size_t bytes, struct fw_rules *rules)
+{
+    const char *in = rill_config_string(config, "access_list_inbound");
+    const char *out = rill_config_string(config, "access_list_outbound");
+
+    if (in[0] == '\0' && out[0] == '\0')
+        return fw_ios_read(load, rill_config_string(config, "access_list"), FW_BOTH_WAYS, text,
+                           bytes, rules);
+    if (in[0] != '\0' && fw_ios_read(load, in, FW_INBOUND, text, bytes, rules) != 0)
+        return -1;
+    return out[0] == '\0' ? 0 : fw_ios_read(load, out, FW_OUTBOUND, text, bytes, rules);
+}
+
+static int read_rules(struct rill_load *load, const struct rill_config *config, const char *text,
+                      size_t bytes, struct fw_rules *rules)
 {
     enum fw_format format = (enum fw_format)rill_config_enum(config, "format");
     bool allow = rill_config_enum(config, "unmatched") != DEFAULT_ALLOW;
+
+    if (format == FW_FORMAT_IOS)
+        return read_access_lists(load, config, text, bytes, rules);
+    return fw_rules_read(load, format, allow, text, bytes, rules);
+}
+
+static void *rules_load(struct rill_load *load, const struct rill_config *config, const char *text,
+                        size_t bytes)
+{
     struct fw_object *o = object_create(load, text, bytes);
     struct fw_rules rules = {0};
     bool good;
 
     if (o == NULL)
         return NULL;
-    good =
-        fw_rules_read(load, format, allow, text, bytes, &rules) == 0 && fill_rules(o, load, &rules);
+    good = read_rules(load, config, text, bytes, &rules) == 0 && fill_rules(o, load, &rules);
     fw_rules_fini(&rules);
     if (good)
         return o;
@@ -143,6 +175,21 @@ static void *list_load(struct rill_load *load, const struct rill_config *config,
 static const struct rill_object_type rules_type = {.load = rules_load, .unload = object_unload};
 static const struct rill_object_type list_type = {.load = list_load, .unload = object_unload};
 
+static int check_access_lists(struct rill_nf *nf, const struct rill_config *config)
+{
+    bool both = rill_config_string(config, "access_list")[0] != '\0';
+    bool one = rill_config_string(config, "access_list_inbound")[0] != '\0' ||
+               rill_config_string(config, "access_list_outbound")[0] != '\0';
+
+    if ((both || one) && rill_config_enum(config, "format") != FW_FORMAT_IOS)
+        return rill_nf_error(nf, "access_list%s: is for format: ios; give that, or leave it out",
+                             both ? "" : "_inbound, access_list_outbound");
+    if (both && one)
+        return rill_nf_error(nf, "access_list: is for both directions; leave it out, or "
+                                 "access_list_inbound and access_list_outbound");
+    return 0;
+}
+
 static int firewall_init(struct rill_nf *nf, const struct rill_config *config)
 {
     struct firewall *f = rill_nf_private(nf);
@@ -154,7 +201,8 @@ static int firewall_init(struct rill_nf *nf, const struct rill_config *config)
     f->deny_list = rill_object_declare(nf, "deny_list", &list_type);
     f->allow_list = rill_object_declare(nf, "allow_list", &list_type);
     f->flows = rill_table_create(nf, "flows", RILL_PER_FLOW, RILL_WRITE, sizeof(struct fw_flow));
-    if (f->rules < 0 || f->deny_list < 0 || f->allow_list < 0 || f->flows == NULL)
+    if (f->rules < 0 || f->deny_list < 0 || f->allow_list < 0 || f->flows == NULL ||
+        check_access_lists(nf, config) != 0)
         return -1;
     f->opened = rill_counter(nf, "opened");
     f->rejudged = rill_counter(nf, "rejudged");

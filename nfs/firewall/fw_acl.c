@@ -74,7 +74,7 @@ static void define_fields(struct rte_acl_config *config, unsigned family)
     *config = (struct rte_acl_config){.num_categories = 1};
     define(config, RTE_ACL_FIELD_TYPE_BITMASK, 1, 0, 0);
     for (; word <= addresses; word++)
-        define(config, RTE_ACL_FIELD_TYPE_MASK, 4, word, 4 * word);
+        define(config, RTE_ACL_FIELD_TYPE_BITMASK, 4, word, 4 * word);
     define(config, RTE_ACL_FIELD_TYPE_RANGE, 2, word, 4 * word);
     define(config, RTE_ACL_FIELD_TYPE_RANGE, 2, word, 4 * word + 2);
     word++;
@@ -83,16 +83,22 @@ static void define_fields(struct rte_acl_config *config, unsigned family)
 
 /* --- rules ------------------------------------------------------------------------------------ */
 
+static uint32_t mask_of(unsigned bits)
+{
+    return bits == 0 ? 0 : UINT32_MAX << (bits < 32 ? 32 - bits : 0);
+}
+
+/* A mask of bits and not of a length: a wildcard may have holes, and costs no more. */
 static struct rte_acl_field *set_prefix(struct rte_acl_field *field, const struct fw_prefix *prefix,
-                                        unsigned words)
+                                        uint32_t wild, unsigned words)
 {
     for (unsigned i = 0; i < words; i++, field++) {
         unsigned bits = prefix->bits > 32 * i ? prefix->bits - 32 * i : 0;
         uint32_t word;
 
         memcpy(&word, prefix->addr + 4 * i, sizeof(word));
-        field->value.u32 = ntohl(word);
-        field->mask_range.u32 = bits < 32 ? bits : 32;
+        field->mask_range.u32 = mask_of(bits) & ~wild;
+        field->value.u32 = ntohl(word) & field->mask_range.u32;
     }
     return field;
 }
@@ -118,8 +124,8 @@ static void convert(const struct build *b, size_t number, struct rte_acl_rule *o
     else
         field->value.u8 = rule->proto;
     field->mask_range.u8 = rule->any_proto ? 0 : 0xff;
-    field = set_prefix(field + 1, &rule->from, words_of[b->family]);
-    field = set_prefix(field, &rule->to, words_of[b->family]);
+    field = set_prefix(field + 1, &rule->from, rule->from_wild, words_of[b->family]);
+    field = set_prefix(field, &rule->to, rule->to_wild, words_of[b->family]);
     field = set_ports(field, &rule->from_ports);
     field = set_ports(field, &rule->to_ports);
     field->value.u32 = rule->flags;

@@ -6,7 +6,7 @@
 
 /* --- the list --------------------------------------------------------------------------------- */
 
-static int add(struct fw_lines *lines, struct fw_rules *rules, const struct fw_rule *rule)
+int fw_rules_add(struct fw_lines *lines, struct fw_rules *rules, const struct fw_rule *rule)
 {
     if (rules->n == FW_RULES_MAX) {
         rill_load_error(lines->load, lines->number, "is one rule too many; at most %d are possible",
@@ -200,7 +200,7 @@ static int read_line(struct fw_lines *lines, struct fw_rules *rules)
     while ((word = fw_word(&rest)) != NULL)
         if (read_word(&r, word, &rest) != 0)
             return -1;
-    return check(&r) == 0 ? add(lines, rules, &r.rule) : -1;
+    return check(&r) == 0 ? fw_rules_add(lines, rules, &r.rule) : -1;
 }
 
 /* --- ClassBench's format -----------------------------------------------------------------------
@@ -275,7 +275,7 @@ static int add_bench(struct fw_lines *lines, struct fw_rules *rules, const struc
     }
     rule->flags_mask = (uint8_t)(b->flags_mask >> 8);
     rule->flags = (uint8_t)(b->flags >> 8) & rule->flags_mask;
-    return add(lines, rules, rule);
+    return fw_rules_add(lines, rules, rule);
 }
 
 static int read_bench(struct fw_lines *lines, struct fw_rules *rules, bool allow)

@@ -8,6 +8,8 @@
  * have one at their end here:
  *
  *     @198.51.100.0/24  192.0.2.0/28  0 : 65535  80 : 80  0x06/0xFF  0x0000/0x0200
+ *
+ * or an access list (fw_ios.h).
  */
 #ifndef RILL_NFS_FIREWALL_FW_RULES_H
 #define RILL_NFS_FIREWALL_FW_RULES_H
@@ -35,6 +37,8 @@ struct fw_rule {
     uint8_t proto;             /* unless one of these */
     uint8_t flags, flags_mask; /* of TCP; mask 0: any */
     struct fw_prefix from, to; /* both of one family, or of any */
+    uint32_t from_wild,
+        to_wild; /* of IPv4: bits that may be anything, besides those behind the prefix */
     struct fw_ports from_ports, to_ports;
 };
 
@@ -43,11 +47,14 @@ struct fw_rules {
     size_t n, room;
 };
 
-enum fw_format { FW_FORMAT_RILL, FW_FORMAT_CLASSBENCH };
+/* FW_FORMAT_IOS: see fw_ios.h. */
+enum fw_format { FW_FORMAT_RILL, FW_FORMAT_CLASSBENCH, FW_FORMAT_IOS };
 
 /* `allow`: the action of ClassBench's rules that have none. 0, or -1 after rill_load_error(). */
 int fw_rules_read(struct rill_load *load, enum fw_format format, bool allow, const char *text,
                   size_t bytes, struct fw_rules *rules);
+/* A rule of the present line, at the end. 0, or -1 after rill_load_error(). */
+int fw_rules_add(struct fw_lines *lines, struct fw_rules *rules, const struct fw_rule *rule);
 void fw_rules_fini(struct fw_rules *rules); /* zeroed is fine */
 
 #endif

@@ -7,7 +7,7 @@
 
 void fw_lines_start(struct fw_lines *lines, struct rill_load *load, const char *text, size_t bytes)
 {
-    *lines = (struct fw_lines){.load = load, .at = text, .end = text + bytes};
+    *lines = (struct fw_lines){.load = load, .at = text, .end = text + bytes, .comment = '#'};
 }
 
 static bool is_blank(const char *line)
@@ -20,7 +20,9 @@ static bool take_line(struct fw_lines *lines)
 {
     const char *newline = memchr(lines->at, '\n', (size_t)(lines->end - lines->at));
     const char *end = newline != NULL ? newline : lines->end;
-    const char *comment = memchr(lines->at, '#', (size_t)(end - lines->at));
+    const char *comment = lines->comment != '\0'
+                              ? memchr(lines->at, lines->comment, (size_t)(end - lines->at))
+                              : NULL;
     size_t bytes = (size_t)((comment != NULL ? comment : end) - lines->at);
     bool fits = bytes < sizeof(lines->line) && memchr(lines->at, '\0', bytes) == NULL;
 

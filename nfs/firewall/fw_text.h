@@ -20,6 +20,7 @@ struct fw_lines {
     struct rill_load *load;
     const char *at, *end;
     unsigned number;          /* of the present line */
+    char comment;             /* begins one, anywhere in a line: '#'; '\0' for none */
     char line[FW_LINE_BYTES]; /* without comment and newline */
     bool failed;
 };

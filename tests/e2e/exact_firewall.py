@@ -3,6 +3,7 @@
 
   exact_firewall.py drawn [SEED]          rules drawn here, in Rill's format; all options; rules that change
   exact_firewall.py classbench FILE       a filter set of ClassBench's, in the shared traces
+  exact_firewall.py ios FILE              access lists of IOS, in the shared traces; "made": those that lie beside this
   exact_firewall.py capture NAME INSIDE   drawn rules, and the packets of a capture (of exact.py)
 """
 import os
@@ -16,9 +17,12 @@ import exact
 import draw_rules  # exact.py has put their folder into the path
 import expected as reference
 import model_firewall as model
+import model_ios
 
+MADE_LISTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "access_lists.txt")
 HALF = "0.0.0.0/1,::/1"  # who is inside, of drawn addresses
 RULES, PACKETS, STEP_NS, PAUSE_NS = 2000, 4000, 100000, 2 * 10**9
+IOS_PACKETS = 1200
 
 
 def rules_text(rules):
@@ -92,6 +96,35 @@ def classbench(folder, path):
         exact.run(folder, "firewall", capture, HALF, case, reference.read_given(capture, HALF))
 
 
+def run_ios(folder, text, config, policy, seed):
+    """Packets drawn from the very entries; gives the part of these that was hit."""
+    entries = [*(policy.inbound or ()), *(policy.outbound or ())]
+    capture = os.path.join(folder, "drawn.pcap")
+    draw_rules.write_pcap(capture, model_ios.draw_packets(seed, entries, IOS_PACKETS), STEP_NS, 0, 0)
+    name = ", ".join("%s=%s" % pair for pair in config.items())
+    case = exact.Case(name, lambda: model.Model([(0, policy)]), {"rules": "acl.txt", "format": "ios", **config},
+                      {"acl.txt": text})
+    exact.run(folder, "firewall", capture, HALF, case, reference.read_given(capture, HALF))
+    print("%s: %d of %d entries hit" % (name, len(policy.hit), len(set(entries))))
+    return len(policy.hit) / len(set(entries))
+
+
+def ios(folder, path):
+    """Each list by itself, for both sides; and two of them, one for each side."""
+    with open(path, encoding="ascii") as file:
+        text = file.read()
+    lists = model_ios.read_lists(text)
+    names = list(lists)
+    for seed, name in enumerate(names):
+        part = run_ios(folder, text, {"access_list": name}, model_ios.Policy(lists[name], lists[name]), seed)
+        assert part > 0.8, "the packets miss too many entries of %s" % name
+    a, b = names[-3:-1]
+    for one, other, unmatched in ((a, b, "deny"), (b, a, "allow"), (a, None, "outbound"), (None, b, "outbound")):
+        config = {"access_list_inbound": one, "access_list_outbound": other}
+        run_ios(folder, text, {**{k: v for k, v in config.items() if v}, "unmatched": unmatched},
+                model_ios.Policy(lists.get(one), lists.get(other), unmatched), 1)
+
+
 def of_capture(folder, name, inside):
     """Rules whose nets are the capture's own."""
     capture = common.BUNDLED if name == "bundled" else os.path.join(common.TRACES, name)
@@ -113,7 +146,7 @@ def of_capture(folder, name, inside):
 
 def main():
     what, args = sys.argv[1], sys.argv[2:]
-    path = os.path.join(common.TRACES, args[0]) if what != "drawn" and args[0] != "bundled" else None
+    path = os.path.join(common.TRACES, args[0]) if what != "drawn" and args[0] not in ("bundled", "made") else None
     if path and not os.path.exists(path):
         print("SKIPPED: %s is not there; set RILL_TRACES to the folder that has it" % path)
         return common.SKIPPED
@@ -122,6 +155,8 @@ def main():
             drawn(folder, int(args[0]) if args else 1)
         elif what == "classbench":
             classbench(folder, path)
+        elif what == "ios":
+            ios(folder, path or MADE_LISTS)
         else:
             of_capture(folder, *args)
     return 0
