@@ -69,7 +69,6 @@
     X(forget_pinned, "a former owner forgets before its successor is established")                 \
     X(chain_cut, "whatever term is established, the chain before the last is gone")                \
     X(answer_any, "an answer to an earlier question is taken for the last one's")                  \
-    X(alias_kept, "a unit forgets what its logger alone could tell the controller")                \
     X(est_once, "ESTABLISHED is said once")                                                        \
     X(wake, "packets wait for a unit, and none is asked for")                                      \
     X(unseen, "what an output logger keeps back is billed as if it had left")                      \
@@ -88,7 +87,8 @@
     X(asker, "a unit that died before a takeover is given flows after it")                         \
     X(ended_pull, "what ended and is forgotten begins again when an old question comes")           \
     X(last_copy, "an ended flow's last copy goes before an output logger has it")                  \
-    X(first_come, "who asked first keeps all units, and others get none")
+    X(first_come, "who asked first keeps all units, and others get none")                          \
+    X(alias_kept, "a unit forgets what its logger alone could tell the controller")
 
 /* The same of the control plane, which only a cluster has: rill-sim --world cluster. */
 #define RILL_MUTANT_CLUSTER_LIST(X)                                                                \

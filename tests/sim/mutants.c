@@ -40,7 +40,6 @@ static const struct {
     {RILL_MUTANT_refill, "refills"},
     {RILL_MUTANT_refill_early, "refills"},
     {RILL_MUTANT_old_logger_ack, "refills"},
-    {RILL_MUTANT_alias_kept, "long_cuts"},
     {RILL_MUTANT_lease_clock, "leases"},
     {RILL_MUTANT_lease_asleep, "leases"},
     {RILL_MUTANT_lease_margin, "leases"},
