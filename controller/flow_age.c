@@ -172,9 +172,9 @@ static uint64_t idle_ns(const struct rill_controller *c, const struct flow *flow
 {
     if (is_closed(flow) && is_established(flow))
         return closed_ns(c);
-    if (flow->key.proto == RILL_TCP && flow->talked != FLOW_BOTH_SIDES)
+    if (flow->by_key.key.proto == RILL_TCP && flow->talked != FLOW_BOTH_SIDES)
         return or_idle(c, c->config.flow_idle_tcp_transitory_ns);
-    return flow_age_idle_ns(c, flow->key.proto);
+    return flow_age_idle_ns(c, flow->by_key.key.proto);
 }
 
 void flow_age_begin(struct rill_controller *c, struct flow *flow)
