@@ -7,81 +7,76 @@ static bool is_outside_only(const struct rill_controller *c, enum rill_side side
     return side == RILL_OUTSIDE && c->config.inside_opens;
 }
 
-/* Later fragments are found by their first. */
-static bool has_key(const struct arrival *a)
+static const struct key_map *map_of(const struct rill_controller *c, const struct arrival *a)
 {
-    return a->parsed == RILL_PARSE_OK && !(a->view.flags & RILL_VIEW_LATER_FRAGMENT);
+    return a->by_alias ? &c->by_alias : &c->by_key;
 }
 
 /* By alias, where only the inside opens flows and the outside knows them by that alone; else by its
  * key. */
 static void set_key(const struct rill_controller *c, struct arrival *a, enum rill_side side)
 {
-    if (is_outside_only(c, side))
+    a->by_alias = is_outside_only(c, side);
+    if (a->by_alias)
         rill_alias_keys_of(&a->view, c->config.vni, &a->key, NULL);
     else
         rill_flow_key(&a->view, side, c->config.flow_kind, c->config.vni, &a->key);
+    a->hash = key_hash(map_of(c, a), &a->key);
+    rte_prefetch0(key_map_bucket(map_of(c, a), a->hash));
 }
 
-static void fetch_flow(const struct flow *flow)
-{
-    const uint8_t *at = (const uint8_t *)flow;
-
-    rte_prefetch0(at);
-    rte_prefetch0(at + RTE_CACHE_LINE_SIZE);
-    rte_prefetch0(at + 2 * RTE_CACHE_LINE_SIZE);
-}
-
-static void look_up(const struct rill_controller *c, const struct rte_hash *table,
-                    struct arrival **arrivals, uint32_t n)
-{
-    const struct rill_flow_key *keys[ARRIVALS_MAX];
-    struct flow *flows[ARRIVALS_MAX];
-
-    for (uint32_t i = 0; i < n; i++)
-        keys[i] = &arrivals[i]->key;
-    flows_by_keys(c, table, keys, n, flows);
-    for (uint32_t i = 0; i < n; i++) {
-        arrivals[i]->flow = flows[i];
-        if (flows[i] != NULL)
-            fetch_flow(flows[i]);
-    }
-}
-
-static void parse(struct rill_controller *c, struct rte_mbuf *m, struct arrival *a)
+/* Later fragments are found by their first. */
+static void parse(const struct rill_controller *c, struct rte_mbuf *m, struct arrival *a)
 {
     const struct rill_frame *f = rill_frame(m);
 
     a->flow = NULL;
     a->removed = c->keys_removed;
     a->parsed = rill_parse(m, f->wire_bytes, &a->view);
-    if (has_key(a))
+    a->has_key = a->parsed == RILL_PARSE_OK && !(a->view.flags & RILL_VIEW_LATER_FRAGMENT);
+    if (a->has_key)
         set_key(c, a, (enum rill_side)f->side);
+}
+
+static struct flow *flow_of(const struct arrival *a, const struct key_node *node)
+{
+    return a->by_alias ? flow_of_alias(node) : flow_of_key(node);
+}
+
+/* The flow that is the packet's, if its chain is of one. */
+static void fetch_flow(const struct rill_controller *c, const struct arrival *a)
+{
+    const struct key_node *node = *key_map_bucket(map_of(c, a), a->hash);
+    const uint8_t *at = (const uint8_t *)flow_of(a, node);
+
+    if (at == NULL)
+        return;
+    rte_prefetch0(at);
+    rte_prefetch0(at + RTE_CACHE_LINE_SIZE);
+    rte_prefetch0(at + 2 * RTE_CACHE_LINE_SIZE);
+    if (a->by_alias)
+        rte_prefetch0(&node->key);
 }
 
 void arrivals_read(struct rill_controller *c, struct rte_mbuf **packets, uint32_t n,
                    struct arrival *arrivals)
 {
-    struct arrival *by_key[ARRIVALS_MAX], *by_alias[ARRIVALS_MAX];
-    uint32_t keys = 0, aliases = 0;
-
     for (uint32_t i = 0; i < n; i++) {
-        struct arrival *a = &arrivals[i];
-
         if (i + 3 < n) {
             rte_prefetch0(rill_frame(packets[i + 3]));
             rte_prefetch0(rte_pktmbuf_mtod(packets[i + 3], void *));
         }
-        parse(c, packets[i], a);
-        if (!has_key(a))
-            continue;
-        if (is_outside_only(c, (enum rill_side)rill_frame(packets[i])->side))
-            by_alias[aliases++] = a;
-        else
-            by_key[keys++] = a;
+        parse(c, packets[i], &arrivals[i]);
     }
-    look_up(c, c->by_key, by_key, keys);
-    look_up(c, c->by_alias, by_alias, aliases);
+    for (uint32_t i = 0; i < n; i++)
+        if (arrivals[i].has_key)
+            fetch_flow(c, &arrivals[i]);
+    for (uint32_t i = 0; i < n; i++) {
+        struct arrival *a = &arrivals[i];
+
+        if (a->has_key)
+            a->flow = flow_of(a, key_map_find(map_of(c, a), &a->key, a->hash));
+    }
 }
 
 static struct flow *find_by_alias(struct rill_controller *c, const struct rill_view *view)

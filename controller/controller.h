@@ -8,7 +8,7 @@
  * A packet comes in as an mbuf with `side`, `wire_bytes`, `ingress_ns` and `ingress_id` set in its
  * frame metadata, all else zero.
  *
- * Not thread-safe: one thread per controller. Needs EAL (rte_hash).
+ * Not thread-safe: one thread per controller. Needs EAL (mbufs).
  */
 #ifndef RILL_CONTROLLER_CONTROLLER_H
 #define RILL_CONTROLLER_CONTROLLER_H

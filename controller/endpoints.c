@@ -208,7 +208,7 @@ static void drop_unsure(struct rill_controller *c, struct flow *flow)
 {
     if (!flow->has_alias || !flow->alias_unsure)
         return;
-    rte_hash_del_key(c->by_alias, &flow->alias_key);
+    key_map_remove(&c->by_alias, &flow->by_alias);
     if (flow->has_endpoint)
         endpoints_flow_ended(c, flow);
     flow->has_alias = flow->has_endpoint = flow->alias_unsure = false;
@@ -220,7 +220,7 @@ static struct flow *give_way(struct rill_controller *c, struct flow *other)
 {
     if (other == NULL || !other->retired || other->has_endpoint)
         return other;
-    rte_hash_del_key(c->by_alias, &other->alias_key);
+    key_map_remove(&c->by_alias, &other->by_alias);
     other->has_alias = false;
     return NULL;
 }
@@ -245,13 +245,12 @@ static bool register_alias(struct rill_controller *c, struct flow *flow,
     drop_unsure(c, flow);
     pooled = endpoints_find(c, &alias->local, &pool, &index);
     if (other != NULL || flow->has_alias || is_of_another(c, &alias->local) ||
-        (pooled && !use_endpoint(c, pool, index, flow->node.flow)) ||
-        rte_hash_add_key_data(c->by_alias, &key, flow) < 0) {
+        (pooled && !use_endpoint(c, pool, index, flow->node.flow))) {
         c->n.alias_conflicts++;
         return false;
     }
     flow->has_alias = true;
-    flow->alias_key = key;
+    key_map_insert(&c->by_alias, &flow->by_alias, &key);
     flow->has_endpoint = pooled;
     if (pooled) {
         flow->endpoint_pool = pool;

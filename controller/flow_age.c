@@ -113,7 +113,7 @@ static void rest(struct rill_controller *c, struct flow *flow)
     flow_age_end(c, flow);
     flows_retire(c, flow);
     if (flow->has_alias)
-        rte_hash_del_key(c->by_alias, &flow->alias_key);
+        key_map_remove(&c->by_alias, &flow->by_alias);
     flow->has_alias = false;
     flow->resting = true;
     flow->listed_ns = c->now_ns;
@@ -211,9 +211,9 @@ static uint64_t idle_ns(const struct rill_controller *c, const struct flow *flow
 {
     if (is_closed(flow) && is_established(flow))
         return closed_ns(c);
-    if (flow->key.proto == RILL_TCP && flow->talked != FLOW_BOTH_SIDES)
+    if (flow->by_key.key.proto == RILL_TCP && flow->talked != FLOW_BOTH_SIDES)
         return or_idle(c, c->config.flow_idle_tcp_transitory_ns);
-    return flow_age_idle_ns(c, flow->key.proto);
+    return flow_age_idle_ns(c, flow->by_key.key.proto);
 }
 
 void flow_age_begin(struct rill_controller *c, struct flow *flow)

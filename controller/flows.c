@@ -1,66 +1,16 @@
 /* The flow table: from keys and aliases to flows, and from numbers. A number is never used again.
  */
 #include <errno.h>
-#include <stdatomic.h>
-
-#include <rte_hash_crc.h>
 
 #include "controller/internal.h"
 
 enum { RESTING_PART = 8 }; /* of the table */
 
-/* CRC32-C of a key, whatever rte_hash_crc() finds at run time: one instruction for eight bytes
- * where the processor that we are built for has it. */
-static inline uint32_t key_hash(const struct rill_flow_key *key, uint32_t seed)
-{
-#ifdef __SSE4_2__
-    uint64_t words[sizeof(*key) / 8], hash = seed;
-
-    memcpy(words, key, sizeof(words));
-    for (unsigned i = 0; i < RTE_DIM(words); i++)
-        hash = __builtin_ia32_crc32di(hash, words[i]);
-    return (uint32_t)hash;
-#else
-    return rte_hash_crc(key, sizeof(*key), seed);
-#endif
-}
-
-/* As rte_hash calls it. */
-static uint32_t hash_of(const void *key, uint32_t bytes, uint32_t seed)
-{
-    (void)bytes;
-    return key_hash(key, seed);
-}
-
-static struct rte_hash *table(struct rill_controller *c, const char *what, struct rill_error *err)
-{
-    static atomic_uint tables; /* EAL wants names that differ */
-    char name[RTE_HASH_NAMESIZE];
-    struct rte_hash_parameters params = {.name = name,
-                                         .entries = RTE_MAX(c->config.flows_max, 64u),
-                                         .key_len = sizeof(struct rill_flow_key),
-                                         .hash_func = hash_of,
-                                         .hash_func_init_val = (uint32_t)c->config.seed,
-                                         .socket_id = SOCKET_ID_ANY,
-                                         .extra_flag = RTE_HASH_EXTRA_FLAGS_EXT_TABLE};
-    struct rte_hash *hash;
-
-    snprintf(name, sizeof(name), "%s%u", what, atomic_fetch_add(&tables, 1));
-    hash = rte_hash_create(&params);
-    if (hash == NULL)
-        rill_error_set(err, -ENOMEM,
-                       "no memory for a table of %u flows: lower flows_max or raise --memory-mb",
-                       c->config.flows_max);
-    return hash;
-}
-
 int flows_init(struct rill_controller *c, struct rill_error *err)
 {
-    c->by_key = table(c, "keys", err);
-    c->by_alias = c->by_key != NULL ? table(c, "aliases", err) : NULL;
-    if (c->by_alias == NULL)
-        return -ENOMEM;
-    if (flow_age_init(c) != 0 || rill_flow_map_init(&c->by_number, c->config.flows_max) != 0 ||
+    if (key_map_init(&c->by_key, c->config.flows_max, c->config.seed) != 0 ||
+        key_map_init(&c->by_alias, c->config.flows_max, c->config.seed) != 0 ||
+        flow_age_init(c) != 0 || rill_flow_map_init(&c->by_number, c->config.flows_max) != 0 ||
         rill_slab_init(&c->slab, sizeof(struct flow), c->config.flows_max) != 0)
         return rill_error_set(err, -ENOMEM, "no memory for %u flows: lower flows_max",
                               c->config.flows_max);
@@ -69,45 +19,21 @@ int flows_init(struct rill_controller *c, struct rill_error *err)
 
 void flows_fini(struct rill_controller *c)
 {
-    rte_hash_free(c->by_key);
-    rte_hash_free(c->by_alias);
+    key_map_fini(&c->by_key);
+    key_map_fini(&c->by_alias);
     rill_flow_map_fini(&c->by_number);
     rill_slab_fini(&c->slab);
     flow_age_fini(c);
 }
 
-static struct flow *look_up(const struct rte_hash *hash, const struct rill_flow_key *key)
-{
-    void *flow;
-
-    return rte_hash_lookup_data(hash, key, &flow) >= 0 ? flow : NULL;
-}
-
 struct flow *flows_by_key(const struct rill_controller *c, const struct rill_flow_key *key)
 {
-    return look_up(c->by_key, key);
-}
-
-void flows_by_keys(const struct rill_controller *c, const struct rte_hash *table,
-                   const struct rill_flow_key **keys, uint32_t n, struct flow **flows)
-{
-    uint32_t hashes[ARRIVALS_MAX];
-    uint64_t hits = 0;
-
-    _Static_assert((int)ARRIVALS_MAX <= (int)RTE_HASH_LOOKUP_BULK_MAX, "one bulk at a time");
-    for (uint32_t i = 0; i < n; i++)
-        hashes[i] = key_hash(keys[i], (uint32_t)c->config.seed);
-    if (n == 0 || rte_hash_lookup_with_hash_bulk_data(table, (const void **)keys, hashes, n, &hits,
-                                                      (void **)flows) < 0)
-        hits = 0;
-    for (uint32_t i = 0; i < n; i++)
-        if (!(hits >> i & 1))
-            flows[i] = NULL;
+    return flow_of_key(key_map_find(&c->by_key, key, key_hash(&c->by_key, key)));
 }
 
 struct flow *flows_by_alias(const struct rill_controller *c, const struct rill_flow_key *key)
 {
-    return look_up(c->by_alias, key);
+    return flow_of_alias(key_map_find(&c->by_alias, key, key_hash(&c->by_alias, key)));
 }
 
 struct flow *flows_by_number(const struct rill_controller *c, uint64_t number)
@@ -120,7 +46,7 @@ struct flow *flows_by_number(const struct rill_controller *c, uint64_t number)
 static uint64_t new_number(struct rill_controller *c, const struct rill_flow_key *key)
 {
     if (RILL_MUTANT(birth))
-        return 1 + (rte_hash_crc(key, sizeof(*key), 7) & 0xffffff);
+        return 1 + (key_hash(&c->by_key, key) & 0xffffff);
     return ++c->clock;
 }
 
@@ -131,11 +57,7 @@ static struct flow *add(struct rill_controller *c, const struct rill_flow_key *k
 
     if (flow == NULL)
         return NULL;
-    if (rte_hash_add_key_data(c->by_key, key, flow) < 0) {
-        rill_slab_put(&c->slab, flow);
-        return NULL;
-    }
-    flow->key = *key;
+    key_map_insert(&c->by_key, &flow->by_key, key);
     flow->node.flow = number;
     rill_flow_map_insert(&c->by_number, &flow->node);
     flow_age_begin(c, flow);
@@ -189,7 +111,7 @@ struct flow *flows_inherit(struct rill_controller *c, const struct rill_flow_key
 void flows_retire(struct rill_controller *c, struct flow *flow)
 {
     if (!flow->retired)
-        rte_hash_del_key(c->by_key, &flow->key);
+        key_map_remove(&c->by_key, &flow->by_key);
     flow->retired = true;
     c->keys_removed++;
 }
@@ -201,7 +123,7 @@ void flows_end(struct rill_controller *c, struct flow *flow)
     flow_age_end(c, flow);
     flows_retire(c, flow);
     if (flow->has_alias)
-        rte_hash_del_key(c->by_alias, &flow->alias_key);
+        key_map_remove(&c->by_alias, &flow->by_alias);
     if (flow->has_endpoint)
         endpoints_flow_ended(c, flow);
     rill_wam_flowlet_end(c->wam, flow->owner, &flow->pending, c->now_ns);
@@ -236,7 +158,6 @@ uint32_t flows_choose_unit(struct rill_controller *c, struct flow *flow)
 struct rill_table_use rill_controller_tables(const struct rill_controller *c)
 {
     return (struct rill_table_use){.entries = c->slab.used,
-                                   .keys = (uint64_t)rte_hash_count(c->by_key) +
-                                           (uint64_t)rte_hash_count(c->by_alias),
+                                   .keys = (uint64_t)c->by_key.count + c->by_alias.count,
                                    .bytes = rill_slab_taken_bytes(&c->slab)};
 }

@@ -16,9 +16,8 @@
 #ifndef RILL_CONTROLLER_INTERNAL_H
 #define RILL_CONTROLLER_INTERNAL_H
 
-#include <rte_hash.h>
-
 #include "controller/controller.h"
+#include "controller/key_map.h"
 #include "controller/port_pool.h"
 #include "controller/wam.h"
 #include "controller/wgm.h"
@@ -35,7 +34,7 @@
 enum { FLOW_BOTH_SIDES = 1 << RILL_INSIDE | 1 << RILL_OUTSIDE }; /* of 1 << side */
 
 struct flow {
-    /* what every packet reads and writes: two lines, and a little of the third */
+    /* what every packet reads and writes: three lines */
     struct rill_map_node node; /* by number */
     uint64_t clock;            /* of the last packet */
     uint64_t term;
@@ -58,16 +57,16 @@ struct flow {
     struct rill_wgm_flow wgm;
     struct rill_wam_pending pending;
     uint32_t targets[RILL_TARGETS_MAX];
-    struct rill_chain_entry chain[RILL_CHAIN_MAX];
+    uint32_t remote;        /* hash of the only one; 0: none yet */
+    struct key_node by_key; /* unless it is retired */
     /* cold */
-    uint32_t remote;            /* hash of the only one; 0: none yet */
+    struct rill_chain_entry chain[RILL_CHAIN_MAX];
     struct flow *older, *newer; /* by listed_ns */
     struct rill_timer idle_timer;
-    struct rill_flow_key key;
-    struct rill_flow_key alias_key;
+    struct key_node by_alias; /* if it has one */
     uint32_t endpoint_pool, endpoint_index;
 };
-_Static_assert(offsetof(struct flow, wgm) == 64 && offsetof(struct flow, chain) <= 144,
+_Static_assert(offsetof(struct flow, wgm) == 64 && offsetof(struct flow, chain) == 192,
                "arrivals.c fetches three lines");
 
 /* docs/figures.md says what a flow costs. */
@@ -170,7 +169,7 @@ struct rill_controller {
     struct rill_fragments *fragments;
     struct rill_fragment_hold early; /* fragments that came before their first */
     struct rill_rng rng;
-    struct rte_hash *by_key, *by_alias;
+    struct key_map by_key, by_alias;
     uint64_t keys_removed; /* how often a flow lost its key */
     struct rill_flow_map by_number;
     struct rill_slab slab;
@@ -214,10 +213,12 @@ enum { ARRIVALS_MAX = 32 };
 struct arrival {
     struct rill_view view;
     enum rill_parse_result parsed;
-    struct flow
-        *flow; /* as looked up when keys_removed was `removed`; NULL: not found, or not yet */
+    bool has_key;      /* it was read whole and is no later fragment */
+    bool by_alias;     /* the key is one */
+    uint32_t hash;     /* of the key */
+    struct flow *flow; /* as looked up when keys_removed was `removed`; NULL: not found */
     uint64_t removed;
-    struct rill_flow_key key; /* if it was read whole and is no later fragment */
+    struct rill_flow_key key;
 };
 
 /* Reads n packets, at most ARRIVALS_MAX, and looks for their flows; fetches what the next steps
@@ -231,9 +232,6 @@ struct flow *arrival_flow(struct rill_controller *c, const struct arrival *a, en
 int flows_init(struct rill_controller *c, struct rill_error *err);
 void flows_fini(struct rill_controller *c);
 struct flow *flows_by_key(const struct rill_controller *c, const struct rill_flow_key *key);
-/* n at a time, at most ARRIVALS_MAX, in `by_key` or `by_alias`. */
-void flows_by_keys(const struct rill_controller *c, const struct rte_hash *table,
-                   const struct rill_flow_key **keys, uint32_t n, struct flow **flows);
 struct flow *flows_by_alias(const struct rill_controller *c, const struct rill_flow_key *key);
 struct flow *flows_by_number(const struct rill_controller *c, uint64_t number);
 /* If the table is full, the one that was idle for longest gives way; NULL if none may. One with an
@@ -247,6 +245,16 @@ void flows_end(struct rill_controller *c, struct flow *flow);
  * by itself: units that forgot its newest state sooner than others an older one would let a
  * controller that takes over go on from that. */
 void flows_retire(struct rill_controller *c, struct flow *flow);
+static inline struct flow *flow_of_key(const struct key_node *node)
+{
+    return node != NULL ? RTE_PTR_SUB(node, offsetof(struct flow, by_key)) : NULL;
+}
+
+static inline struct flow *flow_of_alias(const struct key_node *node)
+{
+    return node != NULL ? RTE_PTR_SUB(node, offsetof(struct flow, by_alias)) : NULL;
+}
+
 /* flow_age.c */
 int flow_age_init(struct rill_controller *c);
 void flow_age_fini(struct rill_controller *c);

@@ -118,7 +118,7 @@ void smm_stamp(struct rill_controller *c, struct flow *flow, struct rte_mbuf *m,
     memcpy(f->targets, flow->targets, sizeof(f->targets));
     if (!flow->tuple_known && f->chain_len <= RILL_CHAIN_MAX_WITH_TUPLE) {
         f->flags |= RILL_FLAG_TUPLE;
-        rill_flow_key_pack(&flow->key, &f->tuple);
+        rill_flow_key_pack(&flow->by_key.key, &f->tuple);
     }
 }
 

@@ -491,9 +491,14 @@ static struct unit *first_fit(const struct rill_wam *wam, uint64_t need)
 static struct unit *highest_score(const struct rill_wam *wam, uint64_t need,
                                   const uint32_t *holders, uint32_t n)
 {
-    struct unit *best = best_fit(wam, need); /* if it is a holder, the loop scores it as one */
+    struct unit *best;
     double best_score = -1;
 
+    if (wam->active_count == 1) { /* whatever its score */
+        best = &wam->units[wam->active[0]];
+        return best->draining || !wam_fits(wam, best, need) ? NULL : best;
+    }
+    best = best_fit(wam, need); /* if it is a holder, the loop scores it as one */
     if (best != NULL)
         best_score = wam_utilization_of(wam, best);
     for (uint32_t i = 0; i < n; i++) {

@@ -1,0 +1,100 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "controller/key_map.h"
+
+enum { NODES = 8192 }; /* many to a bucket of the smallest map */
+
+static struct key_node nodes[NODES];
+
+static struct rill_flow_key key_of(uint32_t i)
+{
+    return (struct rill_flow_key){.addr_a = {10, 0, (uint8_t)(i >> 8), (uint8_t)i},
+                                  .port_a = (uint16_t)(i >> 4),
+                                  .vni = 1,
+                                  .kind = RILL_KEY_INSIDE_ENDPOINT,
+                                  .family = 4,
+                                  .proto = (uint8_t)(i >> 10)};
+}
+
+static const struct key_node *find(const struct key_map *map, uint32_t i)
+{
+    struct rill_flow_key key = key_of(i);
+
+    return key_map_find(map, &key, key_hash(map, &key));
+}
+
+static void what_was_put_in_is_found_until_it_is_taken_out(void **state)
+{
+    struct key_map map;
+
+    (void)state;
+    assert_int_equal(key_map_init(&map, 1, 7), 0);
+    for (uint32_t i = 0; i < NODES; i++) {
+        struct rill_flow_key key = key_of(i);
+
+        assert_null(find(&map, i));
+        key_map_insert(&map, &nodes[i], &key);
+    }
+    assert_int_equal(map.count, NODES);
+    for (uint32_t i = 0; i < NODES; i += 2)
+        key_map_remove(&map, &nodes[i]);
+    assert_int_equal(map.count, NODES / 2);
+    for (uint32_t i = 0; i < NODES; i++)
+        assert_ptr_equal(find(&map, i), i % 2 == 0 ? NULL : &nodes[i]);
+    key_map_fini(&map);
+}
+
+static void keys_differ_in_any_byte(void **state)
+{
+    struct key_map map;
+    struct rill_flow_key key = key_of(1);
+
+    (void)state;
+    assert_int_equal(key_map_init(&map, 1, 7), 0);
+    for (size_t byte = 0; byte < sizeof(key); byte++) {
+        struct rill_flow_key other = key;
+
+        ((uint8_t *)&other)[byte] ^= 0x10;
+        assert_true(key_equal(&key, &key));
+        assert_false(key_equal(&key, &other));
+        assert_int_not_equal(key_hash(&map, &key), key_hash(&map, &other));
+    }
+    key_map_fini(&map);
+}
+
+/* No bucket has many of the keys that differ by a little, whatever the seed. */
+static void keys_are_spread(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < 4; seed++) {
+        uint32_t in_bucket[2 * NODES] = {0};
+        struct key_map map;
+
+        assert_int_equal(key_map_init(&map, NODES, seed), 0);
+        assert_int_equal(map.mask, 2 * NODES - 1);
+        for (uint32_t i = 0; i < NODES; i++) {
+            struct rill_flow_key key = key_of(i);
+            uint32_t bucket = key_hash(&map, &key) & map.mask;
+
+            assert_true(++in_bucket[bucket] <= 8); /* at random: more than 6 once in many runs */
+        }
+        key_map_fini(&map);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_was_put_in_is_found_until_it_is_taken_out),
+        cmocka_unit_test(keys_differ_in_any_byte),
+        cmocka_unit_test(keys_are_spread),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
