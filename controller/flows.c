@@ -202,7 +202,7 @@ void flows_end(struct rill_controller *c, struct flow *flow)
     flows_retire(c, flow);
     if (flow->has_alias)
         rte_hash_del_key(c->by_alias, &flow->alias_key);
-    if (flow->has_endpoint)
+    if (flow->has_endpoint || flow->has_kept)
         endpoints_flow_ended(c, flow);
     rill_wam_flowlet_end(c->wam, flow->owner, &flow->pending, c->now_ns);
     rill_wgm_close(&c->wgm, &flow->wgm);

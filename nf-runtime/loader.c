@@ -29,6 +29,7 @@ __attribute__((used)) static const rill_api_function api[] = {
     F(rill_flow_is_new),
     F(rill_flow_alias),
     F(rill_pool_create),
+    F(rill_pool_preserve_ports),
     F(rill_pool_take),
     F(rill_pkt_from_inside),
     F(rill_pkt_time_ns),
