@@ -120,30 +120,6 @@ static int read_input(struct remote *r, struct rill_error *err)
     return 0;
 }
 
-/* The RM would refuse these, too, but does not know the command line. */
-static int judge(const struct rill_replay_options *o, const Control__Status *status,
-                 struct rill_error *err)
-{
-    const Control__Deployment *d = NULL;
-
-    for (size_t i = 0; i < status->n_deployments; i++)
-        if (o->deployment == NULL || strcmp(status->deployments[i]->name, o->deployment) == 0)
-            d = status->deployments[i];
-    if (status->n_deployments == 0)
-        return rill_error_set(err, -ENOENT, "the cluster runs no network function: rill deploy NF");
-    if (o->deployment == NULL && status->n_deployments > 1)
-        return rill_error_set(err, -EINVAL,
-                              "which of the cluster's %zu deployments? --deployment NAME; `rill "
-                              "status` lists them",
-                              status->n_deployments);
-    if (d != NULL && d->inside_interface[0] != '\0')
-        return rill_error_set(err, -EINVAL,
-                              "deployment %s takes its packets from the interfaces %s and %s: "
-                              "nothing can be replayed through it",
-                              d->name, d->inside_interface, d->outside_interface);
-    return 0;
-}
-
 static int look_before(struct remote *r, struct rill_error *err)
 {
     Control__StatusRequest body = CONTROL__STATUS_REQUEST__INIT;
@@ -156,7 +132,7 @@ static int look_before(struct remote *r, struct rill_error *err)
         return rc;
     if (r->roles.status->body_case != CONTROL__MESSAGE__BODY_STATUS)
         return rill_error_set(err, -EPROTO, "the resource manager's answer is not understood");
-    return judge(r->options, r->roles.status->status, err);
+    return 0;
 }
 
 static int attach(struct remote *r, struct rill_error *err)

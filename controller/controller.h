@@ -185,7 +185,7 @@ const struct rill_controller_counters *rill_controller_counters(const struct ril
 
 /* Fragments that wait for their first. */
 uint64_t rill_controller_packets_held(const struct rill_controller *c);
-/* The flow is alive. */
+/* It has an entry: it is alive, or an NF has ended it and its time is not over. */
 bool rill_controller_knows(const struct rill_controller *controller, uint64_t flow);
 /* Each of its flows, and the unit that it was given to last. */
 void rill_controller_each_flow(const struct rill_controller *controller,
@@ -193,6 +193,7 @@ void rill_controller_each_flow(const struct rill_controller *controller,
 struct rill_table_use rill_controller_tables(const struct rill_controller *c);
 
 /* For simulators. */
+/* Packets of its key are its packets: no NF has ended it. */
 bool rill_controller_flow_alive(const struct rill_controller *c, uint64_t flow);
 /* Flows whose newest term is not established. */
 uint32_t rill_controller_unestablished(const struct rill_controller *c);

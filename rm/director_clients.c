@@ -139,14 +139,14 @@ void dir_detach(struct rill_director *d, struct dir_deployment *dep)
     client->vni = 0;
 }
 
-/* The only one that there is, or NULL after an answer. */
+/* The only one that there is, or NULL after an answer. One that is on its way out is none. */
 static struct dir_deployment *only_deployment(struct rill_director *d, struct dir_asker *asker)
 {
     struct dir_deployment *last = NULL;
     uint32_t count = 0;
 
     for (uint32_t i = 0; i < RILL_DIRECTOR_DEPLOYMENTS_MAX; i++) {
-        if (d->deployments[i].vni == 0 || d->deployments[i].abandoned)
+        if (d->deployments[i].vni == 0 || d->deployments[i].state == DIR_UNDEPLOYING)
             continue;
         last = &d->deployments[i];
         count++;

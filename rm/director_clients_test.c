@@ -74,6 +74,25 @@ static void one_client_at_a_time(void **state)
     world_free(w);
 }
 
+static void what_is_on_its_way_out_is_no_choice(void **state)
+{
+    struct world *w = world_small(2);
+
+    (void)state;
+    world_rule(w, (struct world_rule){.body = CONTROL__MESSAGE__BODY_STOP,
+                                      .kind = RILL_ROLE_CONTROLLER,
+                                      .fate = WORLD_SILENT,
+                                      .times = 1}); /* so the first one is still there */
+    world_deploy(w, 0, "web", 1);
+    world_deploy(w, 0, "web-2", 1);
+    world_undeploy(w, 0, "web");
+    assert_string_equal(world_deployment(w, "web")->state, "stopping");
+    world_attach(w, 0, "");
+    world_expect(w, 0, CONTROL__MESSAGE__BODY_ATTACHED);
+    assert_int_equal(world_deployment(w, "web-2")->client, w->clients[0].id);
+    world_free(w);
+}
+
 static void a_client_attaches_elsewhere(void **state)
 {
     struct world *w = world_small(2);
@@ -267,6 +286,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_client_attaches_and_goes),
         cmocka_unit_test(one_client_at_a_time),
+        cmocka_unit_test(what_is_on_its_way_out_is_no_choice),
         cmocka_unit_test(a_client_attaches_elsewhere),
         cmocka_unit_test(packets_do_not_cross_machines),
         cmocka_unit_test(a_client_that_makes_no_links),

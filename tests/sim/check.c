@@ -302,6 +302,13 @@ static bool knows(const struct rill_controller *controller, uint64_t flow)
            rill_controller_flow_alive(controller, flow);
 }
 
+/* Its NF has ended it, and the controller was told. */
+static bool is_retired(const struct rill_controller *controller, uint64_t flow)
+{
+    return controller != NULL && rill_controller_knows(controller, flow) &&
+           !rill_controller_flow_alive(controller, flow);
+}
+
 /* A flow that was idle for nearly as long as it takes to end may end a little early; what a unit
  * did after it was asked says nothing of how long the flow was idle then. Nor does what died with a
  * unit before anybody else had heard of it. */
@@ -320,6 +327,8 @@ void sim_check_must_survive(struct sim_check *k, const struct rill_controller *o
             struct sim_flow *flow = (struct sim_flow *)node;
 
             flow->must_survive |= flow->top != flow->root && knows(old, node->flow);
+            if (is_retired(old, node->flow))
+                flow->must_survive = false; /* by one that was given up, and goes on */
         }
 }
 
