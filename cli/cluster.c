@@ -148,7 +148,8 @@ static struct rill_controller_nf controller_nf(const struct rill_nf *nf)
                                                        .port_low = spec.port_low,
                                                        .port_high = spec.port_high,
                                                        .addresses = spec.addresses,
-                                                       .addr = spec.addr};
+                                                       .addr = spec.addr,
+                                                       .preserve_ports = spec.preserve_ports};
     }
     return facts;
 }

@@ -103,6 +103,8 @@ static struct flow *find_flow(struct rill_controller *c, const struct arrival *a
     flow = flows_begin(c, &a->key);
     if (flow == NULL)
         drop(m, &c->n.dropped_flow_table_full);
+    else if (side == RILL_INSIDE)
+        endpoints_keep(c, flow, &a->view.source);
     return flow;
 }
 

@@ -36,6 +36,8 @@ struct rill_controller_pool {
     uint16_t port_low, port_high;
     uint32_t addresses;
     const uint8_t (*addr)[16]; /* the caller's, outlives the controller */
+    bool preserve_ports; /* a flow is given its inside port, if that is free, or one as even or odd
+                          */
 };
 
 struct rill_controller_config {
@@ -129,6 +131,8 @@ struct rill_controller_config {
     X(lease_steps_given_back) /* parts of units */                                                 \
     X(pool_grants)                                                                                 \
     X(pool_endpoints_granted)                                                                      \
+    X(ports_preserved)                /* kept for a flow: its own ... */                           \
+    X(port_parities_preserved)        /* ... or another that is as even or odd */                  \
     X(dropped_unhandled)              /* not the NF's, and the deployment says drop */             \
     X(dropped_unsolicited)            /* from the outside, and leads to no flow */                 \
     X(dropped_error_of_no_flow)       /* an ICMP error that quotes a packet of no flow */          \

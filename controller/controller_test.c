@@ -985,6 +985,102 @@ static void an_endpoint_comes_back_after_its_flow_and_a_rest(void **state)
     assert_int_equal(endpoints_free(), POOL_SIZE - 3);
 }
 
+static struct rill_controller_config preserving(void)
+{
+    struct rill_controller_config config = nat_like();
+
+    config.pools[0].preserve_ports = true;
+    return config;
+}
+
+/* The port that is kept for the flow of a packet of that inside endpoint; 0: none. */
+static uint32_t kept(const char *host, uint16_t port)
+{
+    struct rill_frame f;
+
+    core_clear(&out);
+    enter(core_udp(host, port, "192.0.2.1", 80, 100), RILL_INSIDE);
+    f = core_expect(&out, RILL_FRAME_DATA, 0);
+    assert_int_equal(f.flags & RILL_FLAG_ENDPOINT ? f.pool : 0, 0);
+    return f.flags & RILL_FLAG_ENDPOINT ? POOL_PORT + f.count : 0;
+}
+
+static void a_flow_is_kept_its_own_port_or_one_as_even(void **state)
+{
+    uint32_t port;
+
+    (void)state;
+    create(preserving());
+    assert_int_equal(kept("10.0.0.1", POOL_PORT + 3), POOL_PORT + 3);
+    assert_int_equal(kept("10.0.0.1", POOL_PORT + 3), POOL_PORT + 3); /* until its alias is known */
+    port = kept("10.0.0.2", POOL_PORT + 3);
+    assert_true(port != POOL_PORT + 3 && port % 2 == (POOL_PORT + 3) % 2);
+    port = kept("10.0.0.3", 80); /* not a port of the pool's */
+    assert_true(port >= POOL_PORT && port < POOL_PORT + POOL_SIZE && port % 2 == 0);
+    assert_int_equal(n()->ports_preserved, 1);
+    assert_int_equal(n()->port_parities_preserved, 2);
+    assert_int_equal(endpoints_free(), POOL_SIZE - 3);
+}
+
+static void what_is_kept_is_told_until_the_alias_is_known(void **state)
+{
+    struct rill_frame f;
+
+    (void)state;
+    create(preserving());
+    f = sent(POOL_PORT + 3);
+    assert_true(declare(&f, POOL_PORT + 3, NULL));
+    assert_int_equal(kept("10.0.0.1", POOL_PORT + 3), 0);
+    pass_time(IDLE_NS);
+    assert_int_equal(endpoints_free(), POOL_SIZE - 1);
+    pass_time(QUARANTINE_NS);
+    assert_int_equal(endpoints_free(), POOL_SIZE);
+}
+
+/* The unit could not know, as its frame had no room: both endpoints are the flow's, to the end. */
+static void what_was_kept_and_not_taken_comes_back_too(void **state)
+{
+    uint32_t indexes[1024];
+    struct rill_frame f;
+
+    (void)state;
+    create(preserving());
+    f = sent(POOL_PORT + 3);
+    assert_int_equal(lease_endpoints(UNIT, 1, 4, indexes), 4);
+    assert_true(declare(&f, (uint16_t)(POOL_PORT + indexes[0]), NULL));
+    assert_int_equal(endpoints_free(), POOL_SIZE - 5);
+    pass_time(IDLE_NS);
+    pass_time(QUARANTINE_NS);
+    assert_int_equal(endpoints_free(), POOL_SIZE - 3);
+}
+
+static void nothing_is_kept_of_what_is_not_free(void **state)
+{
+    uint32_t indexes[1024];
+
+    (void)state;
+    create(preserving());
+    assert_int_equal(lease_endpoints(UNIT, 1, POOL_SIZE, indexes), POOL_SIZE);
+    assert_int_equal(kept("10.0.0.1", POOL_PORT + 3), 0);
+    create(nat_like()); /* which does not ask for it */
+    assert_int_equal(kept("10.0.0.1", POOL_PORT + 3), 0);
+}
+
+static void of_several_each_keeps_of_its_part(void **state)
+{
+    struct rill_controller_config config = second_of_three();
+    uint32_t port;
+
+    (void)state;
+    epoch = rill_epoch(1, 3);
+    config.pools[0].preserve_ports = true;
+    create(config);
+    assert_int_equal(kept("10.0.0.1", POOL_PORT + 4), POOL_PORT + 4);
+    port = kept("10.0.0.1", POOL_PORT + 9); /* another's */
+    assert_true(port == 0 || port == POOL_PORT + 3 || port == POOL_PORT + 5);
+    epoch = 3;
+}
+
 static uint64_t forget_below(const struct rill_frame *f)
 {
     struct rte_mbuf *m = core_frame(RILL_FRAME_NEED, UNIT, C);
@@ -1416,6 +1512,11 @@ int main(void)
         T(a_request_for_no_pool_is_malformed),
         T(an_endpoint_that_nobody_leases_is_refused),
         T(an_endpoint_comes_back_after_its_flow_and_a_rest),
+        T(a_flow_is_kept_its_own_port_or_one_as_even),
+        T(what_is_kept_is_told_until_the_alias_is_known),
+        T(what_was_kept_and_not_taken_comes_back_too),
+        T(nothing_is_kept_of_what_is_not_free),
+        T(of_several_each_keeps_of_its_part),
         T(an_ended_flow_is_forgotten_when_its_endpoint_has_rested),
         T(a_late_alias_of_a_resting_flow_gives_its_endpoint_back),
         T(a_full_table_has_room_for_what_rests),

@@ -181,6 +181,16 @@ static void rest_untold(struct rill_controller *c)
         c->untold_until_ns = c->now_ns + c->config.pool_quarantine_ns;
 }
 
+static void flow_leaves(struct rill_controller *c, const struct flow *flow, uint32_t pool,
+                        uint32_t index)
+{
+    if (flow_age_has_rested(c, flow))
+        rill_port_pool_rested(c->pools[pool], index, flow->node.flow);
+    else if (rill_port_pool_flow_ended(c->pools[pool], index, flow->node.flow, c->now_ns) ==
+             RILL_PORT_OK)
+        rest_untold(c);
+}
+
 /* A flow that has ended without our having heard of its endpoint: it comes back now. Only if it
  * took it from the present lease: else another flow may have it by now. */
 static void reclaim(struct rill_controller *c, const struct rill_alias *alias, uint64_t number)
@@ -210,7 +220,7 @@ static void drop_unsure(struct rill_controller *c, struct flow *flow)
         return;
     key_map_remove(&c->by_alias, &flow->by_alias);
     if (flow->has_endpoint)
-        endpoints_flow_ended(c, flow);
+        flow_leaves(c, flow, flow->endpoint_pool, flow->endpoint_index);
     flow->has_alias = flow->has_endpoint = flow->alias_unsure = false;
     c->n.aliases_replaced++;
 }
@@ -392,11 +402,9 @@ uint32_t rill_controller_pool_free(struct rill_controller *c, unsigned pool, uin
 
 void endpoints_flow_ended(struct rill_controller *c, struct flow *flow)
 {
-    struct rill_port_pool *pool = c->pools[flow->endpoint_pool];
-
-    if (flow_age_has_rested(c, flow))
-        rill_port_pool_rested(pool, flow->endpoint_index, flow->node.flow);
-    else if (rill_port_pool_flow_ended(pool, flow->endpoint_index, flow->node.flow, c->now_ns) ==
-             RILL_PORT_OK)
-        rest_untold(c);
+    if (flow->has_endpoint)
+        flow_leaves(c, flow, flow->endpoint_pool, flow->endpoint_index);
+    if (flow->has_kept && !(flow->has_endpoint && flow->kept_pool == flow->endpoint_pool &&
+                            flow->kept_index == flow->endpoint_index))
+        flow_leaves(c, flow, flow->kept_pool, flow->kept_index);
 }

@@ -124,7 +124,8 @@ static void rest(struct rill_controller *c, struct flow *flow)
 
 static void end_or_rest(struct rill_controller *c, struct flow *flow)
 {
-    if (flow->has_endpoint && c->config.pool_quarantine_ns > 0 && !RILL_MUTANT(rest_untold))
+    if ((flow->has_endpoint || flow->has_kept) && c->config.pool_quarantine_ns > 0 &&
+        !RILL_MUTANT(rest_untold))
         rest(c, flow);
     else
         flows_end(c, flow);

@@ -124,7 +124,7 @@ void flows_end(struct rill_controller *c, struct flow *flow)
     flows_retire(c, flow);
     if (flow->has_alias)
         key_map_remove(&c->by_alias, &flow->by_alias);
-    if (flow->has_endpoint)
+    if (flow->has_endpoint || flow->has_kept)
         endpoints_flow_ended(c, flow);
     rill_wam_flowlet_end(c->wam, flow->owner, &flow->pending, c->now_ns);
     rill_wgm_close(&c->wgm, &flow->wgm);

@@ -8,6 +8,7 @@
  *   capacity.c    what is leased from the resource manager
  *   waiting.c     packets that came while nothing was
  *   endpoints.c   the NF's pools: grants, aliases that use them
+ *   preserve.c    endpoints kept for flows that begin, with their own ports
  *   recovery.c    units that died: their flows go on elsewhere
  *   takeover.c    another controller's place is taken: who is asked what
  *   inherit.c     and what its flows, endpoints and aliases were
@@ -46,6 +47,7 @@ struct flow {
     bool has_alias : 1;
     bool alias_unsure : 1; /* inherited, and no controller is known to have confirmed it */
     bool has_endpoint : 1; /* the alias is of a pool */
+    bool has_kept : 1;     /* an endpoint is kept for it, which it may take */
     bool tuple_known : 1;  /* its state says what it is known by */
     bool retired : 1;      /* another life of its key may begin; see flows_retire() */
     bool resting : 1;      /* it has ended, and its endpoint not yet rested; see flow_age.c */
@@ -65,6 +67,7 @@ struct flow {
     struct rill_timer idle_timer;
     struct key_node by_alias; /* if it has one */
     uint32_t endpoint_pool, endpoint_index;
+    uint32_t kept_pool, kept_index;
 };
 _Static_assert(offsetof(struct flow, wgm) == 64 && offsetof(struct flow, chain) == 192,
                "arrivals.c fetches three lines");
@@ -323,6 +326,13 @@ bool endpoints_own(const struct rill_controller *c, uint32_t pool, uint32_t *ind
 /* The pool of an endpoint, and its index in our part; false if it is in none. */
 bool endpoints_find(const struct rill_controller *c, const struct rill_endpoint *e, uint32_t *pool,
                     uint32_t *index);
+/* A flow begins with a packet of the inside: an endpoint with its port is kept for it, if the pool
+ * preserves ports and one is free. */
+void endpoints_keep(struct rill_controller *c, struct flow *flow,
+                    const struct rill_endpoint *inside);
+/* Tells the unit of it. */
+void endpoints_stamp(const struct rill_controller *c, const struct flow *flow,
+                     struct rill_frame *f);
 /* What is told when a controller takes over: a unit has leased it and not given it out ... */
 void endpoints_told_lease(struct rill_controller *c, uint32_t unit, uint32_t pool, uint32_t index,
                           uint64_t lease);

@@ -58,7 +58,8 @@ static int read_pool(struct gate *g, const Control__Pool *from, unsigned i,
                                         .port_low = (uint16_t)from->port_low,
                                         .port_high = (uint16_t)from->port_high,
                                         .addresses = (uint32_t)addresses,
-                                        .addr = (const uint8_t(*)[16])g->addresses[i]};
+                                        .addr = (const uint8_t(*)[16])g->addresses[i],
+                                        .preserve_ports = from->preserve_ports};
     return 0;
 }
 

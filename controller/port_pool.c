@@ -11,7 +11,7 @@
 #define NONE (RILL_PORT_POOL_MAX)
 
 struct endpoint {
-    uint64_t value;     /* USED: flow; QUARANTINE: until when, ns; LEASED, KEPT: index before */
+    uint64_t value;     /* USED: flow; QUARANTINE: until when, ns; else: index before */
     uint32_t unit;      /* LEASED, KEPT, USED */
     uint32_t next : 28; /* LEASED, KEPT: in the unit's list; FREE, QUARANTINE: in the queue */
     uint32_t state : 4;
@@ -42,9 +42,12 @@ struct rill_port_pool {
     struct rill_port_counters counters;
 };
 
+/* Of what is before it only FREE ones know. */
 static void queue_put(struct rill_port_pool *pool, struct queue *queue, uint32_t index)
 {
     pool->endpoints[index].next = NONE;
+    if (queue == &pool->free)
+        pool->endpoints[index].value = queue->first == NONE ? NONE : queue->last;
     if (queue->first == NONE)
         queue->first = index;
     else
@@ -57,7 +60,25 @@ static uint32_t queue_take(struct rill_port_pool *pool, struct queue *queue)
     uint32_t index = queue->first;
 
     queue->first = pool->endpoints[index].next;
+    if (queue == &pool->free && queue->first != NONE)
+        pool->endpoints[queue->first].value = NONE;
     return index;
+}
+
+/* Takes a FREE one out of wherever it is. */
+static void free_take(struct rill_port_pool *pool, uint32_t index)
+{
+    uint32_t before = (uint32_t)pool->endpoints[index].value, next = pool->endpoints[index].next;
+
+    if (before == NONE) {
+        queue_take(pool, &pool->free);
+        return;
+    }
+    pool->endpoints[before].next = next;
+    if (next == NONE)
+        pool->free.last = before;
+    else
+        pool->endpoints[next].value = before;
 }
 
 static void set_state(struct rill_port_pool *pool, uint32_t index, enum rill_port_state state)
@@ -423,6 +444,22 @@ enum rill_port_result rill_port_pool_use(struct rill_port_pool *pool, uint32_t i
     endpoint->value = flow;
     set_state(pool, index, RILL_PORT_USED);
     pool->counters.used++;
+    return RILL_PORT_OK;
+}
+
+enum rill_port_result rill_port_pool_take(struct rill_port_pool *pool, uint32_t index,
+                                          uint64_t flow)
+{
+    struct endpoint *endpoint = &pool->endpoints[index];
+
+    if (index >= pool->size)
+        return RILL_PORT_RANGE;
+    if (endpoint->state != RILL_PORT_FREE)
+        return RILL_PORT_NOT_LEASED;
+    free_take(pool, index);
+    endpoint->value = flow;
+    set_state(pool, index, RILL_PORT_USED);
+    pool->counters.taken++;
     return RILL_PORT_OK;
 }
 

@@ -6,6 +6,7 @@
  *
  *     FREE        grant           LEASED to a unit
  *     LEASED      use             USED by a flow
+ *     FREE        take            USED by a flow
  *     LEASED      returned        QUARANTINE
  *     LEASED      unit_died       KEPT
  *     KEPT        use             USED by a flow
@@ -59,6 +60,7 @@ struct rill_port_counters {
     uint64_t grants_short;    /* requests that got fewer than they wanted */
     uint64_t grants_dead; /* requests from a unit that has died, or out of memory: nothing given */
     uint64_t used;        /* LEASED or KEPT to USED */
+    uint64_t taken;       /* FREE to USED */
     uint64_t use_other_flow; /* refused */
     uint64_t use_not_leased; /* refused */
     uint64_t ended;          /* USED to QUARANTINE */
@@ -110,6 +112,10 @@ int rill_port_pool_knows(const struct rill_port_pool *pool, uint32_t unit);
  * already, through whatever unit. Else why not, and nothing changes. */
 enum rill_port_result rill_port_pool_use(struct rill_port_pool *pool, uint32_t index, uint32_t unit,
                                          uint64_t flow);
+
+/* This very endpoint for the flow: OK if it is FREE, NOT_LEASED if not. */
+enum rill_port_result rill_port_pool_take(struct rill_port_pool *pool, uint32_t index,
+                                          uint64_t flow);
 
 /* The flow has ended: its endpoint goes to quarantine. Refused (NOT_USED) if another flow, or none,
  * uses it: an old word must not free a new flow's endpoint. */

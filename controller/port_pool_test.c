@@ -88,6 +88,34 @@ static void freed_ones_rest_and_come_last(void **state)
     rill_port_pool_destroy(pool);
 }
 
+static void any_free_one_can_be_taken(void **state)
+{
+    static const uint32_t left[] = {1, 3};
+    struct rill_port_pool *pool = rill_port_pool_create(6, REST_NS);
+
+    (void)state;
+    assert_int_equal(rill_port_pool_take(pool, 6, 100), RILL_PORT_RANGE);
+    assert_int_equal(rill_port_pool_take(pool, 2, 100), RILL_PORT_OK); /* in between */
+    assert_int_equal(rill_port_pool_take(pool, 2, 101), RILL_PORT_NOT_LEASED);
+    assert_int_equal(rill_port_pool_take(pool, 0, 101), RILL_PORT_OK); /* the first */
+    assert_int_equal(rill_port_pool_take(pool, 5, 102), RILL_PORT_OK); /* the last */
+    assert_int_equal(rill_port_pool_take(pool, 4, 103), RILL_PORT_OK);
+    assert_int_equal(rill_port_pool_use(pool, 2, UNIT_A, 100), RILL_PORT_OK); /* declared */
+    assert_int_equal(rill_port_pool_use(pool, 2, UNIT_A, 101), RILL_PORT_OTHER_FLOW);
+    assert_int_equal(rill_port_pool_grant(pool, UNIT_A, 1, 6, out), 2);
+    assert_memory_equal(out, left, sizeof(left));
+    assert_int_equal(rill_port_pool_take(pool, 1, 104), RILL_PORT_NOT_LEASED);
+    assert_int_equal(rill_port_pool_flow_ended(pool, 2, 100, 0), RILL_PORT_OK);
+    assert_int_equal(rill_port_pool_take(pool, 2, 104), RILL_PORT_NOT_LEASED); /* it rests */
+    assert_int_equal(rill_port_pool_rested(pool, 5, 102), RILL_PORT_OK);
+    assert_int_equal(rill_port_pool_advance(pool, REST_NS), 1);
+    assert_int_equal(rill_port_pool_take(pool, 2, 104), RILL_PORT_OK);
+    assert_int_equal(rill_port_pool_grant(pool, UNIT_B, 1, 6, out), 1);
+    assert_int_equal(out[0], 5);
+    assert_int_equal(rill_port_pool_count(pool, RILL_PORT_FREE), 0);
+    rill_port_pool_destroy(pool);
+}
+
 static void what_has_rested_is_free_at_once(void **state)
 {
     struct rill_port_pool *pool = rill_port_pool_create(3, REST_NS);
@@ -427,6 +455,7 @@ int main(void)
         cmocka_unit_test(same_number_same_endpoints),
         cmocka_unit_test(a_flow_keeps_others_off),
         cmocka_unit_test(freed_ones_rest_and_come_last),
+        cmocka_unit_test(any_free_one_can_be_taken),
         cmocka_unit_test(what_has_rested_is_free_at_once),
         cmocka_unit_test(dead_units_endpoints_are_kept_back),
         cmocka_unit_test(what_is_held_is_handed_over),

@@ -120,6 +120,8 @@ void smm_stamp(struct rill_controller *c, struct flow *flow, struct rte_mbuf *m,
         f->flags |= RILL_FLAG_TUPLE;
         rill_flow_key_pack(&flow->by_key.key, &f->tuple);
     }
+    if (flow->has_kept && !flow->has_alias)
+        endpoints_stamp(c, flow, f);
 }
 
 /* An output logger holds the full state of this term: what came before is no longer needed. */

@@ -19,7 +19,7 @@ local ENDPOINT_BYTES, ALIAS_BYTES, LEASE_BYTES, REPLICA_HEAD_BYTES = 20, 48, 24,
 local TUPLE_BYTES, DEATH_BYTES, MEMBER_BYTES = 40, 8, 16
 local HEAD_BYTES = ALIAS_BYTES + TUPLE_BYTES
 local ITEM_ENDPOINT, ITEM_ENDPOINT_BYTES, ITEM_FLOW, ITEM_FLOW_BYTES, CLAIM_BYTES = 1, 16, 2, 40, 16
-local CLAIMS_MAX, CHAIN_MAX_WITH_TUPLE = 24, 5
+local CLAIMS_MAX, CHAIN_MAX_WITH_TUPLE, CHAIN_MAX_WITH_BOTH = 24, 5, 4
 local STATE_FIRST, STATE_MAX = 120, 136
 
 local rill = Proto("rill", "Rill")
@@ -84,6 +84,7 @@ field("state.offset", "uint16", "Offset in the flow's state", base.DEC)
 field("state.bytes", "uint8", "Bytes", base.DEC)
 field("state.data", "bytes", "State")
 field("pool", "uint16", "Pool", base.DEC)
+field("endpoint", "uint32", "Endpoint of the pool", base.DEC)
 field("count", "uint32", "Count", base.DEC)
 field("dead.output_logger", "string", "The dead unit's output logger")
 field("alias", "string", "Alias")
@@ -123,9 +124,9 @@ numbered_field("claim.term", "Term")
 field("claim.unit", "string", "Unit")
 field("claim.established", "uint32", "Established", base.DEC)
 
--- Bit, key, text. Three bits have two meanings: 0x02 that of DATA, FORWARDED and ESTABLISHED, and the
--- others'; 0x04 that of FINAL, LOGGER_STATE and STORE_VALUE, and the others'; 0x10 that of WHERE, and
--- the others'.
+-- Bit, key, text. Some bits have two meanings: 0x02 that of DATA, FORWARDED and ESTABLISHED, and the
+-- others'; 0x04 that of FINAL, LOGGER_STATE and STORE_VALUE, and the others'; 0x08 that of DATA and
+-- FORWARDED, and the others'; 0x10 and 0x20 that of WHERE, and the others'.
 local FLAGS = {
     {0x01, "packet", "A packet follows the options"},
     {0x02, "full", "The state bytes are the whole state"},
@@ -133,6 +134,7 @@ local FLAGS = {
     {0x04, "state", "The body holds the state"},
     {0x04, "alias_known", "The controller knows the flow's alias"},
     {0x08, "refused", "Refused"},
+    {0x08, "endpoint", "An endpoint is kept for the flow"},
     {0x10, "elsewhere", "Too large to ride along, FULL went before"},
     {0x10, "forgotten", "The term is said to be established, and is not known"},
     {0x20, "ended", "The NF has ended the flow"},
@@ -208,10 +210,10 @@ end
 -- Options --------------------------------------------------------------------------------------
 
 -- name: what docs/wire-format.md calls a type; uses: its options behind FRAME; data: what follows;
--- sometimes: an option that only some of them have.
+-- sometimes: options that only some of them have.
 local TYPES = {
-    [1] = {"data", "FLOW TERM CLOCK INGRESS CHAIN TARGETS", "packet", "TUPLE"},
-    [2] = {"forwarded", "FLOW TERM CLOCK INGRESS CHAIN", "packet", "TUPLE"},
+    [1] = {"data", "FLOW TERM CLOCK INGRESS CHAIN TARGETS", "packet", "TUPLE ENDPOINT"},
+    [2] = {"forwarded", "FLOW TERM CLOCK INGRESS CHAIN", "packet", "TUPLE ENDPOINT"},
     [3] = {"change", "FLOW TERM CLOCK STEP INGRESS STATE", "maybe", "STATE_MORE"},
     [4] = {"pass", "INGRESS", "packet"},
     [5] = {"ingress", "INGRESS", "packet"},
@@ -261,9 +263,12 @@ local TYPES = {
     [59] = {"store_value", "FLOW TERM CLOCK STEP GRANTED_TERM COUNT", "state"},
 }
 for _, t in pairs(TYPES) do
-    t.name, t.data, t.sometimes, t.uses = t[1], t[3], t[4], {FRAME = true}
+    t.name, t.data, t.sometimes, t.uses = t[1], t[3], {}, {FRAME = true}
     for option in t[2]:gmatch("%S+") do
         t.uses[option] = true
+    end
+    for option in (t[4] or ""):gmatch("%S+") do
+        t.sometimes[option] = true
     end
 end
 
@@ -279,6 +284,8 @@ local function flag_applies(c, key)
         return (key == "state") == has_state
     elseif key == "full" or key == "tuple" then
         return (key == "tuple") == has_tuple
+    elseif key == "refused" or key == "endpoint" then
+        return (key == "endpoint") == (c.name == "data" or c.name == "forwarded")
     elseif key == "ended" or key == "by_gap" then
         return (key == "ended") == (c.name == "where")
     elseif key == "elsewhere" or key == "forgotten" then
@@ -429,6 +436,11 @@ local function read_count(c, tree, value)
     c.count = value:uint()
 end
 
+local function read_endpoint_option(c, tree, value)
+    read_pool(c, tree, value(0, 4))
+    tree:add(f["endpoint"], value(4, 4))
+end
+
 local function read_step(c, tree, value)
     tree:add(f["step"], value(0, 8))
     tree:add(f["window"], value(8, 8))
@@ -462,6 +474,7 @@ local OPTIONS = {
     {"COUNT", read_count, 4},
     {"TUPLE", read_tuple, TUPLE_BYTES},
     {"STATE_MORE", read_state_more, STATE_MAX - STATE_FIRST, 4, 4},
+    {"ENDPOINT", read_endpoint_option, 8},
 }
 for _, option in ipairs(OPTIONS) do
     option.name, option.read, option.most = option[1], option[2], option[3]
@@ -736,10 +749,12 @@ local ENTRY_BYTES = {
 
 -- Of the options that only some frames of a type have: should this one have it?
 local function should_have(c, name)
-    if c.type.sometimes ~= name then
+    if not c.type.sometimes[name] then
         return false
     elseif name == "TUPLE" then
         return has_flag(c, 0x02)
+    elseif name == "ENDPOINT" then
+        return has_flag(c, 0x08)
     end
     return (c.state_bytes or 0) > STATE_FIRST
 end
@@ -749,13 +764,14 @@ local function check_options(c)
         local name = option.name
         local must = c.type.uses[name] or should_have(c, name)
         if c.seen[name] and not must then
-            refuse(c, c.type.sometimes == name and "value" or "option",
+            refuse(c, c.type.sometimes[name] and "value" or "option",
                    name .. " is not one of this " .. c.name)
         elseif must and not c.seen[name] then
             refuse(c, "missing", name)
         end
     end
-    if should_have(c, "TUPLE") and (c.chain_len or 0) > CHAIN_MAX_WITH_TUPLE then
+    local most = should_have(c, "ENDPOINT") and CHAIN_MAX_WITH_BOTH or CHAIN_MAX_WITH_TUPLE
+    if should_have(c, "TUPLE") and (c.chain_len or 0) > most then
         refuse(c, "value", c.chain_len .. " entries of CHAIN beside TUPLE")
     end
 end

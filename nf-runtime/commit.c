@@ -49,6 +49,11 @@ static bool show(struct rill_unit *u, struct flow *flow, struct rte_mbuf *m, str
     pkt->source_set = pkt->destination_set = false;
     pkt->wire_bytes = f->wire_bytes;
     pkt->slot = RILL_MUTANT(pool_slot) ? u->pool_slots[0] : rill_number_slot(flow->node.flow);
+    /* What an older controller kept, a newer one may give to another: it was not told of this. */
+    pkt->has_kept = (f->flags & RILL_FLAG_ENDPOINT) &&
+                    f->epoch == rill_controllers_epoch(&u->controllers, f->flow);
+    pkt->kept_pool = f->pool;
+    pkt->kept_index = f->count;
     pkt->is_new = flow->tag.step == 0;
     pkt->ends = false;
     pkt->state = flow->state;

@@ -30,6 +30,7 @@ __attribute__((used)) static const rill_api_function api[] = {
     F(rill_flow_restart),
     F(rill_flow_alias),
     F(rill_pool_create),
+    F(rill_pool_preserve_ports),
     F(rill_pool_take),
     F(rill_shared_create),
     F(rill_shared_add),

@@ -82,6 +82,7 @@ static void add_pool(struct runtime *r, unsigned i)
     pool->family = spec.family;
     pool->port_low = spec.port_low;
     pool->port_high = spec.port_high;
+    pool->preserve_ports = spec.preserve_ports;
     pool->addresses.len = spec.addresses * sizeof(spec.addr[0]);
     pool->addresses.data = (uint8_t *)(uintptr_t)spec.addr;
     r->pool_list[i] = pool;

@@ -39,9 +39,12 @@ struct rill_pkt {
     uint64_t flow; /* its number */
     uint32_t wire_bytes;
     uint32_t slot; /* its flow's controller's: endpoints come from its part of the pools */
-    bool ended;    /* there is no packet: the flow has ended */
-    bool is_new;   /* nothing has been processed on this state before */
-    bool ends;     /* the NF says that its flow's life ends with it; false at first */
+    bool has_kept; /* the controller keeps this endpoint for the flow */
+    unsigned kept_pool;
+    uint32_t kept_index;
+    bool ended;  /* there is no packet: the flow has ended */
+    bool is_new; /* nothing has been processed on this state before */
+    bool ends;   /* the NF says that its flow's life ends with it; false at first */
     /* The NF has rewritten it: what it was is kept for records. Both false at first. */
     bool source_set, destination_set;
     struct rill_endpoint source_in, destination_in;
@@ -153,6 +156,7 @@ struct rill_pool_spec {
     uint16_t port_low, port_high;
     uint32_t addresses;
     const uint8_t (*addr)[16]; /* `addresses` of them; lives as long as the instance */
+    bool preserve_ports;
 };
 unsigned rill_nf_pool_count(const struct rill_nf *nf);
 void rill_nf_pool_spec(const struct rill_nf *nf, unsigned pool, struct rill_pool_spec *spec);

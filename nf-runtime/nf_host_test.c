@@ -597,6 +597,44 @@ static unsigned one_flow(struct rill_nf *nf)
     return port;
 }
 
+/* What the controller keeps for the flow goes before what is leased, and is nobody else's. */
+static void test_pool_gives_what_is_kept(void **unused)
+{
+    struct rill_nf_descriptor d;
+    struct rill_nf *nf = make(&d, init_pool, take_and_declare);
+    static const uint32_t leased[] = {7};
+    struct {
+        bool has;
+        unsigned pool;
+        uint32_t index, port;
+    } rows[] = {
+        {true, 0, 1005, 1005}, /* of the second address */
+        {true, 1, 3, 1007},    /* there is no such pool */
+        {true, 0, 2000, 0},    /* nor such an index; and the leased one is gone */
+        {false, 0, 1005, 0},
+    };
+
+    (void)unused;
+    assert_int_equal(rill_nf_pool_give(nf, 0, 0, leased, 1, 99), 0);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        _Alignas(8) uint8_t state[sizeof(struct rill_state_head)] = {0};
+        const struct rill_alias *alias = (const struct rill_alias *)(const void *)state;
+        struct rill_pkt pkt = packet(state);
+
+        pkt.flow = 42;
+        pkt.has_kept = rows[i].has;
+        pkt.kept_pool = rows[i].pool;
+        pkt.kept_index = rows[i].index;
+        rill_nf_process(nf, &pkt);
+        assert_int_equal(alias->local.port, rows[i].port);
+        if (i == 0) {
+            assert_true(alias->lease == rill_kept_lease_id(42));
+            assert_int_equal(rill_nf_pool_free(nf, 0), 1);
+        }
+    }
+    rill_nf_destroy(nf);
+}
+
 static void test_pool_gives_in_order(void **unused)
 {
     struct rill_nf_descriptor d;
@@ -720,6 +758,7 @@ int main(void)
         cmocka_unit_test(test_changes_that_were_not_put),
         cmocka_unit_test(test_alias),
         cmocka_unit_test(test_pool_indexes),
+        cmocka_unit_test(test_pool_gives_what_is_kept),
         cmocka_unit_test(test_pool_gives_in_order),
         cmocka_unit_test(test_pool_refuses_foreign_index),
         cmocka_unit_test(test_endpoint_not_declared_goes_back),

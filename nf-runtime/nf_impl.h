@@ -46,6 +46,7 @@ struct rill_pool {
     uint16_t port_low, port_high;
     uint32_t addresses;
     uint8_t (*addr)[16];
+    bool preserve_ports;
     struct rill_pool_ring leased[RILL_SLOTS_MAX]; /* by the controller's slot */
 };
 
@@ -85,7 +86,8 @@ struct rill_nf {
     struct rill_pool pools[RILL_NF_POOLS_MAX];
     const char *counter_names[RILL_NF_COUNTERS_MAX];
     uint64_t counters[RILL_NF_COUNTERS_MAX];
-    /* The endpoint that the packet at hand has taken, and from where; pool NULL: none. */
+    /* The endpoint that the packet at hand has taken, and from where; pool NULL: none,
+     * ring NULL: it is kept for the flow. */
     struct rill_pool *taken_pool;
     struct rill_pool_ring *taken_ring;
     struct rill_pool_leased taken_leased;

@@ -117,6 +117,11 @@ struct rill_pool *rill_pool_create(struct rill_nf *nf, const char *name,
     return pool;
 }
 
+void rill_pool_preserve_ports(struct rill_pool *pool)
+{
+    pool->preserve_ports = true;
+}
+
 void rill_nf_pools_fini(struct rill_nf *nf)
 {
     for (unsigned i = 0; i < nf->pools_n; i++) {
@@ -141,7 +146,8 @@ static void spec_of(const struct rill_pool *pool, struct rill_pool_spec *spec)
                                     .port_low = pool->port_low,
                                     .port_high = pool->port_high,
                                     .addresses = pool->addresses,
-                                    .addr = (const uint8_t(*)[16])pool->addr};
+                                    .addr = (const uint8_t(*)[16])pool->addr,
+                                    .preserve_ports = pool->preserve_ports};
 }
 
 void rill_nf_pool_spec(const struct rill_nf *nf, unsigned pool, struct rill_pool_spec *spec)
@@ -261,19 +267,43 @@ bool rill_nf_pool_leased(const struct rill_nf *nf, unsigned pool, uint32_t slot,
     return true;
 }
 
-/* One a packet: a flow has one alias, so a second endpoint could never be declared. */
-int rill_pool_take(struct rill_pool *pool, struct rill_pkt *pkt, struct rill_endpoint *endpoint)
+/* What the controller keeps for the flow, if it is of this pool; else one of the unit's own. */
+static bool take_kept(struct rill_pool *pool, const struct rill_pkt *pkt)
 {
-    struct rill_pool_ring *ring = &pool->leased[pkt->slot];
     struct rill_nf *nf = pool->nf;
     struct rill_pool_spec spec;
 
-    if (pkt->ended || ring->count == 0 || nf->taken_pool != NULL)
+    spec_of(pool, &spec);
+    if (!pkt->has_kept || pkt->kept_pool != (unsigned)(pool - nf->pools) ||
+        pkt->kept_index >= rill_pool_spec_size(&spec))
+        return false;
+    nf->taken_ring = NULL;
+    nf->taken_leased =
+        (struct rill_pool_leased){.lease = rill_kept_lease_id(pkt->flow), .index = pkt->kept_index};
+    return true;
+}
+
+static bool take_leased(struct rill_pool *pool, const struct rill_pkt *pkt)
+{
+    struct rill_pool_ring *ring = &pool->leased[pkt->slot];
+
+    if (ring->count == 0)
+        return false;
+    pool->nf->taken_ring = ring;
+    pool->nf->taken_leased = *ring_at(ring, ring->head++);
+    ring->count--;
+    return true;
+}
+
+/* One a packet: a flow has one alias, so a second endpoint could never be declared. */
+int rill_pool_take(struct rill_pool *pool, struct rill_pkt *pkt, struct rill_endpoint *endpoint)
+{
+    struct rill_nf *nf = pool->nf;
+    struct rill_pool_spec spec;
+
+    if (pkt->ended || nf->taken_pool != NULL || (!take_kept(pool, pkt) && !take_leased(pool, pkt)))
         return -1;
     nf->taken_pool = pool;
-    nf->taken_ring = ring;
-    nf->taken_leased = *ring_at(ring, ring->head++);
-    ring->count--;
     spec_of(pool, &spec);
     rill_pool_spec_endpoint(&spec, nf->taken_leased.index, &nf->taken);
     *endpoint = nf->taken;
@@ -288,7 +318,9 @@ bool rill_nf_pool_settle(struct rill_nf *nf, const struct rill_pkt *pkt)
     nf->taken_pool = NULL;
     if (rill_endpoint_equal(&alias->local, &nf->taken))
         return true;
-    *ring_at(ring, --ring->head) = nf->taken_leased;
-    ring->count++;
+    if (ring != NULL) {
+        *ring_at(ring, --ring->head) = nf->taken_leased;
+        ring->count++;
+    }
     return false;
 }

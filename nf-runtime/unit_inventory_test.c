@@ -371,13 +371,12 @@ static void put_state(struct rte_mbuf *m)
     core_body(m, state, sizeof(state));
 }
 
-static void the_chain_below_an_owned_term_is_told(void **state)
+/* What PEER had of flow 7 in term 12, for our term 20. */
+static struct rte_mbuf *final_of_peer(void)
 {
     struct rte_mbuf *m = core_frame(RILL_FRAME_FINAL, PEER, UNIT);
     struct rill_frame *f = rill_frame(m);
 
-    (void)state;
-    give(with_chain(with_chain(packet(7, 20, 8, 1), number(OLD, 12), PEER), number(OLD, 7), THIRD));
     f->flow = number(OLD, 7);
     f->term = f->granted_term = number(OLD, 12);
     f->step = 3;
@@ -388,7 +387,14 @@ static void the_chain_below_an_owned_term_is_told(void **state)
     f->epoch = OLD;
     f->flags |= RILL_FLAG_STATE;
     put_state(with_chain(with_chain(m, number(OLD, 12), PEER), number(OLD, 7), THIRD));
-    give(m);
+    return m;
+}
+
+static void the_chain_below_an_owned_term_is_told(void **state)
+{
+    (void)state;
+    give(with_chain(with_chain(packet(7, 20, 8, 1), number(OLD, 12), PEER), number(OLD, 7), THIRD));
+    give(final_of_peer());
     assert_int_equal(n()->packets_processed, 1);
     ask_all();
     assert_int_equal(claimed(7, 20), UNIT);
@@ -449,6 +455,50 @@ static void endpoints_are_told_before_flows(void **state)
     }
     assert_int_equal(seen, (1u << BLOCK) - 1);
     assert_int_equal(items[BLOCK].kind, RILL_INVENTORY_FLOW);
+}
+
+static struct rte_mbuf *with_kept(struct rte_mbuf *m, uint32_t index)
+{
+    rill_frame(m)->flags |= RILL_FLAG_ENDPOINT;
+    rill_frame(m)->pool = 0;
+    rill_frame(m)->count = index;
+    return m;
+}
+
+/* The endpoint that flow 7 has: its index. */
+static uint32_t taken(void)
+{
+    const struct rill_inventory_item *item;
+
+    item_count = 0;
+    ask_all();
+    item = told(7);
+    assert_non_null(item);
+    return item->head.alias.local.port - PORT;
+}
+
+static void what_is_kept_for_a_flow_is_taken(void **state)
+{
+    (void)state;
+    grant(10, BLOCK);
+    give(with_kept(with_chain(packet(7, 7, 7, 7), RILL_BIRTH_TERM, 0), 55));
+    assert_int_equal(rill_nf_pool_free(nf, 0), BLOCK);
+    assert_int_equal(taken(), 55);
+}
+
+/* A packet waits since before a takeover: what it brings the new controller was not told of. */
+static void what_an_older_controller_kept_is_not_taken(void **state)
+{
+    (void)state;
+    grant(10, BLOCK);
+    give(with_kept(
+        with_chain(with_chain(packet(7, 20, 8, 7), number(OLD, 12), PEER), number(OLD, 7), THIRD),
+        55));
+    ask_all();
+    give(final_of_peer());
+    assert_int_equal(n()->packets_processed, 1);
+    assert_int_equal(rill_nf_pool_free(nf, 0), BLOCK - 1);
+    assert_int_equal(taken(), 10);
 }
 
 /* One that is in use is told with its flow, and with no other. */
@@ -750,6 +800,8 @@ int main(void)
         T(the_chain_below_an_owned_term_is_told),
         T(a_replica_is_nothing_to_tell),
         T(endpoints_are_told_before_flows),
+        T(what_is_kept_for_a_flow_is_taken),
+        T(what_an_older_controller_kept_is_not_taken),
         T(a_taken_endpoint_is_told_with_its_flow),
         T(without_leased_endpoints_flows_are_told),
         T(many_flows_come_in_parts),

@@ -35,6 +35,12 @@ static inline uint64_t rill_lease_id(uint32_t unit, uint64_t request_number)
     return ((uint64_t)(unit & 0xffffff) << 40) | (request_number & UINT64_C(0xffffffffff));
 }
 
+/* The same of an endpoint that a controller keeps for a flow: no unit has so high a number. */
+static inline uint64_t rill_kept_lease_id(uint64_t flow)
+{
+    return ~flow;
+}
+
 /* One entry of MEMBERS. */
 struct rill_member {
     uint32_t unit;          /* role id */

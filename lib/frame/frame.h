@@ -120,7 +120,9 @@ enum rill_frame_flags {
     RILL_FLAG_ALIAS_KNOWN = 1 << 2, /* DATA, CHANGE: the controller of the frame's epoch knows this
                                        flow's alias (shares its bit with STATE, which is FINAL's) */
     RILL_FLAG_REFUSED = 1 << 3,     /* answers; WHERE */
-    RILL_FLAG_ELSEWHERE = 1 << 4,   /* CHANGE: too large to ride along, FULL went before */
+    RILL_FLAG_ENDPOINT = 1 << 3,  /* DATA, FORWARDED: the endpoint with index `count` of pool `pool`
+                                     is kept for this flow (shares its bit with REFUSED) */
+    RILL_FLAG_ELSEWHERE = 1 << 4, /* CHANGE: too large to ride along, FULL went before */
     RILL_FLAG_FORGOTTEN = 1 << 4, /* WHERE: the term is said to be established, and is not known */
     RILL_FLAG_ENDED = 1 << 5,     /* WHERE: the NF has ended the flow */
     RILL_FLAG_BY_GAP = 1 << 5,    /* DATA: first packet of a flowlet that began by gap ... */
@@ -143,6 +145,7 @@ struct rill_chain_entry {
 enum {
     RILL_CHAIN_MAX = 7,            /* entries: one handoff at a time, and deaths on top */
     RILL_CHAIN_MAX_WITH_TUPLE = 5, /* beside a tuple there is no room for more */
+    RILL_CHAIN_MAX_WITH_BOTH = 4,  /* beside a tuple and an endpoint */
     RILL_TARGETS_MAX = 7,          /* replica targets */
     RILL_INLINE_STATE = 136        /* bytes of state that fit into a frame's options */
 };

@@ -25,9 +25,9 @@ enum {
 
 static const uint32_t type_uses[RILL_FRAME_TYPES] = {
     [RILL_FRAME_DATA] = KEY | USES(TERM) | USES(CLOCK) | USES(CHAIN) | USES(INGRESS) |
-                        USES(TARGETS) | USES(TUPLE) | PACKET,
-    [RILL_FRAME_FORWARDED] =
-        KEY | USES(TERM) | USES(CLOCK) | USES(CHAIN) | USES(INGRESS) | USES(TUPLE) | PACKET,
+                        USES(TARGETS) | USES(TUPLE) | USES(ENDPOINT) | PACKET,
+    [RILL_FRAME_FORWARDED] = KEY | USES(TERM) | USES(CLOCK) | USES(CHAIN) | USES(INGRESS) |
+                             USES(TUPLE) | USES(ENDPOINT) | PACKET,
     [RILL_FRAME_CHANGE] = KEY | TAG | USES(INGRESS) | USES(STATE) | USES(STATE_MORE) | MAYBE_PACKET,
     [RILL_FRAME_PASS] = USES(FRAME) | USES(INGRESS) | PACKET,
     [RILL_FRAME_INGRESS] = USES(FRAME) | USES(INGRESS) | PACKET,
@@ -97,6 +97,7 @@ static const uint8_t width[RILL_OPTIONS] = {
     [RILL_OPTION_TARGETS] = RILL_TARGETS_MAX * TARGET_BYTES,
     [RILL_OPTION_STATE] = STATE_HEAD_BYTES + RILL_GENEVE_STATE_FIRST,
     [RILL_OPTION_STATE_MORE] = RILL_INLINE_STATE - RILL_GENEVE_STATE_FIRST,
+    [RILL_OPTION_ENDPOINT] = 8,
 };
 _Static_assert(STATE_HEAD_BYTES + RILL_GENEVE_STATE_FIRST <= RILL_GENEVE_LENGTH_MASK * 4,
                "an option's value is at most 31 words");
@@ -161,6 +162,14 @@ static bool count_fits_body(const struct rill_frame *f, uint32_t body_bytes)
     return entry_bytes == 0 || f->count * entry_bytes == body_bytes;
 }
 
+/* What else such a frame has leaves room for so many entries. */
+static uint8_t chain_max(const struct rill_frame *f, uint32_t uses)
+{
+    if (!(uses & USES(TUPLE)) || !(f->flags & RILL_FLAG_TUPLE))
+        return RILL_CHAIN_MAX;
+    return f->flags & RILL_FLAG_ENDPOINT ? RILL_CHAIN_MAX_WITH_BOTH : RILL_CHAIN_MAX_WITH_TUPLE;
+}
+
 enum rill_geneve_result rill_geneve_check(const struct rill_frame *f, uint32_t data_bytes)
 {
     uint32_t uses = f->type < RILL_FRAME_TYPES ? type_uses[f->type] : 0;
@@ -170,11 +179,9 @@ enum rill_geneve_result rill_geneve_check(const struct rill_frame *f, uint32_t d
         return RILL_GENEVE_TYPE;
     if (f->side > RILL_OUTSIDE || packet != ((uses & PACKET) || (packet && (uses & MAYBE_PACKET))))
         return RILL_GENEVE_VALUE;
-    if (((uses & USES(CHAIN)) && f->chain_len > RILL_CHAIN_MAX) ||
+    if (((uses & USES(CHAIN)) && f->chain_len > chain_max(f, uses)) ||
         ((uses & USES(TARGETS)) && f->target_count > RILL_TARGETS_MAX) ||
-        ((uses & USES(STATE)) && f->state_bytes > RILL_INLINE_STATE) ||
-        ((uses & USES(TUPLE)) && (f->flags & RILL_FLAG_TUPLE) &&
-         f->chain_len > RILL_CHAIN_MAX_WITH_TUPLE))
+        ((uses & USES(STATE)) && f->state_bytes > RILL_INLINE_STATE))
         return RILL_GENEVE_VALUE;
     if (packet)
         return data_bytes <= f->wire_bytes ? RILL_GENEVE_OK : RILL_GENEVE_VALUE;
@@ -281,6 +288,8 @@ static uint8_t *write_value(const struct rill_frame *f, enum rill_geneve_option 
         return put32(to, f->count);
     case RILL_OPTION_TUPLE:
         return write_tuple(&f->tuple, to);
+    case RILL_OPTION_ENDPOINT:
+        return put32(put32(to, f->pool), f->count);
     case RILL_OPTION_STATE_MORE:
         return write_bytes(f->state + RILL_GENEVE_STATE_FIRST,
                            f->state_bytes - RILL_GENEVE_STATE_FIRST, to);
@@ -297,6 +306,8 @@ static uint32_t options_of(const struct rill_frame *f)
 
     if (!(f->flags & RILL_FLAG_TUPLE))
         uses &= ~USES(TUPLE);
+    if (!(f->flags & RILL_FLAG_ENDPOINT))
+        uses &= ~USES(ENDPOINT);
     if (f->state_bytes <= RILL_GENEVE_STATE_FIRST)
         uses &= ~USES(STATE_MORE);
     return uses;
@@ -412,6 +423,12 @@ static void read_tuple(struct rill_flow_tuple *tuple, const uint8_t *from)
     tuple->proto = from[37];
 }
 
+static enum rill_geneve_result read_pool(struct rill_frame *f, const uint8_t *from)
+{
+    f->pool = (uint16_t)get32(from);
+    return get32(from) > UINT16_MAX ? RILL_GENEVE_VALUE : RILL_GENEVE_OK;
+}
+
 static enum rill_geneve_result read_value(struct rill_frame *f, enum rill_geneve_option option,
                                           const uint8_t *from, uint32_t bytes)
 {
@@ -452,14 +469,16 @@ static enum rill_geneve_result read_value(struct rill_frame *f, enum rill_geneve
     case RILL_OPTION_STATE:
         return read_state(f, from, bytes);
     case RILL_OPTION_POOL:
-        f->pool = (uint16_t)get32(from);
-        return get32(from) > UINT16_MAX ? RILL_GENEVE_VALUE : RILL_GENEVE_OK;
+        return read_pool(f, from);
     case RILL_OPTION_COUNT:
         f->count = get32(from);
         break;
     case RILL_OPTION_TUPLE:
         read_tuple(&f->tuple, from);
         break;
+    case RILL_OPTION_ENDPOINT:
+        f->count = get32(from + 4);
+        return read_pool(f, from);
     case RILL_OPTION_STATE_MORE:
         return read_state_more(f, from, bytes);
     case RILL_OPTIONS:

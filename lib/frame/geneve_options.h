@@ -32,6 +32,7 @@ enum rill_geneve_option {
     RILL_OPTION_COUNT,
     RILL_OPTION_TUPLE,      /* only with flag TUPLE */
     RILL_OPTION_STATE_MORE, /* the state's bytes from RILL_GENEVE_STATE_FIRST on, if there are */
+    RILL_OPTION_ENDPOINT,   /* pool, count; only with flag ENDPOINT */
     RILL_OPTIONS
 };
 

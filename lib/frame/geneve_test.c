@@ -62,13 +62,13 @@ static int teardown(void **state)
 struct type_info {
     uint8_t type;
     const char *options; /* numbers on the wire, a: 10, b: 11, ..., without the critical bit;
-                            f and g: only in some frames */
+                            f, g and h: only in some frames */
     char data;           /* p: packet, ?: packet or nothing, b: body or nothing, -: nothing */
 };
 
 static const struct type_info types[] = {
-    {RILL_FRAME_DATA, "12349abf", 'p'},
-    {RILL_FRAME_FORWARDED, "12349af", 'p'},
+    {RILL_FRAME_DATA, "12349abfh", 'p'},
+    {RILL_FRAME_FORWARDED, "12349afh", 'p'},
     {RILL_FRAME_CHANGE, "123459cg", '?'},
     {RILL_FRAME_PASS, "19", 'p'},
     {RILL_FRAME_MOVE, "12367a", '-'},
@@ -145,10 +145,32 @@ static bool has_tuple(const struct rill_frame *f)
            (f->flags & RILL_FLAG_TUPLE);
 }
 
+static bool has_endpoint(const struct rill_frame *f)
+{
+    return (f->type == RILL_FRAME_DATA || f->type == RILL_FRAME_FORWARDED) &&
+           (f->flags & RILL_FLAG_ENDPOINT);
+}
+
+static uint8_t chain_max(const struct rill_frame *f)
+{
+    return !has_tuple(f)     ? RILL_CHAIN_MAX
+           : has_endpoint(f) ? RILL_CHAIN_MAX_WITH_BOTH
+                             : RILL_CHAIN_MAX_WITH_TUPLE;
+}
+
 /* Of the options that only some frames have: does this one? */
 static bool has_option(const struct rill_frame *f, char option)
 {
-    return option == 'f' ? has_tuple(f) : option == 'g' ? f->state_bytes > 120 : true;
+    switch (option) {
+    case 'f':
+        return has_tuple(f);
+    case 'g':
+        return f->state_bytes > 120;
+    case 'h':
+        return has_endpoint(f);
+    default:
+        return true;
+    }
 }
 
 /* Sets the fields of one option at random. */
@@ -213,6 +235,10 @@ static void set_fields(struct rill_rng *rng, struct rill_frame *f, char option)
             ((uint8_t *)&f->tuple)[i] = (uint8_t)rill_rng_u64(rng);
         memset(f->tuple.zero, 0, sizeof(f->tuple.zero));
         break;
+    case 'h':
+        f->pool = has_endpoint(f) ? (uint16_t)rill_rng_u64(rng) : 0;
+        f->count = has_endpoint(f) ? (uint32_t)rill_rng_u64(rng) : 0;
+        break;
     }
 }
 
@@ -270,7 +296,7 @@ static struct rte_mbuf *random_frame(struct rill_rng *rng, const struct type_inf
     f->vni = rill_rng_below(rng, 1 << 24);
     for (const char *option = info->options; *option != 0; option++)
         set_fields(rng, f, *option);
-    while (has_tuple(f) && f->chain_len > RILL_CHAIN_MAX_WITH_TUPLE)
+    while (f->chain_len > chain_max(f))
         f->chain[--f->chain_len] = (struct rill_chain_entry){0};
     if (rill_rng_below(rng, 2) == 0) { /* room for the headers in front */
         m->data_off = (uint16_t)(m->data_off + 200);
@@ -607,30 +633,32 @@ static void largest_body(void **state)
 /* Full lists: the options of a frame are at most as long as the document says, and come back. */
 static void longest_options(void **state)
 {
-    const uint32_t geneve4 = 42, most = 252, most_of_data = 244, most_without_tuple = 232;
+    const uint32_t geneve4 = 42, most = 252, most_of_data[] = {232, 244, 244, 240};
     uint32_t longest = 0;
     struct rill_rng rng;
 
     (void)state;
     rill_rng_seed(&rng, 16);
-    for (int i = 0; i < 2 * TYPES; i++) {
-        int t = i / 2;
+    for (int i = 0; i < 4 * TYPES; i++) {
+        int t = i / 4;
         struct rte_mbuf *m = random_frame(&rng, &types[t], 0);
         struct rill_frame *f = rill_frame(m), before;
         uint32_t options;
 
-        f->flags = (uint8_t)(i % 2 ? f->flags | RILL_FLAG_TUPLE : f->flags & ~RILL_FLAG_TUPLE);
+        f->flags = (uint8_t)(f->flags & ~(RILL_FLAG_TUPLE | RILL_FLAG_ENDPOINT));
+        f->flags |= (uint8_t)((i & 1 ? RILL_FLAG_TUPLE : 0) | (i & 2 ? RILL_FLAG_ENDPOINT : 0));
         set_fields(&rng, f, 'f');
-        f->chain_len = strchr(types[t].options, 'a') != NULL ? RILL_CHAIN_MAX : 0;
-        if (has_tuple(f))
-            f->chain_len = RILL_CHAIN_MAX_WITH_TUPLE;
+        if (strchr(types[t].options, 'h') != NULL)
+            set_fields(&rng, f, 'h');
+        f->chain_len = strchr(types[t].options, 'a') != NULL ? chain_max(f) : 0;
+        memset(f->chain + f->chain_len, 0, sizeof(f->chain) - f->chain_len * sizeof(f->chain[0]));
         f->target_count = strchr(types[t].options, 'b') != NULL ? RILL_TARGETS_MAX : 0;
         f->state_bytes = strchr(types[t].options, 'c') != NULL ? RILL_INLINE_STATE : 0;
         before = *f;
         m = encode(m, &underlay4);
         options = (wire[geneve4] & 0x3fu) * 4;
         if (types[t].type == RILL_FRAME_DATA)
-            assert_int_equal(options, i % 2 ? most_of_data : most_without_tuple);
+            assert_int_equal(options, most_of_data[i % 4]);
         longest = RTE_MAX(longest, options);
         assert_int_equal(rill_geneve_decode(m), RILL_GENEVE_OK);
         assert_same_metadata(rill_frame(m), &before);
@@ -687,6 +715,12 @@ static void long_chain_beside_tuple(struct rill_frame *f)
     f->chain_len = RILL_CHAIN_MAX_WITH_TUPLE + 1;
 }
 
+static void long_chain_beside_both(struct rill_frame *f)
+{
+    f->flags |= RILL_FLAG_TUPLE | RILL_FLAG_ENDPOINT;
+    f->chain_len = RILL_CHAIN_MAX_WITH_BOTH + 1;
+}
+
 static void many_targets(struct rill_frame *f)
 {
     f->target_count = RILL_TARGETS_MAX + 1;
@@ -720,6 +754,7 @@ static void encode_refuses_what_no_frame_may_be(void **state)
     encode_refuses(long_chain, MOVE);
     encode_refuses(long_chain_beside_tuple, DATA);
     encode_refuses(long_chain_beside_tuple, FORWARDED);
+    encode_refuses(long_chain_beside_both, FORWARDED);
     encode_refuses(many_targets, DATA);
     encode_refuses(long_state, CHANGE);
     encode_refuses(third_side, MOVE);
@@ -1005,7 +1040,9 @@ static void tuple_has_its_flag(void **state)
         wire[56] ^= RILL_FLAG_TUPLE;
         if (has)
             assert_int_equal(decode_wire(length), RILL_GENEVE_VALUE);
-        else if (wire[50 + 20 + 12 * 3 + 28 + 3] / 4 <= RILL_CHAIN_MAX_WITH_TUPLE)
+        else if (wire[50 + 20 + 12 * 3 + 28 + 3] / 4 <= (wire[56] & RILL_FLAG_ENDPOINT
+                                                             ? RILL_CHAIN_MAX_WITH_BOTH
+                                                             : RILL_CHAIN_MAX_WITH_TUPLE))
             assert_int_equal(decode_wire(length), RILL_GENEVE_MISSING);
         else
             assert_int_not_equal(decode_wire(length), RILL_GENEVE_OK);
@@ -1184,7 +1221,7 @@ static void unused_fields_are_not_carried(void **state)
         struct rill_frame *f = rill_frame(m);
 
         for (const char *option = "2345678abcdf"; *option != 0; option++) {
-            if (strchr(types[t].options, *option) == NULL)
+            if (strchr(types[t].options, *option) == NULL && !(*option == 'd' && has_endpoint(f)))
                 set_fields(&rng, f, *option);
         }
         m = encode(m, &underlay4);

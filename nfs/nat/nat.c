@@ -28,7 +28,8 @@ struct nat {
     struct rill_pool *tcp, *udp, *icmp;
     uint32_t *public_addrs; /* sorted */
     uint32_t public_n;
-    int mapped, errors, hairpins, pool_exhausted, no_mapping, not_public, not_rewritten;
+    int mapped, ports_preserved, errors, hairpins, pool_exhausted, no_mapping, not_public,
+        not_rewritten;
 };
 
 static const struct rill_option nat_options[] = {
@@ -36,6 +37,8 @@ static const struct rill_option nat_options[] = {
      "IPv4 addresses that inside hosts share on the outside"},
     {"ports", RILL_OPT_RANGE, "", 1, 65535, NULL, "1024-65535",
      "public ports (and ICMP identifiers) to give out, on each address"},
+    {"preserve_ports", RILL_OPT_BOOL, "", 0, 0, NULL, "true",
+     "an inside endpoint's public port is its own, if that is free; else as even or odd"},
     {.name = NULL},
 };
 
@@ -112,7 +115,13 @@ static int nat_init(struct rill_nf *nf, const struct rill_config *config)
     nat->icmp = rill_pool_create(nf, "icmp", items, n, (uint16_t)low, (uint16_t)high, RILL_ICMP);
     if (nat->flows == NULL || nat->tcp == NULL || nat->udp == NULL || nat->icmp == NULL)
         return -1;
+    if (rill_config_bool(config, "preserve_ports")) {
+        rill_pool_preserve_ports(nat->tcp);
+        rill_pool_preserve_ports(nat->udp);
+        rill_pool_preserve_ports(nat->icmp);
+    }
     nat->mapped = rill_counter(nf, "mapped");
+    nat->ports_preserved = rill_counter(nf, "ports_preserved");
     nat->errors = rill_counter(nf, "errors");
     nat->hairpins = rill_counter(nf, "hairpins");
     nat->pool_exhausted = rill_counter(nf, "pool_exhausted");
@@ -154,6 +163,8 @@ static bool map(struct rill_nf *nf, struct nat *nat, struct rill_pkt *pkt, struc
     flow->public_port = public_end.port;
     rill_put(nat->flows, pkt, 0, offsetof(struct nat_flow, zero));
     rill_count(nf, nat->mapped, 1);
+    if (public_end.port == inside->port)
+        rill_count(nf, nat->ports_preserved, 1);
     return true;
 }
 

@@ -52,16 +52,16 @@ static const struct rill_underlay underlay6 = {
     .dst = {.family = 6, .addr = {0x20, 1, 0xd, 0xb8, [15] = 2}},
 };
 
-/* Options behind FRAME as docs/wire-format.md has them, by number in hexadecimal (f only with its
- * flag; 16 goes with 12 where there is need). Body: a: alias, d: deaths, i: indexes, l: leases, m:
- * members, p: packet, ?: packet or nothing, r: replicas, s: state, t: items. */
+/* Options behind FRAME as docs/wire-format.md has them, by number in hexadecimal (f and h only with
+ * their flags; 16 goes with 12 where there is need). Body: a: alias, d: deaths, i: indexes, l:
+ * leases, m: members, p: packet, ?: packet or nothing, r: replicas, s: state, t: items. */
 static const struct type_info {
     uint8_t type;
     const char *name, *options;
     char data;
 } types[] = {
-    {1, "data", "2349abf", 'p'},
-    {2, "forwarded", "2349af", 'p'},
+    {1, "data", "2349abfh", 'p'},
+    {2, "forwarded", "2349afh", 'p'},
     {3, "change", "23459c", '?'},
     {4, "pass", "9", 'p'},
     {5, "ingress", "9", 'p'},
@@ -184,12 +184,15 @@ static void expect_flags(const struct rill_frame *f)
             bit == 1 && (f->type == RILL_FRAME_DATA || f->type == RILL_FRAME_FORWARDED ||
                          f->type == RILL_FRAME_ESTABLISHED);
 
+        bool is_endpoint =
+            bit == 3 && (f->type == RILL_FRAME_DATA || f->type == RILL_FRAME_FORWARDED);
         bool is_forgotten = bit == 4 && f->type == RILL_FRAME_WHERE;
         bool is_ended = bit == 5 && f->type == RILL_FRAME_WHERE;
 
         snprintf(field, sizeof(field), "rill.flags.%s",
                  is_state       ? "state"
                  : is_tuple     ? "tuple"
+                 : is_endpoint  ? "endpoint"
                  : is_forgotten ? "forgotten"
                  : is_ended     ? "ended"
                                 : names[bit]);
@@ -252,11 +255,19 @@ static void draw_ingress(struct rill_frame *f)
     expect_number("rill.ingress.first_dport", f->first_dport);
 }
 
+static bool has_endpoint(const struct rill_frame *f)
+{
+    return (f->type == RILL_FRAME_DATA || f->type == RILL_FRAME_FORWARDED) &&
+           (f->flags & RILL_FLAG_ENDPOINT);
+}
+
 static void draw_chain(struct rill_frame *f)
 {
     bool with_tuple = (f->type == RILL_FRAME_DATA || f->type == RILL_FRAME_FORWARDED) &&
                       rill_frame_tuple(f) != NULL;
-    uint32_t most = with_tuple ? RILL_CHAIN_MAX_WITH_TUPLE : RILL_CHAIN_MAX;
+    uint32_t most = !with_tuple       ? RILL_CHAIN_MAX
+                    : has_endpoint(f) ? RILL_CHAIN_MAX_WITH_BOTH
+                                      : RILL_CHAIN_MAX_WITH_TUPLE;
 
     f->chain_len = (uint8_t)rill_rng_below(&rng, most + 1);
     for (int i = 0; i < f->chain_len; i++) {
@@ -382,6 +393,14 @@ static void draw_option(struct rill_frame *f, char option)
     case 'f':
         if (rill_frame_tuple(f) != NULL)
             f->tuple = draw_tuple();
+        break;
+    case 'h':
+        if (!has_endpoint(f))
+            break;
+        f->pool = (uint16_t)rill_rng_u64(&rng);
+        f->count = (uint32_t)rill_rng_u64(&rng);
+        expect_number("rill.pool", f->pool);
+        expect_number("rill.endpoint", f->count);
         break;
     }
 }

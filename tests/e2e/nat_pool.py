@@ -3,6 +3,7 @@
 is given to two, and none again before its flow has ended and it has rested.
 
   dry    no flow ends: every endpoint is given once, the others' packets are dropped, for good
+  own    with a whole address, each gets its own port if it is the first who wants it, else one as even or odd
   again  flows end after 20 ms: endpoints come back, none sooner than after that and the rest
 """
 import json
@@ -53,7 +54,29 @@ def holders(out):
     return found
 
 
+def preserved(folder):
+    out, json_path = os.path.join(folder, "own.pcapng"), os.path.join(folder, "own.json")
+    report = common.replay(common.BUNDLED, "--nf", "nat", "--out", out, "--units", 4, "--set", "units_min=4", "--set",
+                           "placement=spread", json_path=json_path)
+    common.check_books(report)
+    given = {p.number: parse(p.data) for p in read_capture(common.BUNDLED)}
+    inside = {}
+    for packet in read_capture(out):
+        if packet.interface == "outside":
+            inside.setdefault(given[packet.packet_id].source, parse(packet.data).source)
+    own = sum(before.port == public.port for before, public in inside.items())
+    odd = sum((before.port ^ public.port) & 1 for before, public in inside.items())
+    wanted = {(before.proto, before.port) for before in inside if before.port >= 1024}
+    print("own: %d inside endpoints with %d ports, %d kept theirs, %d are not as even or odd" %
+          (len(inside), len(wanted), own, odd))
+    # A unit's block may have it, and so may a flow that got it for being as even or odd.
+    assert 0.8 * len(wanted) <= own <= len(wanted) and odd == 0, (len(wanted), own, odd)
+    assert report["nf_counters"]["ports_preserved"] == own, (report["nf_counters"], own)
+
+
 def main():
+    with tempfile.TemporaryDirectory() as folder:
+        preserved(folder)
     with tempfile.TemporaryDirectory() as folder:
         report, out, json_path = replay(folder, "dry")
         common.script("check_output.py", common.BUNDLED, out, "--nf", "nat", "--expect-json", json_path)

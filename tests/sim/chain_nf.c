@@ -42,6 +42,11 @@ static const struct rill_option options[] = {
      .max = 65535,
      .def = "1000-2000",
      .doc = "Ports of the public address."},
+    {.name = "preserve_ports",
+     .type = RILL_OPT_BOOL,
+     .unit = "",
+     .def = "false",
+     .doc = "A flow gets its own port, if that is free."},
     {.name = NULL},
 };
 
@@ -66,6 +71,8 @@ static int init(struct rill_nf *nf, const struct rill_config *config)
         rill_table_create(nf, "chain", RILL_PER_FLOW, RILL_WRITE, (size_t)self->state_bytes);
     self->pool =
         rill_pool_create(nf, "ports", &address, 1, (uint16_t)low, (uint16_t)high, RILL_UDP);
+    if (self->pool != NULL && rill_config_bool(config, "preserve_ports"))
+        rill_pool_preserve_ports(self->pool);
     self->dry = rill_counter(nf, "dry");
     return self->table == NULL || self->pool == NULL ? -1 : 0;
 }

@@ -45,6 +45,7 @@ static const struct field {
     FIELD(burst),
     FIELD(state_bytes),
     FIELD(pool_ports),
+    FIELD(preserve_ports),
     FIELD(free_mbufs),
     FIELD(blackout),
     FIELD(blackout_ns),

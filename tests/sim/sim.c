@@ -396,6 +396,9 @@ static int configure(struct run *r, struct rill_error *err)
     snprintf(text, sizeof(text), "ends=%u", r->plan.nf_ends);
     if (rc == 0)
         rc = rill_config_set_pair(r->nf_config, text, err);
+    snprintf(text, sizeof(text), "preserve_ports=%s", r->plan.preserve_ports ? "true" : "false");
+    if (rc == 0)
+        rc = rill_config_set_pair(r->nf_config, text, err);
     snprintf(text, sizeof(text), "ports=1000-%u", 999 + r->plan.pool_ports);
     return rc == 0 ? rill_config_set_pair(r->nf_config, text, err) : rc;
 }

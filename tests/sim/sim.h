@@ -50,6 +50,7 @@ struct sim_plan {
     uint32_t burst; /* packets of one flow in a row */
     uint32_t state_bytes;
     uint32_t pool_ports;
+    uint32_t preserve_ports; /* a flow is to get its own port */
     /* troubles that only some seeds have */
     uint32_t free_mbufs; /* left in the pool; 0: plenty */
     double blackout;     /* before a packet: nothing gets through for blackout_ns */

@@ -319,6 +319,12 @@ static void several_controllers(struct sim_plan *plan, struct rill_rng *rng)
     sim_plan_set(plan, "unit_queue_packets=%g", SIM_PICK(rng, 16, 64));
 }
 
+static void preserved_ports(struct sim_plan *plan, struct rill_rng *rng)
+{
+    (void)rng;
+    plan->preserve_ports = 1;
+}
+
 static const struct {
     const char *name;
     uint32_t one_in;
@@ -349,6 +355,7 @@ static const struct {
     {"external", 10, external},
     {"controllers", 5, several_controllers},
     {"sleeps", 8, sleeps},
+    {"preserved_ports", 2, preserved_ports},
 };
 
 bool sim_swarm_has(const char *kind)

@@ -74,7 +74,8 @@ static void deploy(struct world_client *c, const struct world_wish *wish)
     Control__Message m = CONTROL__MESSAGE__INIT;
     Control__Deploy body = CONTROL__DEPLOY__INIT;
     Control__Named settings[WORLD_SETTINGS], *list[WORLD_SETTINGS];
-    Control__Named ports = CONTROL__NAMED__INIT, *config[] = {&ports};
+    Control__Named ports = CONTROL__NAMED__INIT, preserve = CONTROL__NAMED__INIT;
+    Control__Named *config[] = {&ports, &preserve};
     char range[32];
 
     for (uint32_t i = 0; i < plan->setting_count; i++) {
@@ -86,13 +87,15 @@ static void deploy(struct world_client *c, const struct world_wish *wish)
     snprintf(range, sizeof(range), "1000-%u", 999 + plan->check.pool_ports);
     ports.name = (char *)(uintptr_t) "ports";
     ports.text = range;
+    preserve.name = (char *)(uintptr_t) "preserve_ports";
+    preserve.text = (char *)(uintptr_t)(plan->seed % 2 ? "true" : "false");
     body.name = (char *)(uintptr_t)wish->name;
     body.nf = (char *)(uintptr_t) "chain";
     body.image.data = (uint8_t *)(uintptr_t) "\177ELF";
     body.image.len = 4;
     body.n_settings = plan->setting_count;
     body.settings = list;
-    body.n_config = 1;
+    body.n_config = RTE_DIM(config);
     body.config = config;
     body.units = plan->units;
     body.controllers = plan->controllers;

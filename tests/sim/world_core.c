@@ -92,6 +92,7 @@ static struct rill_controller_nf read_nf(struct world_core *core, const Control_
                                       .port_low = (uint16_t)pool->port_low,
                                       .port_high = (uint16_t)pool->port_high,
                                       .addresses = (uint32_t)pool->addresses.len / ADDRESS_BYTES,
+                                      .preserve_ports = pool->preserve_ports,
                                       .addr = (const uint8_t(*)[16])core->addresses};
     return nf;
 }
@@ -144,6 +145,7 @@ Control__Facts *world_core_facts(const struct world_core *core)
     pool.family = spec.family;
     pool.port_low = spec.port_low;
     pool.port_high = spec.port_high;
+    pool.preserve_ports = spec.preserve_ports;
     pool.addresses.len = spec.addresses * sizeof(spec.addr[0]);
     pool.addresses.data = (uint8_t *)(uintptr_t)spec.addr;
     control__facts__init(&facts);

@@ -184,6 +184,11 @@ struct rill_pool *rill_pool_create(struct rill_nf *nf, const char *name,
                                    const char *const *addresses, size_t n, uint16_t port_low,
                                    uint16_t port_high, enum rill_proto proto);
 
+/* Only in init: a flow that the inside opens is to get the port that it has there, on one of the
+ * pool's addresses, if it is free; else one that is even or odd as that is, if one is found soon.
+ */
+void rill_pool_preserve_ports(struct rill_pool *pool);
+
 /* Takes an endpoint for this packet's flow, for as long as the flow lives. The flow must declare it
  * as its alias's local endpoint with the same packet. 0, or -1 if the unit has none left now
  * (more have been asked for: drop the packet and count it). */
