@@ -164,6 +164,21 @@ if "$rill" up --help >/dev/null 2>&1; then
     expect 2 "no unit of a deployment 'b'" records b --base "$folder/kept"
     expect 2 "is not up" records --base "$folder/nowhere"
 
+    # What comes later is printed later, whole lines alone, until the folder goes.
+    "$rill" records a --follow --base "$folder/kept" >"$folder/followed" &
+    follower=$!
+    while [ ! -s "$folder/followed" ] && kill -0 "$follower"; do sleep 0.01; done
+    printf '": 3}\n{"n": 4' >>"$folder/kept/records/unit-1.jsonl"
+    printf '{"event_type": "unit", "deployment": "a", "nf": "x"}\n{"n": 5}\n' >"$folder/kept/records/unit-4.jsonl"
+    while ! grep -q 5 "$folder/followed" && kill -0 "$follower"; do sleep 0.01; done
+    rm -r "$folder/kept/records"
+    wait "$follower" || { echo "records --follow: exit code $?"; failures=$((failures + 1)); }
+    [ "$(tr -d '\n' <"$folder/followed")" = '{"n": 1}{"half": 3}{"n": 5}' ] || {
+        echo "records --follow: not those three"
+        cat "$folder/followed"
+        failures=$((failures + 1))
+    }
+
     # Logs that were kept can be read, and disturb no terminal.
     mkdir -p "$folder/kept/logs"
     printf 'one\n\033[2Jtwo' >"$folder/kept/logs/unit-3.log"

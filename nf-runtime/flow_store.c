@@ -192,18 +192,35 @@ void rill_unit_each_owned(const struct rill_unit *u,
         }
 }
 
-bool rill_unit_end_flow(struct rill_unit *u, uint64_t number, uint64_t now_ns)
+static bool end_flow(struct rill_unit *u, struct flow *flow)
 {
-    struct flow *flow = store_find(u, number);
-
-    if (flow == NULL || !flow->owning || !flow->has_state)
+    if (!flow->owning || !flow->has_state)
         return false;
-    u->now_ns = now_ns;
     commit_flow_end(u, flow);
     while (flow->segments != NULL)
         store_drop_segment(u, flow->segments, &u->n.dropped_forgotten);
     store_remove(u, flow);
     return true;
+}
+
+bool rill_unit_end_flow(struct rill_unit *u, uint64_t number, uint64_t now_ns)
+{
+    struct flow *flow = store_find(u, number);
+
+    u->now_ns = now_ns;
+    return flow != NULL && end_flow(u, flow);
+}
+
+void rill_unit_end_owned(struct rill_unit *u, uint64_t now_ns)
+{
+    struct rill_map_node *next;
+
+    u->now_ns = now_ns;
+    for (uint32_t i = 0; i <= u->flows.mask; i++)
+        for (struct rill_map_node *node = u->flows.buckets[i]; node != NULL; node = next) {
+            next = node->next;
+            end_flow(u, (struct flow *)node);
+        }
 }
 
 /* The same chain again may say of more units that they are dead. */

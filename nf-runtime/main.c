@@ -207,6 +207,7 @@ static void end(void *arg, uint64_t now_ns)
 {
     struct runtime *r = arg;
 
+    rill_unit_end_owned(r->unit, now_ns);
     /* The configuration store's thread may be busy for seconds; the process ends without it. */
     unit_records_close(&r->records, r->nf, now_ns);
 }

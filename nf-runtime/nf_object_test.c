@@ -9,6 +9,7 @@
 
 #include "lib/config/config.h"
 #include "nf-runtime/nf_host.h"
+#include "nf-runtime/nf_test_descriptor.h"
 
 /* An NF whose object is a list of words, one a line: "bad" is an error, "odd" is skipped. What it
  * makes of it counts what is alive. */
@@ -80,21 +81,7 @@ static int init(struct rill_nf *nf, const struct rill_config *config)
     return rill_object_declare(nf, declared_option, &words_type) == 0 ? 0 : -1;
 }
 
-static enum rill_verdict process(struct rill_nf *nf, struct rill_pkt *pkt)
-{
-    (void)nf;
-    (void)pkt;
-    return RILL_FORWARD;
-}
-
-static const struct rill_nf_descriptor descriptor = {.abi = RILL_NF_ABI,
-                                                     .name = "test",
-                                                     .version = "1",
-                                                     .summary = "for tests",
-                                                     .handles = RILL_HANDLES_TCP4,
-                                                     .options = options,
-                                                     .init = init,
-                                                     .process_packet = process};
+static const struct rill_nf_descriptor descriptor = NF_TEST_DESCRIPTOR(init, options);
 
 static struct rill_config *config_with(const char *name)
 {

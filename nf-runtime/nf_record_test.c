@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "nf-runtime/nf_host.h"
+#include "nf-runtime/nf_test_descriptor.h"
 
 static char last[RILL_RECORD_BYTES_MAX + 1];
 static unsigned lines;
@@ -32,20 +33,7 @@ static int init(struct rill_nf *nf, const struct rill_config *config)
     return 0;
 }
 
-static enum rill_verdict process(struct rill_nf *nf, struct rill_pkt *pkt)
-{
-    (void)nf;
-    (void)pkt;
-    return RILL_FORWARD;
-}
-
-static const struct rill_nf_descriptor descriptor = {.abi = RILL_NF_ABI,
-                                                     .name = "test",
-                                                     .version = "1",
-                                                     .summary = "for tests",
-                                                     .handles = RILL_HANDLES_TCP4,
-                                                     .init = init,
-                                                     .process_packet = process};
+static const struct rill_nf_descriptor descriptor = NF_TEST_DESCRIPTOR(init, NULL);
 
 static int setup(void **state)
 {

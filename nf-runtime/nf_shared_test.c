@@ -9,6 +9,7 @@
 
 #include "lib/base/rng.h"
 #include "nf-runtime/nf_host.h"
+#include "nf-runtime/nf_test_descriptor.h"
 
 enum { KEYS = 5000, ENTRIES = 6000 };
 
@@ -42,20 +43,7 @@ static int init(struct rill_nf *nf, const struct rill_config *config)
     return table == NULL ? -1 : 0;
 }
 
-static enum rill_verdict process(struct rill_nf *nf, struct rill_pkt *pkt)
-{
-    (void)nf;
-    (void)pkt;
-    return RILL_FORWARD;
-}
-
-static const struct rill_nf_descriptor descriptor = {.abi = RILL_NF_ABI,
-                                                     .name = "test",
-                                                     .version = "1",
-                                                     .summary = "for tests",
-                                                     .handles = RILL_HANDLES_TCP4,
-                                                     .init = init,
-                                                     .process_packet = process};
+static const struct rill_nf_descriptor descriptor = NF_TEST_DESCRIPTOR(init, NULL);
 
 static int setup(void **state)
 {

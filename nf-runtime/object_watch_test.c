@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "lib/config/config.h"
+#include "nf-runtime/nf_test_descriptor.h"
 #include "nf-runtime/object_watch.h"
 
 /* An NF whose object is one number, as text; "no" is refused when it is loaded, odd numbers by the
@@ -62,21 +63,7 @@ static int init(struct rill_nf *nf, const struct rill_config *config)
                : 0;
 }
 
-static enum rill_verdict process(struct rill_nf *nf, struct rill_pkt *pkt)
-{
-    (void)nf;
-    (void)pkt;
-    return RILL_FORWARD;
-}
-
-static const struct rill_nf_descriptor descriptor = {.abi = RILL_NF_ABI,
-                                                     .name = "test",
-                                                     .version = "1",
-                                                     .summary = "for tests",
-                                                     .handles = RILL_HANDLES_TCP4,
-                                                     .options = options,
-                                                     .init = init,
-                                                     .process_packet = process};
+static const struct rill_nf_descriptor descriptor = NF_TEST_DESCRIPTOR(init, options);
 
 struct world {
     char folder[64];

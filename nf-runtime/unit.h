@@ -152,6 +152,9 @@ uint64_t rill_unit_served_bytes(const struct rill_unit *unit, uint32_t slot);
  * runs. False if it does not own it. */
 bool rill_unit_end_flow(struct rill_unit *unit, uint64_t flow, uint64_t now_ns);
 
+/* The same for all that it owns: it gets no more packets. */
+void rill_unit_end_owned(struct rill_unit *unit, uint64_t now_ns);
+
 /* Each flow that it owns, and in which term. */
 void rill_unit_each_owned(const struct rill_unit *unit,
                           void (*each)(void *arg, uint64_t flow, uint64_t term), void *arg);

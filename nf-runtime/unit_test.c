@@ -1568,6 +1568,22 @@ static void at_the_end_of_a_run_the_owner_ends_it(void **state)
     assert_false(rill_unit_end_flow(unit, FLOW, now_ns));
 }
 
+static void at_the_end_of_a_deployment_the_owner_ends_all(void **state)
+{
+    (void)state;
+    ends = 0;
+    give(own(FLOW));
+    acknowledge_sync(TERM, 1);
+    give(handoff(RILL_FRAME_MOVE, TERM, TERM + 1, PEER)); /* that one reports on it */
+    for (uint64_t i = 1; i <= 40; i++)
+        give(data(FLOW + i, TERM, 1, birth));
+    rill_unit_end_owned(unit, now_ns);
+    assert_int_equal(ends, 40);
+    assert_int_equal(rill_unit_flows(unit), 1);
+    rill_unit_end_owned(unit, now_ns);
+    assert_int_equal(ends, 40);
+}
+
 /* --- pools --- */
 
 static struct rte_mbuf *grant(uint64_t number, uint32_t first)
@@ -1838,6 +1854,7 @@ int main(void)
         T(who_is_not_the_owner_ends_nothing),
         T(a_flow_that_is_not_over_ends_nowhere),
         T(at_the_end_of_a_run_the_owner_ends_it),
+        T(at_the_end_of_a_deployment_the_owner_ends_all),
         T(endpoints_are_asked_for_by_number_until_they_come),
         T(a_dry_pool_is_asked_ever_more_rarely),
         T(a_doubled_or_stale_grant_gives_nothing),

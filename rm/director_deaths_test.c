@@ -71,6 +71,7 @@ static void what_starts_and_never_joins_is_stopped(void **state)
     world_client_joins(w, 0, 0);
     world_pass(w, WORLD_START_S * SECOND_MS);
     assert_int_equal(w->stops, 1);
+    assert_int_equal(w->stops_at_once, 1); /* it was given up */
     assert_int_equal(rill_director_counters(w->d)->timeouts, 1);
     assert_true(world_was_said(w, "unit 1 (kept warm): did not join within 10 s"));
     world_pass(w, SECOND_MS);

@@ -97,18 +97,24 @@ static void stop_waiting(struct rill_director *d, uint32_t id)
             d->requests[i].due_ns = UINT64_MAX;
 }
 
-void dir_stop_role(struct rill_director *d, struct dir_role *role)
+static void stop(struct rill_director *d, struct dir_role *role, bool at_once)
 {
     Control__Message m = rill_control_message(d->config.id, role->agent, 0);
-    Control__Stop stop = CONTROL__STOP__INIT;
+    Control__Stop body = CONTROL__STOP__INIT;
 
     if (dir_role_is_over(role))
         return;
     role->state = DIR_STOPPING;
     stop_waiting(d, role->id);
-    stop.role = role->id;
-    RILL_CONTROL_SET(&m, STOP, stop, &stop);
+    body.role = role->id;
+    body.at_once = at_once;
+    RILL_CONTROL_SET(&m, STOP, stop, &body);
     dir_ask(d, &m, DIR_STOP, role->id, dir_timeout_of(d, DIR_STOP), NULL);
+}
+
+void dir_stop_role(struct rill_director *d, struct dir_role *role)
+{
+    stop(d, role, false);
 }
 
 /* --- deaths ----------------------------------------------------------------------------------- */
@@ -148,7 +154,7 @@ static void lose(struct rill_director *d, struct dir_role *role, const char *how
     if (gone)
         remove_role(d, role);
     else
-        dir_stop_role(d, role);
+        stop(d, role, true); /* flows go on elsewhere: it must not report on their end */
     if (dep != NULL)
         dir_deployment_lost(d, dep, id, served, line);
 }

@@ -334,6 +334,7 @@ static void on_stop(struct world *w, uint32_t index, const Control__Message *mes
     struct world_rule rule = world_fate_of(w, CONTROL__MESSAGE__BODY_STOP, id);
 
     w->stops++;
+    w->stops_at_once += message->stop->at_once;
     if (rule.fate == WORLD_SILENT)
         return;
     if (agent->done_first)

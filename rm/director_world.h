@@ -112,7 +112,7 @@ struct world {
     bool no_recovery;          /* controllers do not recover from deaths, nor units fill loggers */
     bool no_filling;           /* units never say that a new output logger has all that they have */
     uint32_t lost_with_logger; /* units whose death was told as that of their output logger, too */
-    uint32_t starts, stops;
+    uint32_t starts, stops, stops_at_once;
     struct world_kept kept[WORLD_KEPT]; /* what the next director finds; the first is the state */
     uint64_t version, told_version;     /* handed in; and said to be kept */
     bool store_away;

@@ -139,10 +139,26 @@ static void load_script(struct redis *s)
 
 static void on_error(struct redis *s, const redisReply *reply, struct rte_mbuf *m)
 {
+    const char *text = reply->str != NULL ? reply->str : "a reply of another type than asked for";
+
     drop(m, &s->store.n.errors);
-    snprintf(s->trouble, sizeof(s->trouble), "%.*s", (int)sizeof(s->trouble) - 1, reply->str);
-    if (strncmp(reply->str, "NOSCRIPT", 8) == 0 && s->sha[0] != '\0')
+    snprintf(s->trouble, sizeof(s->trouble), "%s", text);
+    if (strncmp(text, "NOSCRIPT", 8) == 0 && s->sha[0] != '\0')
         load_script(s);
+}
+
+/* To a request. False: there is none, or an error, and the request is dropped. */
+static bool take_reply(struct redis *s, const redisReply *reply, struct rte_mbuf *m)
+{
+    s->outstanding--;
+    if (reply == NULL) {
+        drop(m, &s->store.n.requests_lost);
+        return false;
+    }
+    s->heard_ns = s->now_ns;
+    if (reply->type == REDIS_REPLY_ERROR)
+        on_error(s, reply, m);
+    return reply->type != REDIS_REPLY_ERROR;
 }
 
 static void on_put(redisAsyncContext *context, void *reply_, void *arg)
@@ -151,16 +167,8 @@ static void on_put(redisAsyncContext *context, void *reply_, void *arg)
     const redisReply *reply = reply_;
     struct rte_mbuf *m = arg;
 
-    s->outstanding--;
-    if (reply == NULL) {
-        drop(m, &s->store.n.requests_lost);
+    if (!take_reply(s, reply, m))
         return;
-    }
-    s->heard_ns = s->now_ns;
-    if (reply->type == REDIS_REPLY_ERROR) {
-        on_error(s, reply, m);
-        return;
-    }
     rill_frame(m)->flags = 0;
     if (reply->type != REDIS_REPLY_INTEGER || reply->integer != 1) {
         rill_frame(m)->flags = RILL_FLAG_REFUSED;
@@ -214,12 +222,8 @@ static void on_get(redisAsyncContext *context, void *reply_, void *arg)
     const redisReply *reply = reply_;
     struct rte_mbuf *m = arg;
 
-    s->outstanding--;
-    if (reply == NULL) {
-        drop(m, &s->store.n.requests_lost);
+    if (!take_reply(s, reply, m))
         return;
-    }
-    s->heard_ns = s->now_ns;
     if (reply->type == REDIS_REPLY_STRING) {
         answer_value(s, reply, m);
     } else if (reply->type == REDIS_REPLY_NIL) {

@@ -245,7 +245,7 @@ static void on_stop(struct rill_agent *a, const Control__Message *message)
     }
     program->stop_number = message->number;
     program->asker = message->from;
-    a->config.stop(a->config.arg, program->role);
+    a->config.stop(a->config.arg, program->role, message->stop->at_once);
 }
 
 /* What follows is told as any end is. */

@@ -23,7 +23,7 @@ struct rill_agent_config {
     void (*to_rm)(void *arg, const Control__Message *message);
     void (*to_program)(void *arg, uint32_t peer, const Control__Message *message);
     void (*run)(void *arg, uint32_t role, bool host_network); /* keeper's */
-    void (*stop)(void *arg, uint32_t role);
+    void (*stop)(void *arg, uint32_t role, bool at_once);
     void (*fail)(void *arg, uint32_t role, bool hang);
     void (*stop_all)(void *arg);
     void *arg;

@@ -25,7 +25,7 @@ enum heard { TO_RM, TO_PROGRAM, RUN, STOP, FAIL, STOP_ALL };
 static struct said {
     enum heard what;
     uint32_t peer, role;
-    bool host_network, hang;
+    bool host_network, hang, at_once;
     Control__Message *message; /* a copy */
 } said[SAID_MAX];
 static uint32_t said_count;
@@ -77,10 +77,13 @@ static void run(void *arg, uint32_t role, bool host_network)
     noted->host_network = host_network;
 }
 
-static void stop(void *arg, uint32_t role)
+static void stop(void *arg, uint32_t role, bool at_once)
 {
+    struct said *noted = note(STOP);
+
     (void)arg;
-    note(STOP)->role = role;
+    noted->role = role;
+    noted->at_once = at_once;
 }
 
 static void let_fail(void *arg, uint32_t role, bool hang)
@@ -165,14 +168,20 @@ static void asks_start(uint32_t role, bool host_network, uint64_t number)
     rill_agent_rm_message(agent, &m);
 }
 
-static void asks_stop(uint32_t role, uint64_t number)
+static void asks_stop_how(uint32_t role, uint64_t number, bool at_once)
 {
     Control__Message m = rill_control_message(rm_id, agent_id, number);
     Control__Stop body = CONTROL__STOP__INIT;
 
     body.role = role;
+    body.at_once = at_once;
     RILL_CONTROL_SET(&m, STOP, stop, &body);
     rill_agent_rm_message(agent, &m);
+}
+
+static void asks_stop(uint32_t role, uint64_t number)
+{
+    asks_stop_how(role, number, false);
 }
 
 static void asks_stop_all(uint64_t number)
@@ -536,6 +545,16 @@ static void a_stop_is_answered_when_it_is_gone(void **state)
     assert_silent();
 }
 
+static void the_keeper_is_told_how_to_stop(void **state)
+{
+    (void)state;
+    start_program(unit);
+    asks_stop(unit, 9);
+    assert_false(next(STOP)->at_once);
+    asks_stop_how(unit, 10, true);
+    assert_true(next(STOP)->at_once);
+}
+
 static void a_stop_of_nobody_is_done(void **state)
 {
     (void)state;
@@ -892,6 +911,7 @@ int main(void)
         JOINED(who_is_to_fail_does),
         JOINED(a_program_can_not_let_others_fail),
         JOINED(a_stop_is_answered_when_it_is_gone),
+        JOINED(the_keeper_is_told_how_to_stop),
         JOINED(a_stop_of_nobody_is_done),
         JOINED(a_stop_before_the_start_answers_both),
         JOINED(what_happened_meanwhile_is_in_the_join),

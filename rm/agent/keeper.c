@@ -146,9 +146,10 @@ void rill_keeper_run(struct rill_keeper *keeper, uint32_t role, bool host_networ
                     .type = RILL_KEEPER_RUN, .role = role, .host_network = host_network});
 }
 
-void rill_keeper_stop(struct rill_keeper *keeper, uint32_t role)
+void rill_keeper_stop(struct rill_keeper *keeper, uint32_t role, bool at_once)
 {
-    ask(keeper, (struct rill_keeper_request){.type = RILL_KEEPER_STOP, .role = role});
+    ask(keeper,
+        (struct rill_keeper_request){.type = RILL_KEEPER_STOP, .role = role, .at_once = at_once});
 }
 
 void rill_keeper_fail(struct rill_keeper *keeper, uint32_t role, bool hang)

@@ -90,7 +90,8 @@ bool rill_keeper_next(struct rill_keeper *keeper, struct rill_keeper_event *even
  * stopping one that is not there is nothing; stopping one that still waits for its start is a
  * FAILED, and it does not start. */
 void rill_keeper_run(struct rill_keeper *keeper, uint32_t role, bool host_network);
-void rill_keeper_stop(struct rill_keeper *keeper, uint32_t role); /* ENDED and EXITED follow */
+/* ENDED and EXITED follow. `at_once`: by SIGKILL, without being asked to end first. */
+void rill_keeper_stop(struct rill_keeper *keeper, uint32_t role, bool at_once);
 /* For tests of what follows: killed, or stopped so that it hangs and the stall watch has to find
  * it. ENDED and EXITED follow; one that is not there, or was told to end, is left alone. */
 void rill_keeper_fail(struct rill_keeper *keeper, uint32_t role, bool hang);

@@ -28,7 +28,8 @@ enum rill_keeper_request_type {
 struct rill_keeper_request {
     enum rill_keeper_request_type type;
     uint32_t role;
-    bool host_network;
+    bool host_network; /* of RUN */
+    bool at_once;      /* of STOP */
 };
 
 /* keeper_loop.c: the process, until the agent's end of the socket is closed. */

@@ -164,6 +164,13 @@ static void ask_to_end(struct keeper *k, struct rill_keeper_program *program)
     rill_container_signal(program->container, SIGTERM);
 }
 
+/* In the next turn. */
+static void kill_at_once(struct rill_keeper_program *program)
+{
+    if (program->kill_ns != UINT64_MAX)
+        program->kill_ns = now_ns();
+}
+
 static void add_start(struct keeper *k, uint32_t role, bool host_network)
 {
     if (k->starts_begin == k->starts_end)
@@ -205,7 +212,9 @@ static void take_request(struct keeper *k, const struct rill_keeper_request *req
             add_start(k, request->role, request->host_network);
         break;
     case RILL_KEEPER_STOP:
-        if (program != NULL)
+        if (program != NULL && request->at_once)
+            kill_at_once(program);
+        else if (program != NULL)
             ask_to_end(k, program);
         else if (cancel_start(k, request->role))
             tell_failed(k, request->role, "it was stopped before it was started");

@@ -208,7 +208,7 @@ static pid_t monitor_of(uint32_t role)
 
 static void stop_program(uint32_t role, int fd)
 {
-    rill_keeper_stop(keeper, role);
+    rill_keeper_stop(keeper, role, false);
     expect_end(role);
     close(fd);
 }
@@ -588,7 +588,7 @@ static void stop_is_heard(void **state)
     int fd = run_program(unit);
 
     (void)state;
-    rill_keeper_stop(keeper, unit);
+    rill_keeper_stop(keeper, unit, false);
     event = expect_end(unit);
     assert_true(WIFEXITED(event.wait_status));
     assert_int_equal(WEXITSTATUS(event.wait_status), 7);
@@ -605,8 +605,8 @@ static void who_does_not_hear_has_its_grace(void **state)
     (void)state;
     ask(fd, 'd', text, sizeof(text));
     begin_ns = fixture_now_ns();
-    rill_keeper_stop(keeper, unit);
-    rill_keeper_stop(keeper, unit); /* does not prolong it */
+    rill_keeper_stop(keeper, unit, false);
+    rill_keeper_stop(keeper, unit, false); /* does not prolong it */
     event = expect_end(unit);
     assert_true(fixture_now_ns() - begin_ns >= GRACE_MS * UINT64_C(1000000));
     assert_true(WIFSIGNALED(event.wait_status));
@@ -614,10 +614,25 @@ static void who_does_not_hear_has_its_grace(void **state)
     close(fd);
 }
 
+/* Who was given up is not asked: it would hear, and end with 7. */
+static void at_once_is_not_heard(void **state)
+{
+    struct rill_keeper_event event;
+    int fd = run_program(unit);
+
+    (void)state;
+    rill_keeper_stop(keeper, unit, true);
+    event = expect_end(unit);
+    assert_true(WIFSIGNALED(event.wait_status));
+    assert_int_equal(WTERMSIG(event.wait_status), SIGKILL);
+    assert_false(event.stalled);
+    close(fd);
+}
+
 static void no_answer_for_who_is_not_there(void **state)
 {
     (void)state;
-    rill_keeper_stop(keeper, unit);
+    rill_keeper_stop(keeper, unit, false);
     close(run_program(output_logger)); /* its event is the next */
     rill_keeper_stop_all(keeper);
     expect(RILL_KEEPER_ALL_STOPPED, 0);
@@ -630,7 +645,7 @@ static void who_waits_for_its_start_can_be_stopped(void **state)
     (void)state;
     rill_keeper_run(keeper, unit, false);
     rill_keeper_run(keeper, unit + 1, false);
-    rill_keeper_stop(keeper, unit + 1);
+    rill_keeper_stop(keeper, unit + 1, false);
     /* If the keeper was slow to read that, it was started, and ends. */
     while (!started || !stopped) {
         struct rill_keeper_event event = next_event();
@@ -931,6 +946,7 @@ int main(void)
         TEST(who_never_counted_is_left_alone),
         TEST(stop_is_heard),
         TEST(who_does_not_hear_has_its_grace),
+        TEST(at_once_is_not_heard),
         TEST(no_answer_for_who_is_not_there),
         TEST(who_waits_for_its_start_can_be_stopped),
         TEST(a_role_is_started_once),

@@ -173,11 +173,11 @@ static void run(void *arg, uint32_t role, bool host_network)
     rill_keeper_run(d->keeper, role, host_network);
 }
 
-static void stop(void *arg, uint32_t role)
+static void stop(void *arg, uint32_t role, bool at_once)
 {
     struct daemon *d = arg;
 
-    rill_keeper_stop(d->keeper, role);
+    rill_keeper_stop(d->keeper, role, at_once);
 }
 
 static void stop_all(void *arg)

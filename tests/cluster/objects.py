@@ -105,11 +105,15 @@ def sums_add_up():
         processed = report["counters"]["unit.packets_processed"]
         assert report["flowlets_moved"] > 100, report["flowlets_moved"]
         c.rill("undeploy", "monitor")
-        hosts = [json.loads(line) for line in c.rill("records", "monitor")[0].splitlines()]
-        hosts = [r for r in hosts if r["event_type"] == "host"]
+        records = [json.loads(line) for line in c.rill("records", "monitor")[0].splitlines()]
+        flows, hosts = ([r for r in records if r["event_type"] == kind] for kind in ("flow", "host"))
+        # A flow's record comes when it has ended, at the latest with the deployment.
+        assert sum(r["packetDeltaCount"] + r["reversePacketDeltaCount"] for r in flows) == processed
+        assert len(flows) == len({json.dumps({k: r[k] for k in r if "Address" in k or "Port" in k or "proto" in k} |
+                                             {"start": r["flowStartNanoseconds"]}, sort_keys=True) for r in flows})
         assert sum(r["packetDeltaCount"] for r in hosts) == processed
         assert sum(r["reversePacketDeltaCount"] for r in hosts) == processed
-        print("  %d packets in %d records" % (processed, len(hosts)), flush=True)
+        print("  %d packets in %d records of flows and %d of hosts" % (processed, len(flows), len(hosts)), flush=True)
 
 
 if __name__ == "__main__":

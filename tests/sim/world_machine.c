@@ -258,10 +258,11 @@ static void on_stop_asked(struct world *w, const struct world_event *event)
 }
 
 /* The keeper is another process: it answers later. */
-static void stop(void *arg, uint32_t role)
+static void stop(void *arg, uint32_t role, bool at_once)
 {
     struct world_machine *m = arg;
 
+    (void)at_once; /* a simulated program ends at once, and says nothing, either way */
     world_at(m->w, m->w->now_ns + 1, on_stop_asked, m, m->life, role);
 }
 
