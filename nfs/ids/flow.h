@@ -49,6 +49,7 @@ enum ids_direction_flags {
     IDS_SEARCHED = 2, /* there are rules for it */
     IDS_WINDOWED = 4, /* some of them need the window */
     IDS_FINISHED = 8, /* FIN was seen */
+    IDS_PACKETS = 32, /* there are rules of single packets for it */
     IDS_LONG = 16,    /* `scanned` has been over the largest window */
 };
 

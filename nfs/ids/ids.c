@@ -330,25 +330,26 @@ static void inspect_stream(struct ids_inspection *in, const struct rill_pkt *pkt
         ids_inspect_missing(in, sequence + at, whole - at);
 }
 
-static void inspect_datagram(struct ids *ids, struct ids_inspection *in, const struct rill_pkt *pkt)
+/* By itself: a datagram; or a segment, for rules of single packets. */
+static void inspect_packet(struct ids *ids, struct ids_inspection *in, const struct rill_pkt *pkt)
 {
-    uint32_t first, bytes, n = 0;
+    uint32_t first, bytes, n = 0, whole = rill_pkt_payload_bytes(pkt);
     const uint8_t *data = rill_pkt_payload(pkt, 0, &first), *piece = data;
 
     if (data == NULL)
         return;
-    if (rill_pkt_payload(pkt, first, &bytes) == NULL) {
-        ids_inspect_datagram(in, data, first);
+    if (first == whole || rill_pkt_payload(pkt, first, &bytes) == NULL) {
+        ids_inspect_datagram(in, data, first, whole);
         return;
     }
     for (; (piece = rill_pkt_payload(pkt, n, &bytes)) != NULL && n < DATAGRAM_BYTES; n += bytes) {
         bytes = bytes < DATAGRAM_BYTES - n ? bytes : DATAGRAM_BYTES - n;
         memcpy(ids->datagram + n, piece, bytes);
     }
-    ids_inspect_datagram(in, ids->datagram, n);
+    ids_inspect_datagram(in, ids->datagram, n, whole);
 }
 
-static void inspect_tcp(struct ids_inspection *in, const struct rill_pkt *pkt)
+static void inspect_tcp(struct ids *ids, struct ids_inspection *in, const struct rill_pkt *pkt)
 {
     struct ids_tcp tcp = {.flags = rill_pkt_tcp_flags(pkt)};
     uint32_t bytes, whole = rill_pkt_payload_bytes(pkt);
@@ -357,10 +358,11 @@ static void inspect_tcp(struct ids_inspection *in, const struct rill_pkt *pkt)
     if (!rill_pkt_tcp_numbers(pkt, &tcp.sequence, &tcp.acknowledgement))
         return;
     first = rill_pkt_payload(pkt, 0, &bytes);
-    if (bytes == whole && ids_inspect_next(in, &tcp, first, bytes))
-        return;
-    if (ids_inspect_begin(in, &tcp))
+    if ((bytes != whole || !ids_inspect_next(in, &tcp, first, bytes)) &&
+        ids_inspect_begin(in, &tcp))
         inspect_stream(in, pkt, tcp.sequence + ((tcp.flags & SYN) != 0));
+    if (bytes > 0 && ids_inspect_wants_packet(in))
+        inspect_packet(ids, in, pkt);
 }
 
 static enum rill_verdict settle(struct rill_nf *nf, struct ids *ids, struct rill_pkt *pkt,
@@ -409,9 +411,9 @@ static enum rill_verdict ids_process(struct rill_nf *nf, struct rill_pkt *pkt)
     rill_pkt_source(pkt, &in.source);
     rill_pkt_destination(pkt, &in.destination);
     if (in.source.proto == RILL_TCP)
-        inspect_tcp(&in, pkt);
+        inspect_tcp(ids, &in, pkt);
     else if (ids_inspect_begin(&in, NULL))
-        inspect_datagram(ids, &in, pkt);
+        inspect_packet(ids, &in, pkt);
     return settle(nf, ids, pkt, &in);
 }
 

@@ -458,6 +458,43 @@ static void test_datagrams(const char *engine)
     close_bench(&b);
 }
 
+/* A rule with dsize speaks of one segment, whether it is in order or not; the others of the stream
+ * go on beside it. */
+static void test_segments(const char *engine)
+{
+    struct bench b;
+
+    open_bench(
+        &b, engine,
+        "alert tcp any any -> any 80 (content:\"abcd\"; sid:1;)\n"
+        "alert tcp any any -> any 80 (content:\"abcd\"; dsize:>5; sid:2;)\n"
+        "alert tcp any any -> any 80 (content:\"cd\"; depth:2; content:!\"e\"; dsize:4; sid:3;)\n"
+        "alert tcp any any -> any 80 (content:\"ab\"; dsize:2<>3; flow:to_client; sid:4;)\n"
+        "drop tcp any any -> any 80 (content:\"bad\"; dsize:3; sid:5;)\n"
+        "alert udp any any -> any 53 (content:\"ab\"; dsize:3; sid:6;)\n");
+    shake_hands(&b);
+    send_text(&b, 0, "ab");
+    send_text(&b, 2, "cde_");
+    expect_alerts("1,", "over two segments");
+    send_text(&b, 20, "cd__"); /* waits */
+    expect_alerts("1,3,", "ahead of its turn");
+    send_text(&b, 6, "xabcd");
+    expect_alerts("1,3,", "too short");
+    send_text(&b, 11, "xxabcd");
+    expect_alerts("1,3,2,", "of the size");
+    assert_int_equal(send_text(&b, 24, "baad"), RILL_FORWARD);
+    assert_int_equal(send_text(&b, 28, "bad"), RILL_DROP);
+    assert_int_equal(send_text(&b, 31, "good"), RILL_DROP);
+    expect_alerts("1,3,2,5,", "all");
+    close_bench(&b);
+    open_bench(&b, engine, "alert udp any any -> any 53 (content:\"ab\"; dsize:3; sid:6;)\n");
+    send_udp(&b, 0, "abcd");
+    expect_alerts("", "a datagram that is too long");
+    send_udp(&b, 0, "abc");
+    expect_alerts("6,", "one of the size");
+    close_bench(&b);
+}
+
 /* What contents mean, on datagrams. */
 static void test_contents(const char *engine)
 {
@@ -657,6 +694,7 @@ TEST_WITH_ENGINES(datagrams)
 TEST_WITH_ENGINES(contents)
 TEST_WITH_ENGINES(new_rules)
 TEST_WITH_ENGINES(record)
+TEST_WITH_ENGINES(segments)
 TEST_WITH_ENGINES(small_state)
 
 int main(void)
@@ -676,6 +714,7 @@ int main(void)
         cmocka_unit_test(both_contents),
         cmocka_unit_test(both_new_rules),
         cmocka_unit_test(both_record),
+        cmocka_unit_test(both_segments),
         cmocka_unit_test(both_small_state),
         cmocka_unit_test(test_small_changes),
         cmocka_unit_test(test_configuration),

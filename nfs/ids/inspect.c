@@ -6,6 +6,7 @@
 #include "nfs/ids/inspect_internal.h"
 
 enum { FIN = 1, SYN = 2, RST = 4, ACK = 16 };
+enum { OF_RULES = IDS_SEARCHED | IDS_WINDOWED | IDS_PACKETS }; /* of a direction's flags */
 
 struct ids_layout ids_layout_make(uint32_t window_bytes, uint32_t reassembly_bytes,
                                   uint32_t saved_bytes)
@@ -98,8 +99,8 @@ static void find_directions(struct ids_inspection *in)
 
     for (uint32_t i = 0; i < rules->n_headers; i++) {
         const struct ids_header *h = &rules->headers[i];
-        unsigned bits =
-            (h->has_plain ? IDS_SEARCHED : 0) | (h->has_windowed ? IDS_SEARCHED | IDS_WINDOWED : 0);
+        unsigned bits = (h->has_plain ? IDS_SEARCHED : 0) | (h->has_packet ? IDS_PACKETS : 0) |
+                        (h->has_windowed ? IDS_SEARCHED | IDS_WINDOWED : 0);
 
         if (ids_header_matches(h, client, server))
             hot->of[0] = (uint8_t)(hot->of[0] | bits);
@@ -121,7 +122,7 @@ static void change_rules(struct ids_inspection *in)
         uint8_t *of = &hot->of[in->direction];
 
         ids_search_restart(in);
-        *of &= (uint8_t)((*of & IDS_SEARCHED) != 0 ? ~(IDS_SEARCHED | IDS_WINDOWED) : 0);
+        *of &= (uint8_t)((*of & IDS_SEARCHED) != 0 ? ~OF_RULES : 0);
     }
     in->direction = direction;
     hot->version = in->set->version;
@@ -211,8 +212,7 @@ static void start(struct ids_inspection *in, uint32_t next, uint32_t position)
     d->next = next;
     d->position = position;
     hot->n_extents[in->direction] = 0;
-    hot->of[in->direction] =
-        (uint8_t)((hot->of[in->direction] & (IDS_SEARCHED | IDS_WINDOWED)) | IDS_STARTED);
+    hot->of[in->direction] = (uint8_t)((hot->of[in->direction] & OF_RULES) | IDS_STARTED);
     ids_search_restart(in);
 }
 
@@ -349,6 +349,13 @@ bool ids_inspect_next(struct ids_inspection *in, const struct ids_tcp *tcp, cons
     ids_search_stream(in, data, bytes);
     d->next += bytes;
     return true;
+}
+
+bool ids_inspect_wants_packet(const struct ids_inspection *in)
+{
+    const struct ids_hot *hot = (const void *)(in->value + in->layout->hot);
+
+    return (hot->of[in->direction] & IDS_PACKETS) != 0;
 }
 
 void ids_inspect_segment(struct ids_inspection *in, uint32_t sequence, const uint8_t *data,

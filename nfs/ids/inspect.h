@@ -73,7 +73,10 @@ void ids_inspect_segment(struct ids_inspection *in, uint32_t sequence, const uin
                          uint32_t bytes);
 /* Bytes of the stream that the capture cut off. */
 void ids_inspect_missing(struct ids_inspection *in, uint32_t sequence, uint32_t bytes);
-/* ... or all of a datagram. */
-void ids_inspect_datagram(struct ids_inspection *in, const uint8_t *data, uint32_t bytes);
+/* ... or all of a datagram: `whole` bytes on the wire, `bytes` of them here. */
+void ids_inspect_datagram(struct ids_inspection *in, const uint8_t *data, uint32_t bytes,
+                          uint32_t whole);
+/* After a segment: are there rules for it by itself, as if it were a datagram? */
+bool ids_inspect_wants_packet(const struct ids_inspection *in);
 
 #endif

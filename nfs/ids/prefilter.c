@@ -38,16 +38,20 @@ enum { AHEAD = IDS_PREFILTER_BYTES - 1 };
 #define WITH_AVX2 __attribute__((target("avx2")))
 #define WITH_AVX512 __attribute__((target("avx512f,avx512bw")))
 
-WITH_SSSE3 static __m128i sets16(const struct ids_prefilter *f, unsigned i, const uint8_t *at)
+WITH_SSSE3 static __m128i sets_of(const struct ids_prefilter *f, unsigned i, __m128i bytes)
 {
     const __m128i nibble = _mm_set1_epi8(15);
-    __m128i bytes = _mm_loadu_si128((const void *)(at + i));
     __m128i low = _mm_loadu_si128((const void *)f->low[i]);
     __m128i high = _mm_loadu_si128((const void *)f->high[i]);
 
     low = _mm_shuffle_epi8(low, _mm_and_si128(bytes, nibble));
     high = _mm_shuffle_epi8(high, _mm_and_si128(_mm_srli_epi16(bytes, 4), nibble));
     return _mm_and_si128(low, high);
+}
+
+WITH_SSSE3 static __m128i sets16(const struct ids_prefilter *f, unsigned i, const uint8_t *at)
+{
+    return sets_of(f, i, _mm_loadu_si128((const void *)(at + i)));
 }
 
 /* The places [0, 16) of `at` where a pattern may begin, as bits; 18 bytes are read. */
@@ -99,6 +103,41 @@ WITH_AVX512 static uint64_t places64(const struct ids_prefilter *f, const uint8_
     return _mm512_test_epi8_mask(sets, sets);
 }
 
+static uint64_t load64(const uint8_t *at)
+{
+    uint64_t word;
+
+    memcpy(&word, at, sizeof(word));
+    return word;
+}
+
+/* Lanes from n on are all ones: load at 16 - n. */
+static const uint8_t from_lane[32] = {0,   0,   0,   0,   0,   0,   0,   0,   0,   0,   0,
+                                      0,   0,   0,   0,   0,   255, 255, 255, 255, 255, 255,
+                                      255, 255, 255, 255, 255, 255, 255, 255, 255, 255};
+
+/* What fits into a register, 8 to 16 bytes: what would be behind the last one may be anything. */
+WITH_SSSE3 static uint32_t next_short(const struct ids_prefilter *f, const uint8_t *data,
+                                      uint32_t from, uint32_t bytes)
+{
+    uint32_t n = bytes - from, places;
+    __m128i all, sets;
+
+    if (n < 8 || n > 16)
+        return next_plain(f, data, from, bytes);
+    data += from;
+    all = _mm_set_epi64x(n > 8 ? (long long)(load64(data + n - 8) >> (16 - n) * 8) : 0,
+                         (long long)load64(data));
+    sets = sets_of(f, 0, all);
+    sets = _mm_and_si128(sets, _mm_or_si128(sets_of(f, 1, _mm_srli_si128(all, 1)),
+                                            _mm_loadu_si128((const void *)(from_lane + 17 - n))));
+    sets = _mm_and_si128(sets, _mm_or_si128(sets_of(f, 2, _mm_srli_si128(all, 2)),
+                                            _mm_loadu_si128((const void *)(from_lane + 18 - n))));
+    places = ~(uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(sets, _mm_setzero_si128()));
+    places &= (1u << n) - 1;
+    return places != 0 ? from + (uint32_t)__builtin_ctz(places) : bytes;
+}
+
 /* Blocks of `width` places; the last one reaches back over places that were looked at already. What
  * is shorter than a block is for the next smaller. */
 #define NEXT(name, with, width, places_of, shorter)                                                \
@@ -124,7 +163,7 @@ WITH_AVX512 static uint64_t places64(const struct ids_prefilter *f, const uint8_
         return next_plain(f, data, from, bytes);                                                   \
     }
 
-NEXT(next_16, WITH_SSSE3, 16, places16, next_plain)
+NEXT(next_16, WITH_SSSE3, 16, places16, next_short)
 NEXT(next_32, WITH_AVX2, 32, places32, next_16)
 NEXT(next_64, WITH_AVX512, 64, places64, next_32)
 

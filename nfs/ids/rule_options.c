@@ -6,9 +6,9 @@
 
 struct reader {
     struct ids_rule *rule;
-    uint8_t proto;
+    bool stream; /* it is judged on streams, whose beginnings and ends are not at hand */
     char *why;
-    bool has_sid;
+    bool has_sid, has_dsize;
     bool pcre_since; /* the last content that is not negated */
 };
 
@@ -202,9 +202,9 @@ static bool read_pcre(struct reader *r, char *value)
         return refuse(r, "pcre that is not \"/expression/flags\":", value);
     if (!read_flags(r, flag_text, &flags))
         return false;
-    if (r->proto == RILL_TCP && pcre->negated)
+    if (r->stream && pcre->negated)
         return refuse(r, "negated pcre on a stream:", expression);
-    if (r->proto == RILL_TCP && has_anchor(expression))
+    if (r->stream && has_anchor(expression))
         return refuse(r, "pcre with an anchor (^ $ \\b ...) on a stream:", expression);
     pcre->regex = ids_regex_compile(expression, flags, why);
     if (pcre->regex == NULL) {
@@ -284,6 +284,38 @@ static bool read_class(struct reader *r, const char *value)
     return r->rule->category != NULL || refuse(r, "no memory for", "classtype");
 }
 
+/* "300", "<300", ">300"; "300<>400" has both ends in it, as in Snort 2. */
+static bool read_dsize(struct reader *r, char *value)
+{
+    struct ids_rule *rule = r->rule;
+    char *between = strstr(value, "<>");
+    int64_t low = 0, high = IDS_DSIZE_MAX;
+    bool ok;
+
+    if (r->has_dsize)
+        return refuse(r, "twice", "dsize");
+    r->has_dsize = true;
+    if (between != NULL) {
+        *between = '\0';
+        ok = ids_read_number(ids_trim(value), 0, IDS_DSIZE_MAX, &low) &&
+             ids_read_number(ids_trim(between + 2), 0, IDS_DSIZE_MAX, &high);
+    } else if (*value == '<' || *value == '>') {
+        bool less = *value == '<';
+
+        ok = ids_read_number(ids_trim(value + 1), 0, IDS_DSIZE_MAX, less ? &high : &low);
+        high -= less;
+        low += !less;
+    } else {
+        ok = ids_read_number(value, 0, IDS_DSIZE_MAX, &low);
+        high = low;
+    }
+    if (!ok || low > high)
+        return refuse(r, "dsize", value);
+    rule->dsize_low = (uint32_t)low;
+    rule->dsize_high = (uint32_t)high;
+    return true;
+}
+
 /* Metadata with words that Snort 2 heeds in choosing rules is a mere note here, as in Snort without
  * a table of hosts. */
 static bool is_note(const char *name)
@@ -307,6 +339,8 @@ static bool read_option(struct reader *r, char *name, char *value)
         return read_pcre(r, value);
     if (strcmp(name, "flow") == 0)
         return read_flow(r, value);
+    if (strcmp(name, "dsize") == 0)
+        return read_dsize(r, value);
     if (strcmp(name, "msg") == 0)
         return read_msg(r, value);
     if (strcmp(name, "classtype") == 0)
@@ -340,9 +374,9 @@ static bool judge_content(struct reader *r, const struct ids_content *c, bool fi
         return refuse_plainly(r, "depth or within shorter than the content");
     if (c->negated && c->fast)
         return refuse_plainly(r, "fast_pattern of a negated content");
-    if (c->negated && r->proto == RILL_TCP && c->distance < 0)
+    if (c->negated && r->stream && c->distance < 0)
         return refuse_plainly(r, "negated content on a stream with a distance below 0");
-    if (c->negated && r->proto == RILL_TCP && (!bounded || !c->relative))
+    if (c->negated && r->stream && (!bounded || !c->relative))
         return refuse_plainly(r, "negated content on a stream without within");
     return true;
 }
@@ -372,7 +406,7 @@ static bool judge_contents(struct reader *r)
     if (fast == NULL)
         return refuse_plainly(r, "no content to search for");
     rule->fast = (uint32_t)(fast - rule->contents);
-    rule->plain = rule->n_contents == 1 && rule->n_pcres == 0;
+    rule->plain = rule->n_contents == 1 && rule->n_pcres == 0 && !r->has_dsize;
     return true;
 }
 
@@ -403,10 +437,24 @@ static char *option_end(char *p)
     return NULL;
 }
 
+/* What a rule is judged on has to be known before its options are. */
+static bool has_dsize(char *text)
+{
+    for (char *end; (end = option_end(text)) != NULL; text = end + 1) {
+        text += strspn(text, " \t");
+        if (strncmp(text, "dsize", 5) == 0 && strchr(" \t:", text[5]) != NULL)
+            return true;
+    }
+    return false;
+}
+
 bool ids_options_read(struct ids_rule *rule, uint8_t proto, char *text, char why[IDS_WHY_BYTES])
 {
-    struct reader r = {.rule = rule, .proto = proto, .why = why};
+    struct reader r = {.rule = rule, .why = why};
 
+    rule->packet = proto == RILL_TCP && has_dsize(text);
+    r.stream = proto == RILL_TCP && !rule->packet;
+    rule->dsize_high = IDS_DSIZE_MAX;
     rule->gid = 1;
     for (text = ids_trim(text); *text != '\0'; text = ids_trim(text)) {
         char *end = option_end(text);

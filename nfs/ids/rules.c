@@ -140,7 +140,8 @@ static bool read_rule(struct file *f, char *text, struct ids_rule *rule, char *w
     if (!ids_options_read(rule, header->proto, options, why))
         return false;
     header->has_plain = header->has_plain || rule->plain;
-    header->has_windowed = header->has_windowed || !rule->plain;
+    header->has_packet = header->has_packet || rule->packet;
+    header->has_windowed = header->has_windowed || (!rule->plain && !rule->packet);
     return true;
 }
 

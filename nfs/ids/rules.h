@@ -41,7 +41,7 @@ struct ids_header {
     char *text; /* without the action: what tells headers apart */
     uint8_t proto;
     bool both_ways;
-    bool has_plain, has_windowed; /* rules of this header */
+    bool has_plain, has_windowed, has_packet; /* rules of this header */
     struct ids_addresses source, destination;
     struct ids_ports source_ports, destination_ports;
 };
@@ -57,7 +57,7 @@ enum ids_flow_option {
     IDS_NOT_ESTABLISHED = 8,
 };
 
-enum { IDS_OFFSET_MAX = 65535 };
+enum { IDS_OFFSET_MAX = 65535, IDS_DSIZE_MAX = 65535 };
 
 struct ids_content {
     uint8_t *bytes; /* folded if nocase */
@@ -87,6 +87,8 @@ struct ids_rule {
     uint32_t n_contents, n_pcres;
     uint32_t fast; /* the content by which it is found */
     bool plain;    /* that content, and where it begins, is all */
+    bool packet;   /* of TCP, but it speaks of single segments and not of the stream */
+    uint32_t dsize_low, dsize_high; /* bytes that its packet may carry */
 };
 
 /* --- a set of rules --------------------------------------------------------------------------- */

@@ -166,6 +166,51 @@ static void test_headers(void **unused)
     expect_match("tcp any any -> 2001:db8::/33 80", &in, &six, false);
 }
 
+/* --- single packets --------------------------------------------------------------------------- */
+
+static void test_dsize(void **unused)
+{
+    static const struct {
+        const char *dsize;
+        uint32_t low, high;
+    } rows[] = {{"300", 300, 300},
+                {"<300", 0, 299},
+                {"> 300", 301, IDS_DSIZE_MAX},
+                {"300<>400", 300, 400},
+                {"<1", 0, 0}};
+
+    (void)unused;
+    for (size_t i = 0; i < N_OF(rows); i++) {
+        char text[300];
+        struct ids_rules *rules;
+
+        /* For a single segment all is taken that is for a datagram. */
+        snprintf(text, sizeof(text),
+                 "alert tcp any any -> any any (content:\"x\"; content:!\"y\"; pcre:\"/^x$/\"; "
+                 "dsize:%s; sid:1;)\n"
+                 "alert udp any any -> any any (content:\"x\"; dsize:%s; sid:2;)\n"
+                 "alert tcp any any -> any any (content:\"x\"; msg:\"; dsize:7;\"; sid:3;)\n",
+                 rows[i].dsize, rows[i].dsize);
+        rules = read_text(text, strlen(text));
+        assert_non_null(rules);
+        if (!ids_has_hyperscan()) {
+            ids_rules_free(rules);
+            return;
+        }
+        assert_int_equal(rules->n_rules, 3);
+        for (unsigned k = 0; k < 2; k++) {
+            assert_int_equal(rules->rules[k].dsize_low, rows[i].low);
+            assert_int_equal(rules->rules[k].dsize_high, rows[i].high);
+            assert_false(rules->rules[k].plain);
+        }
+        assert_true(rules->rules[0].packet);
+        assert_false(rules->rules[1].packet);
+        assert_false(rules->rules[2].packet);
+        assert_true(rules->rules[2].plain);
+        ids_rules_free(rules);
+    }
+}
+
 /* --- what is left out ------------------------------------------------------------------------- */
 
 static void test_left_out(void **unused)
@@ -205,7 +250,12 @@ static void test_left_out(void **unused)
         {"alert tcp any any -> any any (http.uri; content:\"x\"; sid:1;)", "keyword 'http.uri'"},
         {"alert tcp any any -> any any (content:\"x\"; flowbits:set,a; sid:1;)",
          "keyword 'flowbits'"},
-        {"alert tcp any any -> any any (content:\"x\"; dsize:>5; sid:1;)", "keyword 'dsize'"},
+        {"alert tcp any any -> any any (content:\"x\"; dsize:>65535; sid:1;)", "dsize '>65535'"},
+        {"alert tcp any any -> any any (content:\"x\"; dsize:<0; sid:1;)", "dsize '<0'"},
+        {"alert tcp any any -> any any (content:\"x\"; dsize:5<>4; sid:1;)", "dsize '5'"},
+        {"alert udp any any -> any any (content:\"x\"; dsize:; sid:1;)", "dsize ''"},
+        {"alert udp any any -> any any (dsize:1; dsize:2; content:\"x\"; sid:1;)", "twice"},
+        {"alert tcp any any -> any any (dsize:1; sid:1;)", "no content to search for"},
         {"alert tcp any any -> any any (content:\"x\",http_uri; sid:1;)", "modifier 'http_uri'"},
         {"alert tcp any any -> any any (content:\"x\"; flow:only_stream; sid:1;)",
          "flow 'only_stream'"},
@@ -365,9 +415,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_whole_rule),   cmocka_unit_test(test_snort3_modifiers),
         cmocka_unit_test(test_fast_content), cmocka_unit_test(test_headers),
-        cmocka_unit_test(test_left_out),     cmocka_unit_test(test_line_numbers),
-        cmocka_unit_test(test_refused),      cmocka_unit_test(test_variables),
-        cmocka_unit_test(test_mutations),    cmocka_unit_test(test_noise),
+        cmocka_unit_test(test_dsize),        cmocka_unit_test(test_left_out),
+        cmocka_unit_test(test_line_numbers), cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_variables),    cmocka_unit_test(test_mutations),
+        cmocka_unit_test(test_noise),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -38,7 +38,8 @@ struct search {
     uint32_t before;     /* bytes of the window that are known */
     uint32_t position;   /* of data[0] in the stream */
     uint32_t scanned;    /* before data[0] */
-    bool whole;          /* a datagram */
+    bool whole;          /* a datagram, or a segment by itself */
+    uint32_t dsize;      /* of that one, on the wire */
     const uint8_t *line; /* NULL until it is needed */
 };
 
@@ -362,6 +363,9 @@ static void try_rule(struct search *s, uint32_t index, uint32_t end)
 {
     const struct ids_rule *rule = &s->in->set->rules->rules[index];
 
+    if (rule->packet != (s->whole && s->in->source.proto == RILL_TCP) ||
+        s->dsize < rule->dsize_low || s->dsize > rule->dsize_high)
+        return;
     if ((rule->action == IDS_ALERT && was_told(s->in, rule)) || !applies(s->in, rule))
         return;
     if (rule->plain)
@@ -519,13 +523,17 @@ void ids_search_stream(struct ids_inspection *in, const uint8_t *data, uint32_t 
     }
 }
 
-void ids_inspect_datagram(struct ids_inspection *in, const uint8_t *data, uint32_t bytes)
+void ids_inspect_datagram(struct ids_inspection *in, const uint8_t *data, uint32_t bytes,
+                          uint32_t whole)
 {
     struct ids_worker *w = in->worker;
     uint32_t state = 0;
     struct ids_stream stream = {.state = &state};
-    struct search s = {
-        .in = in, .data = data, .bytes = bytes < CHUNK_MAX ? bytes : CHUNK_MAX, .whole = true};
+    struct search s = {.in = in,
+                       .data = data,
+                       .bytes = bytes < CHUNK_MAX ? bytes : CHUNK_MAX,
+                       .whole = true,
+                       .dsize = whole};
 
     ids_search_turn(in);
     begin_search(w);

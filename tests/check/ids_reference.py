@@ -8,9 +8,10 @@ import subprocess
 from collections import defaultdict, namedtuple
 
 Content = namedtuple("Content", "data nocase negated relative distance within offset depth fast")
-Rule = namedtuple("Rule", "sid action proto source source_port both destination destination_port flow contents pcres line")
-# start: its first byte was seen as such. pieces: runs of bytes as (position or None if it is not known, bytes).
-Stream = namedtuple("Stream", "proto source source_port destination destination_port to_server established pieces")
+Rule = namedtuple("Rule", "sid action proto source source_port both destination destination_port flow contents pcres dsize line")
+# pieces: runs of bytes as (position or None if it is not known, bytes). dsize: of a datagram, or of a segment by itself.
+Stream = namedtuple("Stream", "proto source source_port destination destination_port to_server established pieces dsize",
+                    defaults=[None])
 
 HALF_WINDOW = 1024
 OPTION = re.compile(r'\s*([\w.]+)\s*(?::((?:"(?:\\.|[^"\\])*"|[^;"])*))?;')
@@ -35,7 +36,7 @@ def _bytes(text):
 
 def _contents(options):
     """The contents, or None where there is something else."""
-    contents, pcres, sid, flow = [], [], None, set()
+    contents, pcres, sid, flow, dsize = [], [], None, set(), None
     for i, (name, value) in enumerate(options):
         value = (value or "").strip()
         if name == "content":
@@ -62,12 +63,22 @@ def _contents(options):
             flow = {w.strip() for w in value.split(",")}
         elif name == "sid":
             sid = int(value)
+        elif name == "dsize" and dsize is None:
+            dsize = _dsize(value)
         elif name not in NOTES:
             return None
-    return contents, sid, flow, pcres
+    return contents, sid, flow, pcres, dsize
 
 
-def _plain(proto, contents):
+def _dsize(value):
+    if "<>" in value:
+        return tuple(map(int, value.split("<>")))
+    if value[0] in "<>":
+        return (0, int(value[1:]) - 1) if value[0] == "<" else (int(value[1:]) + 1, 65535)
+    return int(value), int(value)
+
+
+def _plain(whole, contents):
     """Can this search judge it?"""
     if not contents or all(c.negated for c in contents) or contents[0].relative:
         return False
@@ -80,7 +91,7 @@ def _plain(proto, contents):
     first = next(i for i, c in enumerate(contents) if not c.negated)
     if any(c.relative for c in contents[:first]) or any(not 0 < len(c.data) < 256 for c in contents):
         return False
-    return proto == "udp" or all(c.relative and c.within is not None and c.distance >= 0
+    return whole or all(c.relative and c.within is not None and c.distance >= 0
                                  for c in contents if c.negated)
 
 
@@ -100,12 +111,12 @@ def read_rules(text):
             read = _contents(options)
         except (ValueError, IndexError):
             continue
-        if read is None or read[1] is None or not _plain(head[2], read[0]):
+        if read is None or read[1] is None or not _plain(head[2] == "udp" or read[4] is not None, read[0]):
             continue
         if not read[2] <= {"to_server", "from_client", "to_client", "from_server", "established", "stateless"}:
             continue
         rules.append(Rule(read[1], head[1], head[2], head[3], head[4], head[5] == "<>", head[6], head[7], read[2],
-                          read[0], read[3], line))
+                          read[0], read[3], read[4], line))
     return rules
 
 
@@ -176,6 +187,10 @@ class Headers:
                 and self._address(rule.source, source) and self._address(rule.destination, destination))
 
     def match(self, rule, s):
+        if s.dsize is None and rule.dsize is not None or s.proto == "tcp" and s.dsize is not None and rule.dsize is None:
+            return False  # of a stream, and of what is by itself
+        if rule.dsize is not None and not rule.dsize[0] <= s.dsize <= rule.dsize[1]:
+            return False
         if rule.proto != s.proto or ("established" in rule.flow and not s.established):
             return False
         if rule.flow & {"to_server", "from_client"} and not s.to_server:
@@ -259,7 +274,7 @@ def search(rules, streams, variables, half=HALF_WINDOW):
         for position, data in s.pieces:
             folded = data.lower()
             for rule in wanted:
-                if matches(rule, position, data, folded, s.proto == "udp", half):
+                if matches(rule, position, data, folded, s.dsize is not None, half):
                     found.add((connection(s.proto, s.source, s.source_port, s.destination, s.destination_port), rule.sid))
     return found
 
@@ -283,7 +298,7 @@ def _tshark(*args):
 
 def _packets(capture):
     fields = ["frame.protocols", "tcp.stream", "ip.src", "ipv6.src", "ip.dst", "ipv6.dst", "tcp.srcport", "tcp.dstport",
-              "udp.srcport", "udp.dstport", "tcp.flags", "udp.payload", "tcp.len"]
+              "udp.srcport", "udp.dstport", "tcp.flags", "udp.payload", "tcp.len", "tcp.payload", "udp.length"]
     out = _tshark("-r", capture, "-T", "fields", "-E", "occurrence=f", "-Y", "(tcp || udp) && !icmp && !icmpv6",
                   *(x for f in fields for x in ("-e", f)))
     for line in out.splitlines():
@@ -294,7 +309,7 @@ def _packets(capture):
         ports = f[6:8] if proto == "tcp" else f[8:10]
         if ports[0] and (f[1] or proto == "udp"):
             yield (proto, f[1] if proto == "tcp" else "", f[2] or f[3], int(ports[0]), f[4] or f[5], int(ports[1]), int(f[10] or "0", 16),
-                   bytes.fromhex(f[11].replace(":", "")), int(f[12] or 0))
+                   bytes.fromhex((f[11] or f[13]).replace(":", "")), int(f[12] or 0) if proto == "tcp" else int(f[14] or 8) - 8)
 
 
 def _follow(capture, numbers):
@@ -327,19 +342,22 @@ def _pieces(data, from_start):
 def streams_of(capture):
     seen, syns, sides, clients, out = {}, set(), defaultdict(set), {}, []
     udp, followed = [], set()
-    for proto, number, source, source_port, destination, destination_port, flags, payload, tcp_bytes in _packets(capture):
+    for proto, number, source, source_port, destination, destination_port, flags, payload, dsize in _packets(capture):
         ends = (source, source_port, destination, destination_port)
         key = connection(proto, *ends)
         clients.setdefault((key, number), ends[2:] if flags & 0x12 == 0x12 else ends[:2])
         sides[(key, number)].add(ends[:2])
         if proto == "udp":
-            udp.append((key, ends, len(sides[(key, number)]) == 2, payload))
+            udp.append((key, ends, len(sides[(key, number)]) == 2, payload, dsize))
             continue
         if flags & 2:
             syns.add((number, *ends[:2]))
         seen.setdefault(int(number), (key, number, ends, bool(flags & 2)))
-        if tcp_bytes > 0:
+        if dsize > 0:
             followed.add(int(number))
+        if payload:
+            established = not seen[int(number)][3] or len(sides[(key, number)]) == 2
+            out.append(Stream("tcp", *ends, clients[(key, number)] == ends[:2], established, [(0, payload)], dsize))
     numbers = sorted(followed)
     for i in range(0, len(numbers), 200):
         for (number, address, port), data in _follow(capture, numbers[i : i + 200]).items():
@@ -348,6 +366,7 @@ def streams_of(capture):
             out.append(Stream("tcp", address, port, *other, clients[(key, name)] == (address, port),
                               not syn_first or len(sides[(key, name)]) == 2,
                               _pieces(data, (name, address, port) in syns)))
-    for key, ends, established, payload in udp:
-        out.append(Stream("udp", *ends, clients[(key, "")] == ends[:2], established, [(0, payload)] if payload else []))
+    for key, ends, established, payload, dsize in udp:
+        out.append(Stream("udp", *ends, clients[(key, "")] == ends[:2], established, [(0, payload)] if payload else [],
+                          dsize))
     return out
