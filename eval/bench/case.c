@@ -236,7 +236,7 @@ static int take_capture(void *target, const char *value, struct rill_error *err)
     return 0;
 }
 
-const struct rill_arg bench_case_args[] = {
+const struct rill_arg bench_case_args[BENCH_CASE_ARGS + 1] = {
     {"nf", "NAME", "only this NF: noop, nat, lb or monitor", false, NULL, take_nf},
     {"order", "NAME", "only bursts (flowlets of 10 packets) or random", false, NULL, take_order},
     {"flows", "N", "only so many flows: 1000, 50000, 200000 or 1000000", false, NULL, take_flows},
