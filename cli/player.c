@@ -71,6 +71,19 @@ int rill_player_start_dpdk(struct rill_player *p, const struct rill_config *sett
     return p->pool == NULL ? -ENOMEM : 0;
 }
 
+/* No flow that was seen since then has ended, whatever it is. */
+static uint64_t shortest_idle_ns(const struct rill_config *settings)
+{
+    static const char *const names[] = {"flow_idle_tcp_s",  "flow_idle_tcp_transitory_s",
+                                        "flow_closed_s",    "flow_idle_udp_s",
+                                        "flow_idle_icmp_s", "flow_idle_other_s"};
+    uint64_t shortest_ns = UINT64_MAX;
+
+    for (size_t i = 0; i < RTE_DIM(names); i++)
+        shortest_ns = RTE_MIN(shortest_ns, rill_setting_flow_idle_ns(settings, names[i]));
+    return shortest_ns;
+}
+
 int rill_player_create_ends(struct rill_player *p, const struct rill_config *settings,
                             const struct rill_player_nf *nf, struct rill_error *err)
 {
@@ -80,6 +93,7 @@ int rill_player_create_ends(struct rill_player *p, const struct rill_config *set
         .inside_prefixes = p->options->inside,
         .writes = nf->writes,
         .inverts = (nf->flags & RILL_NF_INVERTS) != 0,
+        .flow_idle_ns = shortest_idle_ns(settings),
         .handles_errors =
             (nf->handles & (RILL_HANDLES_ICMP4_ERROR | RILL_HANDLES_ICMP6_ERROR)) != 0};
 
@@ -250,6 +264,7 @@ static void report_ends(struct rill_player *p)
     report->inverse_mismatches = n->inverse_mismatches;
     report->outward_checked = n->outward_checked;
     report->outward_mismatches = n->outward_mismatches;
+    report->mappings_changed = n->mappings_changed;
     report->first_mismatch_packet = n->first_mismatch_id;
 }
 

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <rte_common.h>
+
 #include "lib/config/config.h"
 
 static void free_settings(struct rill_report *report)
@@ -182,8 +184,23 @@ bool rill_report_balances(const struct rill_report *report)
                report->packets_released + rill_tally_total(&report->packets_dropped);
 }
 
+bool rill_report_mappings_kept(const struct rill_report *report)
+{
+    static const char *const cut_short[] = {
+        "controller.flows_evicted", "controller.flows_lost", "controller.flows_ended_by_nf",
+        "controller.flows_not_inherited", "controller.flows_forgotten"};
+    uint64_t lives = 0;
+
+    for (size_t i = 0; i < RTE_DIM(cut_short); i++)
+        lives += rill_tally_get(&report->counters, cut_short[i]);
+    for (size_t i = 0; i < report->controller_count; i++)
+        if (report->controllers[i].died)
+            return true;
+    return report->mappings_changed <= lives;
+}
+
 bool rill_report_sound(const struct rill_report *report)
 {
     return rill_report_balances(report) && report->inverse_mismatches == 0 &&
-           report->outward_mismatches == 0;
+           report->outward_mismatches == 0 && rill_report_mappings_kept(report);
 }

@@ -88,6 +88,7 @@ struct rill_report {
     uint64_t inverse_checked, inverse_mismatches; /* towards the inside */
     uint64_t outward_checked, outward_mismatches; /* towards the outside */
     uint64_t first_mismatch_packet;               /* number in the capture, from 1; 0: none */
+    uint64_t mappings_changed; /* a connection's, though it was not idle: its flow began anew */
 
     uint64_t flows, flowlets;
     uint64_t flowlets_moved; /* not a flow's first, and on another unit than the one before */
@@ -155,6 +156,9 @@ static inline int64_t rill_report_flows_recovered(const struct rill_report_failu
 bool rill_report_controllers_balance(const struct rill_report *report);
 /* True if every packet is accounted for, in all and at each controller, and none is in flight. */
 bool rill_report_balances(const struct rill_report *report);
+/* Connections kept their mapping but for flows whose life was cut short, as counters say: evicted,
+ * lost, ended by the NF, or by a takeover. What a controller that died had counted is not known. */
+bool rill_report_mappings_kept(const struct rill_report *report);
 /* True if the run kept every promise: it balances, every check of released packets held, and
  * nothing else broke. */
 bool rill_report_sound(const struct rill_report *report);

@@ -29,6 +29,7 @@ static void write_packets(struct rill_json *json, const struct rill_report *r)
     rill_json_u64(json, "outward_checked", r->outward_checked);
     rill_json_u64(json, "outward_mismatches", r->outward_mismatches);
     rill_json_u64(json, "first_mismatch_packet", r->first_mismatch_packet);
+    rill_json_u64(json, "mappings_changed", r->mappings_changed);
 }
 
 static void write_flows(struct rill_json *json, const struct rill_report *r)

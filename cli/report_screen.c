@@ -216,6 +216,9 @@ static void print_check(const struct rill_report *r, FILE *out)
     if (wrong > 0)
         fprintf(out, "%s WRONG, the first is packet %" PRIu64 "\n", N(wrong),
                 r->first_mismatch_packet);
+    else if (!rill_report_mappings_kept(r))
+        fprintf(out, "connections were MAPPED ANEW %s times, and not so many had to begin anew\n",
+                N(r->mappings_changed));
     else if (r->inverse_checked + r->outward_checked > 0)
         fputs("all right\n", out);
     if (r->capture != NULL) {

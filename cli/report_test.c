@@ -212,6 +212,28 @@ static void wrong_packets_are_named(void **state)
     rill_report_fini(&r);
 }
 
+static void connections_that_change_their_mapping(void **state)
+{
+    struct rill_report r;
+    char *text;
+
+    (void)state;
+    fill(&r);
+    r.mappings_changed = 2;
+    assert_int_equal(rill_tally_add(&r.counters, "controller.flows_lost", 1), 0);
+    assert_false(rill_report_sound(&r));
+    text = screen(&r);
+    assert_non_null(strstr(text, "connections were MAPPED ANEW 2 times"));
+    free(text);
+    assert_int_equal(rill_tally_add(&r.counters, "controller.flows_evicted", 1), 0);
+    assert_true(rill_report_sound(&r));
+    r.mappings_changed = 3;
+    assert_false(rill_report_sound(&r));
+    r.controllers[0].died = true; /* who knows what it had counted */
+    assert_true(rill_report_sound(&r));
+    rill_report_fini(&r);
+}
+
 /* However many units, drops and epochs: one screen. */
 static void stays_on_one_screen(void **state)
 {
@@ -285,7 +307,8 @@ static const struct rill_option schema[] = {
     "\"never_seen\":0,\"unsolicited\":50},\"packets_in_flight\":0,\"packets_reordered\":0,"        \
     "\"inside_packets\":600000,\"outside_packets\":634567,\"replies_unmapped\":50,"                \
     "\"inverse_checked\":634500,\"inverse_mismatches\":0,\"outward_checked\":600000,"              \
-    "\"outward_mismatches\":0,\"first_mismatch_packet\":0,\"flows\":4321,\"flowlets\":99999,"      \
+    "\"outward_mismatches\":0,\"first_mismatch_packet\":0,\"mappings_changed\":0,\"flows\":4321,"  \
+    "\"flowlets\":99999,"                                                                          \
     "\"flowlets_moved\":1000,\"flowlets_seamless\":788,\"flowlets_stalled\":212,"                  \
     "\"moves_by_gap\":800,\"moves_by_size\":200,\"seamless_by_gap\":780,"                          \
     "\"moves_by_period\":0,\"recoveries\":4,"                                                      \
@@ -396,6 +419,7 @@ int main(void)
         cmocka_unit_test(golden_screen),
         cmocka_unit_test(books_that_do_not_balance),
         cmocka_unit_test(wrong_packets_are_named),
+        cmocka_unit_test(connections_that_change_their_mapping),
         cmocka_unit_test(stays_on_one_screen),
         cmocka_unit_test(empty_report_prints),
         cmocka_unit_test(names_do_not_disturb_the_terminal),

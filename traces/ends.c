@@ -260,15 +260,13 @@ static bool learn(struct rill_ends *ends, uint64_t index, const struct rte_mbuf 
     return fresh || kept;
 }
 
-static bool check_outward(struct rill_ends *ends, uint64_t index,
+/* A connection that was mapped already comes out as the same, if this packet is of one. */
+static bool keeps_mapping(struct rill_ends *ends, uint64_t index,
                           const struct ends_original *original, const struct rte_mbuf *m,
                           uint64_t now_ns)
 {
-    bool right = rill_ends_check_outward(original, m, ends->config.writes);
-
-    if (original->view != NULL && ends->packets[index].side == RILL_INSIDE)
-        right &= learn(ends, index, m, now_ns);
-    return right;
+    return original->view == NULL || ends->packets[index].side != RILL_INSIDE ||
+           learn(ends, index, m, now_ns);
 }
 
 static bool mismatch(struct rill_ends *ends, uint64_t index, uint64_t *counter)
@@ -291,9 +289,12 @@ bool rill_ends_released(struct rill_ends *ends, uint64_t index, enum rill_side s
         original.view = &view;
     }
     if (side == RILL_OUTSIDE) {
+        bool kept = keeps_mapping(ends, index, &original, m, now_ns);
+
         ends->counters.outward_checked++;
-        if (!back && check_outward(ends, index, &original, m, now_ns))
-            return true;
+        ends->counters.mappings_changed += !kept;
+        if (!back && rill_ends_check_outward(&original, m, ends->config.writes))
+            return kept;
         return mismatch(ends, index, &ends->counters.outward_mismatches);
     }
     if (!ends->config.inverts)

@@ -32,6 +32,8 @@ struct rill_ends_counters {
     uint64_t inverse_mismatches;
     uint64_t outward_checked; /* released to the outside and compared */
     uint64_t outward_mismatches;
+    uint64_t mappings_changed;  /* of connections, though they had not been idle: only right where
+                                 * the  flow had to begin anew, which who ran it must say */
     uint64_t first_mismatch_id; /* number of the first packet that did not match; 0: none */
 };
 
@@ -42,7 +44,7 @@ struct rill_ends_config {
     const char *inside_prefixes;
     uint32_t writes;       /* enum rill_writes of the NF */
     bool inverts;          /* RILL_NF_INVERTS: check towards the inside */
-    uint64_t flow_idle_ns; /* an NF may forget a connection that was idle for so long */
+    uint64_t flow_idle_ns; /* a connection that was idle for so long may be forgotten; not 0 */
     bool handles_errors;   /* the NF handles ICMP errors; else they go in as they are */
 };
 
