@@ -122,6 +122,7 @@ static int measure(struct world *w, const struct bench_case *which, struct bench
     }
     if (rc == 0)
         add_results(w, which, runs, ceilings);
+    bench_source_close(&source);
     return rc;
 }
 
