@@ -18,6 +18,7 @@ struct runtime {
     struct rill_config *config;
     struct rill_nf *nf;
     struct rill_unit *unit;
+    bool received; /* anything in this turn */
     struct unit_store store;
     struct unit_objects objects;
     struct unit_records records;
@@ -146,6 +147,7 @@ static void receive(void *arg, struct rte_mbuf **frames, uint32_t n, uint64_t no
 {
     struct runtime *r = arg;
 
+    r->received = true;
     rill_unit_recv(r->unit, frames, n, now_ns, out);
     unit_store_pass(&r->store, r->unit, now_ns, out);
 }
@@ -167,6 +169,8 @@ static bool look(void *arg, uint64_t now_ns, struct rill_outbox *out)
     (void)now_ns;
     (void)out;
     unit_objects_turn(&r->objects, r->nf);
+    rill_unit_prefault_ahead(r->unit, !r->received);
+    r->received = false;
     return false;
 }
 

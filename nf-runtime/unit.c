@@ -343,6 +343,13 @@ void rill_unit_prefault(struct rill_unit *u)
     rill_slab_prefault(&u->segment_slab);
 }
 
+/* One at a time: each takes 150 us. */
+void rill_unit_prefault_ahead(struct rill_unit *u, bool idle)
+{
+    if (!rill_slab_prefault_ahead(&u->flow_slab, idle))
+        rill_slab_prefault_ahead(&u->segment_slab, idle);
+}
+
 void rill_unit_destroy(struct rill_unit *u)
 {
     if (u == NULL)

@@ -123,6 +123,9 @@ struct rill_unit *rill_unit_create(const struct rill_unit_config *config, struct
 /* The memory of its tables is there before the first packet: all that leads to flows, and that of
  * the first flows. For one that is made ahead of need; else it comes as it is used. */
 void rill_unit_prefault(struct rill_unit *unit);
+/* Between two bursts: that of the next flows, if these are nearly used up. `idle`: nothing waits.
+ */
+void rill_unit_prefault_ahead(struct rill_unit *unit, bool idle);
 /* Frees all it holds, packets included. NULL is fine. */
 void rill_unit_destroy(struct rill_unit *unit);
 

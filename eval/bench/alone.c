@@ -7,14 +7,22 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "eval/bench/case.h"
+#include "eval/bench/counters.h"
 #include "lib/base/eal.h"
 
 enum { PART_PACKETS = 1 << 17, QUICK_PACKETS = 1 << 12, MBUFS = 65536 };
 
+struct wanted {
+    struct bench_case which; /* the first: bench_case_args fill it */
+    int stage;               /* -1: all */
+};
+
 struct world {
     const struct bench_options *options;
+    const struct wanted *wanted;
     struct bench_report *report;
     struct rte_mempool *pool;
 };
@@ -53,6 +61,7 @@ static int record(struct world *w, const struct bench_case *which,
 
 struct run {
     double cycles, mpps, ceiling_mpps;
+    struct bench_counts counts; /* per packet */
 };
 
 static double mpps_since(uint64_t begin_ns, uint64_t packets)
@@ -66,14 +75,19 @@ static bool play_part(struct world *w, enum bench_stage stage, struct bench_chai
 {
     uint64_t packets = part_packets(w), before = bench_chain_cycles(chain, stage);
     uint64_t begin_ns = bench_ns();
+    struct bench_counts start = bench_counters_read(), middle, idle;
     size_t at = tape->at;
     bool whole = bench_chain_play(chain, stage, tape, true);
 
     run->ceiling_mpps = mpps_since(begin_ns, packets);
+    middle = bench_counters_read();
+    idle = bench_counts_since(start, middle, (double)packets);
     tape->at = at;
     begin_ns = bench_ns();
     whole = whole && bench_chain_play(chain, stage, tape, false);
     run->mpps = mpps_since(begin_ns, packets);
+    run->counts = bench_counts_since(middle, bench_counters_read(), (double)packets);
+    run->counts = bench_counts_since(idle, run->counts, 1);
     run->cycles = (double)(bench_chain_cycles(chain, stage) - before) / (double)packets;
     return whole;
 }
@@ -101,6 +115,12 @@ static void add_result(struct world *w, const struct bench_case *which, enum ben
     for (uint64_t i = 0; i < n; i++)
         values[i] = runs[i].cycles;
     result.cycles_per_packet = bench_median(values, n, NULL);
+    for (uint64_t i = 0; i < n; i++)
+        values[i] = runs[i].counts.instructions;
+    result.instructions_per_packet = bench_median(values, n, NULL);
+    for (uint64_t i = 0; i < n; i++)
+        values[i] = runs[i].counts.misses;
+    result.misses_per_packet = bench_median(values, n, NULL);
     for (uint64_t i = 0; i < n; i++)
         values[i] = runs[i].ceiling_mpps;
     result.ceiling_mpps = bench_median(values, n, NULL);
@@ -146,7 +166,8 @@ static int measure_case(void *arg, const struct bench_case *which, struct rill_e
     int rc = bench_case_prepare(which, w->pool, &parts, err);
 
     for (int stage = 0; rc == 0 && stage < BENCH_STAGES; stage++)
-        rc = measure_stage(w, which, (enum bench_stage)stage, &parts, err);
+        if (w->wanted->stage < 0 || w->wanted->stage == stage)
+            rc = measure_stage(w, which, (enum bench_stage)stage, &parts, err);
     bench_case_release(&parts);
     return rc;
 }
@@ -166,21 +187,43 @@ static int choose(struct bench_case *wanted, bool quick)
     return 0;
 }
 
+static int take_stage(void *target, const char *value, struct rill_error *err)
+{
+    struct wanted *wanted = ((struct bench_options *)target)->own;
+
+    for (wanted->stage = BENCH_STAGES - 1; wanted->stage >= 0; wanted->stage--)
+        if (strcmp(value, names[wanted->stage]) == 0)
+            return 0;
+    return rill_error_set(err, -EINVAL, "--stage '%s': it is controller, unit or logger", value);
+}
+
+/* Those of a case, and one more. */
+static const struct rill_arg *arguments(void)
+{
+    static struct rill_arg table[BENCH_CASE_ARGS + 2];
+
+    memcpy(table, bench_case_args, BENCH_CASE_ARGS * sizeof(table[0]));
+    table[BENCH_CASE_ARGS] = (struct rill_arg){"stage", "NAME", "only controller, unit or logger",
+                                               false,   NULL,   take_stage};
+    return table;
+}
+
 int main(int argc, char **argv)
 {
-    struct bench_case wanted = {0};
+    struct wanted wanted = {.stage = -1};
     struct bench_options options = {.own = &wanted};
-    struct world w = {.options = &options};
+    struct world w = {.options = &options, .wanted = &wanted};
     struct rill_error err;
-    int rc = bench_options("alone", argc, argv, bench_case_args, &options);
+    int rc = bench_options("alone", argc, argv, arguments(), &options);
 
     if (rc != 0)
         return rc - 1;
-    if (choose(&wanted, options.quick) != 0)
+    if (choose(&wanted.which, options.quick) != 0)
         return 2;
     w.report = bench_report_begin("alone", &options);
     if (w.report == NULL)
         return 2;
+    bench_counters_open(bench_report_table(w.report));
     rc = rill_eal_init(BENCH_MEMORY_MB, &err);
     if (rc == 0) {
         w.pool = rill_frame_pool_create("bench", MBUFS, &err);

@@ -288,7 +288,7 @@ static int take_capture(void *target, const char *value, struct rill_error *err)
     return 0;
 }
 
-const struct rill_arg bench_case_args[] = {
+const struct rill_arg bench_case_args[BENCH_CASE_ARGS + 1] = {
     {"nf", "NAME", "only this: noop, nat, lb, monitor; noop-tcp, ids, ids-hyperscan", false, NULL,
      take_nf},
     {"order", "NAME", "only bursts (flowlets of 10 packets) or random", false, NULL, take_order},

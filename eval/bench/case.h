@@ -8,7 +8,7 @@
 #include "eval/bench/harness.h"
 #include "nf-runtime/loader.h"
 
-enum { BENCH_MBUFS = 16384, BENCH_MEMORY_MB = 8192 };
+enum { BENCH_MBUFS = 16384, BENCH_MEMORY_MB = 8192, BENCH_CASE_ARGS = 5 };
 
 /* A case; or, of those that are wanted: NULL and 0 stand for all. `nf` is an NF with UDP's
  * datagrams, or with TCP's streams of text (streams.h): noop-tcp, ids, ids-hyperscan. */
@@ -18,9 +18,10 @@ struct bench_case {
     const char *capture; /* NULL: packets of our own */
 };
 
-/* For bench_options(), whose `own` then is a struct bench_case: --nf, --order, --flows, --bytes,
+/* BENCH_CASE_ARGS for bench_options(), whose `own` then begins with a struct bench_case: --nf,
+ * --order, --flows, --bytes,
  * --capture. The latter is to be refused by who does not want it. */
-extern const struct rill_arg bench_case_args[];
+extern const struct rill_arg bench_case_args[BENCH_CASE_ARGS + 1];
 
 /* Calls `measure` for each case that is wanted (quick: only the smallest), until one fails. */
 int bench_case_each(const struct bench_options *options,

@@ -184,6 +184,7 @@ static void print_result(FILE *out, const struct bench_result *result)
     print_number(out, 8, 2, result->mpps);
     print_number(out, 8, 1, result->cycles_per_packet);
     print_number(out, 8, 1, result->instructions_per_packet);
+    print_number(out, 7, 2, result->misses_per_packet);
     print_number(out, 7, 1, result->spread_percent);
     print_number(out, 8, 2, result->ceiling_mpps);
     print_number(out, 6, 3, result->ratio);
@@ -191,13 +192,18 @@ static void print_result(FILE *out, const struct bench_result *result)
     fflush(out);
 }
 
+FILE *bench_report_table(const struct bench_report *r)
+{
+    return r->table;
+}
+
 void bench_report_add(struct bench_report *r, const struct bench_result *result)
 {
     if (r->results_n == RESULTS_MAX)
         abort();
     if (r->table != NULL && r->results_n == 0)
-        fprintf(r->table, "%-34s %9s %6s %8s %8s %8s %7s %8s %6s\n", "", "flows", "bytes", "Mpps",
-                "cycles", "instr.", "spread%", "ceiling", "ratio");
+        fprintf(r->table, "%-34s %9s %6s %8s %8s %8s %7s %7s %8s %6s\n", "", "flows", "bytes",
+                "Mpps", "cycles", "instr.", "misses", "spread%", "ceiling", "ratio");
     if (r->table != NULL)
         print_result(r->table, result);
     r->results[r->results_n++] = *result;
@@ -227,6 +233,8 @@ static void write_result(struct rill_json *json, const struct bench_result *resu
         rill_json_double(json, "cycles_per_packet", result->cycles_per_packet);
     if (result->instructions_per_packet > 0)
         rill_json_double(json, "instructions_per_packet", result->instructions_per_packet);
+    if (result->misses_per_packet > 0)
+        rill_json_double(json, "misses_per_packet", result->misses_per_packet);
     rill_json_double(json, "spread_percent", result->spread_percent);
     if (result->ceiling_mpps > 0) {
         rill_json_double(json, "ceiling_mpps", result->ceiling_mpps);

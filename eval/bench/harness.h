@@ -44,7 +44,7 @@ struct bench_result {
     uint32_t packet_bytes;
     double mpps;              /* with source and sink */
     double cycles_per_packet; /* of what is measured, without source and sink */
-    double instructions_per_packet;
+    double instructions_per_packet, misses_per_packet; /* likewise (counters.h) */
     double spread_percent; /* of mpps; of the cycles where there is no mpps */
     double ceiling_mpps;   /* the same packets from the source to the sink */
     double ratio;          /* mpps / ceiling_mpps */
@@ -54,6 +54,8 @@ struct bench_report;
 
 /* Notes how busy the machine is before anything is measured. NULL: no memory. */
 struct bench_report *bench_report_begin(const char *bench, const struct bench_options *options);
+/* Where people look; NULL: nowhere. */
+FILE *bench_report_table(const struct bench_report *report);
 /* Copies it, and shows it in the table at once. */
 void bench_report_add(struct bench_report *report, const struct bench_result *result);
 /* One figure besides, as a field of the JSON and a line below the table. `name` has its unit. */

@@ -157,12 +157,12 @@ class Peers(unittest.TestCase):
     def test_rill_takes_packets_from_a_capture(self):
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, "peers.json")
-            done = self.run_peers("--only", "rill", "--flows", "1000", "--runs", "1", "--quick", "--json", path)
+            done = self.run_peers("--only", "rill,rill_unit", "--flows", "1000", "--runs", "1", "--quick", "--json", path)
             self.assertEqual((done.returncode, done.stderr), (0, ""))
             with open(path) as f:
                 results = json.load(f)["results"]
         self.assertEqual([(r["name"], r["order"], r["flows"]) for r in results],
-                         [("rill", "random", 1000), ("rill", "bursts", 1000)])
+                         [(name, order, 1000) for order in ("random", "bursts") for name in ("rill", "rill_unit")])
         self.assertGreater(min(r["mpps"] for r in results), 0)
 
 

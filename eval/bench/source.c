@@ -178,6 +178,14 @@ int bench_source_open(struct bench_source *s, const char *path, uint32_t spare,
     return 0;
 }
 
+void bench_source_close(struct bench_source *s)
+{
+    if (s->order != BENCH_CAPTURE)
+        return;
+    rte_eth_dev_stop(s->port);
+    rte_eth_dev_close(s->port);
+}
+
 static bool receive(struct bench_source *s, struct rte_mbuf **packets)
 {
     uint16_t n = 0, more;

@@ -55,6 +55,7 @@ void bench_source_carry(struct bench_source *s, struct bench_streams *streams);
  * which has `spare` buffers besides those that hold the capture. */
 int bench_source_open(struct bench_source *s, const char *path, uint32_t spare,
                       struct rill_error *err);
+void bench_source_close(struct bench_source *s); /* also of one that was never opened */
 
 /* BENCH_BURST packets. False: the pool is empty, and none were made. */
 bool bench_source_burst(struct bench_source *s, struct rte_mbuf **packets);

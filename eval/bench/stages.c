@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "eval/bench/case.h"
+#include "eval/bench/counters.h"
 #include "lib/base/eal.h"
 
 enum { RUN_PACKETS = 1 << 20, QUICK_PACKETS = 1 << 14 };
@@ -25,18 +26,21 @@ struct world {
 struct run {
     uint64_t packets;
     double ns, cycles[BENCH_STAGES];
+    struct bench_counts counts; /* per packet; without those of the ceiling */
 };
 
 static int run_chain(struct bench_chain *chain, struct bench_source *source, uint64_t packets,
                      struct run *run, struct rill_error *err)
 {
     uint64_t released = bench_chain_released(chain), before[BENCH_STAGES], begin_ns = bench_ns();
+    struct bench_counts counts = bench_counters_read();
     int rc;
 
     for (int i = 0; i < BENCH_STAGES; i++)
         before[i] = bench_chain_cycles(chain, (enum bench_stage)i);
     rc = bench_case_run(chain, source, packets, err);
     run->ns = (double)(bench_ns() - begin_ns);
+    run->counts = bench_counts_since(counts, bench_counters_read(), (double)packets);
     run->packets = bench_chain_released(chain) - released;
     for (int i = 0; i < BENCH_STAGES; i++)
         run->cycles[i] =
@@ -44,8 +48,11 @@ static int run_chain(struct bench_chain *chain, struct bench_source *source, uin
     return rc;
 }
 
-static double run_ceiling(struct bench_source *source, uint64_t packets)
+/* Mpps; 0: stuck. */
+static double run_ceiling(struct bench_source *source, uint64_t packets,
+                          struct bench_counts *per_packet)
 {
+    struct bench_counts counts = bench_counters_read();
     struct rte_mbuf *burst[BENCH_BURST];
     uint64_t begin_ns = bench_ns();
 
@@ -54,6 +61,7 @@ static double run_ceiling(struct bench_source *source, uint64_t packets)
             return 0;
         rte_pktmbuf_free_bulk(burst, BENCH_BURST);
     }
+    *per_packet = bench_counts_since(counts, bench_counters_read(), (double)packets);
     return (double)packets * 1000 / (double)(bench_ns() - begin_ns);
 }
 
@@ -82,6 +90,12 @@ static void add_results(struct world *w, const struct bench_case *which, struct 
         values[i] = runs[i].cycles[BENCH_CONTROLLER] + runs[i].cycles[BENCH_UNIT] +
                     runs[i].cycles[BENCH_LOGGER];
     result.cycles_per_packet = bench_median(values, n, NULL);
+    for (uint64_t i = 0; i < n; i++)
+        values[i] = runs[i].counts.instructions;
+    result.instructions_per_packet = bench_median(values, n, NULL);
+    for (uint64_t i = 0; i < n; i++)
+        values[i] = runs[i].counts.misses;
+    result.misses_per_packet = bench_median(values, n, NULL);
     snprintf(result.name, sizeof(result.name), "chain/%s/%s", which->nf, which->order);
     bench_report_add(w->report, &result);
 }
@@ -103,11 +117,15 @@ static int measure(struct world *w, const struct bench_case *which,
     if (rc == 0)
         rc = bench_case_warm_up(which, chain, &source, err);
     for (uint64_t i = 0; rc == 0 && i < w->options->runs; i++) {
-        ceilings[i] = run_ceiling(&sink, packets);
+        struct bench_counts idle = {0};
+
+        ceilings[i] = run_ceiling(&sink, packets, &idle);
         rc = run_chain(chain, &source, packets, &runs[i], err);
+        runs[i].counts = bench_counts_since(idle, runs[i].counts, 1);
     }
     if (rc == 0)
         add_results(w, which, runs, ceilings);
+    bench_source_close(&source);
     return rc;
 }
 
@@ -154,6 +172,7 @@ int main(int argc, char **argv)
     w.report = bench_report_begin("stages", &options);
     if (w.report == NULL)
         return 2;
+    bench_counters_open(bench_report_table(w.report));
     rc = rill_eal_init(BENCH_MEMORY_MB, &err);
     if (rc == 0) {
         w.pool = rill_frame_pool_create("bench", BENCH_MBUFS, &err);

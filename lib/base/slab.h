@@ -93,6 +93,20 @@ static inline void rill_slab_prefault(struct rill_slab *slab)
         rill_table_prefault(slab->chunk[0], slab->chunk_bytes);
 }
 
+/* Takes the next chunk before an object needs it, so that none waits until a huge page is zeroed.
+ * For the time between bursts: with `idle`, where nobody waits, as soon as the last chunk is in
+ * use; else only when three quarters of it are. True if it took one. */
+static inline bool rill_slab_prefault_ahead(struct rill_slab *slab, bool idle)
+{
+    uint32_t left = slab->made - slab->fresh, last = slab->made / slab->per_chunk;
+
+    if (slab->chunk_bytes < RILL_TABLE_HUGE_BYTES || slab->made == 0 || slab->made >= slab->max ||
+        left >= (idle ? slab->per_chunk : slab->per_chunk / 4) || rill_slab_grow(slab) != 0)
+        return false;
+    rill_table_prefault(slab->chunk[last], slab->chunk_bytes);
+    return true;
+}
+
 /* NULL at the bound or when there is no memory. */
 static inline void *rill_slab_get(struct rill_slab *slab)
 {
