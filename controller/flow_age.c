@@ -124,6 +124,16 @@ static bool is_established(const struct flow *flow)
     return flow->chain_len == 1;
 }
 
+static void end(struct rill_controller *c, struct flow *flow)
+{
+    uint64_t idle_ns = c->now_ns - flow->last_ns;
+
+    /* Else who tells of it says that it had ended. */
+    if (idle_ns < RTE_MIN(c->config.vouched_ns, flow_age_idle_ns(c, flow->key.proto)))
+        recovery_early_end(c, flow->chain, flow->chain_len);
+    flows_end(c, flow);
+}
+
 /* One that was used since it was listed, or whose last handoff is not finished, goes to the end of
  * the list, lest it be looked at again and again. */
 bool flows_evict(struct rill_controller *c)
@@ -135,7 +145,7 @@ bool flows_evict(struct rill_controller *c)
             return false;
         if (c->now_ns > needed_until_ns(c, flow) && is_established(flow)) {
             c->n.flows_evicted++;
-            flows_end(c, flow);
+            end(c, flow);
             return true;
         }
         list_take(c, flow);
@@ -190,10 +200,11 @@ static void idle_due(struct rill_controller *c, struct flow *flow)
 
     if (flow->listed_ns > flow->last_ns) /* there was an error about it */
         due_ns = RTE_MAX(due_ns, needed_until_ns(c, flow));
-    if (due_ns > c->now_ns)
+    if (due_ns > c->now_ns) {
         arm(c, flow, due_ns);
-    else
-        flows_end(c, flow);
+        return;
+    }
+    end(c, flow);
 }
 
 void flows_tick(struct rill_controller *c)
