@@ -36,7 +36,7 @@
 #include "lib/base/slab.h"
 
 /* --- plan.c */
-enum { SIM_SETTINGS = 64 };
+enum { SIM_SETTINGS = 128 };
 struct sim_plan {
     uint64_t seed;
     struct rill_fabric_sim_config faults;
