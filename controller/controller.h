@@ -76,6 +76,7 @@ struct rill_controller_config {
     uint64_t flow_idle_tcp_ns, flow_idle_tcp_transitory_ns, flow_idle_udp_ns, flow_idle_icmp_ns;
     uint64_t flow_closed_ns; /* TCP, after both FINs or a RST; not below frame_life_ns */
     uint64_t frame_life_ns;  /* the longest that a frame is under way */
+    uint64_t vouched_ns;     /* what the one before vouched for longer ago had ended */
     uint32_t flows_max;
     uint32_t units_max;
     uint32_t units_min;     /* leased from the start, never given back. With a lease_step

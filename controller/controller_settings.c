@@ -60,6 +60,7 @@ struct rill_controller_config rill_controller_settings(const struct rill_config 
         .lease_backlog_ns = rill_setting_us(s, "lease_backlog_us"),
         .flowlet_bytes = flowlet_bytes(s),
         .frame_life_ns = rill_config_u64(s, "frame_life_ms") * 1000 * 1000,
+        .vouched_ns = rill_setting_vouched_ns(s),
         .flow_idle_ns = rill_setting_flow_idle_ns(s, "flow_idle_other_s"),
         .flow_idle_tcp_ns = rill_setting_flow_idle_ns(s, "flow_idle_tcp_s"),
         .flow_idle_tcp_transitory_ns = rill_setting_flow_idle_ns(s, "flow_idle_tcp_transitory_s"),

@@ -1253,6 +1253,11 @@ static void need_is_answered_with_what_may_be_forgotten(void **state)
     answer = core_expect(&out, RILL_FRAME_FORGET, UNIT);
     assert_int_equal(answer.term, before.term); /* the last established: keep that one */
     assert_int_equal(answer.next_unit, UNIT);
+    assert_false(answer.flags & RILL_FLAG_REFUSED); /* it lives, but not there */
+    give(about(RILL_FRAME_NEED, UNIT2, &now));
+    answer = core_expect(&out, RILL_FRAME_FORGET, UNIT2);
+    assert_true(answer.flags & RILL_FLAG_REFUSED);
+    assert_int_equal(answer.term, now.term);
     establish(&now);
     give(about(RILL_FRAME_NEED, UNIT, &before));
     assert_int_equal(core_expect(&out, RILL_FRAME_FORGET, UNIT).term, now.term);

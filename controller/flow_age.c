@@ -122,13 +122,23 @@ static void rest(struct rill_controller *c, struct flow *flow)
     arm(c, flow, c->now_ns + c->config.pool_quarantine_ns);
 }
 
+static void end(struct rill_controller *c, struct flow *flow)
+{
+    uint64_t idle_ns = c->now_ns - flow->last_ns;
+
+    /* Else who tells of it says that it had ended. */
+    if (idle_ns < RTE_MIN(c->config.vouched_ns, flow_age_idle_ns(c, flow->by_key.key.proto)))
+        recovery_early_end(c, flow->chain, flow->chain_len);
+    flows_end(c, flow);
+}
+
 static void end_or_rest(struct rill_controller *c, struct flow *flow)
 {
     if ((flow->has_endpoint || flow->has_kept) && c->config.pool_quarantine_ns > 0 &&
         !RILL_MUTANT(rest_untold))
         rest(c, flow);
     else
-        flows_end(c, flow);
+        end(c, flow);
 }
 
 static uint64_t rested_ns(const struct rill_controller *c, const struct flow *flow)
@@ -232,10 +242,12 @@ static void idle_due(struct rill_controller *c, struct flow *flow)
         due_ns = rested_ns(c, flow);
     else if (flow->listed_ns > flow->last_ns) /* there was an error about it */
         due_ns = RTE_MAX(due_ns, needed_until_ns(c, flow));
-    if (due_ns > c->now_ns)
+    if (due_ns > c->now_ns) {
         arm(c, flow, due_ns);
-    else if (flow->resting)
-        flows_end(c, flow);
+        return;
+    }
+    if (flow->resting)
+        end(c, flow);
     else
         end_or_rest(c, flow);
 }

@@ -13,12 +13,21 @@ struct found {
     bool has_head;
     uint64_t term, step; /* of the version that the alias is of */
     uint64_t idle_ns;    /* the least that was told */
+    uint64_t vouched_ns; /* when a controller last sent a packet of it, or vouched for it; ago_ns()
+                          */
 };
+
+/* Flows that had ended are told of, too: units keep as many. Of those that are too many for the
+ * table the ones that were alive last go on. */
+enum { TOLD_OF = 2 };
 
 int inherit_init(struct rill_controller *c, struct rill_error *err)
 {
-    if (rill_flow_map_init(&c->takeover.found, c->config.flows_max) != 0 ||
-        rill_slab_init(&c->takeover.slab, sizeof(struct found), c->config.flows_max) != 0)
+    uint32_t most = TOLD_OF * c->config.flows_max;
+
+    c->takeover.order = calloc(most, sizeof(c->takeover.order[0]));
+    if (c->takeover.order == NULL || rill_flow_map_init(&c->takeover.found, most) != 0 ||
+        rill_slab_init(&c->takeover.slab, sizeof(struct found), most) != 0)
         return rill_error_set(err, -ENOMEM, "no memory to take over %u flows: lower flows_max",
                               c->config.flows_max);
     return 0;
@@ -28,6 +37,8 @@ void inherit_fini(struct rill_controller *c)
 {
     rill_flow_map_fini(&c->takeover.found);
     rill_slab_fini(&c->takeover.slab);
+    free(c->takeover.order);
+    c->takeover.order = NULL;
 }
 
 /* --- what is told ----------------------------------------------------------------------------- */
@@ -49,6 +60,14 @@ static void take_head(struct found *found, const struct rill_inventory_item *ite
     found->confirmed = confirmed;
     found->term = item->flow.term;
     found->step = item->flow.step;
+}
+
+/* A moment so long ago: also where our own clock began later than that. 0 is before all of them. */
+static uint64_t ago_ns(const struct rill_controller *c, uint64_t ns)
+{
+    const uint64_t most_ns = UINT64_C(1) << 62;
+
+    return most_ns + c->now_ns - RTE_MIN(ns, most_ns);
 }
 
 static void take_flow(struct rill_controller *c, const struct rill_inventory_item *item)
@@ -74,6 +93,16 @@ static void take_flow(struct rill_controller *c, const struct rill_inventory_ite
     if (item->flow.flags & RILL_INVENTORY_HEAD)
         take_head(found, item);
     found->idle_ns = RTE_MIN(found->idle_ns, item->flow.idle_ns);
+    found->vouched_ns = RTE_MAX(found->vouched_ns, ago_ns(c, item->flow.idle_ns));
+    if (item->flow.vouched_ms != UINT32_MAX)
+        found->vouched_ns =
+            RTE_MAX(found->vouched_ns, ago_ns(c, item->flow.vouched_ms * UINT64_C(1000000)));
+}
+
+void inherit_heard(struct rill_controller *c, uint32_t ms)
+{
+    if (ms != UINT32_MAX)
+        c->takeover.heard_ns = RTE_MAX(c->takeover.heard_ns, ago_ns(c, ms * UINT64_C(1000000)));
 }
 
 bool inherit_take(struct rill_controller *c, uint32_t role, const struct rte_mbuf *m)
@@ -129,8 +158,10 @@ static struct chain chain_of(const struct rill_controller *c, struct rill_invent
 
 /* What had ended is not begun again, whoever still keeps something of it: who had the newest may
  * have forgotten it before others forgot what is older. It was idle for as long as any of its
- * protocol may be, then, wherever it is known; less what packets may have been under way. Or its
- * endpoint was leased to somebody else since. */
+ * protocol may be, then, wherever it is known; less what packets may have been under way. Or it
+ * ended before its time, and no controller has vouched for it since, though one was heard; who had
+ * the newest forgets it only later than that ("hold"). Or its endpoint was leased to somebody else
+ * since. */
 static bool has_ended(const struct rill_controller *c, const struct found *found)
 {
     const struct rill_alias *alias = &found->item.head.alias;
@@ -138,6 +169,8 @@ static bool has_ended(const struct rill_controller *c, const struct found *found
     uint32_t pool, index;
 
     if (found->idle_ns >= idle_ns - RTE_MIN(c->config.frame_life_ns, idle_ns))
+        return true;
+    if (found->vouched_ns + c->config.vouched_ns <= c->takeover.heard_ns && !RILL_MUTANT(vouch))
         return true;
     return found->has_head && endpoints_find(c, &alias->local, &pool, &index) &&
            c->lease[pool][index] != 0 && c->lease[pool][index] != alias->lease;
@@ -153,8 +186,10 @@ static struct flow *begin(struct rill_controller *c, const struct found *found)
     other = flows_by_key(c, &key);
     if (other != NULL && other->node.flow > found->node.flow)
         return NULL;
-    if (other != NULL)
+    if (other != NULL) {
+        recovery_early_end(c, other->chain, other->chain_len);
         flows_end(c, other);
+    }
     return flows_inherit(c, &key, found->node.flow);
 }
 
@@ -184,6 +219,7 @@ static void inherit(struct rill_controller *c, struct found *found)
     flow = chain.len > 0 ? begin(c, found) : NULL;
     if (flow == NULL) {
         c->n.flows_not_inherited++;
+        recovery_early_end(c, chain.entry, chain.len);
         return;
     }
     memcpy(flow->chain, chain.entry, sizeof(flow->chain));
@@ -196,20 +232,31 @@ static void inherit(struct rill_controller *c, struct found *found)
     c->n.flows_inherited++;
 }
 
-/* Confirmed aliases first: of two flows with one endpoint that one has it. */
-static void inherit_some(struct rill_controller *c, bool confirmed)
+/* Of two flows with one endpoint the first has it: one whose alias is confirmed, and of these the
+ * one that was alive last; the other had ended before that one could take it. */
+static int by_right(const void *a, const void *b)
 {
-    for (uint32_t i = 0; i <= c->takeover.found.mask; i++)
-        for (struct rill_map_node *node = c->takeover.found.buckets[i]; node != NULL;
-             node = node->next)
-            if (((struct found *)node)->confirmed == confirmed)
-                inherit(c, (struct found *)node);
+    const struct found *x = *(struct found *const *)a, *y = *(struct found *const *)b;
+
+    if (x->confirmed != y->confirmed)
+        return x->confirmed ? -1 : 1;
+    if (x->vouched_ns != y->vouched_ns && !RILL_MUTANT(endpoint_order))
+        return x->vouched_ns > y->vouched_ns ? -1 : 1;
+    return x->node.flow < y->node.flow ? -1 : 1;
 }
 
 void inherit_all(struct rill_controller *c)
 {
-    inherit_some(c, true);
-    inherit_some(c, false);
+    struct found **order = c->takeover.order;
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i <= c->takeover.found.mask; i++)
+        for (struct rill_map_node *node = c->takeover.found.buckets[i]; node != NULL;
+             node = node->next)
+            order[n++] = (struct found *)node;
+    qsort(order, n, sizeof(order[0]), by_right);
+    for (uint32_t i = 0; i < n; i++)
+        inherit(c, order[i]);
     inherit_fini(c);
     endpoints_free_the_rest(c);
 }

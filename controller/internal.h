@@ -126,6 +126,7 @@ struct death {
     uint32_t unit, output_logger;
     uint64_t newest_flow; /* no flow that lived then has a higher number */
     uint64_t forget_ns;
+    uint64_t hold_ns;    /* not over before: see recovery_early_end() */
     bool fenced;         /* the output logger takes nothing more of the unit's */
     bool met;            /* in this pass a flow's chain named it */
     bool over;           /* no flow's does */
@@ -140,8 +141,11 @@ struct recovery {
     uint32_t bucket; /* of by_number: where the pass is */
     uint64_t oldest; /* lowest flow number that it met */
     uint64_t pass_ns, remind_ns;
+    uint64_t held_until_ns;     /* by output loggers, of flows that ended before their time */
     uint32_t passes, reminders; /* since something was new */
 };
+
+struct found; /* inherit.c: a flow that was told of */
 
 struct asked { /* a role that must answer */
     uint32_t role;
@@ -157,12 +161,14 @@ struct takeover {
     bool confirmed; /* all have answered, and the list is asked for once more */
     struct asked *asked;
     uint32_t count, room;
-    uint64_t request; /* of the list of members */
+    uint64_t request;  /* of the list of members */
+    uint64_t heard_ns; /* when anybody last heard of a controller before us; inherit.c's ago_ns() */
     uint64_t round;
     uint64_t resend_ns;
     uint32_t tries; /* since the last answer */
     struct rill_flow_map found;
     struct rill_slab slab;
+    struct found **order; /* in which they are inherited */
 };
 
 struct rill_controller {
@@ -358,6 +364,9 @@ uint64_t recovery_next_ns(const struct rill_controller *c);
 bool recovery_needs_unit(const struct rill_controller *c);
 /* The unit is dead, and that logger has its state; 0: lost. True if that is news. */
 bool recovery_note(struct rill_controller *c, uint32_t unit, uint32_t output_logger);
+/* A flow ends that has this chain, and was idle for less than vouched_ns. */
+void recovery_early_end(struct rill_controller *c, const struct rill_chain_entry *chain,
+                        uint8_t len);
 /* The flows are known now. */
 void recovery_begin(struct rill_controller *c);
 
@@ -377,6 +386,8 @@ uint64_t takeover_next_ns(const struct rill_controller *c);
 /* inherit.c */
 int inherit_init(struct rill_controller *c, struct rill_error *err);
 void inherit_fini(struct rill_controller *c);
+/* A role heard the controller before us so many milliseconds ago; UINT32_MAX: never. */
+void inherit_heard(struct rill_controller *c, uint32_t ms);
 /* Items that a role told. False: they are none. */
 bool inherit_take(struct rill_controller *c, uint32_t role, const struct rte_mbuf *m);
 void inherit_all(struct rill_controller *c);

@@ -122,11 +122,29 @@ void recovery_unit_came(struct rill_controller *c)
         c->recovery.pass_ns = c->now_ns;
 }
 
+/* Older copies of a flow that ends before its time may be taken for a living flow's by a controller
+ * that takes over soon. If its owner is dead, or dies before they can not any more, the newest copy
+ * is at that one's output logger, which has to stay for so long. */
+void recovery_early_end(struct rill_controller *c, const struct rill_chain_entry *chain,
+                        uint8_t len)
+{
+    c->recovery.held_until_ns = c->now_ns + c->config.vouched_ns + 4 * c->config.frame_life_ns;
+    for (uint8_t i = 0; i < len; i++) {
+        struct death *death = find(c, chain[i].unit);
+
+        if (death != NULL)
+            death->hold_ns = c->recovery.held_until_ns;
+    }
+}
+
 static struct death *note(struct rill_controller *c, uint32_t unit, uint32_t output_logger)
 {
     struct death *death = &c->recovery.deaths[c->recovery.count++];
 
-    *death = (struct death){.unit = unit, .output_logger = output_logger, .newest_flow = c->clock};
+    *death = (struct death){.unit = unit,
+                            .output_logger = output_logger,
+                            .newest_flow = c->clock,
+                            .hold_ns = c->recovery.held_until_ns};
     c->n.deaths++;
     capacity_unit_died(c, death->unit);
     death->endpoints_back = keep_endpoints(c, death) == 0;
@@ -268,7 +286,8 @@ static void end_pass(struct rill_controller *c)
     for (uint32_t i = 0; i < c->recovery.count; i++) {
         struct death *death = &c->recovery.deaths[i];
 
-        if ((!death->met || RILL_MUTANT(recovered_early)) && !death->over) {
+        if ((!death->met || RILL_MUTANT(recovered_early)) && !death->over &&
+            (c->now_ns >= death->hold_ns || RILL_MUTANT(hold_dead))) {
             death->over = true;
             remind_soon(c);
             if (logger_may_go(c))

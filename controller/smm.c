@@ -202,7 +202,8 @@ void smm_on_where(struct rill_controller *c, const struct rill_frame *f)
 }
 
 /* A unit or output logger asks whether it may forget a flow: yes, if its term is below the last
- * established one, or the flow has ended. */
+ * established one, or the flow has ended. If it has the newest term the answer says so: that the
+ * flow lives is known there, and nowhere else ("vouch"). */
 void smm_on_need(struct rill_controller *c, const struct rill_frame *f)
 {
     struct flow *flow = flows_by_number(c, f->flow);
@@ -217,5 +218,9 @@ void smm_on_need(struct rill_controller *c, const struct rill_frame *f)
                           : RILL_MUTANT(forget_pinned) ? flow->term
                                                        : flow->chain[flow->chain_len - 1].term;
     rill_frame(m)->next_unit = f->next_unit;
+    if (flow != NULL && !flow->resting && flow->owner == f->next_unit && flow->term == f->term) {
+        rill_frame(m)->flags = RILL_FLAG_REFUSED;
+        rill_frame(m)->term = f->term;
+    }
     rill_outbox_put(c->out, m);
 }

@@ -216,6 +216,7 @@ void takeover_on_part(struct rill_controller *c, struct rte_mbuf *m)
         c->n.messages_malformed++;
         return;
     }
+    inherit_heard(c, f->count);
     a->part = f->next_term;
     a->done = a->part == RILL_INVENTORY_END;
     c->takeover.tries = 0;

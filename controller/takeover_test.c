@@ -26,6 +26,7 @@ enum { POOL_PORT = 1000, POOL_SIZE = 10, SLOT = 2, TELLS_MAX = 16, ITEMS_MAX = 8
 #define RETRY_NS (10 * CORE_MS)
 #define IDLE_NS (10000 * CORE_MS)
 #define LIFE_NS (100 * CORE_MS)
+#define VOUCHED_NS (3000 * CORE_MS)
 #define QUARANTINE_NS (500 * CORE_MS)
 
 static const uint8_t public_addr[1][16] = {{198, 51, 100, 1}};
@@ -42,6 +43,7 @@ static struct tell {
     uint32_t count;
 } tells[TELLS_MAX];
 static uint32_t tell_count;
+static uint32_t heard_ms; /* since the controller before spoke to any of them */
 
 /* What the resource manager says. */
 static struct rill_member members[TELLS_MAX];
@@ -111,6 +113,7 @@ static struct rill_controller_config config_of(uint32_t id, uint16_t epoch, bool
         .flowlet_bytes = 3000,
         .flow_idle_ns = IDLE_NS,
         .frame_life_ns = LIFE_NS,
+        .vouched_ns = VOUCHED_NS,
         .flows_max = 64,
         .units_max = 16,
         .units_min = 1,
@@ -159,7 +162,7 @@ static int setup(void **state)
 {
     (void)state;
     in_use = core_in_use();
-    tell_count = member_count = 0;
+    tell_count = member_count = heard_ms = 0;
     create(config_of(C, EPOCH, true));
     return 0;
 }
@@ -275,6 +278,7 @@ static struct rill_inventory_item *tell_flow(uint32_t role, uint64_t number, uin
     *item = (struct rill_inventory_item){.kind = RILL_INVENTORY_FLOW,
                                          .flow = {.kind = RILL_INVENTORY_FLOW,
                                                   .flags = RILL_INVENTORY_HEAD,
+                                                  .vouched_ms = UINT32_MAX,
                                                   .flow = old_number(number),
                                                   .term = old_number(number),
                                                   .step = 1}};
@@ -319,6 +323,7 @@ static struct rte_mbuf *part(const struct rill_frame *asked, uint64_t next)
     rill_frame(m)->clock = asked->clock;
     rill_frame(m)->term = asked->term;
     rill_frame(m)->next_term = next;
+    rill_frame(m)->count = heard_ms;
     return m;
 }
 
@@ -831,10 +836,56 @@ static void what_was_idle_has_ended(void **state)
     tell_idle(8, 2, ended_ns - 1, UINT64_MAX);
     tell_idle(9, 3, UINT64_MAX, UINT64_MAX);
     tell_idle(10, 4, ended_ns, ended_ns - 1);
+    heard_ms = ended_ns / CORE_MS; /* nobody could vouch for them since */
     take_over_from_two();
     assert_int_equal(n()->flows_inherited, 2);
     assert_non_null(flows_by_number(c, old_number(8)));
     assert_non_null(flows_by_number(c, old_number(10)));
+}
+
+/* It ended before its time, and who had the newest may have forgotten it. */
+static void what_nobody_vouched_for_has_ended(void **state)
+{
+    const uint32_t ms = VOUCHED_NS / CORE_MS;
+
+    (void)state;
+    tell_idle(7, 1, VOUCHED_NS, VOUCHED_NS);
+    tell_idle(8, 2, VOUCHED_NS - 1, UINT64_MAX);
+    tell_idle(9, 3, VOUCHED_NS, VOUCHED_NS);
+    tells[0].items[2].flow.vouched_ms = ms - 1; /* of the logger */
+    tell_idle(10, 4, VOUCHED_NS, VOUCHED_NS);
+    tells[1].items[3].flow.vouched_ms = ms; /* of the unit */
+    take_over_from_two();
+    assert_int_equal(n()->flows_inherited, 2);
+    assert_non_null(flows_by_number(c, old_number(8)));
+    assert_non_null(flows_by_number(c, old_number(9)));
+}
+
+static void while_no_controller_was_there_none_could(void **state)
+{
+    (void)state;
+    tell_idle(7, 1, VOUCHED_NS + 5000 * CORE_MS, UINT64_MAX);
+    tell_idle(8, 2, VOUCHED_NS + 5000 * CORE_MS - 1, UINT64_MAX);
+    heard_ms = 5000;
+    take_over_from_two();
+    assert_null(flows_by_number(c, old_number(7)));
+    assert_non_null(flows_by_number(c, old_number(8)));
+}
+
+static void of_too_many_flows_those_alive_last_go_on(void **state)
+{
+    struct rill_controller_config config = config_of(C, EPOCH, true);
+
+    (void)state;
+    config.flows_max = 2;
+    create(config);
+    tell_idle(7, 1, 30 * CORE_MS, 30 * CORE_MS);
+    tell_idle(8, 2, 20 * CORE_MS, 20 * CORE_MS);
+    tell_idle(9, 3, 10 * CORE_MS, 10 * CORE_MS);
+    take_over_from_two();
+    assert_null(flows_by_number(c, old_number(7)));
+    assert_non_null(flows_by_number(c, old_number(8)));
+    assert_non_null(flows_by_number(c, old_number(9)));
 }
 
 static void of_two_with_one_key_the_later_lives(void **state)
@@ -912,6 +963,26 @@ static void a_confirmed_alias_goes_before_another_flows(void **state)
     tells[2].items[0].flow.flags |= RILL_INVENTORY_CONFIRMED;
     take_over_from_two();
     assert_int_equal(flow_at(3)->node.flow, old_number(8));
+}
+
+/* The other one had ended, before that one could lease it. */
+static void of_two_with_one_endpoint_the_one_alive_last_has_it(void **state)
+{
+    (void)state;
+    for (uint16_t i = 0; i < 2; i++) {
+        uint64_t early_ns = 400 * CORE_MS, late_ns = 100 * CORE_MS;
+
+        tell_idle(7 + 2 * i, 1 + 2 * i, i ? early_ns : late_ns, UINT64_MAX);
+        tells[1].items[2 * i].head.alias = alias_at(3 + i, i ? 33 : 44);
+        tells[1].items[2 * i].flow.flags |= RILL_INVENTORY_CONFIRMED;
+        tell_idle(8 + 2 * i, 2 + 2 * i, i ? late_ns : early_ns, UINT64_MAX);
+        tells[1].items[2 * i + 1].head.alias = alias_at(3 + i, i ? 44 : 33);
+        tells[1].items[2 * i + 1].flow.flags |= RILL_INVENTORY_CONFIRMED;
+    }
+    take_over_from_two();
+    assert_int_equal(flow_at(3)->node.flow, old_number(7));
+    assert_int_equal(flow_at(4)->node.flow, old_number(10));
+    assert_int_equal(n()->flows_inherited, 2);
 }
 
 static struct rte_mbuf *alias_of(uint32_t number, uint64_t flow, uint64_t term,
@@ -1164,10 +1235,14 @@ int main(void)
         T(a_chain_that_is_too_long_waits),
         T(a_dead_owners_flow_goes_on_elsewhere),
         T(what_was_idle_has_ended),
+        T(what_nobody_vouched_for_has_ended),
+        T(while_no_controller_was_there_none_could),
+        T(of_too_many_flows_those_alive_last_go_on),
         T(of_two_with_one_key_the_later_lives),
         T(what_is_known_by_nothing_is_not_inherited),
         T(a_confirmed_alias_goes_before_a_newer_one),
         T(a_confirmed_alias_goes_before_another_flows),
+        T(of_two_with_one_endpoint_the_one_alive_last_has_it),
         T(an_unconfirmed_alias_is_what_the_logger_says),
         T(an_unconfirmed_alias_is_confirmed_by_its_logger),
         T(a_dead_units_alias_is_its_fenced_loggers),

@@ -148,6 +148,16 @@ static void keep_until_synced(struct rill_unit *u, struct flow *flow)
     rill_timer_arm(u->slow, &flow->keep_timer, u->now_ns + pause_ns);
 }
 
+/* That we own, owned, or wait for. */
+static uint64_t newest_term(const struct flow *flow)
+{
+    uint64_t term = flow->granted;
+
+    for (const struct segment *g = flow->segments; g != NULL; g = g->next)
+        term = RTE_MAX(term, g->term);
+    return term;
+}
+
 /* The flow may have been idle for long: ask the controller whether it is still needed here. */
 void store_keep_due(struct rill_unit *u, struct flow *flow)
 {
@@ -168,16 +178,28 @@ void store_keep_due(struct rill_unit *u, struct flow *flow)
     m = unit_message(u, RILL_FRAME_NEED, unit_controller(u, flow->node.flow), flow->node.flow);
     if (m == NULL)
         return;
-    rill_frame(m)->term = flow->granted;
+    rill_frame(m)->term = newest_term(flow);
     rill_frame(m)->next_unit = u->config.id;
     unit_send(u, m);
+}
+
+/* The flow has ended. While some older copy may be that a controller which takes over takes for a
+ * living flow's, ours is here to tell what is newer ("hold"). */
+static bool is_held(const struct rill_unit *u, const struct flow *flow)
+{
+    uint64_t last_ns = RTE_MAX(flow->last_ns, flow->vouched_ns);
+
+    return flow->granted != 0 && last_ns + u->config.hold_ns > u->now_ns && !RILL_MUTANT(hold);
 }
 
 void store_on_forget(struct rill_unit *u, const struct rill_frame *f)
 {
     struct flow *flow = store_find(u, f->flow);
 
-    if (flow == NULL || flow->granted >= f->term ||
+    if (flow != NULL && (f->flags & RILL_FLAG_REFUSED) && f->term == newest_term(flow))
+        flow->vouched_ns = u->now_ns;
+    if (flow == NULL || (f->flags & RILL_FLAG_REFUSED) || flow->granted >= f->term ||
+        (f->term == UINT64_MAX && is_held(u, flow)) ||
         (flow->last_ns + u->config.keep_ns > u->now_ns && !RILL_MUTANT(grace)) ||
         (flow->segments != NULL && f->term != UINT64_MAX))
         return;

@@ -621,6 +621,7 @@ void handoff_on_take(struct rill_unit *u, const struct rill_frame *f)
 
     if (flow == NULL || f->term <= flow->granted || f->chain_len == 0)
         return;
+    flow->vouched_ns = u->now_ns;
     g = store_segment(u, flow, f->term, f->chain, f->chain_len);
     if (g == NULL)
         return;

@@ -64,10 +64,17 @@ static void claim_terms(const struct rill_unit *u, const struct flow *flow,
     }
 }
 
+static uint32_t ms_since(const struct rill_unit *u, uint64_t ns)
+{
+    return ns == 0 ? UINT32_MAX
+                   : (uint32_t)RTE_MIN((u->now_ns - ns) / 1000000, (uint64_t)UINT32_MAX - 1);
+}
+
 static bool tell_flow(struct rill_unit *u, struct rte_mbuf *m, const struct flow *flow)
 {
     struct rill_inventory_item item = {.kind = RILL_INVENTORY_FLOW,
                                        .flow = {.kind = RILL_INVENTORY_FLOW,
+                                                .vouched_ms = ms_since(u, flow->vouched_ns),
                                                 .flow = flow->node.flow,
                                                 .idle_ns = flow_idle_ns(u, flow)}};
 
@@ -120,6 +127,7 @@ void inventory_of_unit(struct rill_unit *u, struct rte_mbuf *m)
     rill_frame(answer)->epoch = f->epoch;
     rill_frame(answer)->clock = part;
     rill_frame(answer)->term = f->term;
+    rill_frame(answer)->count = ms_since(u, u->heard_ns[rill_epoch_slot(f->epoch)]);
     if (part >= PART_FLOWS)
         next = tell_flows(u, answer, part & ~PART_FLOWS, &ok);
     else if ((part >> KIND_SHIFT) < u->pool_count)

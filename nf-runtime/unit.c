@@ -48,12 +48,18 @@ static bool adopt_epoch(struct rill_unit *u, const struct rill_frame *f)
     return rill_controllers_adopt(&u->controllers, f->epoch, controller ? f->src : 0);
 }
 
+static void note_word(struct rill_unit *u, uint32_t slot, uint16_t epoch)
+{
+    u->spoken[slot] = epoch;
+    u->heard_ns[slot] = u->now_ns;
+}
+
 /* The controller itself has spoken to us, otherwise than to ask what is here: it knows that we are
  * alive, and what we have. */
 static void note_spoken(struct rill_unit *u, const struct rill_frame *f)
 {
     if (rill_role_kind(f->src) == RILL_ROLE_CONTROLLER && f->type != RILL_FRAME_INVENTORY)
-        u->spoken[rill_epoch_slot(f->epoch)] = f->epoch;
+        note_word(u, rill_epoch_slot(f->epoch), f->epoch);
 }
 
 /* A unit that the newest controller has not spoken to may have died before that one took over. What

@@ -43,6 +43,7 @@ struct rill_unit_config {
     uint64_t retry_ns;        /* resend of other questions */
     struct rill_resend resend;
     uint64_t keep_ns; /* ask to forget a flow after so long without it; more than a frame's life */
+    uint64_t hold_ns; /* one that has ended stays for so long after the last word on it */
     uint32_t queue_packets; /* of each controller */
     uint32_t stash_packets_per_flow, stash_packets_per_unit;
     uint32_t flows_max;

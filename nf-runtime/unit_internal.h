@@ -101,10 +101,11 @@ struct flow {
     struct flow *older, *newer;   /* in `spare` */
     uint32_t replica_used;
     struct tag replica;
-    struct tag pushed;  /* the state last pushed, and to whom */
-    struct tag stored;  /* what the store outside has said that it keeps, of this term of ours */
-    struct tag synced;  /* what the output logger is known to hold ... */
-    uint32_t logged_at; /* ... and which one: one before it may be dead */
+    struct tag pushed;   /* the state last pushed, and to whom */
+    struct tag stored;   /* what the store outside has said that it keeps, of this term of ours */
+    struct tag synced;   /* what the output logger is known to hold ... */
+    uint32_t logged_at;  /* ... and which one: one before it may be dead */
+    uint64_t vouched_ns; /* the controller last said that the flow lives, here; 0: never */
     uint32_t pushed_to[RILL_TARGETS_MAX];
     uint32_t passed_unit; /* who got it from us, 0: nobody */
     uint64_t passed_term;
@@ -174,6 +175,7 @@ struct rill_unit {
     struct rill_unit_config config;
     struct rill_controllers controllers; /* the newest that were heard of */
     uint16_t spoken[RILL_SLOTS_MAX];     /* epochs of those that spoke to us themselves */
+    uint64_t heard_ns[RILL_SLOTS_MAX];   /* when one did last; 0: never */
     uint32_t state_bytes;
     struct service service;
     struct rill_flow_map flows;

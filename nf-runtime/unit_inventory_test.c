@@ -234,7 +234,7 @@ static struct rte_mbuf *inventory(uint64_t part, uint64_t round)
 /* --- what is told ----------------------------------------------------------------------------- */
 
 static struct rill_inventory_item items[ITEMS_MAX];
-static uint32_t item_count;
+static uint32_t item_count, heard_ms;
 
 static void read_items(const struct rte_mbuf *m)
 {
@@ -262,6 +262,7 @@ static uint32_t ask_all(void)
         assert_int_equal(rill_frame(m)->term, 77);
         assert_int_equal(rill_frame(m)->epoch, NEW);
         next = rill_frame(m)->next_term;
+        heard_ms = rill_frame(m)->count;
         read_items(m);
         rte_pktmbuf_free(m);
         parts++;
@@ -306,10 +307,37 @@ static void an_owned_flow_is_told_with_its_head(void **state)
     assert_int_equal(item->flow.term, number(OLD, 7));
     assert_int_equal(item->flow.step, 2);
     assert_int_equal(item->flow.idle_ns, 3 * CORE_MS);
+    assert_int_equal(item->flow.vouched_ms, UINT32_MAX);
     assert_memory_equal(&item->head.tuple, &tuple, sizeof(tuple));
     assert_int_equal(claimed(7, 7), UNIT);
     assert_int_equal(item->flow.claims, 2);
     assert_true(n()->inventory_parts > 0);
+}
+
+static void give_word(enum rill_frame_type type, uint16_t flags)
+{
+    struct rte_mbuf *m = core_frame(type, BEFORE, UNIT);
+
+    rill_frame(m)->epoch = OLD;
+    rill_frame(m)->flow = number(OLD, 7);
+    rill_frame(m)->term = number(OLD, 7);
+    rill_frame(m)->next_unit = UNIT;
+    rill_frame(m)->flags = flags;
+    give(m);
+}
+
+static void what_the_controller_vouched_for_is_told(void **state)
+{
+    (void)state;
+    own(7);
+    pass_time(30 * CORE_MS);
+    give_word(RILL_FRAME_FORGET, RILL_FLAG_REFUSED);
+    pass_time(5 * CORE_MS);
+    give_word(RILL_FRAME_DEAD, 0); /* is heard, and says nothing of the flow */
+    pass_time(3 * CORE_MS);
+    ask_all();
+    assert_int_equal(told(7)->flow.vouched_ms, 8);
+    assert_int_equal(heard_ms, 3);
 }
 
 static void flows_of_other_slots_are_not_told(void **state)
@@ -793,6 +821,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(an_owned_flow_is_told_with_its_head),
+        T(what_the_controller_vouched_for_is_told),
         T(flows_of_other_slots_are_not_told),
         T(whom_it_was_passed_on_to_is_told),
         T(what_is_waited_for_is_told),

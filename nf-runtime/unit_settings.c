@@ -11,6 +11,7 @@ struct rill_unit_config rill_unit_settings(const struct rill_config *s)
         .retry_ns = rill_setting_us(s, "retry_us"),
         .resend = rill_setting_resend(s),
         .keep_ns = rill_setting_keep_ns(s),
+        .hold_ns = rill_setting_hold_ns(s),
         .queue_packets = (uint32_t)rill_config_u64(s, "unit_queue_packets"),
         .stash_packets_per_flow = (uint32_t)rill_config_u64(s, "stash_packets_per_flow"),
         .stash_packets_per_unit = (uint32_t)rill_config_u64(s, "stash_packets_per_unit"),

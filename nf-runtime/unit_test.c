@@ -1550,6 +1550,51 @@ static void a_flow_is_forgotten_only_when_it_was_idle_and_below_the_term(void **
     assert_int_equal(n()->flows_forgotten, 1);
 }
 
+static struct rte_mbuf *vouch(uint64_t term)
+{
+    struct rte_mbuf *m = forget(term);
+
+    rill_frame(m)->flags = RILL_FLAG_REFUSED;
+    return m;
+}
+
+/* Others may have older copies, and not have heard that they may forget them. */
+static void an_ended_flow_is_held(void **state)
+{
+    struct rill_unit_config config = usual();
+
+    (void)state;
+    config.hold_ns = 3 * KEEP_NS;
+    create(config, init_small);
+    give(own(FLOW));
+    acknowledge_sync(TERM, 1);
+    now_ns += 2 * KEEP_NS;
+    give(vouch(TERM));
+    now_ns += 3 * KEEP_NS - 1;
+    give(forget(UINT64_MAX));
+    assert_int_equal(rill_unit_flows(unit), 1);
+    now_ns++;
+    give(vouch(TERM - 1)); /* not for what is here */
+    give(forget(UINT64_MAX));
+    assert_int_equal(rill_unit_flows(unit), 0);
+}
+
+/* It went on elsewhere: that is where the newest copy is. */
+static void a_former_owner_holds_nothing(void **state)
+{
+    struct rill_unit_config config = usual();
+
+    (void)state;
+    config.hold_ns = 3 * KEEP_NS;
+    create(config, init_small);
+    give(own(FLOW));
+    acknowledge_sync(TERM, 1);
+    give(handoff(RILL_FRAME_MOVE, TERM, TERM + 1, PEER));
+    now_ns += KEEP_NS;
+    give(forget(TERM + 1));
+    assert_int_equal(rill_unit_flows(unit), 0);
+}
+
 static void an_idle_flow_is_asked_about_once_the_logger_has_it(void **state)
 {
     (void)state;
@@ -1915,6 +1960,8 @@ int main(void)
         T(a_unit_does_not_push_to_itself),
         T(reactive_mode_pushes_nothing),
         T(a_flow_is_forgotten_only_when_it_was_idle_and_below_the_term),
+        T(an_ended_flow_is_held),
+        T(a_former_owner_holds_nothing),
         T(an_idle_flow_is_asked_about_once_the_logger_has_it),
         T(an_ended_flow_that_is_still_held_for_is_dropped),
         T(the_owner_ends_a_flow_once),

@@ -42,8 +42,9 @@ struct entry {
     bool established;    /* the controller knows that we hold `term` */
     uint8_t alias_state; /* of `alias`, as the newest controller said */
     /* cold */
-    uint32_t tries;                           /* since something was first asked */
-    struct rill_alias alias;                  /* as in the state */
+    uint32_t tries;          /* since something was first asked */
+    struct rill_alias alias; /* as in the state */
+    uint64_t vouched_ns;     /* the controller said that the flow lives; 0: never */
     struct rte_mbuf *waiting, **waiting_tail; /* packets that wait for the alias */
     struct rill_timer retry_timer;
     struct rill_timer keep_timer;
@@ -55,6 +56,7 @@ enum { FENCED_MAX = 64 }; /* units that one logger served, and that died */
 struct rill_ol {
     struct rill_ol_config config;
     struct rill_controllers controllers; /* the newest that were heard of */
+    uint64_t heard_ns[RILL_SLOTS_MAX]; /* when one spoke to us last, but for INVENTORY; 0: never */
     struct rill_flow_map entries;
     struct rill_slab slab;
     struct rill_timer_wheel *retries;

@@ -17,6 +17,12 @@ static bool fence_the_dead(struct rill_ol *ol, const struct rte_mbuf *m)
     return true;
 }
 
+static uint32_t ms_since(const struct rill_ol *ol, uint64_t ns)
+{
+    return ns == 0 ? UINT32_MAX
+                   : (uint32_t)RTE_MIN((ol->now_ns - ns) / 1000000, (uint64_t)UINT32_MAX - 1);
+}
+
 /* What is open is asked of the controller that takes over, and not at the pace of questions that
  * the one before it did not answer. */
 static bool tell_flow(struct rill_ol *ol, struct rte_mbuf *m, struct entry *e)
@@ -24,6 +30,7 @@ static bool tell_flow(struct rill_ol *ol, struct rte_mbuf *m, struct entry *e)
     struct rill_inventory_item item = {.kind = RILL_INVENTORY_FLOW,
                                        .flow = {.kind = RILL_INVENTORY_FLOW,
                                                 .flags = RILL_INVENTORY_HEAD,
+                                                .vouched_ms = ms_since(ol, e->vouched_ns),
                                                 .flow = e->node.flow,
                                                 .idle_ns = ol->now_ns - e->active_ns,
                                                 .term = e->tag_term,
@@ -72,6 +79,7 @@ void inventory_of_logger(struct rill_ol *ol, struct rte_mbuf *m)
     rill_frame(answer)->epoch = f->epoch;
     rill_frame(answer)->clock = f->clock;
     rill_frame(answer)->term = f->term;
+    rill_frame(answer)->count = ms_since(ol, ol->heard_ns[rill_epoch_slot(f->epoch)]);
     next = tell_flows(ol, answer, f->clock, &ok);
     if (!ok) { /* the controller asks again */
         ol->n.messages_no_mbuf++;

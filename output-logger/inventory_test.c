@@ -149,7 +149,7 @@ static struct rte_mbuf *with_dead(struct rte_mbuf *m, uint32_t unit, uint32_t ou
 /* --- what is told ----------------------------------------------------------------------------- */
 
 static struct rill_inventory_item items[ITEMS_MAX];
-static uint32_t item_count;
+static uint32_t item_count, heard_ms;
 
 static void ask_all(void)
 {
@@ -167,6 +167,7 @@ static void ask_all(void)
         assert_int_equal(rill_frame(m)->term, 77);
         assert_int_equal(rill_frame(m)->epoch, NEW);
         next = rill_frame(m)->next_term;
+        heard_ms = rill_frame(m)->count;
         while (item_count < ITEMS_MAX && rill_inventory_next(m, &at, &items[item_count]))
             item_count++;
         assert_int_equal(at, rte_pktmbuf_pkt_len(m));
@@ -197,12 +198,40 @@ static void a_term_is_told_as_established(void **state)
     assert_int_equal(item->flow.term, number(OLD, TERM));
     assert_int_equal(item->flow.step, 3);
     assert_int_equal(item->flow.idle_ns, 5 * CORE_MS);
+    assert_int_equal(item->flow.vouched_ms, UINT32_MAX);
     assert_memory_equal(&item->head.tuple, &tuple, sizeof(tuple));
     assert_int_equal(item->flow.claims, 1);
     assert_int_equal(item->claims[0].term, number(OLD, TERM));
     assert_int_equal(item->claims[0].unit, UNIT);
     assert_int_equal(item->claims[0].established, 1);
     assert_true(n()->inventory_parts > 0);
+}
+
+static void give_word(enum rill_frame_type type, uint16_t flags)
+{
+    struct rte_mbuf *m = core_frame(type, BEFORE, OL);
+
+    rill_frame(m)->epoch = OLD;
+    rill_frame(m)->flow = number(OLD, 100);
+    rill_frame(m)->term = number(OLD, TERM);
+    rill_frame(m)->next_unit = UNIT;
+    rill_frame(m)->flags = flags;
+    give(m);
+}
+
+static void what_the_controller_vouched_for_is_told(void **state)
+{
+    struct rill_state_head head = {.tuple = tuple};
+
+    (void)state;
+    give(step(UNIT, 100, TERM, 3, &head));
+    now_ns += 30 * CORE_MS;
+    give_word(RILL_FRAME_FORGET, RILL_FLAG_REFUSED);
+    now_ns += 5 * CORE_MS;
+    give_word(RILL_FRAME_ESTABLISHED_ACK, 0);
+    now_ns += 3 * CORE_MS;
+    assert_int_equal(told()->flow.vouched_ms, 8);
+    assert_int_equal(heard_ms, 3);
 }
 
 /* A logger that was filled just now says how long the flow has been idle, not how long it knows it.
@@ -469,6 +498,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(a_term_is_told_as_established),
+        T(what_the_controller_vouched_for_is_told),
         T(the_unit_says_how_long_a_flow_is_idle),
         T(units_are_told_apart),
         T(flows_of_other_slots_are_not_told),

@@ -104,11 +104,22 @@ static void keep_due(struct rill_ol *ol, struct entry *e)
     rill_outbox_put(ol->out, m);
 }
 
+/* The flow has ended; see the unit's: should that die, this is the newest copy. */
+static bool is_held(const struct rill_ol *ol, const struct entry *e)
+{
+    uint64_t last_ns = RTE_MAX(e->last_ns, e->vouched_ns);
+
+    return last_ns + ol->config.hold_ns > ol->now_ns && !RILL_MUTANT(hold_logger);
+}
+
 static void on_forget(struct rill_ol *ol, const struct rill_frame *f)
 {
     struct entry *e = ol_find(ol, f->next_unit, f->flow);
 
-    if (e == NULL || e->term >= f->term || e->alias_state == ALIAS_OPEN ||
+    if (e != NULL && (f->flags & RILL_FLAG_REFUSED) && f->term == e->term)
+        e->vouched_ns = ol->now_ns;
+    if (e == NULL || (f->flags & RILL_FLAG_REFUSED) || e->term >= f->term ||
+        e->alias_state == ALIAS_OPEN || (f->term == UINT64_MAX && is_held(ol, e)) ||
         e->last_ns + ol->config.keep_ns > ol->now_ns)
         return;
     apply_drop_held(ol, e, &ol->n.dropped_forgotten);
@@ -175,9 +186,11 @@ static void handle_message(struct rill_ol *ol, struct rte_mbuf *m)
 static bool adopt_epoch(struct rill_ol *ol, const struct rill_frame *f)
 {
     bool controller = rill_role_kind(f->src) == RILL_ROLE_CONTROLLER;
+    bool newest = rill_controllers_adopt(&ol->controllers, f->epoch, controller ? f->src : 0);
 
-    return rill_controllers_adopt(&ol->controllers, f->epoch, controller ? f->src : 0) ||
-           !controller || RILL_MUTANT(old_epoch);
+    if (newest && controller && f->type != RILL_FRAME_INVENTORY)
+        ol->heard_ns[rill_epoch_slot(f->epoch)] = ol->now_ns;
+    return newest || !controller || RILL_MUTANT(old_epoch);
 }
 
 static void drop_old_epoch(struct rill_ol *ol, struct rte_mbuf *m)

@@ -37,6 +37,7 @@ struct rill_ol_config {
     uint64_t retry_ns;        /* between two askings */
     struct rill_resend resend;
     uint64_t keep_ns; /* ask to forget a flow after so long without it */
+    uint64_t hold_ns; /* one that has ended stays for so long after the last word on it */
     uint32_t flows_max;
     uint32_t held_packets; /* bound on what is kept back, in all */
 };

@@ -31,6 +31,8 @@ static unsigned in_use;
 static const struct rill_alias alias_a = {
     .local = {.addr = {198, 51, 100, 1}, .port = 1000, .family = 4, .proto = RILL_UDP}};
 
+static uint64_t hold_ns;
+
 static void create(uint32_t flows_max, uint32_t held_packets)
 {
     struct rill_ol_config config = {.id = OL,
@@ -41,6 +43,7 @@ static void create(uint32_t flows_max, uint32_t held_packets)
                                     .retry_ns = RETRY_NS,
                                     .resend = resend,
                                     .keep_ns = KEEP_NS,
+                                    .hold_ns = hold_ns,
                                     .flows_max = flows_max,
                                     .held_packets = held_packets};
     struct rill_error err;
@@ -655,6 +658,34 @@ static void a_flow_is_forgotten_only_when_it_was_idle(void **state)
     assert_int_equal(n()->flows_forgotten, 1);
 }
 
+static struct rte_mbuf *vouch(uint64_t term)
+{
+    struct rte_mbuf *m = about_flow(RILL_FRAME_FORGET, CONTROLLER, term);
+
+    rill_frame(m)->flags = RILL_FLAG_REFUSED;
+    return m;
+}
+
+/* Others may have older copies, and not have heard that they may forget them. */
+static void an_ended_flow_is_held(void **state)
+{
+    (void)state;
+    rill_ol_destroy(ol);
+    hold_ns = 3 * KEEP_NS;
+    create(64, 8);
+    hold_ns = 0;
+    give(first_step(1));
+    now_ns += 2 * KEEP_NS;
+    give(vouch(TERM));
+    now_ns += 3 * KEEP_NS - 1;
+    give(about_flow(RILL_FRAME_FORGET, CONTROLLER, UINT64_MAX));
+    assert_true(known());
+    now_ns++;
+    give(vouch(TERM - 1)); /* not for what is here */
+    give(about_flow(RILL_FRAME_FORGET, CONTROLLER, UINT64_MAX));
+    assert_false(known());
+}
+
 static void a_flow_is_forgotten_only_below_the_term(void **state)
 {
     (void)state;
@@ -872,6 +903,7 @@ int main(void)
         T(established_is_repeated_until_acknowledged),
         T(an_idle_flow_is_asked_about),
         T(a_flow_is_forgotten_only_when_it_was_idle),
+        T(an_ended_flow_is_held),
         T(a_flow_is_forgotten_only_below_the_term),
         T(a_flow_is_not_forgotten_before_its_alias_is_answered),
         T(a_flow_that_is_forgotten_drops_what_it_holds),

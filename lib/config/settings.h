@@ -46,8 +46,22 @@ static inline uint64_t rill_setting_keep_ns(const struct rill_config *settings)
     return keep_ns > life_ns ? keep_ns : life_ns;
 }
 
+/* A copy that no controller has vouched for during so long, though one was heard, is not a living
+ * flow's: units and output loggers ask once per keep_ns. */
+static inline uint64_t rill_setting_vouched_ns(const struct rill_config *settings)
+{
+    return 3 * rill_setting_keep_ns(settings);
+}
+
+/* How long a copy of an ended flow is kept: until all that others have of it is past that time,
+ * however much later they were heard of, or tell of it. */
+static inline uint64_t rill_setting_hold_ns(const struct rill_config *settings)
+{
+    return rill_setting_vouched_ns(settings) + 4 * rill_setting_ms(settings, "frame_life_ms");
+}
+
 /* Flows that a unit or an output logger may keep: one that the controller has given up for another
- * stays there for state_keep_ms. */
+ * stays there for rill_setting_hold_ns(). */
 static inline uint32_t rill_setting_flows_kept(const struct rill_config *settings)
 {
     return (uint32_t)(2 * rill_config_u64(settings, "flows_max")); /* at most 2 * 10^8 */

@@ -68,7 +68,8 @@ enum rill_frame_type {
     RILL_FRAME_ALIAS = 26,           /* output logger: K T next_unit; body: struct rill_alias */
     RILL_FRAME_ALIAS_ACK = 27,       /* K T next_unit; body: the alias; flag REFUSED */
     RILL_FRAME_NEED = 28,   /* unit or output logger: K T next_unit: "may I forget this flow?" */
-    RILL_FRAME_FORGET = 29, /* K T next_unit: forget it, if your term is below T */
+    RILL_FRAME_FORGET = 29, /* K T next_unit: forget it, if your term is below T; REFUSED: no, T
+                               lives there */
     RILL_FRAME_WHERE = 30,  /* unit: K T: "what is the chain of my term?"; flag REFUSED: "what it
                                leads to is lost" */
     RILL_FRAME_CHAIN = 31,  /* K T H: the answer; flag REFUSED: your term was passed over */

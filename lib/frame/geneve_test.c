@@ -109,7 +109,7 @@ static const struct type_info types[] = {
     {RILL_FRAME_NEW_LOGGER, "147", '-'},
     {RILL_FRAME_NEW_LOGGER_ACK, "14e", '-'},
     {RILL_FRAME_INVENTORY, "134e", 'b'},
-    {RILL_FRAME_INVENTORY_PART, "1346", 'b'},
+    {RILL_FRAME_INVENTORY_PART, "1346e", 'b'},
     {RILL_FRAME_MEMBERS_REQUEST, "14", '-'},
     {RILL_FRAME_MEMBERS, "14e", 'b'},
     {RILL_FRAME_STORE_PUT, "123458", 'b'},

@@ -40,7 +40,8 @@ struct rill_inventory_flow {
     uint16_t kind;
     uint8_t claims; /* as many follow the head */
     uint8_t flags;
-    uint32_t zero;
+    uint32_t
+        vouched_ms; /* since a controller said that the flow lives there; UINT32_MAX: none did */
     uint64_t flow;
     uint64_t term, step; /* of the version of the state that the head is of */
     uint64_t idle_ns;    /* since anything was heard of it */

@@ -8,7 +8,7 @@
 
 struct instance {
     struct rill_table *table;
-    struct rill_pool *pool;
+    struct rill_pool *pool, *tcp_pool; /* NULL: it sees no TCP */
     uint64_t state_bytes, drops, ends;
     int dry;
 };
@@ -35,6 +35,7 @@ static const struct rill_option options[] = {
      .max = 100000,
      .def = "0",
      .doc = "Ends the flows of packets whose number is a multiple; 0: none."},
+    {.name = "tcp", .type = RILL_OPT_BOOL, .def = "false", .doc = "TCP has public endpoints, too."},
     {.name = "ports",
      .type = RILL_OPT_RANGE,
      .unit = "",
@@ -73,6 +74,9 @@ static int init(struct rill_nf *nf, const struct rill_config *config)
         rill_pool_create(nf, "ports", &address, 1, (uint16_t)low, (uint16_t)high, RILL_UDP);
     if (self->pool != NULL && rill_config_bool(config, "preserve_ports"))
         rill_pool_preserve_ports(self->pool);
+    if (rill_config_bool(config, "tcp"))
+        self->tcp_pool =
+            rill_pool_create(nf, "tcp", &address, 1, (uint16_t)low, (uint16_t)high, RILL_TCP);
     self->dry = rill_counter(nf, "dry");
     return self->table == NULL || self->pool == NULL ? -1 : 0;
 }
@@ -81,6 +85,12 @@ static int init(struct rill_nf *nf, const struct rill_config *config)
 static struct sim_mark *mark_of(struct rill_pkt *pkt)
 {
     return sim_mark(pkt->m);
+}
+
+static struct rill_pool *pool_for(const struct instance *self, const struct rill_pkt *pkt)
+{
+    return self->tcp_pool != NULL && pkt->view.source.proto == RILL_TCP ? self->tcp_pool
+                                                                        : self->pool;
 }
 
 static enum rill_verdict process_packet(struct rill_nf *nf, struct rill_pkt *pkt)
@@ -103,7 +113,7 @@ static enum rill_verdict process_packet(struct rill_nf *nf, struct rill_pkt *pkt
     if (chain->public.family == 0) {
         if (!rill_pkt_from_inside(pkt))
             return RILL_DROP;
-        if (rill_pool_take(self->pool, pkt, &chain->public) != 0) {
+        if (rill_pool_take(pool_for(self, pkt), pkt, &chain->public) != 0) {
             rill_count(nf, self->dry, 1);
             return RILL_DROP;
         }
@@ -116,6 +126,17 @@ static enum rill_verdict process_packet(struct rill_nf *nf, struct rill_pkt *pkt
         return RILL_DROP;
     }
     return self->drops != 0 && mark->packet % self->drops == 0 ? RILL_DROP : RILL_FORWARD;
+}
+
+void (*sim_chain_ended)(const struct rill_nf *nf, uint64_t flow, uint64_t hash);
+
+static void flow_end(struct rill_nf *nf, struct rill_pkt *pkt)
+{
+    struct instance *self = rill_nf_private(nf);
+    const struct sim_chain *chain = rill_get(self->table, pkt);
+
+    if (sim_chain_ended != NULL)
+        sim_chain_ended(nf, pkt->flow, chain->hash);
 }
 
 uint64_t sim_chain_dry(struct rill_nf *nf)
@@ -134,10 +155,11 @@ const struct rill_nf_descriptor sim_chain_nf = {
     .version = "1",
     .summary = "Hash chain over every packet, for the simulator.",
     .flow_scope = RILL_FLOW_INSIDE_ENDPOINT,
-    .handles = RILL_HANDLES_UDP4 | RILL_HANDLES_ICMP4_ERROR,
+    .handles = RILL_HANDLES_UDP4 | RILL_HANDLES_TCP4 | RILL_HANDLES_ICMP4_ERROR,
     .flags = RILL_NF_INSIDE_OPENS,
     .options = options,
     .instance_bytes = sizeof(struct instance),
     .init = init,
     .process_packet = process_packet,
+    .flow_end = flow_end,
 };

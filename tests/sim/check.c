@@ -263,6 +263,30 @@ void sim_check_step(void *arg, const struct rill_unit_step *s)
     check_base(k, flow, base, node, s);
 }
 
+static uint32_t unit_of(const struct sim_check *k, const struct rill_nf *nf)
+{
+    for (uint32_t i = 0; i < rill_cluster_unit_count(k->cluster); i++)
+        if (rill_cluster_nf(k->cluster, i) == nf)
+            return rill_role_id(RILL_ROLE_UNIT, i + 1);
+    return 0;
+}
+
+/* A life ends once, with its last state: but where MOVE was lost just before, a former owner takes
+ * itself for the owner. Counted, and no more. */
+void sim_check_ended(struct sim_check *k, const struct rill_nf *nf, uint64_t number, uint64_t hash)
+{
+    uint32_t unit = unit_of(k, nf);
+    struct sim_flow *flow = sim_history_flow(&k->history, number);
+    const struct sim_node *node = sim_history_find(&k->history, number, hash);
+
+    sim_check_note(k, "unit %u ends flow %" PRIx64, rill_role_number(unit), number);
+    if (unit == 0 || is_suspect(k, unit))
+        return;
+    k->counts.flow_ends++;
+    k->counts.flow_ends_again += flow->ends++ > 0;
+    k->counts.flow_ends_stale += node == NULL || !sim_history_is_below(flow->top, node);
+}
+
 /* I2: the effect of what is released is in what would be recovered: the logger's copy has that
  * step, and is the true state of the step that it says it is. */
 static void check_kept(struct sim_check *k, const struct rill_frame *f, const struct sim_node *node)
@@ -302,13 +326,6 @@ static bool knows(const struct rill_controller *controller, uint64_t flow)
            rill_controller_flow_alive(controller, flow);
 }
 
-/* Its NF has ended it, and the controller was told. */
-static bool is_retired(const struct rill_controller *controller, uint64_t flow)
-{
-    return controller != NULL && rill_controller_knows(controller, flow) &&
-           !rill_controller_flow_alive(controller, flow);
-}
-
 /* A flow that was idle for nearly as long as it takes to end may end a little early; what a unit
  * did after it was asked says nothing of how long the flow was idle then. Nor does what died with a
  * unit before anybody else had heard of it. */
@@ -327,9 +344,15 @@ void sim_check_must_survive(struct sim_check *k, const struct rill_controller *o
             struct sim_flow *flow = (struct sim_flow *)node;
 
             flow->must_survive |= flow->top != flow->root && knows(old, node->flow);
-            if (is_retired(old, node->flow))
-                flow->must_survive = false; /* by one that was given up, and goes on */
         }
+}
+
+void sim_check_may_have_ended(struct sim_check *k, const struct rill_controller *old, uint32_t slot)
+{
+    for (uint32_t i = 0; i <= k->history.flows.mask; i++)
+        for (struct rill_map_node *node = k->history.flows.buckets[i]; node; node = node->next)
+            if (rill_number_slot(node->flow) == slot)
+                ((struct sim_flow *)node)->must_survive &= knows(old, node->flow);
 }
 
 void sim_check_may_be_lost(struct sim_check *k)
@@ -515,17 +538,24 @@ static void check_drops(struct sim_check *k)
     rill_tally_fini(&drops);
 }
 
+/* One for each protocol, all of a size. */
+static unsigned pools(const struct sim_check *k)
+{
+    return k->plan->tcp > 0 ? 2 : 1;
+}
+
 static uint32_t endpoints_back(const struct sim_check *k, uint64_t now_ns)
 {
     uint32_t n = 0;
 
     for (uint32_t slot = 0; slot < rill_cluster_slots(k->cluster); slot++)
-        n += rill_controller_pool_free(
-            controller_of(k, slot), 0,
-            rill_cluster_clock_ns(k->cluster, sim_controller(k->cluster, slot), now_ns));
+        for (unsigned pool = 0; pool < pools(k); pool++)
+            n += rill_controller_pool_free(
+                controller_of(k, slot), pool,
+                rill_cluster_clock_ns(k->cluster, sim_controller(k->cluster, slot), now_ns));
     for (uint32_t i = 0; i < rill_cluster_unit_count(k->cluster); i++)
-        if (rill_cluster_unit(k->cluster, i) != NULL)
-            n += rill_nf_pool_free(rill_cluster_nf(k->cluster, i), 0);
+        for (unsigned pool = 0; pool < pools(k) && rill_cluster_unit(k->cluster, i) != NULL; pool++)
+            n += rill_nf_pool_free(rill_cluster_nf(k->cluster, i), pool);
     return n;
 }
 
@@ -533,9 +563,9 @@ static void check_endpoints(struct sim_check *k, uint64_t now_ns)
 {
     uint32_t n = endpoints_back(k, now_ns);
 
-    if (n != k->plan->pool_ports)
+    if (n != pools(k) * k->plan->pool_ports)
         sim_check_fail(k, "I4", "of %u endpoints only %u are left after all flows have ended",
-                       k->plan->pool_ports, n);
+                       pools(k) * k->plan->pool_ports, n);
 }
 
 static void check_units_empty(struct sim_check *k)
@@ -554,7 +584,7 @@ bool sim_check_is_over(const struct sim_check *k, uint64_t now_ns)
             rill_unit_flows(rill_cluster_unit(k->cluster, i)) != 0)
             return false;
     return rill_cluster_packets_in_flight(k->cluster) == 0 &&
-           endpoints_back(k, now_ns) == k->plan->pool_ports;
+           endpoints_back(k, now_ns) == pools(k) * k->plan->pool_ports;
 }
 
 void sim_check_over(struct sim_check *k, uint64_t now_ns)

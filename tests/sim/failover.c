@@ -66,21 +66,33 @@ static void take_over(struct sim_failover *f, uint64_t now_ns)
         f->taking_over = true;
 }
 
+/* What it had begun and ended since it was taken for dead. */
+static void look_at_zombie(struct sim_failover *f)
+{
+    const struct rill_controller *old = rill_cluster_controller_at(f->cluster, f->old);
+
+    sim_check_may_have_ended(f->check, old, f->slot);
+    sim_check_must_survive(f->check, old);
+}
+
 static void crash(struct sim_failover *f)
 {
     f->crash_ns = UINT64_MAX;
     if (f->taking_over)
-        sim_check_must_survive(f->check, rill_cluster_controller_at(f->cluster, f->old));
+        look_at_zombie(f);
     rill_cluster_controller_crash(f->cluster, f->old);
 }
 
-/* Flows may end within less than a frame's life. */
+/* Flows may end within less than a frame's life; and those that no controller could vouch for in
+ * time, as messages are lost, may be taken for ended. */
 static uint64_t fresh_ns(const struct sim_plan *plan)
 {
-    double ns =
-        sim_plan_setting(plan, "flow_idle_s") * 1e9 - sim_plan_setting(plan, "frame_life_ms") * 1e6;
+    double ms = sim_plan_setting(plan, "flow_idle_s") * 1e3, life_ms, keep_ms;
 
-    return ns > 0 && !plan->evicts ? (uint64_t)ns : 0;
+    life_ms = sim_plan_setting(plan, "frame_life_ms");
+    keep_ms = RTE_MAX(sim_plan_setting(plan, "state_keep_ms"), life_ms);
+    ms = RTE_MIN(ms, 3 * keep_ms) - life_ms;
+    return ms > 0 && !plan->evicts ? (uint64_t)(ms * 1e6) : 0;
 }
 
 static void look_at_successor(struct sim_failover *f)
@@ -94,7 +106,7 @@ static void look_at_successor(struct sim_failover *f)
     sim_check_counts(f->check)->takeovers++;
     sim_check_note(f->check, "controller %u has taken over", newest + 1);
     if (f->crash_ns != UINT64_MAX)
-        sim_check_must_survive(f->check, rill_cluster_controller_at(f->cluster, f->old));
+        look_at_zombie(f);
     sim_check_survived(f->check, successor, f->slot, f->began_ns, fresh_ns(f->plan));
 }
 

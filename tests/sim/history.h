@@ -32,6 +32,7 @@ struct sim_flow { /* one life of a flow */
     uint64_t step_ns;  /* when the last step was, and whose */
     uint32_t step_unit;
     struct sim_node *top; /* the highest step that was released; the root: none */
+    uint32_t ends;        /* how often its end was told to an NF */
 };
 
 struct sim_history {

@@ -1,8 +1,9 @@
-/* What comes in: UDP packets of the inside or replies to them, some of them fragments, damaged, or
- * quoted by an ICMP error. Each carries its number where the NF finds it. */
+/* What comes in: UDP or TCP packets of the inside or replies to them, some of them fragments,
+ * damaged, or quoted by an ICMP error. Each carries its number where the NF finds it. */
 #include <rte_ether.h>
 #include <rte_icmp.h>
 #include <rte_ip.h>
+#include <rte_tcp.h>
 #include <rte_udp.h>
 
 #include "tests/sim/sim.h"
@@ -37,14 +38,28 @@ static void write_udp(uint8_t *at, const struct ends *e)
                                 .dgram_len = rte_cpu_to_be_16(SIM_PACKET_BYTES - 34)};
 }
 
+static void write_tcp(uint8_t *at, const struct ends *e, uint8_t flags)
+{
+    struct rte_tcp_hdr *tcp = (struct rte_tcp_hdr *)(at + sizeof(struct rte_ipv4_hdr));
+
+    write_ip((struct rte_ipv4_hdr *)at, SIM_TCP_BYTES - 14, RILL_TCP, e->src, e->dst);
+    *tcp = (struct rte_tcp_hdr){.src_port = rte_cpu_to_be_16(e->sport),
+                                .dst_port = rte_cpu_to_be_16(e->dport),
+                                .data_off = sizeof(*tcp) / 4 << 4,
+                                .tcp_flags = flags};
+}
+
 /* A packet could not be delivered: `who` says so to its sender, and quotes it. */
-static void write_error(uint8_t *at, const uint8_t who[4], const struct ends *quoted)
+static void write_error(uint8_t *at, const uint8_t who[4], const struct ends *quoted, bool tcp)
 {
     struct rte_icmp_hdr *icmp = (struct rte_icmp_hdr *)(at + sizeof(struct rte_ipv4_hdr));
 
     write_ip((struct rte_ipv4_hdr *)at, SIM_ERROR_BYTES - 14, RILL_ICMP, who, quoted->src);
     *icmp = (struct rte_icmp_hdr){.icmp_type = 3, .icmp_code = 3};
     write_udp((uint8_t *)(icmp + 1), quoted);
+    if (tcp) /* of which the same 8 bytes are the ports, and a number that nobody looks at */
+        write_ip((struct rte_ipv4_hdr *)(icmp + 1), SIM_TCP_BYTES - 14, RILL_TCP, quoted->src,
+                 quoted->dst);
 }
 
 /* Fragments: a first, a middle and a last one, in any order. */
@@ -88,7 +103,7 @@ static struct ends ends_of(const struct sim_packet *p, bool reversed)
 void sim_packet_write(struct sim_packet *p, struct rte_mbuf *m)
 {
     bool reply = p->reply_to != NULL;
-    uint32_t bytes = p->error ? SIM_ERROR_BYTES : SIM_PACKET_BYTES;
+    uint32_t bytes = p->error ? SIM_ERROR_BYTES : p->tcp ? SIM_TCP_BYTES : SIM_PACKET_BYTES;
     uint8_t *data = (uint8_t *)rte_pktmbuf_append(m, (uint16_t)bytes);
     struct sim_mark mark = {.packet = p->number};
     struct ends ends = ends_of(p, p->error ? !reply : reply);
@@ -96,7 +111,9 @@ void sim_packet_write(struct sim_packet *p, struct rte_mbuf *m)
     memset(data, 0, 14);
     ((struct rte_ether_hdr *)data)->ether_type = RTE_BE16(RTE_ETHER_TYPE_IPV4);
     if (p->error)
-        write_error(data + 14, reply ? ROUTER : ends.dst, &ends);
+        write_error(data + 14, reply ? ROUTER : ends.dst, &ends, p->tcp);
+    else if (p->tcp)
+        write_tcp(data + 14, &ends, p->tcp_flags);
     else
         write_udp(data + 14, &ends);
     memcpy(data + bytes - SIM_MARK_BYTES, &mark, sizeof(mark));

@@ -61,6 +61,8 @@ static const struct field {
     FIELD(pair_faults),
     FIELD(failovers),
     FIELD(evicts),
+    FIELD(tcp),
+    FIELD(tcp_closes),
     FIELD(chase),
     FIELD(zombies),
     FIELD(tight),

@@ -9,7 +9,7 @@ enum rill_mutant rill_mutant;
 #endif
 
 enum { POOL_MBUFS = 8192, PROBES = 40, FLOWS_MAX = 512, REST_MS = 400, DOOR = 32 };
-enum { FRAMES_MAX = 5000000 }; /* a run of most frames has some hundred thousand */
+enum { FRAMES_MAX = 20000000 }; /* a run of most frames has some hundred thousand */
 #define MS UINT64_C(1000000)
 
 struct run {
@@ -25,6 +25,7 @@ struct run {
     struct sim_result *result;
     uint64_t now_ns;
     struct sim_packet packet; /* the last one sent */
+    struct sim_tcp tcp;
     struct sim_pace pace;
     bool plain; /* it changes nothing */
     struct sim_partitions partitions;
@@ -56,6 +57,13 @@ static void on_released(void *arg, struct rte_mbuf *m, uint64_t now_ns)
     r->result->hash = sim_chain_next(r->result->hash ^ now_ns, rill_frame(m)->ingress_id);
     sim_check_released(r->check, m, now_ns);
     rte_pktmbuf_free(m);
+}
+
+static struct sim_check *ended_check; /* of the run at hand: the NF knows of none */
+
+static void on_ended(const struct rill_nf *nf, uint64_t flow, uint64_t hash)
+{
+    sim_check_ended(ended_check, nf, flow, hash);
 }
 
 /* --- packets --------------------------------------------------------------------------------- */
@@ -157,6 +165,10 @@ static void send_packet(struct run *r, uint32_t flow, bool probe)
     r->packet.error = false;
     if (!probe)
         draw_kind(r, &r->packet);
+    r->packet.tcp = sim_tcp_is(&r->tcp, flow);
+    if (r->packet.tcp && !r->packet.error)
+        r->packet.tcp_flags = sim_tcp_flags(&r->tcp, flow, reply ? RILL_OUTSIDE : RILL_INSIDE,
+                                            probe, sim_check_counts(r->check));
     sim_packet_write(&r->packet, m);
     f = rill_frame(m);
     rill_frame_reset(f);
@@ -363,13 +375,14 @@ static void converge(struct run *r)
         r->plan.unit_faults < RILL_CHAIN_MAX)
         sim_check_established(r->check);
     run_until(r, r->now_ns + 400 * MS); /* these end */
-    if (!r->plan.tight)
+    /* But where flows end before their time, as loggers stay longer then. */
+    if (!r->plan.tight && r->plan.tcp == 0 && r->plan.nf_ends == 0)
         sim_faults_check_over(&r->faults);
     probe(r, PROBES);
     run_until(r, r->now_ns + 300 * MS);
     sim_check_all_out(r->check);
     sim_check_balance(r->check, r->fabric);
-    run_to_the_end(r, (r->plan.tight ? 30000 : 2000) * MS);
+    run_to_the_end(r, (r->plan.tight ? 120000 : 2000) * MS);
     sim_check_over(r->check, r->now_ns);
     sim_faults_check_over(&r->faults);
 }
@@ -399,6 +412,8 @@ static int configure(struct run *r, struct rill_error *err)
     snprintf(text, sizeof(text), "preserve_ports=%s", r->plan.preserve_ports ? "true" : "false");
     if (rc == 0)
         rc = rill_config_set_pair(r->nf_config, text, err);
+    if (rc == 0 && r->plan.tcp > 0)
+        rc = rill_config_set_pair(r->nf_config, "tcp=true", err);
     snprintf(text, sizeof(text), "ports=1000-%u", 999 + r->plan.pool_ports);
     return rc == 0 ? rill_config_set_pair(r->nf_config, text, err) : rc;
 }
@@ -430,6 +445,8 @@ static int set_up(struct run *r, FILE *trace, struct rill_error *err)
     if (r->cluster == NULL)
         return -1;
     sim_check_attach(r->check, r->cluster);
+    ended_check = r->check;
+    sim_chain_ended = on_ended;
     sim_faults_init(&r->faults, &r->plan, r->cluster, r->fabric, r->check, 20 * MS);
     sim_failover_init(&r->failover, &r->plan, r->cluster, r->check, 20 * MS);
     sim_pace_start(&r->pace, r->cluster, r->check, 20 * MS);
@@ -441,6 +458,7 @@ static int set_up(struct run *r, FILE *trace, struct rill_error *err)
 static void tear_down(struct run *r)
 {
     give_buffers_back(r);
+    sim_chain_ended = NULL;
     for (uint32_t slot = 0; slot < RILL_CLUSTER_SLOTS_MAX; slot++)
         rte_pktmbuf_free_bulk(r->doors[slot].packets, r->doors[slot].count);
     rill_cluster_destroy(r->cluster);
@@ -507,6 +525,7 @@ static void begin(struct run *r, const struct sim_plan *plan, struct sim_result 
     rill_rng_seed(&r->rng, plan->seed ^ 0x5eed);
     rill_rng_seed(&r->more_rng, plan->seed ^ 0x303e);
     sim_pace_init(&r->pace, &r->plan);
+    sim_tcp_init(&r->tcp, &r->plan);
     r->plain = sim_pace_is_plain(&r->plan);
 }
 

@@ -11,6 +11,7 @@
  *   partitions.c links that are cut for a while
  *   stores.c    the store outside of state=external, that forgets or is not reached
  *   packets.c   what comes in
+ *   tcp.c       connections that close, and are opened again
  *   check.c     the truth, and the invariants against it
  *   books.c     what is counted, against what was done; shares of units
  *   totals.c    faults by kind, over many runs
@@ -35,7 +36,7 @@
 #include "lib/base/slab.h"
 
 /* --- plan.c */
-enum { SIM_SETTINGS = 64 };
+enum { SIM_SETTINGS = 128 };
 struct sim_plan {
     uint64_t seed;
     struct rill_fabric_sim_config faults;
@@ -63,6 +64,8 @@ struct sim_plan {
     uint32_t unit_faults, logger_faults, pair_faults;
     uint32_t failovers; /* of controllers */
     bool evicts;        /* the controller's table is so small that any flow may give way */
+    double tcp;         /* share of the workload's flows that are TCP connections */
+    double tcp_closes;  /* share of an open connection's segments that are FIN or RST */
     double chase;   /* share of the new output loggers whose unit dies as soon as they are filled */
     double zombies; /* share of these that are taken for dead but go on */
     bool tight;     /* bounds so low that packets are dropped although there are no faults */
@@ -127,6 +130,7 @@ enum {
     SIM_MARK_BYTES = 24, /* at the end */
     SIM_PACKET_BYTES = SIM_HEADERS_BYTES + SIM_MARK_BYTES,
     SIM_ERROR_BYTES = SIM_HEADERS_BYTES + 20 + 8 + SIM_MARK_BYTES, /* ICMP, quoting a packet */
+    SIM_TCP_BYTES = SIM_PACKET_BYTES + 12,
 };
 static inline struct sim_mark *sim_mark(struct rte_mbuf *m)
 {
@@ -134,6 +138,8 @@ static inline struct sim_mark *sim_mark(struct rte_mbuf *m)
 }
 uint64_t sim_chain_next(uint64_t hash, uint64_t packet);
 uint64_t sim_chain_dry(struct rill_nf *nf); /* packets for which it found no endpoint */
+/* Called at each flow_end, from all instances; NULL: nobody is. */
+extern void (*sim_chain_ended)(const struct rill_nf *nf, uint64_t flow, uint64_t hash);
 
 /* --- packets.c */
 struct sim_packet {
@@ -141,10 +147,26 @@ struct sim_packet {
     uint32_t flow;
     const struct rill_endpoint *reply_to; /* NULL: from the inside */
     bool error;                           /* an ICMP error that quotes what went the other way */
-    struct rill_rng *fragment, *damage;   /* NULL: whole, sound */
-    uint16_t ip_id;                       /* of the last first fragment */
+    bool tcp;                             /* else UDP; with these flags */
+    uint8_t tcp_flags;
+    struct rill_rng *fragment, *damage; /* NULL: whole, sound */
+    uint16_t ip_id;                     /* of the last first fragment */
 };
 void sim_packet_write(struct sim_packet *packet, struct rte_mbuf *m);
+
+/* --- tcp.c */
+struct sim_counts;
+struct sim_tcp {
+    const struct sim_plan *plan;
+    struct rill_rng rng;
+    bool open[64], was_open[64]; /* by workload flow */
+    uint8_t finished[64];        /* 1 << side of who has sent FIN */
+};
+void sim_tcp_init(struct sim_tcp *tcp, const struct sim_plan *plan);
+bool sim_tcp_is(const struct sim_tcp *tcp, uint32_t flow); /* it is a TCP connection */
+/* Of its next segment, from that side. `probe`: not one that closes it. */
+uint8_t sim_tcp_flags(struct sim_tcp *tcp, uint32_t flow, enum rill_side side, bool probe,
+                      struct sim_counts *counts);
 
 /* --- check.c */
 enum { SIM_UNIT_NUMBERS = 4096 }; /* units have lower ones */
@@ -161,6 +183,9 @@ void sim_check_sent(struct sim_check *check, uint64_t packet, uint32_t flow, uin
 struct sim_counts *sim_check_counts(struct sim_check *check);
 void sim_check_released(struct sim_check *check, struct rte_mbuf *m, uint64_t now_ns);
 void sim_check_step(void *check, const struct rill_unit_step *step);
+/* flow_end ran at that NF, on the state with that hash. */
+void sim_check_ended(struct sim_check *check, const struct rill_nf *nf, uint64_t flow,
+                     uint64_t hash);
 /* I5, after every event: what controllers take as theirs of a unit the unit was told, and all that
  * may be leased of it is no more than there is. `asleep`, a bit for each slot: that controller
  * stands still, and does not know the time. */
@@ -195,6 +220,9 @@ void sim_check_suspect(struct sim_check *check, uint32_t unit, bool zombie);
 
 /* Flows that live at that controller, and of which packets have left, must not be forgotten ... */
 void sim_check_must_survive(struct sim_check *check, const struct rill_controller *old);
+/* ... but for those that it has ended since then, where it goes on for a while ... */
+void sim_check_may_have_ended(struct sim_check *check, const struct rill_controller *old,
+                              uint32_t slot);
 /* ... by the present one of that slot, which has taken over since then; but those that were idle
  * for as long as fresh_ns. */
 void sim_check_survived(struct sim_check *check, struct rill_controller *now, uint32_t slot,
@@ -381,6 +409,12 @@ void sim_stores_calm(struct sim_stores *stores); /* it is reached, and forgets n
     X(malformed, "malformed packets")                                                              \
     X(icmp_errors, "ICMP errors")                                                                  \
     X(reused_tuples, "flows with the tuple of one that ended")                                     \
+    X(tcp_closed, "TCP connections closed")                                                        \
+    X(tcp_reopened, "and opened again")                                                            \
+    X(evicted, "flows that gave way in full tables")                                               \
+    X(flow_ends, "ends of flows that NFs were told")                                               \
+    X(flow_ends_again, "of them again")                                                            \
+    X(flow_ends_stale, "with a state that was not the last")                                       \
     X(unbilled, "packets processed that died with their unit")
 struct sim_counts {
 #define X(name, what) uint64_t name;

@@ -271,6 +271,79 @@ static void small_flow_table(struct sim_plan *plan, struct rill_rng *rng)
     plan->tight = true;
 }
 
+/* A table that lets flows go soon, while controllers die. What was evicted and came again may have
+ * older copies about. */
+static void evictions(struct sim_plan *plan, struct rill_rng *rng)
+{
+    plan->flows = (uint32_t)SIM_PICK(rng, 8, 40);
+    plan->evicts = true;
+    plan->tight = true;
+    plan->failovers = (uint32_t)SIM_PICK(rng, 0, 4, 8);
+    plan->pair_faults = 0;
+    plan->gap_ns = (uint64_t)SIM_PICK(rng, 200000, 1000000);
+    plan->burst = (uint32_t)SIM_PICK(rng, 4, 20);
+    plan->long_gap = SIM_PICK(rng, 0.01, 0.05);
+    plan->long_gap_ns = (uint64_t)SIM_PICK(rng, 1e7, 3e7, 7e7);
+    sim_plan_set(plan, "flows_max=%g", SIM_PICK(rng, 2, 4, 8, 20));
+    sim_plan_set(plan, "flow_idle_s=%g", SIM_PICK(rng, 0.1, 0.3));
+    sim_plan_set(plan, "placement=spread");
+}
+
+/* TCP connections that close and are opened again at once, or a little later; how long what has
+ * closed is kept, below, at and above what copies are kept for. */
+static void tcp(struct sim_plan *plan, struct rill_rng *rng)
+{
+    plan->tcp = SIM_PICK(rng, 0.5, 1);
+    plan->tcp_closes = SIM_PICK(rng, 0.02, 0.1, 0.3);
+    plan->replies = SIM_PICK(rng, 0, 0.3, 0.6);
+    sim_plan_set(plan, "flow_closed_s=%g", SIM_PICK(rng, 0.001, 0.03, 0.05, 0.1, 0.2));
+    sim_plan_set(plan, "flow_idle_tcp_transitory_s=%g", SIM_PICK(rng, 0.03, 0.06, 0.2));
+}
+
+/* While controllers die, and flows move. */
+static void tcp_ends(struct sim_plan *plan, struct rill_rng *rng)
+{
+    tcp(plan, rng);
+    plan->failovers = (uint32_t)SIM_PICK(rng, 4, 8);
+    plan->pair_faults = 0;
+    plan->flows = (uint32_t)SIM_PICK(rng, 2, 8, 40);
+    plan->burst = (uint32_t)SIM_PICK(rng, 4, 20);
+    plan->gap_ns = (uint64_t)SIM_PICK(rng, 200000, 1000000);
+    plan->long_gap = SIM_PICK(rng, 0.01, 0.05);
+    plan->long_gap_ns = (uint64_t)SIM_PICK(rng, 3e7, 5e7, 7e7);
+    plan->faults.loss = SIM_PICK(rng, 0, 0.05, 0.15, 0.4);
+    sim_plan_set(plan, "flow_idle_s=%g", SIM_PICK(rng, 0.1, 0.3));
+    sim_plan_set(plan, "placement=spread");
+}
+
+/* Connections close and are opened again later, by when the newest copies are forgotten; but links
+ * are cut, and older ones are not, when a controller dies. */
+static void old_copies(struct sim_plan *plan, struct rill_rng *rng)
+{
+    tcp_ends(plan, rng);
+    plan->failovers = 8;
+    plan->flows = (uint32_t)SIM_PICK(rng, 4, 8, 16);
+    plan->tcp = 1;
+    plan->tcp_closes = 0.3;
+    plan->packets = 400;
+    plan->gap_ns = 1000000;
+    plan->burst = 8;
+    plan->long_gap = 0.05;
+    plan->long_gap_ns = (uint64_t)SIM_PICK(rng, 5e7, 1e8, 2e8);
+    plan->partitions = 32;
+    plan->partition_ns = 400000000;
+    plan->partition_one_way = SIM_PICK(rng, 0.5, 1);
+    plan->partition_rm = 0;
+    plan->faults.loss = SIM_PICK(rng, 0.15, 0.4);
+    plan->faults.delay_ns = 5000;
+    plan->faults.jitter_ns = 0;
+    if (plan->controllers == 0)
+        sim_plan_set(plan, "units_min=%u", plan->units);
+    sim_plan_set(plan, "flowlet_bytes=100");
+    sim_plan_set(plan, "flow_closed_s=0.03");
+    sim_plan_set(plan, "flow_idle_s=0.8");
+}
+
 /* Pauses in which every unit is given back, and flows that go on after them. */
 static void sleeps(struct sim_plan *plan, struct rill_rng *rng)
 {
@@ -356,6 +429,10 @@ static const struct {
     {"controllers", 5, several_controllers},
     {"sleeps", 8, sleeps},
     {"preserved_ports", 2, preserved_ports},
+    {"tcp", 8, tcp},
+    {"tcp_ends", 20, tcp_ends},
+    {"evictions", 20, evictions},
+    {"old_copies", 40, old_copies},
 };
 
 bool sim_swarm_has(const char *kind)

@@ -39,6 +39,7 @@ static void read_controllers(struct sim_counts *counts, struct rill_cluster *clu
         const struct rill_controller_counters *n = rill_cluster_controller_counters(cluster, i);
 
         counts->leases_expired += n->leases_expired;
+        counts->evicted += n->flows_evicted;
         counts->no_mbuf += n->messages_no_mbuf;
     }
 }
