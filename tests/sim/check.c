@@ -33,7 +33,7 @@ struct sim_check {
     struct packet packets[PACKETS_MAX];
     struct rill_endpoint public[64]; /* by workload flow, of the last that left ... */
     uint64_t public_flow[64];        /* ... and its number */
-    struct public_use uses[PORTS_MAX];
+    struct public_use uses[2][PORTS_MAX]; /* UDP's, TCP's */
     uint64_t quarantine_ns;
     bool suspect[SIM_UNIT_NUMBERS]; /* by number: died, or taken for dead */
     struct sim_history history;
@@ -409,7 +409,7 @@ static void check_others(struct sim_check *k, const struct rill_frame *f,
 static void check_rest(struct sim_check *k, const struct rill_frame *f,
                        const struct rill_endpoint *public)
 {
-    struct public_use *use = &k->uses[public->port - PORT_FIRST];
+    struct public_use *use = &k->uses[public->proto == RILL_TCP][public->port - PORT_FIRST];
 
     if (use->flow > f->flow)
         return;
