@@ -355,7 +355,7 @@ static const struct {
     {"external", 10, external},
     {"controllers", 5, several_controllers},
     {"sleeps", 8, sleeps},
-    {"preserved_ports", 2, preserved_ports},
+    {"preserved_ports", 5, preserved_ports},
 };
 
 bool sim_swarm_has(const char *kind)
