@@ -428,7 +428,7 @@ static const struct {
     {"external", 10, external},
     {"controllers", 5, several_controllers},
     {"sleeps", 8, sleeps},
-    {"preserved_ports", 2, preserved_ports},
+    {"preserved_ports", 5, preserved_ports},
     {"tcp", 8, tcp},
     {"tcp_ends", 20, tcp_ends},
     {"evictions", 20, evictions},
