@@ -3,9 +3,8 @@
  *
  * Two figures each. `table`: what the role says that it took for its entries. `rss`: resident
  * memory of the process that comes back when that role goes, so with all that leads to the entries;
- * of the controller it is what all of it takes less what the others gave back, as DPDK keeps the
- * memory of its hash tables. Each run is a process of its own, so that none finds what another
- * left.
+ * of the controller it is what all of it takes less what the others gave back. Each run is a
+ * process of its own, so that none finds what another left.
  */
 #include <errno.h>
 #include <inttypes.h>
