@@ -287,7 +287,7 @@ static void end_pass(struct rill_controller *c)
         struct death *death = &c->recovery.deaths[i];
 
         if ((!death->met || RILL_MUTANT(recovered_early)) && !death->over &&
-            (c->now_ns >= death->hold_ns || RILL_MUTANT(hold_dead))) {
+            c->now_ns >= death->hold_ns) {
             death->over = true;
             remind_soon(c);
             if (logger_may_go(c))

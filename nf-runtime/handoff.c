@@ -474,7 +474,7 @@ static void moved_ahead(struct rill_unit *u, struct flow *flow, const struct ril
 
     if (g == NULL)
         return;
-    g->unsure = pull && (is_new || g->unsure) && !RILL_MUTANT(ended_pull);
+    g->unsure = pull && (is_new || g->unsure);
     if (g->next_term <= f->next_term) {
         g->next_term = f->next_term;
         g->next_unit = to;
@@ -649,7 +649,7 @@ void handoff_on_logger_state(struct rill_unit *u, struct rte_mbuf *m)
         flow_heard_idle(u, flow, f->count);
     if (f->flags & RILL_FLAG_REFUSED) { /* or the flow ended, and it has forgotten */
         g->chain_at++;
-        g->unsure = !RILL_MUTANT(ended_pull);
+        g->unsure = true;
         ask_next(u, g);
     } else if (f->flags & RILL_FLAG_STATE) {
         uint32_t bytes = rte_pktmbuf_pkt_len(m);

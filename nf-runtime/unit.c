@@ -67,7 +67,7 @@ static void note_spoken(struct rill_unit *u, const struct rill_frame *f)
  */
 static bool is_unknown_asker(const struct rill_unit *u, const struct rill_frame *f)
 {
-    return f->type == RILL_FRAME_PULL && !RILL_MUTANT(asker) &&
+    return f->type == RILL_FRAME_PULL &&
            f->epoch < rill_controllers_epoch(&u->controllers, f->flow);
 }
 

@@ -37,7 +37,6 @@
     X(portquar, "a dead unit's endpoints come back at once")                                       \
     X(grace, "forgotten while frames may still be under way")                                      \
     X(hold, "a unit forgets an ended flow's newest copy before others can forget older ones")      \
-    X(hold_logger, "an output logger forgets it before its unit does")                             \
     X(direct, "seamless by a forwarded packet's clock")                                            \
     X(skip, "a question is judged by the term that is awaited")                                    \
     X(inv, "a controller that takes over does not wait for all to answer")                         \
@@ -86,14 +85,12 @@
 
 /* So rare that no few thousand seeds show them; named plans of tests/sim/regressions.txt do. */
 #define RILL_MUTANT_PLAN_LIST(X)                                                                   \
-    X(asker, "a unit that died before a takeover is given flows after it")                         \
-    X(ended_pull, "what ended and is forgotten begins again when an old question comes")           \
     X(last_copy, "an ended flow's last copy goes before an output logger has it")                  \
     X(first_come, "who asked first keeps all units, and others get none")                          \
     X(alias_kept, "a unit forgets what its logger alone could tell the controller")                \
     X(vouch, "a controller that takes over takes any copy for a living flow's")                    \
     X(endpoint_order, "and gives an endpoint back to a flow that had ended")                       \
-    X(hold_dead, "a dead unit's logger goes with the newest copy of a flow that had no room")
+    X(hold_logger, "an output logger forgets it before its unit does")
 
 /* The same of the control plane, which only a cluster has: rill-sim --world cluster. */
 #define RILL_MUTANT_CLUSTER_LIST(X)                                                                \

@@ -16,7 +16,7 @@
 #include "lib/fabric/fabric_memif.h"
 #include "tests/core_testing.h"
 
-enum { RELEASED_MAX = 16, STATE_BYTES = 64, TERM = 7, FLOWS = 50, MORE_THAN_BUFFERS = 17000 };
+enum { RELEASED_MAX = 16, STATE_BYTES = 96, TERM = 7, FLOWS = 50, MORE_THAN_BUFFERS = 17000 };
 
 static struct fake_program *unit, *logger, *controller;
 static struct rill_fabric *fabric; /* the client's */
@@ -255,7 +255,7 @@ static void packets_go_through_all_three(void **state)
     packets_there_and_back();
     check_balance(2, 2, 0);
     m = metrics_of(unit);
-    assert_int_equal(m->metrics->n_nf_counters, 7);
+    assert_int_equal(m->metrics->n_nf_counters, 8);
     assert_string_equal(m->metrics->nf_counters[0]->name, "mapped");
     assert_int_equal(m->metrics->nf_counters[0]->value, 1);
     /* Not from the client: */

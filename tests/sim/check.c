@@ -31,8 +31,8 @@ struct sim_check {
     struct rill_ol *releasing;
     struct rill_controller *controller; /* NULL: it is dead */
     struct packet packets[PACKETS_MAX];
-    struct rill_endpoint public[64]; /* by workload flow, of the last that left ... */
-    uint64_t public_flow[64];        /* ... and its number */
+    struct rill_endpoint public[64];      /* by workload flow, of the last that left ... */
+    uint64_t public_flow[64];             /* ... and its number */
     struct public_use uses[2][PORTS_MAX]; /* UDP's, TCP's */
     uint64_t quarantine_ns;
     bool suspect[SIM_UNIT_NUMBERS]; /* by number: died, or taken for dead */
@@ -40,7 +40,8 @@ struct sim_check {
     struct rill_flow_map terms;
     struct rill_slab term_slab;
     uint64_t sent, released, now_ns;
-    bool seen[64]; /* by workload flow: its tuple was in use before */
+    bool seen[64];            /* by workload flow: its tuple was in use before */
+    uint64_t newest_life[64]; /* by workload flow: what has its tuple since */
     struct sim_done done[RILL_CLUSTER_UNITS_MAX + 1]; /* by number of the unit */
     uint32_t unchecked;                               /* of shares */
     struct sim_speed speed;
@@ -255,6 +256,8 @@ void sim_check_step(void *arg, const struct rill_unit_step *s)
     p->processed = true;
     flow->step_ns = k->now_ns;
     flow->step_unit = s->unit;
+    flow->workload_flow = p->flow;
+    k->newest_life[p->flow] = RTE_MAX(k->newest_life[p->flow], s->flow);
     if (!s->forwarded)
         p->must_come_out = false; /* the NF's word */
     node = sim_history_add(&k->history, base, s->ingress_id, chain_in(s->after)->hash, s->unit);
@@ -372,7 +375,7 @@ void sim_check_survived(struct sim_check *k, struct rill_controller *now, uint32
             if (rill_number_slot(node->flow) != slot)
                 continue;
             if (flow->must_survive && is_fresh(k, flow, began_ns, fresh_ns) &&
-                !knows(now, node->flow))
+                k->newest_life[flow->workload_flow] <= node->flow && !knows(now, node->flow))
                 sim_check_fail(k, "I2",
                                "flow %" PRIx64 ", whose packets are out, is not known any more "
                                "after the takeover",

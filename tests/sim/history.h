@@ -31,6 +31,7 @@ struct sim_flow { /* one life of a flow */
     bool must_survive; /* the takeover at hand */
     uint64_t step_ns;  /* when the last step was, and whose */
     uint32_t step_unit;
+    uint32_t workload_flow;
     struct sim_node *top; /* the highest step that was released; the root: none */
     uint32_t ends;        /* how often its end was told to an NF */
 };

@@ -52,7 +52,6 @@ static const struct {
     {RILL_MUTANT_epochterm, "failover_storm"},
     {RILL_MUTANT_wake, "sleeps"},
     {RILL_MUTANT_hold, "tcp_ends"},
-    {RILL_MUTANT_hold_logger, "old_copies"},
     {RILL_MUTANT_store_old, "external"},
     {RILL_MUTANT_store_trust, "external"},
     {RILL_MUTANT_store_pin, "external"},
