@@ -102,7 +102,7 @@ static const struct type_info {
     {48, "new_logger", "47", 0},
     {49, "new_logger_ack", "4e", 0},
     {37, "inventory", "34e", 'd'},
-    {38, "inventory_part", "346", 't'},
+    {38, "inventory_part", "346e", 't'},
     {50, "members_request", "4", 0},
     {51, "members", "4e", 'm'},
     {56, "store_put", "23458", 's'},
