@@ -96,7 +96,8 @@ static int activate_all(struct programs *p, uint64_t flows, struct rill_error *e
 
     if (rc != 0)
         return rc;
-    snprintf(flows_max, sizeof(flows_max), "%llu", (unsigned long long)flows + 1000);
+    /* A NAT's flows begin to give way when an eighth of the table is left. */
+    snprintf(flows_max, sizeof(flows_max), "%llu", (unsigned long long)flows * 5 / 4 + 1000);
     settings[0] = named("flows_max", flows_max);
     settings[1] = named("unit_capacity_mbps", CAPACITY_MBPS);
     settings[2] = named("units_min", "1");
