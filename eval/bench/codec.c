@@ -93,12 +93,13 @@ static int refused(const char *way, enum what what, struct rill_error *err)
     return rill_error_set(err, -EINVAL, "the codec refuses to %s a frame '%s'", way, whats[what]);
 }
 
-static int encode(struct rte_mbuf **burst, struct rte_mempool *pool)
+static int encode(struct rte_mbuf **burst, struct rte_mempool *pool,
+                  const struct rill_geneve_outer *outer)
 {
     int rc = 0;
 
     for (int i = 0; i < BURST; i++)
-        rc |= rill_geneve_encode(&burst[i], pool, &underlay);
+        rc |= rill_geneve_encode(&burst[i], pool, outer);
     return rc;
 }
 
@@ -116,7 +117,9 @@ static int run(struct rte_mempool *pool, enum what what, uint16_t bytes, unsigne
 {
     struct rte_mbuf *burst[BURST];
     uint64_t begin, middle, out = 0, in = 0;
+    struct rill_geneve_outer outer;
 
+    rill_geneve_outer_init(&outer, &underlay);
     for (unsigned n = 0; n < bursts; n++) {
         bool whole;
 
@@ -125,7 +128,7 @@ static int run(struct rte_mempool *pool, enum what what, uint16_t bytes, unsigne
         for (unsigned i = 0; i < BURST; i++)
             make(burst[i], what, 1 + n * BURST + i, bytes);
         begin = bench_cycles();
-        if (encode(burst, pool) != 0)
+        if (encode(burst, pool, &outer) != 0)
             return refused("encode", what, err);
         middle = bench_cycles();
         if (decode(burst) != 0)
