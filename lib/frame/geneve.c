@@ -202,7 +202,7 @@ static void fill_first(struct rte_mbuf *m)
     }
 }
 
-enum rill_geneve_result rill_geneve_decode(struct rte_mbuf *m)
+enum rill_geneve_result rill_geneve_decode_any(struct rte_mbuf *m)
 {
     uint8_t copy[HEADERS_MAX];
     uint32_t have = RTE_MIN(m->pkt_len, (uint32_t)HEADERS_MAX);
@@ -236,6 +236,11 @@ enum rill_geneve_result rill_geneve_decode(struct rte_mbuf *m)
     cut_front(m, outer.data_off);
     fill_first(m);
     return RILL_GENEVE_OK;
+}
+
+enum rill_geneve_result rill_geneve_decode(struct rte_mbuf *m)
+{
+    return rill_geneve_decode_short(m) ? RILL_GENEVE_OK : rill_geneve_decode_any(m);
 }
 
 bool rill_geneve_says_packet(const struct rte_mbuf *m)

@@ -54,4 +54,9 @@ enum rill_geneve_result rill_geneve_check(const struct rill_frame *f, uint32_t d
 enum rill_geneve_result rill_geneve_options_read(const uint8_t *from, uint32_t bytes,
                                                  struct rill_frame *f);
 
+/* The two ways of rill_geneve_decode(). The short one knows a packet's frame as the encoder writes
+ * it; of anything else it says false, and m is as it was. */
+enum rill_geneve_result rill_geneve_decode_any(struct rte_mbuf *m);
+bool rill_geneve_decode_short(struct rte_mbuf *m);
+
 #endif
