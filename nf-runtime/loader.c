@@ -58,6 +58,8 @@ __attribute__((used)) static const rill_api_function api[] = {
     F(rill_pkt_tcp_numbers),
     F(rill_pkt_is_fragment),
     F(rill_pkt_is_later_fragment),
+    F(rill_pkt_ip),
+    F(rill_pkt_transport),
     F(rill_pkt_payload),
     F(rill_pkt_payload_bytes),
     F(rill_pkt_dscp),
