@@ -24,7 +24,7 @@ struct rte_mbuf *ctl_message(struct rill_controller *c, enum rill_frame_type typ
     return m;
 }
 
-static void drop(struct rte_mbuf *m, uint64_t *counter)
+static __attribute__((noinline)) void drop(struct rte_mbuf *m, uint64_t *counter)
 {
     (*counter)++;
     rte_pktmbuf_free(m);
@@ -162,8 +162,8 @@ static uint8_t reopen(struct rill_controller *c, struct flow *flow, uint8_t star
 }
 
 /* A flowlet begins: where does it go? Gives the flags of its first packet. */
-static uint8_t begin_flowlet(struct rill_controller *c, struct flow *flow,
-                             enum rill_flowlet_start start)
+static __attribute__((noinline)) uint8_t begin_flowlet(struct rill_controller *c, struct flow *flow,
+                                                       enum rill_flowlet_start start)
 {
     uint8_t flags = start == RILL_FLOWLET_BY_SIZE  ? RILL_FLAG_BY_SIZE
                     : start == RILL_FLOWLET_BY_GAP ? RILL_FLAG_BY_GAP
@@ -179,12 +179,16 @@ static uint8_t begin_flowlet(struct rill_controller *c, struct flow *flow,
         flags = place_flowlet(c, flow, flows_choose_unit(c, flow), flags);
     rill_wam_assign(c->wam, flow->owner, rill_wgm_demand_bps(&c->wgm, &flow->wgm), &flow->pending,
                     c->now_ns);
-    smm_choose_targets(c, flow);
+    if (wam_only(c->wam) == flow->owner)
+        flow->target_count = 0; /* there is nobody else */
+    else
+        smm_choose_targets(c, flow);
     return flags;
 }
 
-static void send_to_unit(struct rill_controller *c, struct flow *flow, struct rte_mbuf *m,
-                         enum flow_use use)
+/* All that most packets pass. */
+static inline void send_to_unit(struct rill_controller *c, struct flow *flow, struct rte_mbuf *m,
+                                enum flow_use use)
 {
     uint32_t bytes = rill_frame(m)->wire_bytes;
     enum rill_flowlet_start start;
@@ -195,9 +199,9 @@ static void send_to_unit(struct rill_controller *c, struct flow *flow, struct rt
     start = rill_wgm_packet(&c->wgm, &flow->wgm, bytes, c->now_ns);
     /* A unit that is no longer leased serves nothing: the flow must not wait there for its gap. An
      * inherited flow's term is over, also where the flowlet's first packets were dropped below. */
-    if (start == RILL_FLOWLET_SAME && (flow->reopen || !wam_is_active(c->wam, flow->owner)))
+    if (start == RILL_FLOWLET_SAME && unlikely(flow->reopen || !wam_is_active(c->wam, flow->owner)))
         start = RILL_FLOWLET_BY_SIZE;
-    if (flow->reopen && flow->chain_len == RILL_CHAIN_MAX) {
+    if (unlikely(flow->reopen && flow->chain_len == RILL_CHAIN_MAX)) {
         drop(m, &c->n.dropped_takeover); /* until one of its terms turns out to be established */
         return;
     }

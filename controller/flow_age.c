@@ -151,13 +151,8 @@ bool flow_age_has_rested(const struct rill_controller *c, const struct flow *flo
     return flow->resting && c->now_ns >= rested_ns(c, flow);
 }
 
-void flows_touch(struct rill_controller *c, struct flow *flow, enum flow_use use)
+void flows_list_anew(struct rill_controller *c, struct flow *flow)
 {
-    if (use == FLOW_USED) {
-        flow->used_before = false;
-        if (c->now_ns - flow->listed_ns <= c->config.frame_life_ns)
-            return;
-    }
     list_take(c, flow);
     list_put_newest(c, flow);
 }

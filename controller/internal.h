@@ -38,6 +38,8 @@ struct flow {
     /* what every packet reads, and writes: two lines */
     struct rill_flow_key key; /* unless it is retired: in by_key */
     uint64_t number;
+    uint64_t term;  /* beside the number: both are stamped, and seldom written */
+    uint64_t clock; /* of the last packet */
     uint32_t owner;
     uint8_t chain_len; /* chain[0] is the present term; 1 entry: established */
     uint8_t target_count;
@@ -54,8 +56,6 @@ struct flow {
     /* TCP, 1 << side of who sent it: a segment other than SYN and RST; FIN; RST, and nothing else
      * since. */
     uint8_t talked : 2, finished : 2, reset : 2;
-    uint64_t clock; /* of the last packet */
-    uint64_t term;
     uint64_t listed_ns; /* its place in the list of flows: see flows_touch() */
     struct rill_wgm_flow wgm;
     uint32_t remote; /* hash of the only one; 0: none yet */
@@ -302,7 +302,19 @@ void flows_tick(struct rill_controller *c);
 /* A packet of the flow: it is in use. An ICMP error about it only says that frames are under way:
  * it must not lengthen the flow's life (RFC 5508, REQ-6). */
 enum flow_use { FLOW_USED, FLOW_SPOKEN_OF };
-void flows_touch(struct rill_controller *c, struct flow *flow, enum flow_use use);
+void flows_list_anew(struct rill_controller *c, struct flow *flow);
+
+static inline void flows_touch(struct rill_controller *c, struct flow *flow, enum flow_use use)
+{
+    if (likely(use == FLOW_USED)) {
+        if (unlikely(flow->used_before))
+            flow->used_before = false;
+        if (likely(c->now_ns - flow->listed_ns <= c->config.frame_life_ns))
+            return;
+    }
+    flows_list_anew(c, flow);
+}
+
 /* A TCP packet of the flow, other than a later fragment: does its connection end? */
 void flows_saw_tcp(struct rill_controller *c, struct flow *flow, const struct rill_view *view,
                    enum rill_side side);

@@ -2,7 +2,6 @@
  * that keep handoffs safe. A flow is moved only when its last term is established: the owner's
  * output logger holds that term's full state and has said so. */
 #include "controller/internal.h"
-#include "controller/wam_packet.h"
 
 /* Only when its last term is established; the owner's death overrides that. */
 bool smm_movable(const struct rill_controller *c, const struct flow *flow)
@@ -88,9 +87,7 @@ void smm_choose_targets(struct rill_controller *c, struct flow *flow)
 {
     if (!c->config.proactive)
         return;
-    if (wam_only(c->wam) == flow->owner)
-        flow->target_count = 0;
-    else if (c->config.replica_choice == RILL_REPLICA_PREDICTED)
+    if (c->config.replica_choice == RILL_REPLICA_PREDICTED)
         predict_targets(c, flow);
     else
         flow->target_count =

@@ -19,16 +19,22 @@ static inline uint32_t wam_only(const struct rill_wam *wam)
 }
 
 /* rill_wam_choose() where one unit is active and the flowlet fits there: whatever its score, and
- * without a look at any index. 0: it is not so. */
+ * without a look at any index. What was sent there now need not be in its load for that. 0: it is
+ * not so. */
 static inline uint32_t wam_choose_only(struct rill_wam *wam, uint64_t demand_bps, uint64_t now_ns)
 {
     struct unit *unit;
+    uint32_t slot;
 
     if (wam->active_count != 1 || wam->config.placement != RILL_PLACEMENT_PACK)
         return 0;
-    wam_advance(wam, now_ns);
-    unit = &wam->units[wam->active[0]];
-    if (unit->draining || !wam_fits(wam, unit, wam_need(demand_bps)))
+    slot = wam->active[0];
+    unit = &wam->units[slot];
+    if (now_ns > wam->now_ns)
+        wam_advance(wam, now_ns);
+    if (unit->draining ||
+        !wam_has_room(unit, wam->load.bytes[slot] + unit->sent_bytes, wam_need(demand_bps)) ||
+        rill_backlog_would_be_behind(&wam->backlog, slot, unit->sent_bytes, wam->now_ns))
         return 0;
     wam->counters.choices++;
     return unit->id;

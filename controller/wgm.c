@@ -49,7 +49,7 @@ static void average_add(struct rill_wgm *wgm, uint32_t load)
     wgm->load_sum += load;
 }
 
-void rill_wgm_close(struct rill_wgm *wgm, struct rill_wgm_flow *flow)
+static inline void close_flowlet(struct rill_wgm *wgm, struct rill_wgm_flow *flow)
 {
     uint32_t load;
 
@@ -63,25 +63,16 @@ void rill_wgm_close(struct rill_wgm *wgm, struct rill_wgm_flow *flow)
     average_add(wgm, load);
 }
 
+void rill_wgm_close(struct rill_wgm *wgm, struct rill_wgm_flow *flow)
+{
+    close_flowlet(wgm, flow);
+}
+
 void rill_wgm_begin(struct rill_wgm *wgm, struct rill_wgm_flow *flow, uint32_t wire_bytes,
                     uint64_t now_ns)
 {
-    rill_wgm_close(wgm, flow);
+    close_flowlet(wgm, flow);
     flow->flags |= RILL_WGM_OPEN;
     flow->flowlet_start_ns = now_ns;
     flow->flowlet_bytes = wire_bytes;
-}
-
-/* Flowlets end more often than flows begin, so it is worked out when it is asked for. */
-static uint32_t average_bytes_per_s(const struct rill_wgm *wgm)
-{
-    return wgm->closed == 0 ? 0 : (uint32_t)(wgm->load_sum / wgm->closed);
-}
-
-uint64_t rill_wgm_demand_bps(const struct rill_wgm *wgm, const struct rill_wgm_flow *flow)
-{
-    uint64_t bytes_per_s =
-        flow->flags & RILL_WGM_MEASURED ? flow->ewma_bytes_per_s : average_bytes_per_s(wgm);
-
-    return bytes_per_s * 8;
 }

@@ -105,6 +105,18 @@ void rill_wgm_close(struct rill_wgm *wgm, struct rill_wgm_flow *flow);
 
 /* What the flow's open flowlet is expected to bring, in bits per second: the global average during
  * a flow's first flowlet (0 as long as no flowlet has ended anywhere), else the flow's estimate. */
-uint64_t rill_wgm_demand_bps(const struct rill_wgm *wgm, const struct rill_wgm_flow *flow);
+static inline uint64_t rill_wgm_demand_bps(const struct rill_wgm *wgm,
+                                           const struct rill_wgm_flow *flow)
+{
+    uint64_t bytes_per_s;
+
+    /* Flowlets end more often than flows begin, so the average is worked out when it is asked for.
+     */
+    if (flow->flags & RILL_WGM_MEASURED)
+        bytes_per_s = flow->ewma_bytes_per_s;
+    else
+        bytes_per_s = wgm->closed == 0 ? 0 : (uint32_t)(wgm->load_sum / wgm->closed);
+    return bytes_per_s * 8;
+}
 
 #endif
