@@ -45,7 +45,7 @@ static void say(struct rill_controller *c, enum rill_frame_type type, uint32_t d
 
 static void send_take(struct rill_controller *c, const struct flow *flow)
 {
-    struct rte_mbuf *m = ctl_message(c, RILL_FRAME_TAKE, flow->owner, flow->node.flow);
+    struct rte_mbuf *m = ctl_message(c, RILL_FRAME_TAKE, flow->owner, flow->number);
 
     if (m == NULL)
         return;
@@ -242,8 +242,8 @@ static void visit(struct rill_controller *c, struct flow *flow)
 {
     bool waits = false;
 
-    if (flow->node.flow < c->recovery.oldest)
-        c->recovery.oldest = flow->node.flow;
+    if (flow->number < c->recovery.oldest)
+        c->recovery.oldest = flow->number;
     if (recovery_logger_of(c, flow->owner) != 0)
         rehome(c, flow);
     for (uint8_t i = 0; i < flow->chain_len; i++) {
@@ -314,7 +314,7 @@ static void slice(struct rill_controller *c)
          c->recovery.bucket++)
         for (struct rill_map_node *node = c->by_number.buckets[c->recovery.bucket]; node != NULL;
              node = node->next)
-            visit(c, (struct flow *)node);
+            visit(c, flow_of_node(node));
     c->recovery.pass_ns = c->now_ns + SLICE_PAUSE_NS;
     if (c->recovery.bucket > c->by_number.mask)
         end_pass(c);
