@@ -191,7 +191,7 @@ struct rill_controller {
     uint64_t untold_until_ns; /* see endpoints.c */
     struct pool_question questions[POOL_QUESTIONS_MAX];
     uint32_t questions_next;
-    uint64_t *lease[RILL_CONTROLLER_POOLS_MAX]; /* by index: rill_lease_id() of its last lease */
+    uint64_t *lease[RILL_CONTROLLER_POOLS_MAX]; /* by index: number of the last one */
     struct capacity capacity;
     struct waiting waiting;
     struct recovery recovery;
@@ -344,6 +344,8 @@ void endpoints_told_lease(struct rill_controller *c, uint32_t unit, uint32_t poo
                           uint64_t lease);
 /* ... or it is in the state of a flow, which may have ended. */
 void endpoints_told_use(struct rill_controller *c, const struct rill_alias *alias);
+/* Of all that was told: somebody has a later lease of the alias's endpoint. */
+bool endpoints_leased_since(const struct rill_controller *c, const struct rill_alias *alias);
 void endpoints_inherit(struct rill_controller *c, struct flow *flow, const struct rill_alias *alias,
                        bool confirmed);
 /* All that inherited flows and units have is known: the rest is free, when nothing of a dead unit's

@@ -43,7 +43,7 @@ static bool keep(struct rill_controller *c, struct flow *flow, uint32_t pool, ui
     if (!endpoints_own(c, pool, &index) ||
         rill_port_pool_take(c->pools[pool], index, flow->node.flow) != RILL_PORT_OK)
         return false;
-    c->lease[pool][index] = rill_kept_lease_id(flow->node.flow);
+    c->lease[pool][index] = flow->node.flow;
     flow->has_kept = true;
     flow->kept_pool = pool;
     flow->kept_index = index;

@@ -26,6 +26,7 @@ enum { SLOT = 0, BYTES = 1000, BLOCK = 4, ITEMS_MAX = 64, PORT = 1000 };
 #define NEW rill_epoch(SLOT, 5)
 #define OTHERS rill_epoch(SLOT + 1, 1)
 #define RETRY_NS (6 * CORE_MS)
+#define LEASE (UINT64_C(42) << 48 | 43) /* number of what is granted */
 
 static const struct rill_flow_tuple tuple = {.addr_a = {10, 0, 0, 1},
                                              .addr_b = {192, 0, 2, 1},
@@ -460,6 +461,7 @@ static void grant(uint32_t first, uint32_t count)
     rill_frame(m)->clock = asked.clock;
     rill_frame(m)->pool = asked.pool;
     rill_frame(m)->count = count;
+    rill_frame(m)->term = LEASE;
     for (uint32_t i = first; i < first + count; i++)
         core_body(m, &i, sizeof(i));
     give(m);
@@ -478,7 +480,7 @@ static void endpoints_are_told_before_flows(void **state)
         assert_int_equal(items[i].kind, RILL_INVENTORY_ENDPOINT);
         assert_int_equal(items[i].endpoint.pool, 0);
         assert_in_range(items[i].endpoint.index, 10, 10 + BLOCK - 1);
-        assert_int_equal(items[i].endpoint.lease >> 40, UNIT & 0xffffff);
+        assert_int_equal(items[i].endpoint.lease, LEASE);
         seen |= 1u << (items[i].endpoint.index - 10);
     }
     assert_int_equal(seen, (1u << BLOCK) - 1);

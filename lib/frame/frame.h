@@ -74,7 +74,8 @@ enum rill_frame_type {
                                leads to is lost" */
     RILL_FRAME_CHAIN = 31,  /* K T H: the answer; flag REFUSED: your term was passed over */
     RILL_FRAME_POOL_REQUEST = 32, /* unit: `pool` index; `count` wanted; clock = its number */
-    RILL_FRAME_POOL_GRANT = 33,   /* `pool`, `count`, clock; body: uint32_t[count] indexes */
+    RILL_FRAME_POOL_GRANT = 33,   /* `pool`, `count`, clock; term = the lease's number; body:
+                                     uint32_t[count] indexes */
     RILL_FRAME_FENCE = 34,        /* controller to output logger: take nothing more of next_unit */
     RILL_FRAME_FENCE_ACK = 35,    /* next_unit */
     RILL_FRAME_DEAD = 36, /* controller to unit: next_unit is dead, output logger `count` has
