@@ -359,6 +359,7 @@ uint32_t recovery_logger_of(const struct rill_controller *c, uint32_t unit);
 void recovery_on_death(struct rill_controller *c, const struct rill_frame *f);
 void recovery_on_fence_ack(struct rill_controller *c, const struct rill_frame *f);
 void recovery_on_recovered_ack(struct rill_controller *c, const struct rill_frame *f);
+void recovery_on_logger_state(struct rill_controller *c, const struct rill_frame *f);
 void recovery_tick(struct rill_controller *c);
 void recovery_unit_came(struct rill_controller *c);
 uint64_t recovery_next_ns(const struct rill_controller *c);

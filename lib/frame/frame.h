@@ -55,9 +55,9 @@ enum rill_frame_type {
                                      yours, the controller has not answered for the alias */
     RILL_FRAME_REQUEST_FULL = 19, /* K: output logger asks its unit for FULL */
     /* recovery: a dead unit's output logger has its state */
-    RILL_FRAME_LOGGER_PULL = 21,  /* unit to output logger: K, tag (the asker's replica's),
-                                     granted_term  (the dead unit's, asked about), N: next_term is
-                                     the  asker's,  next_unit the dead unit */
+    RILL_FRAME_LOGGER_PULL = 21,  /* unit or controller to output logger: K, tag (the asker's
+                                     replica's), granted_term (the dead unit's, asked about), N:
+                                     next_term is the asker's, next_unit the dead unit */
     RILL_FRAME_LOGGER_STATE = 22, /* the answer: K, tag, granted_term and N as asked; body: state,
                                      if flag STATE is set; flag REFUSED: nothing of that term;
                                      neither: the asker's replica is it */
