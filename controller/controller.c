@@ -429,6 +429,9 @@ static void handle_message(struct rill_controller *c, struct rte_mbuf *m)
     case RILL_FRAME_RECOVERED_ACK:
         recovery_on_recovered_ack(c, f);
         break;
+    case RILL_FRAME_LOGGER_STATE:
+        recovery_on_logger_state(c, f);
+        break;
     default:
         c->n.messages_unknown++;
         break;

@@ -193,7 +193,7 @@ struct rill_controller {
     uint64_t untold_until_ns; /* see endpoints.c */
     struct pool_question questions[POOL_QUESTIONS_MAX];
     uint32_t questions_next;
-    uint64_t *lease[RILL_CONTROLLER_POOLS_MAX]; /* by index: rill_lease_id() of its last lease */
+    uint64_t *lease[RILL_CONTROLLER_POOLS_MAX]; /* by index: number of the last one */
     struct capacity capacity;
     struct waiting waiting;
     struct recovery recovery;
@@ -379,6 +379,8 @@ void endpoints_told_lease(struct rill_controller *c, uint32_t unit, uint32_t poo
                           uint64_t lease);
 /* ... or it is in the state of a flow, which may have ended. */
 void endpoints_told_use(struct rill_controller *c, const struct rill_alias *alias);
+/* Of all that was told: somebody has a later lease of the alias's endpoint. */
+bool endpoints_leased_since(const struct rill_controller *c, const struct rill_alias *alias);
 void endpoints_inherit(struct rill_controller *c, struct flow *flow, const struct rill_alias *alias,
                        bool confirmed);
 /* All that inherited flows and units have is known: the rest is free, when nothing of a dead unit's
@@ -392,6 +394,7 @@ uint32_t recovery_logger_of(const struct rill_controller *c, uint32_t unit);
 void recovery_on_death(struct rill_controller *c, const struct rill_frame *f);
 void recovery_on_fence_ack(struct rill_controller *c, const struct rill_frame *f);
 void recovery_on_recovered_ack(struct rill_controller *c, const struct rill_frame *f);
+void recovery_on_logger_state(struct rill_controller *c, const struct rill_frame *f);
 void recovery_tick(struct rill_controller *c);
 void recovery_unit_came(struct rill_controller *c);
 uint64_t recovery_next_ns(const struct rill_controller *c);
