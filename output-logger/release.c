@@ -10,7 +10,10 @@ static void leave(struct rill_ol *ol, struct rte_mbuf *m)
     f->link = NULL;
     ol->n.packets_released++;
     ol->n.bytes_released += f->wire_bytes;
-    rill_outbox_put(ol->out, m);
+    if (f->flags & RILL_FLAG_TURN)
+        turn_packet(ol, m);
+    else
+        rill_outbox_put(ol->out, m);
 }
 
 /* True if the step was not released before; then marks it. One that is older than the window may
