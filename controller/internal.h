@@ -9,6 +9,7 @@
  *   waiting.c     packets that came while nothing was
  *   endpoints.c   the NF's pools: grants, aliases that use them
  *   preserve.c    endpoints kept for flows that begin, with their own ports
+ *   turned.c      packets that output loggers send back, as the NF turned them round
  *   recovery.c    units that died: their flows go on elsewhere
  *   takeover.c    another controller's place is taken: who is asked what
  *   inherit.c     and what its flows, endpoints and aliases were
@@ -174,6 +175,20 @@ struct takeover {
     struct found **order; /* in which they are inherited */
 };
 
+enum { TURNED_LOGGERS_MAX = 128 }; /* a deployment has half as many at a time */
+
+/* Of the packets that an output logger sent back: which have come. */
+struct turned_from {
+    uint32_t logger;
+    uint64_t top, window; /* bit i: number top - i has come */
+    uint64_t heard_ns;
+};
+
+struct turned {
+    struct turned_from from[TURNED_LOGGERS_MAX];
+    uint32_t count;
+};
+
 struct rill_controller {
     struct rill_controller_config config;
     struct rill_wgm wgm;
@@ -198,6 +213,7 @@ struct rill_controller {
     struct waiting waiting;
     struct recovery recovery;
     struct takeover takeover;
+    struct turned turned;
     uint64_t clock, term; /* the highest of any flow: a new flow begins above ("birth") */
     uint64_t newest_ns;   /* of any packet: times do not go backwards */
     bool serves;          /* packets at hand: there is a unit, and its flows are known */
@@ -355,6 +371,10 @@ void waiting_put(struct rill_controller *c, struct rte_mbuf *m);
 struct rte_mbuf *waiting_take(struct rill_controller *c); /* the oldest; NULL: none */
 void waiting_tick(struct rill_controller *c);
 uint64_t waiting_next_ns(const struct rill_controller *c);
+
+/* turned.c */
+/* Makes of the frame a packet that comes in. False: it has come before, and is gone. */
+bool turned_take(struct rill_controller *c, struct rte_mbuf *m);
 
 /* endpoints.c */
 int endpoints_init(struct rill_controller *c, struct rill_error *err);

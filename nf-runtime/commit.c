@@ -143,8 +143,8 @@ static inline void send_change(struct rill_unit *u, struct flow *flow, struct rt
     f->target_count = 0;
     f->state_bytes = 0;
     f->state_offset = 0;
-    if (verdict == RILL_FORWARD) {
-        f->flags |= RILL_FLAG_PACKET;
+    if (verdict != RILL_DROP) {
+        f->flags |= verdict == RILL_TURN ? RILL_FLAG_PACKET | RILL_FLAG_TURN : RILL_FLAG_PACKET;
     } else {
         strip_packet(m);
         u->n.dropped_nf++;
@@ -165,7 +165,7 @@ static void report_step(struct rill_unit *u, struct flow *flow, uint64_t clock,
                                   .ingress_id = f->ingress_id,
                                   .before = u->before,
                                   .after = flow->state,
-                                  .forwarded = verdict == RILL_FORWARD};
+                                  .forwarded = verdict != RILL_DROP};
 
     u->step_hook(u->step_hook_arg, &step);
 }
