@@ -65,7 +65,7 @@ struct rill_ol {
     uint64_t held;                   /* packets kept back */
     uint64_t turned[RILL_SLOTS_MAX]; /* packets sent back to the controller of that slot */
     uint32_t state_at;               /* in an entry */
-    uint32_t short_way_id;           /* config.id; 0: no change goes the short way (apply_at_once()) */
+    uint32_t short_way_id; /* config.id; 0: no change goes the short way (apply_at_once()) */
     uint32_t fenced[FENCED_MAX];
     uint32_t fenced_count;
     struct rill_ol_counters n;
