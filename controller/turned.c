@@ -44,7 +44,7 @@ static bool admit(struct turned_from *from, uint64_t number)
     }
     behind = from->top - number;
     if (behind >= 64 || (from->window >> behind & 1))
-        return false;
+        return RILL_MUTANT(turned_again);
     from->window |= UINT64_C(1) << behind;
     return true;
 }

@@ -123,13 +123,14 @@ static void apply(struct rill_ol *ol, struct entry *e, struct rte_mbuf *m)
         rill_state_replaced(e->state, &e->state_used, f->state_bytes);
     else
         rill_state_wrote(&e->state_used, (uint32_t)f->state_offset + f->state_bytes);
-    if (!release_alias_known(ol, e, f) && f->state_bytes > 0 && f->state_offset < sizeof(e->alias))
-        set_alias(ol, e);
     e->step = f->step;
     e->tag_term = f->term;
     e->clock = f->clock;
     e->window = f->window;
     e->has_state = true;
+    /* Packets that waited may leave now: what is kept is whole by then. */
+    if (!release_alias_known(ol, e, f) && f->state_bytes > 0 && f->state_offset < sizeof(e->alias))
+        set_alias(ol, e);
     ol->n.changes_applied++;
     if (e->want_step <= e->step)
         e->want_step = 0;

@@ -77,6 +77,7 @@
     X(store_old, "what a store outside has is taken, whatever version FINAL names")                \
     X(store_trust, "a former owner does not write again what a store has acknowledged")            \
     X(store_pin, "a former owner gives its copy up once a store has acknowledged it")              \
+    X(turned_again, "a packet that was turned round comes in with each copy of its frame")         \
     X(full_order, "an older full state takes the place of a newer one")                            \
     X(one_queue, "a unit serves all controllers from one queue, at the sum of their shares")       \
     X(pool_slot, "a flow takes an endpoint of another controller's part")                          \

@@ -8,9 +8,11 @@
 Rill is transparent at Ethernet, so both ends know the other's address by a static neighbour. Downloads by
 curl must have the hash of what the server has, and iperf3 must run, while flowlets are so small that flows
 move all the time."""
+import ctypes
 import hashlib
 import json
 import os
+import socket
 import subprocess
 import tempfile
 
@@ -18,7 +20,7 @@ import world  # first: it knows where the other tests' modules are
 import common
 from world import Cluster, kill, until
 
-PUBLIC, SERVER, CLIENT = "198.51.100.1", "203.0.113.2", "10.1.0.2"
+PUBLIC, SERVER, CLIENT, NEIGHBOUR = "198.51.100.1", "203.0.113.2", "10.1.0.2", "10.1.0.3"
 
 
 def sh(*words, **more):
@@ -150,12 +152,65 @@ def between_two_namespaces():
             assert udp["lost_percent"] < 5, udp
         finally:
             stop(web)
+        hairpins(net)
         n = c.counters()
+        assert n["output_logger.packets_turned"] == n["controller.packets_turned"] >= 3, n
         moved = n["controller.flowlets_moved"]
         print("  %d packets, %d flowlets moved, %d of them seamless" % (
             n["controller.packets_in"], moved, n["unit.moved_in_seamless"]))
         assert moved > 1000, moved
         assert n["unit.packets_processed"] > 10000
+
+
+def udp_socket(net, end, address, port):
+    """A socket stays in the namespace in which it was made."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    with open("/proc/self/ns/net") as home, open("/run/netns/" + net.names[end]) as there:
+        assert libc.setns(there.fileno(), 0) == 0, os.strerror(ctypes.get_errno())
+        try:
+            s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            s.bind((address, port))
+            s.settimeout(0.2)
+            return s
+        finally:
+            assert libc.setns(home.fileno(), 0) == 0
+
+
+def asked(client, server, to):
+    """What the server sees as the client's address. UDP may be lost, or come late."""
+    question = ("%s:%d" % client.getsockname()).encode()
+
+    def once():
+        client.sendto(question, to)
+        try:
+            text, address = server.recvfrom(100)
+        except TimeoutError:
+            return None
+        return address if text == question else None
+    return until("a datagram gets through to %s:%d" % to, once)
+
+
+def hairpins(net):
+    """Two inside hosts talk by way of their public endpoints; one that has gone is told of, too (RFC 5508, REQ-7)."""
+    sh("ip", "-n", net.names["a"], "addr", "add", NEIGHBOUR + "/24", "dev", "va0")
+    with udp_socket(net, "b", SERVER, 5300) as server, udp_socket(net, "a", CLIENT, 0) as one:
+        with udp_socket(net, "a", NEIGHBOUR, 0) as other:
+            public = {s: asked(s, server, (SERVER, 5300)) for s in (one, other)}
+            assert {address for address, _ in public.values()} == {PUBLIC}, public
+            assert asked(one, other, public[other]) == public[one]
+            assert asked(other, one, public[one]) == public[other]
+        one.connect(public[other])
+
+        def refused():
+            try:
+                one.send(b"are you there")
+                one.recv(100)
+            except ConnectionRefusedError:
+                return True
+            except TimeoutError:
+                pass
+            return False
+        until("the sender hears that nobody is there any more", refused)
 
 
 def several_controllers():
@@ -169,6 +224,7 @@ def several_controllers():
             for number in range(6):
                 assert download(net, folder, number) == wanted
             n = until("all that came in was one's or the other's", lambda: whose(c.counters()))
+            hairpins(net)
             assert n["controller.packets_in"] > 10000, n["controller.packets_in"]
             assert all(r["leased_milli"] > 0 for r in c.roles("controller") if r["deployment"])
             first, killed = c.status()["deployments"][0]["controllers"]

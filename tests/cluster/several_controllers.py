@@ -6,6 +6,7 @@ import subprocess
 
 import world  # first: it knows where the other tests' modules are
 import common
+import hairpin
 from kills import LOST, Replay, check_packets, failure_of, serving
 from standby import billed, counter, leader
 from world import Cluster, kill, until
@@ -83,6 +84,20 @@ def small_pool(c):
     return path
 
 
+def hairpins():
+    """Pairs of inside hosts whose public endpoints are, as often as not, of different controllers; to the byte."""
+    with Cluster(poll="sleep") as c:
+        c.rill("deploy", "nat", "--units", 4, "--controllers", 4, "--config",
+               hairpin.write_config(c.folder, hairpin.FOUR), *DEPLOY[6:])
+        until("all is there", lambda: c.status()["settled"])
+
+        def play(capture, out):
+            return c.replay(capture, "--inside", hairpin.INSIDE, "--speed", "0.01x", "--out", out)
+
+        hairpin.show("  hairpins", hairpin.conversations(c.folder, play, 6))
+        check_bill(c)
+
+
 def one_is_killed():
     with Cluster(warm=1, poll="sleep") as c:
         c.rill(*DEPLOY)
@@ -147,4 +162,4 @@ def the_resource_manager_is_killed():
 
 
 if __name__ == "__main__":
-    world.main([split, whole_units, one_is_killed, the_resource_manager_is_killed])
+    world.main([split, whole_units, hairpins, one_is_killed, the_resource_manager_is_killed])

@@ -20,6 +20,7 @@ from test_check_output import echo, ethernet, icmp, ip, patched, pcap, tcp, udp 
 
 PUBLIC, OTHER_PUBLIC, SERVER = "198.51.100.1", "198.51.100.2", "192.0.2.9"
 FOUR = tuple("198.51.100.%d" % i for i in range(1, 5))
+INSIDE = "10.0.0.0/8"
 PACE_NS, ROUNDS = 200_000, 12
 SYN, SYN_ACK, ACK = 2, 18, 16
 UNREACHABLE, TIME_EXCEEDED = 3, 11
@@ -117,7 +118,6 @@ def talk(c, n, public):
     c.out(udp(b, pb, SERVER, 53), udp(ub, pb, SERVER, 53))
     c.turned(udp(a, pa, ub, pb), udp(ua, pa, b, pb))
     c.turned(udp(b, pb, ua, pa), udp(ub, pb, a, pa))
-    c.back(udp(SERVER, 53, b, pb), udp(SERVER, 53, b, pb))
 
     c.out(segment(b, pb, SERVER, 80, SYN), segment(tb, pb, SERVER, 80, SYN))
     c.turned(segment(a, pa, tb, pb, SYN), segment(ta, pa, b, pb, SYN))
@@ -144,14 +144,23 @@ def talk(c, n, public):
     c.turned_and_dropped(udp(a, pa, ub, 53))  # and nobody can have that
     c.turned_and_dropped(udp(a, pa, ua, pa))  # from an endpoint to itself is malformed (LAND)
     c.turned_and_dropped(icmp(b, ub, UNREACHABLE, rest + udp(ub, pb + 2, b, pb)[:28]))
+    c.back(udp(SERVER, 53, b, pb), udp(SERVER, 53, b, pb))
 
 
-def run(folder, capture, out, *args, config=(PUBLIC,)):
-    path, json_path = os.path.join(folder, "nat.yaml"), os.path.join(folder, "report.json")
+def write_config(folder, public):
+    """The NAT's, with these public addresses."""
+    path = os.path.join(folder, "nat.yaml")
     with open(path, "w") as f:
-        f.write("nf: nat\nconfig:\n  public_addresses: [%s]\n" % ", ".join(config))
-    return common.replay(capture, "--config", path, "--inside", "10.0.0.0/8", "--out", out, "--set",
-                         "link_delay_us=1", *args, json_path=json_path)
+        f.write("nf: nat\nconfig:\n  public_addresses: [%s]\n" % ", ".join(public))
+    return path
+
+
+def embedded(folder, config, *args):
+    """A function that plays a capture and returns the report."""
+    def play(capture, out, *more):
+        return common.replay(capture, "--config", write_config(folder, config), "--inside", INSIDE, "--out", out,
+                             "--set", "link_delay_us=1", *args, *more, json_path=os.path.join(folder, "report.json"))
+    return play
 
 
 def check_books(report, turned, dropped):
@@ -168,7 +177,7 @@ def check_books(report, turned, dropped):
     assert sum(one["packets_in"] for one in report["controllers"]) == n["controller.packets_in"]
 
 
-def addresses(folder, args, config, pairs=ROUNDS):
+def addresses(folder, play, pairs):
     """The public address of each endpoint: which controller's it is, and so which address, goes by the endpoint."""
     capture, out, public = os.path.join(folder, "first.pcap"), os.path.join(folder, "first.pcapng"), {}
     c, keys = Capture(), []
@@ -180,30 +189,39 @@ def addresses(folder, args, config, pairs=ROUNDS):
             c.out(packet, packet)
             keys.append((proto, host))
     c.write(capture)
-    run(folder, capture, out, *args, config=config)
+    play(capture, out)
     for packet in read_capture(out):
         public[keys[packet.packet_id - 1]] = ".".join(map(str, parse(packet.data).source.address))
     return public
 
 
+def conversations(folder, play, pairs):
+    """As many pairs talk, and all is as it has to be. Returns the report."""
+    public, c = addresses(folder, play, pairs), Capture()
+    for n in range(pairs):
+        talk(c, n, public)
+    capture, out = os.path.join(folder, "in.pcap"), os.path.join(folder, "out.pcapng")
+    c.write(capture)
+    report = play(capture, out)
+    c.check(out)
+    check_books(report, c.turns, sum(1 for e in c.expected if e is None))
+    return report
+
+
+def show(what, report):
+    print("%s: %d packets, %d turned round, %s" % (what, report["packets_in"], report["packets_turned"], {
+        k: n for k, n in report["packets_dropped"].items() if n}))
+
+
 def hosts(folder):
-    capture, usage = os.path.join(folder, "in.pcap"), os.path.join(folder, "usage.jsonl")
-    out = os.path.join(folder, "out.pcapng")
+    usage = os.path.join(folder, "usage.jsonl")
     for name, (args, config) in WAYS.items():
-        public, c = addresses(folder, args, config), Capture()
-        for n in range(ROUNDS):
-            talk(c, n, public)
-        c.write(capture)
-        dropped = sum(1 for e in c.expected if e is None)
-        report = run(folder, capture, out, "--usage", usage, *args, config=config)
-        c.check(out)
-        check_books(report, c.turns, dropped)
+        report = conversations(folder, embedded(folder, config, *args, "--usage", usage), ROUNDS)
         with open(usage) as f:
             billed = sum(json.loads(line)["packets"] for line in f)
         assert billed == report["counters"]["unit.packets_processed"], billed
         os.remove(usage)
-        print("%s: %d packets, %d turned round, %s" % (name, report["packets_in"], report["packets_turned"], {
-            k: n for k, n in report["packets_dropped"].items() if n}))
+        show(name, report)
 
 
 def pings(folder):
@@ -214,7 +232,8 @@ def pings(folder):
     for i, host in enumerate(names):
         c.out(echo(host, SERVER, 2000 + i), echo(host, SERVER, 2000 + i))
     c.write(capture)
-    run(folder, capture, out, config=(PUBLIC, OTHER_PUBLIC))
+    play = embedded(folder, (PUBLIC, OTHER_PUBLIC))
+    play(capture, out)
     mine = {names[p.packet_id - 1]: ".".join(map(str, parse(p.data).source.address)) for p in read_capture(out)}
     first = next(h for h in names if mine[h] == PUBLIC)
     second = next(h for h in names if mine[h] == OTHER_PUBLIC)
@@ -224,7 +243,7 @@ def pings(folder):
     c.turned(echo(first, OTHER_PUBLIC, ident), echo(PUBLIC, second, ident))
     c.turned(reply(second, PUBLIC, ident), reply(OTHER_PUBLIC, first, ident))
     c.write(capture)
-    check_books(run(folder, capture, out, config=(PUBLIC, OTHER_PUBLIC)), 2, 0)
+    check_books(play(capture, out), 2, 0)
     c.check(out)
     print("%s and %s ping each other by %s and %s" % (first, second, PUBLIC, OTHER_PUBLIC))
 
@@ -232,9 +251,9 @@ def pings(folder):
 def failures(folder):
     """Roles die while packets are turned round: what comes out is as it has to be, and once; all are accounted for."""
     pairs, rounds = 100, 20
-    args = ("--units", 6, "--controllers", 4, "--set", "placement=spread", "--set", "flowlet_timeout_us=100",
-            "--set", "unit_capacity_mbps=20")
-    public, c = addresses(folder, args, FOUR, pairs), Capture()
+    play = embedded(folder, FOUR, "--units", 6, "--controllers", 4, "--set", "placement=spread", "--set",
+                    "flowlet_timeout_us=100", "--set", "unit_capacity_mbps=20")
+    public, c = addresses(folder, play, pairs), Capture()
     for _ in range(rounds):
         for a, pa, b, pb in map(pair, range(pairs)):
             ua, ub = public[UDP, a], public[UDP, b]
@@ -243,16 +262,15 @@ def failures(folder):
             c.turned(udp(b, pb, ua, pa), udp(ub, pb, a, pa))
     capture, out = os.path.join(folder, "in.pcap"), os.path.join(folder, "out.pcapng")
     c.write(capture)
-    report = run(folder, capture, out, *args, "--fail", "unit:2@200ms", "--fail", "output-logger:3@350ms", "--fail",
-                 "controller:1@500ms", config=FOUR)
+    report = play(capture, out, "--fail", "unit:2@200ms", "--fail", "output-logger:3@350ms", "--fail",
+                  "controller:1@500ms")
     common.check_books(report)
     packets = read_capture(out)
     assert len({p.packet_id for p in packets}) == len(packets) == report["packets_released"]
     assert report["packets_turned"] > 3000 and report["packets_released"] > 5000, report["packets_dropped"]
     wrong = [p for p in packets if (p.interface, bytes(p.data)) != c.expected[p.packet_id - 1]]
     assert not wrong, wrong[0]
-    print("with failures: %d packets, %d turned round, %s" % (
-        report["packets_in"], report["packets_turned"], {k: n for k, n in report["packets_dropped"].items() if n}))
+    show("with failures", report)
 
 
 def main():

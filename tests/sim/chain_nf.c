@@ -93,6 +93,15 @@ static struct rill_pool *pool_for(const struct instance *self, const struct rill
                                                                         : self->pool;
 }
 
+/* From one inside host to another, by its public endpoint. */
+static bool is_hairpin(const struct sim_chain *chain, const struct rill_pkt *pkt)
+{
+    struct rill_endpoint to;
+
+    rill_pkt_destination(pkt, &to);
+    return rill_pkt_from_inside(pkt) && memcmp(to.addr, chain->public.addr, sizeof(to.addr)) == 0;
+}
+
 static enum rill_verdict process_packet(struct rill_nf *nf, struct rill_pkt *pkt)
 {
     struct instance *self = rill_nf_private(nf);
@@ -125,7 +134,9 @@ static enum rill_verdict process_packet(struct rill_nf *nf, struct rill_pkt *pkt
         rill_flow_restart(pkt); /* and drops: what waits for the flow's alias never comes out */
         return RILL_DROP;
     }
-    return self->drops != 0 && mark->packet % self->drops == 0 ? RILL_DROP : RILL_FORWARD;
+    if (self->drops != 0 && mark->packet % self->drops == 0)
+        return RILL_DROP;
+    return is_hairpin(chain, pkt) ? RILL_TURN : RILL_FORWARD;
 }
 
 void (*sim_chain_ended)(const struct rill_nf *nf, uint64_t flow, uint64_t hash);
@@ -156,7 +167,7 @@ const struct rill_nf_descriptor sim_chain_nf = {
     .summary = "Hash chain over every packet, for the simulator.",
     .flow_scope = RILL_FLOW_INSIDE_ENDPOINT,
     .handles = RILL_HANDLES_UDP4 | RILL_HANDLES_TCP4 | RILL_HANDLES_ICMP4_ERROR,
-    .flags = RILL_NF_INSIDE_OPENS,
+    .flags = RILL_NF_INSIDE_OPENS | RILL_NF_TURNS,
     .options = options,
     .instance_bytes = sizeof(struct instance),
     .init = init,

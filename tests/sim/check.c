@@ -5,7 +5,9 @@
 #include "tests/sim/history.h"
 #include "tests/sim/sim.h"
 
-enum { PACKETS_MAX = 4096, TERMS_MAX = 16384 };
+enum { SENT_MAX = 4096, TERMS_MAX = 16384 };
+/* A packet that is turned round is another from then on. */
+enum { TURNED_FIRST = SENT_MAX, PACKETS_MAX = 2 * SENT_MAX };
 
 struct packet {
     uint32_t flow, bytes; /* of the workload; on the wire */
@@ -31,6 +33,8 @@ struct sim_check {
     struct rill_ol *releasing;
     struct rill_controller *controller; /* NULL: it is dead */
     struct packet packets[PACKETS_MAX];
+    uint32_t turns_to[SENT_MAX];          /* by packet: the workload flow that it goes to */
+    struct rill_ol *turning;              /* by whom a packet is turned round at the moment */
     struct rill_endpoint public[64];      /* by workload flow, of the last that left ... */
     uint64_t public_flow[64];             /* ... and its number */
     struct public_use uses[2][PORTS_MAX]; /* UDP's, TCP's */
@@ -100,11 +104,14 @@ static struct rill_controller *controller_of(const struct sim_check *k, uint32_t
 
 static void look_at_cluster(struct sim_check *k, uint64_t flow)
 {
-    if (k->cluster != NULL)
-        sim_check_look_at(k,
-                          rill_cluster_output_logger(
-                              k->cluster, rill_role_number(rill_cluster_releasing(k->cluster))),
-                          controller_of(k, rill_number_slot(flow)));
+    struct rill_ol *ol = k->turning;
+
+    if (k->cluster == NULL)
+        return;
+    if (ol == NULL)
+        ol = rill_cluster_output_logger(k->cluster,
+                                        rill_role_number(rill_cluster_releasing(k->cluster)));
+    sim_check_look_at(k, ol, controller_of(k, rill_number_slot(flow)));
 }
 
 void sim_check_fail(struct sim_check *k, const char *invariant, const char *format, ...)
@@ -472,6 +479,7 @@ void sim_check_released(struct sim_check *k, struct rte_mbuf *m, uint64_t now_ns
     if (p->released) /* I3 */
         sim_check_fail(k, "I3", "packet %" PRIu64 " released twice", f->ingress_id);
     p->released = true;
+    k->counts.turned_out += f->ingress_id >= TURNED_FIRST;
     k->done[rill_role_number(f->src)].released++;
     k->done[rill_role_number(f->src)].released_bytes += p->bytes;
     node = sim_history_find(&k->history, f->flow, mark->hash);
@@ -485,6 +493,38 @@ void sim_check_released(struct sim_check *k, struct rte_mbuf *m, uint64_t now_ns
     check_path(k, f, node);
     check_kept(k, f, node);
     check_alias(k, f);
+}
+
+void sim_check_will_turn(struct sim_check *k, uint64_t packet, uint32_t flow)
+{
+    k->turns_to[packet] = flow;
+}
+
+void sim_check_turning(struct sim_check *k, struct rill_ol *ol, struct rte_mbuf *m, uint64_t now_ns)
+{
+    struct rill_frame *f = rill_frame(m);
+    const struct packet *p = &k->packets[f->ingress_id];
+    bool must_come_out = p->must_come_out;
+    uint64_t again = TURNED_FIRST + f->ingress_id;
+
+    k->turning = ol;
+    sim_check_released(k, m, now_ns);
+    k->turning = NULL;
+    if (f->ingress_id >= TURNED_FIRST) {
+        sim_check_fail(k, "LOOP", "packet %" PRIu64 " is turned round again", f->ingress_id);
+        return;
+    }
+    if (k->packets[again].sent) /* and so it was released twice */
+        return;
+    k->counts.turned++;
+    sim_check_sent(k, again, k->turns_to[f->ingress_id], p->bytes, must_come_out);
+    f->ingress_id = again;
+    sim_mark(m)->packet = again;
+}
+
+bool sim_check_is_out(const struct sim_check *k, uint64_t packet)
+{
+    return k->packets[packet].released;
 }
 
 void sim_check_all_out(struct sim_check *k)

@@ -59,6 +59,7 @@ static const struct {
     {RILL_MUTANT_pool_slot, "controllers"},
     {RILL_MUTANT_pool_part, "controllers"},
     {RILL_MUTANT_rest_untold, "failover_storm"},
+    {RILL_MUTANT_turned_again, "hairpins"},
 };
 
 static const char *kind_for(unsigned mutant)

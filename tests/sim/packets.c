@@ -92,6 +92,10 @@ static struct ends ends_of(const struct sim_packet *p, bool reversed)
         e.sport = p->reply_to->port;
     }
     memcpy(e.dst, SERVER, 4);
+    if (p->turn_to != NULL) {
+        memcpy(e.dst, p->turn_to->addr, 4);
+        e.dport = p->turn_to->port;
+    }
     if (!reversed)
         return e;
     return (struct ends){.src = {e.dst[0], e.dst[1], e.dst[2], e.dst[3]},

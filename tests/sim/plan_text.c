@@ -81,6 +81,7 @@ static const struct field {
     FIELD(clock_offset_ns),
     FIELD(reuse),
     FIELD(icmp_errors),
+    FIELD(hairpins),
     FIELD(edge_gaps),
     FIELD(edge_ns),
     FIELD(mice),

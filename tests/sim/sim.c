@@ -1,3 +1,5 @@
+#include <rte_tcp.h>
+
 #include "tests/sim/sim.h"
 
 #include "lib/base/eal.h"
@@ -57,6 +59,14 @@ static void on_released(void *arg, struct rte_mbuf *m, uint64_t now_ns)
     r->result->hash = sim_chain_next(r->result->hash ^ now_ns, rill_frame(m)->ingress_id);
     sim_check_released(r->check, m, now_ns);
     rte_pktmbuf_free(m);
+}
+
+static void on_turning(void *arg, struct rill_ol *ol, struct rte_mbuf *m)
+{
+    struct run *r = arg;
+
+    r->result->hash = sim_chain_next(r->result->hash ^ r->now_ns, rill_frame(m)->ingress_id);
+    sim_check_turning(r->check, ol, m, r->now_ns);
 }
 
 static struct sim_check *ended_check; /* of the run at hand: the NF knows of none */
@@ -148,35 +158,77 @@ static void draw_kind(struct run *r, struct sim_packet *p)
     counts->icmp_errors += p->error;
 }
 
+/* Another flow to whose public endpoint the packet goes, of the same protocol; the same one: none.
+ */
+static uint32_t other_flow(struct run *r, uint32_t flow)
+{
+    uint32_t other;
+
+    if (r->plan.hairpins == 0 || rill_rng_double(&r->more_rng) >= r->plan.hairpins)
+        return flow;
+    other = rill_rng_below(&r->more_rng, r->plan.flows);
+    return sim_tcp_is(&r->tcp, other) == sim_tcp_is(&r->tcp, flow) ? other : flow;
+}
+
+/* Writes r->packet, of which all is known but its number, and lets it in. */
+static void put_in(struct run *r, struct rte_mbuf *m, bool must_come_out)
+{
+    struct rill_frame *f = rill_frame(m);
+
+    sim_packet_write(&r->packet, m);
+    rill_frame_reset(f);
+    f->flags = RILL_FLAG_PACKET;
+    f->side = r->packet.reply_to != NULL ? RILL_OUTSIDE : RILL_INSIDE;
+    f->wire_bytes = rte_pktmbuf_pkt_len(m);
+    f->ingress_id = r->packet.number;
+    knock(r, m, r->packet.flow, must_come_out);
+}
+
+/* A packet that is to be drawn: of that flow, sound, from the inside. NULL: no buffer. */
+static struct rte_mbuf *next_packet(struct run *r, uint32_t flow)
+{
+    struct rte_mbuf *m = rte_pktmbuf_alloc(r->pool);
+
+    if (m == NULL)
+        return NULL; /* nothing came in */
+    r->packet.number++;
+    r->packet.flow = flow;
+    r->packet.reply_to = r->packet.turn_to = NULL;
+    r->packet.fragment = r->packet.damage = NULL;
+    r->packet.error = false;
+    r->packet.tcp = sim_tcp_is(&r->tcp, flow);
+    return m;
+}
+
+/* To where the other flow last came out, if it has. */
+static void turn_to(struct run *r, uint32_t other)
+{
+    if (other == r->packet.flow)
+        return;
+    r->packet.turn_to = reply_to(r, other);
+    sim_check_will_turn(r->check, r->packet.number, other);
+}
+
 /* From the inside, or a reply to where the flow last came out. */
 static void send_packet(struct run *r, uint32_t flow, bool probe)
 {
     const struct rill_endpoint *public = reply_to(r, flow);
     bool reply = !probe && public != NULL && rill_rng_double(&r->rng) < r->plan.replies;
-    struct rte_mbuf *m = rte_pktmbuf_alloc(r->pool);
-    struct rill_frame *f;
+    struct rte_mbuf *m = next_packet(r, flow);
 
     if (m == NULL)
-        return; /* nothing came in */
-    r->packet.number++;
-    r->packet.flow = flow;
+        return;
     r->packet.reply_to = reply ? public : NULL;
-    r->packet.fragment = r->packet.damage = NULL;
-    r->packet.error = false;
     if (!probe)
         draw_kind(r, &r->packet);
-    r->packet.tcp = sim_tcp_is(&r->tcp, flow);
-    if (r->packet.tcp && !r->packet.error)
+    if (!probe && !reply && !r->packet.error)
+        turn_to(r, other_flow(r, flow));
+    if (r->packet.turn_to != NULL) /* a FIN would be another connection's */
+        r->packet.tcp_flags = RTE_TCP_ACK_FLAG;
+    else if (r->packet.tcp && !r->packet.error)
         r->packet.tcp_flags = sim_tcp_flags(&r->tcp, flow, reply ? RILL_OUTSIDE : RILL_INSIDE,
                                             probe, sim_check_counts(r->check));
-    sim_packet_write(&r->packet, m);
-    f = rill_frame(m);
-    rill_frame_reset(f);
-    f->flags = RILL_FLAG_PACKET;
-    f->side = reply ? RILL_OUTSIDE : RILL_INSIDE;
-    f->wire_bytes = rte_pktmbuf_pkt_len(m);
-    f->ingress_id = r->packet.number;
-    knock(r, m, flow, probe && !r->plan.tight);
+    put_in(r, m, probe && !r->plan.tight);
 }
 
 /* --- events ---------------------------------------------------------------------------------- */
@@ -320,6 +372,30 @@ static void probe(struct run *r, uint32_t packets)
     }
 }
 
+/* Every flow talks to the next one, whose public endpoint is known and fresh. */
+static void probe_hairpins(struct run *r)
+{
+    bool must_come_out = !r->plan.tight && r->plan.nf_ends == 0 && r->plan.tcp == 0;
+
+    for (uint32_t flow = 0; r->plan.hairpins > 0 && flow < r->plan.flows && !stopped(r); flow++) {
+        uint32_t other = (flow + 1) % r->plan.flows;
+        struct rte_mbuf *m;
+
+        send_packet(r, other, true);
+        run_until(r, r->now_ns + 5 * MS);
+        if (!sim_check_is_out(r->check, r->packet.number) || other == flow)
+            continue;
+        m = next_packet(r, flow);
+        if (m == NULL)
+            continue;
+        r->packet.turn_to = sim_check_public(r->check, other);
+        sim_check_will_turn(r->check, r->packet.number, other);
+        r->packet.tcp_flags = RTE_TCP_ACK_FLAG;
+        put_in(r, m, must_come_out);
+        run_until(r, r->now_ns + MS / 2);
+    }
+}
+
 /* Nothing comes in any more: on until all has ended and has stayed so for longer than any plan lets
  * a role wait before it does something about a flow or an endpoint; at most for `most_ns`. */
 static void run_to_the_end(struct run *r, uint64_t most_ns)
@@ -366,6 +442,7 @@ static void converge(struct run *r)
      * but shorter than flow_idle. */
     run_until(r, r->now_ns + 40 * MS);
     probe(r, r->plan.flows);
+    probe_hairpins(r);
     settle(r);
     if (stopped(r))
         return; /* it has failed, and stands where it was: there may be no controller just now */
@@ -428,6 +505,7 @@ static int set_up(struct run *r, FILE *trace, struct rill_error *err)
                                          .output_logger_flows_max = r->plan.output_logger_flows_max,
                                          .pool = r->pool,
                                          .released = on_released,
+                                         .turning = on_turning,
                                          .arg = r,
                                          .pace = r->plain ? NULL : &r->pace.ops};
 

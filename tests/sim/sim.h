@@ -84,6 +84,7 @@ struct sim_plan {
     uint64_t clock_offset_ns;            /* and are ahead, up to that */
     bool reuse;                          /* successors get their predecessors' addresses */
     double icmp_errors;                  /* share of the packets */
+    double hairpins;                     /* share of the inside's packets */
     double edge_gaps;                    /* share of the gaps that are a flowlet's, to the ns */
     uint64_t edge_ns;                    /* that gap */
     bool mice;                           /* some flows have most of the packets, others a few */
@@ -146,6 +147,7 @@ struct sim_packet {
     uint64_t number;
     uint32_t flow;
     const struct rill_endpoint *reply_to; /* NULL: from the inside */
+    const struct rill_endpoint *turn_to;  /* from the inside to another flow's; NULL: to a server */
     bool error;                           /* an ICMP error that quotes what went the other way */
     bool tcp;                             /* else UDP; with these flags */
     uint8_t tcp_flags;
@@ -182,6 +184,13 @@ void sim_check_sent(struct sim_check *check, uint64_t packet, uint32_t flow, uin
                     bool must_come_out);
 struct sim_counts *sim_check_counts(struct sim_check *check);
 void sim_check_released(struct sim_check *check, struct rte_mbuf *m, uint64_t now_ns);
+/* The packet is to the public endpoint of that workload flow: will it be turned round, it has to
+ * come out there, if it has to come out. */
+void sim_check_will_turn(struct sim_check *check, uint64_t packet, uint32_t flow);
+/* It is about to be, in place of being released. From then on it is another packet. */
+void sim_check_turning(struct sim_check *check, struct rill_ol *ol, struct rte_mbuf *m,
+                       uint64_t now_ns);
+bool sim_check_is_out(const struct sim_check *check, uint64_t packet);
 void sim_check_step(void *check, const struct rill_unit_step *step);
 /* flow_end ran at that NF, on the state with that hash. */
 void sim_check_ended(struct sim_check *check, const struct rill_nf *nf, uint64_t flow,
@@ -408,6 +417,8 @@ void sim_stores_calm(struct sim_stores *stores); /* it is reached, and forgets n
     X(fragments, "fragments")                                                                      \
     X(malformed, "malformed packets")                                                              \
     X(icmp_errors, "ICMP errors")                                                                  \
+    X(turned, "packets turned round")                                                              \
+    X(turned_out, "of them out again")                                                             \
     X(reused_tuples, "flows with the tuple of one that ended")                                     \
     X(tcp_closed, "TCP connections closed")                                                        \
     X(tcp_reopened, "and opened again")                                                            \

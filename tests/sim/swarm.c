@@ -72,6 +72,13 @@ static void icmp_errors(struct sim_plan *plan, struct rill_rng *rng)
     plan->icmp_errors = SIM_PICK(rng, 0.05, 0.2, 0.4);
 }
 
+/* Packets to other flows' public endpoints, which their flow turns round. */
+static void hairpins(struct sim_plan *plan, struct rill_rng *rng)
+{
+    plan->hairpins = SIM_PICK(rng, 0.1, 0.3, 0.7);
+    plan->flows = RTE_MAX(plan->flows, (uint32_t)SIM_PICK(rng, 2, 8));
+}
+
 /* Pauses that are a flowlet's to the nanosecond, and sizes that fill it to the byte. */
 static void edges(struct sim_plan *plan, struct rill_rng *rng)
 {
@@ -433,6 +440,7 @@ static const struct {
     {"tcp_ends", 20, tcp_ends},
     {"evictions", 20, evictions},
     {"old_copies", 40, old_copies},
+    {"hairpins", 6, hairpins},
 };
 
 bool sim_swarm_has(const char *kind)
