@@ -116,9 +116,10 @@ struct rill_controller_config {
     X(established)                                                                                 \
     X(resends_slowed) /* questions that had resend_attempts without an answer */                   \
     X(where_answered)                                                                              \
-    X(deaths)        /* of units */                                                                \
-    X(flows_rehomed) /* their owner died: given to another unit without a packet */                \
-    X(takeovers)     /* of another controller's flows, done */                                     \
+    X(deaths)             /* of units */                                                           \
+    X(flows_rehomed)      /* their owner died: given to another unit without a packet */           \
+    X(owners_asked_about) /* and the chain was full: questions whether it ever had the flow */     \
+    X(takeovers)          /* of another controller's flows, done */                                \
     X(flows_inherited)                                                                             \
     X(flows_not_inherited) /* had ended, or there was no room */                                   \
     X(aliases_replaced)    /* an inherited one that no controller had confirmed */                 \

@@ -242,6 +242,7 @@ static void ask_about_owner(struct rill_controller *c, struct flow *flow, uint32
     rill_frame(m)->granted_term = flow->term;
     rill_frame(m)->next_term = flow->term + 1;
     rill_frame(m)->next_unit = flow->owner;
+    c->n.owners_asked_about++;
     rill_outbox_put(c->out, m);
 }
 

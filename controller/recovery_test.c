@@ -449,6 +449,7 @@ static void the_last_owner_of_a_full_chain_is_asked_about(void **state)
     assert_true(take.term > last.term);
     assert_int_equal(take.chain_len, RILL_CHAIN_MAX - 1);
     assert_true(take.chain[0].term < last.term);
+    assert_true(n()->owners_asked_about >= 1);
     refuse(&asked, last.term); /* again */
     core_clear(&out);
     pass_over_flows();
