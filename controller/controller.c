@@ -55,29 +55,6 @@ static void unhandled(struct rill_controller *c, struct rte_mbuf *m)
     rill_outbox_put(c->out, m);
 }
 
-/* The bit of enum rill_handles that this packet asks for. */
-static uint32_t handles_bit(const struct rill_view *view)
-{
-    bool v4 = view->source.family == 4;
-
-    if (view->flags & RILL_VIEW_ICMP_ERROR)
-        return v4 ? RILL_HANDLES_ICMP4_ERROR : RILL_HANDLES_ICMP6_ERROR;
-    switch (view->source.proto) {
-    case RILL_TCP:
-        return v4 ? RILL_HANDLES_TCP4 : RILL_HANDLES_TCP6;
-    case RILL_UDP:
-        return v4 ? RILL_HANDLES_UDP4 : RILL_HANDLES_UDP6;
-    case RILL_ICMP:
-    case RILL_ICMP6:
-        if (view->flags & (RILL_VIEW_ICMP_ECHO | RILL_VIEW_LATER_FRAGMENT))
-            return v4 ? RILL_HANDLES_ICMP4_ECHO : RILL_HANDLES_ICMP6_ECHO;
-        break;
-    default:
-        break;
-    }
-    return v4 ? RILL_HANDLES_OTHER4 : RILL_HANDLES_OTHER6;
-}
-
 /* Where only the inside opens flows, what comes from the outside opens none; nor does an ICMP error
  * of either side, whatever it quotes. Drops the packet and counts it. */
 static bool opens_none(struct rill_controller *c, const struct rill_view *view, struct rte_mbuf *m)
@@ -276,7 +253,7 @@ static void take_other(struct rill_controller *c, struct rte_mbuf *m, const stru
         drop(m, &c->n.dropped_malformed[a->parsed]);
         return;
     }
-    if (!(handles_bit(view) & c->config.handles)) {
+    if (!(arrival_handles(view) & c->config.handles)) {
         unhandled(c, m);
         return;
     }
@@ -308,13 +285,13 @@ static void take_packet(struct rill_controller *c, struct rte_mbuf *m, const str
     const struct rill_view *view = &a->view;
     struct flow *flow;
 
-    if (unlikely(a->parsed != RILL_PARSE_OK || !c->serves ||
-                 (view->flags & (RILL_VIEW_FRAGMENT | RILL_VIEW_ICMP_ERROR)) != 0 ||
-                 !(handles_bit(view) & c->config.handles))) {
+    if (unlikely(!a->plain || !c->serves)) {
         take_other(c, m, a);
         return;
     }
-    flow = find_flow(c, a, m);
+    flow = arrival_known_flow(c, a);
+    if (unlikely(flow == NULL))
+        flow = find_flow(c, a, m);
     if (flow == NULL)
         return;
     if (view->source.proto == RILL_TCP)
