@@ -54,8 +54,8 @@ static void set_key(const struct rill_controller *c, struct arrival *a, enum ril
 }
 
 /* Later fragments are found by their first. */
-static __attribute__((noinline)) void parse_any(const struct rill_controller *c, struct rte_mbuf *m,
-                                                struct arrival *a)
+static __rte_noinline void parse_any(const struct rill_controller *c, struct rte_mbuf *m,
+                                     struct arrival *a)
 {
     const struct rill_frame *f = rill_frame(m);
 
@@ -98,25 +98,6 @@ void arrivals_read(struct rill_controller *c, struct rte_mbuf **packets, uint32_
         }
         parse(c, packets[i], &arrivals[i]);
     }
-}
-
-void arrival_fetch(const struct rill_controller *c, const struct arrival *a)
-{
-    const struct rill_flow_key *key;
-    const uint8_t *flow;
-
-    if (!a->has_key)
-        return;
-    key = key_map_likely(a->by_alias ? &c->by_alias : &c->by_key, a->hash);
-    if (key == NULL)
-        return;
-    if (a->by_alias)
-        rte_prefetch0(key);
-    flow = (const uint8_t *)(a->by_alias ? flow_of_alias(key) : flow_of_key(key));
-    rte_prefetch0(flow);
-    rte_prefetch0(flow + RTE_CACHE_LINE_SIZE);
-    if (c->copies)
-        rte_prefetch0(flow + 2 * RTE_CACHE_LINE_SIZE);
 }
 
 static struct flow *find_by_alias(struct rill_controller *c, const struct rill_view *view)

@@ -24,7 +24,7 @@ struct rte_mbuf *ctl_message(struct rill_controller *c, enum rill_frame_type typ
     return m;
 }
 
-static __attribute__((noinline)) void drop(struct rte_mbuf *m, uint64_t *counter)
+static __rte_noinline void drop(struct rte_mbuf *m, uint64_t *counter)
 {
     (*counter)++;
     rte_pktmbuf_free(m);
@@ -71,8 +71,8 @@ static bool opens_none(struct rill_controller *c, const struct rill_view *view, 
 }
 
 /* The packet's flow; begun if need be. NULL: the packet was dropped and counted. */
-static struct flow *find_flow(struct rill_controller *c, const struct arrival *a,
-                              struct rte_mbuf *m)
+static __rte_noinline struct flow *find_flow(struct rill_controller *c, const struct arrival *a,
+                                             struct rte_mbuf *m)
 {
     enum rill_side side = (enum rill_side)rill_frame(m)->side;
     struct flow *flow = arrival_flow(c, a, side);
@@ -101,13 +101,11 @@ static struct flow *find_flow_of_fragment(struct rill_controller *c, const struc
     return flow != NULL && !flow->resting ? flow : NULL;
 }
 
-/* A new flowlet of a flow that has an owner: stays or moves. Gives the flags of its first packet.
+/* A new flowlet of a flow that has an owner moves, if it may. Gives the flags of its first packet.
  */
-static uint8_t place_flowlet(struct rill_controller *c, struct flow *flow, uint32_t unit,
-                             uint8_t start_flag)
+static uint8_t move_flowlet(struct rill_controller *c, struct flow *flow, uint32_t unit,
+                            uint8_t start_flag)
 {
-    if (unit == flow->owner || unit == 0)
-        return start_flag;
     if (!smm_movable(c, flow)) {
         c->n.moves_deferred++;
         return start_flag;
@@ -138,9 +136,24 @@ static uint8_t reopen(struct rill_controller *c, struct flow *flow, uint8_t star
     return RILL_FLAG_BY_GAP | RILL_FLAG_MOVED;
 }
 
+static inline uint8_t place_flowlet(struct rill_controller *c, struct flow *flow, uint32_t unit,
+                                    uint8_t start_flag)
+{
+    if (likely(unit == flow->owner || unit == 0))
+        return start_flag;
+    return move_flowlet(c, flow, unit, start_flag);
+}
+
+static inline uint32_t choose_unit(struct rill_controller *c, struct flow *flow)
+{
+    uint32_t unit = wam_choose_only(c->wam, rill_wgm_demand_bps(&c->wgm, &flow->wgm), c->now_ns);
+
+    return likely(unit != 0) ? unit : flows_choose_unit(c, flow);
+}
+
 /* A flowlet begins: where does it go? Gives the flags of its first packet. */
-static __attribute__((noinline)) uint8_t begin_flowlet(struct rill_controller *c, struct flow *flow,
-                                                       enum rill_flowlet_start start)
+static __rte_noinline uint8_t begin_flowlet(struct rill_controller *c, struct flow *flow,
+                                            enum rill_flowlet_start start)
 {
     uint8_t flags = start == RILL_FLOWLET_BY_SIZE  ? RILL_FLAG_BY_SIZE
                     : start == RILL_FLOWLET_BY_GAP ? RILL_FLAG_BY_GAP
@@ -151,11 +164,11 @@ static __attribute__((noinline)) uint8_t begin_flowlet(struct rill_controller *c
     if (flow->reopen)
         flags = reopen(c, flow, flags);
     else if (flow->owner == 0)
-        smm_born(c, flow, flows_choose_unit(c, flow));
+        smm_born(c, flow, choose_unit(c, flow));
     else if (c->config.mode != RILL_MODE_FLOW || !wam_is_active(c->wam, flow->owner))
-        flags = place_flowlet(c, flow, flows_choose_unit(c, flow), flags);
-    rill_wam_assign(c->wam, flow->owner, rill_wgm_demand_bps(&c->wgm, &flow->wgm), &flow->pending,
-                    c->now_ns);
+        flags = place_flowlet(c, flow, choose_unit(c, flow), flags);
+    wam_assign(c->wam, flow->owner, rill_wgm_demand_bps(&c->wgm, &flow->wgm), &flow->pending,
+               c->now_ns);
     if (wam_only(c->wam) == flow->owner)
         flow->target_count = 0; /* there is nobody else */
     else
@@ -163,9 +176,9 @@ static __attribute__((noinline)) uint8_t begin_flowlet(struct rill_controller *c
     return flags;
 }
 
-/* All that most packets pass. */
-static inline void send_to_unit(struct rill_controller *c, struct flow *flow, struct rte_mbuf *m,
-                                enum flow_use use)
+/* All that most packets pass, in one piece. */
+static __rte_always_inline void send_now(struct rill_controller *c, struct flow *flow,
+                                         struct rte_mbuf *m, enum flow_use use)
 {
     uint32_t bytes = rill_frame(m)->wire_bytes;
     enum rill_flowlet_start start;
@@ -190,6 +203,12 @@ static inline void send_to_unit(struct rill_controller *c, struct flow *flow, st
     c->n.packets_to_units++;
     c->n.bytes_to_units += bytes;
     rill_outbox_put(c->out, m);
+}
+
+static __rte_noinline void send_to_unit(struct rill_controller *c, struct flow *flow,
+                                        struct rte_mbuf *m, enum flow_use use)
+{
+    send_now(c, flow, m, use);
 }
 
 /* A later fragment goes where its first went, or waits for it. */
@@ -240,7 +259,8 @@ static void wait_for_unit(struct rill_controller *c, const struct arrival *a, st
 }
 
 /* One that is not simply a whole packet of a flow, or none is served now. */
-static void take_other(struct rill_controller *c, struct rte_mbuf *m, const struct arrival *a)
+static __rte_noinline void take_other(struct rill_controller *c, struct rte_mbuf *m,
+                                      const struct arrival *a)
 {
     const struct rill_view *view = &a->view;
     struct flow *flow;
@@ -280,7 +300,8 @@ static void take_other(struct rill_controller *c, struct rte_mbuf *m, const stru
         send_to_unit(c, flow, m, view->flags & RILL_VIEW_ICMP_ERROR ? FLOW_SPOKEN_OF : FLOW_USED);
 }
 
-static void take_packet(struct rill_controller *c, struct rte_mbuf *m, const struct arrival *a)
+static __rte_always_inline void take_packet(struct rill_controller *c, struct rte_mbuf *m,
+                                            const struct arrival *a)
 {
     const struct rill_view *view = &a->view;
     struct flow *flow;
@@ -296,7 +317,7 @@ static void take_packet(struct rill_controller *c, struct rte_mbuf *m, const str
         return;
     if (view->source.proto == RILL_TCP)
         flows_saw_tcp(c, flow, view, (enum rill_side)rill_frame(m)->side);
-    send_to_unit(c, flow, m, FLOW_USED);
+    send_now(c, flow, m, FLOW_USED);
 }
 
 /* Whether units are active changes only between bursts. */

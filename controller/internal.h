@@ -237,8 +237,6 @@ struct arrival {
  * changes. */
 void arrivals_read(struct rill_controller *c, struct rte_mbuf **packets, uint32_t n,
                    struct arrival *arrivals);
-/* Fetches what the next steps will look at of the packet's flow, once its place is near. */
-void arrival_fetch(const struct rill_controller *c, const struct arrival *a);
 /* The packet's flow; NULL: there is none now. */
 struct flow *arrival_flow(struct rill_controller *c, const struct arrival *a, enum rill_side side);
 /* The bit of enum rill_handles that this packet asks for. */
@@ -287,6 +285,26 @@ static inline void flow_keep_used_ns(struct flow *flow)
 {
     flow->used_ns = flow_used_ns(flow);
     flow->used_before = true;
+}
+
+/* Fetches what the next steps will look at of the packet's flow, once its place is near. */
+static inline void arrival_fetch(const struct rill_controller *c, const struct arrival *a)
+{
+    const struct rill_flow_key *key;
+    const uint8_t *flow;
+
+    if (!a->has_key)
+        return;
+    key = key_map_likely(a->by_alias ? &c->by_alias : &c->by_key, a->hash);
+    if (key == NULL)
+        return;
+    if (a->by_alias)
+        rte_prefetch0(key);
+    flow = (const uint8_t *)(a->by_alias ? flow_of_alias(key) : flow_of_key(key));
+    rte_prefetch0(flow);
+    rte_prefetch0(flow + RTE_CACHE_LINE_SIZE);
+    if (c->copies)
+        rte_prefetch0(flow + 2 * RTE_CACHE_LINE_SIZE);
 }
 
 /* The flow that has the key that is looked for first; NULL: none has. */
