@@ -1,15 +1,42 @@
 /* A burst of packets on its way in: parsed, and the places of their flows fetched together. With
  * tables larger than the caches, a look waits for memory; in a burst the waits are one. */
+#include <rill/nf.h>
+
 #include "controller/internal.h"
+#include "lib/packet/flow_key_inline.h"
+#include "lib/packet/parse_plain.h"
+
+uint32_t arrival_handles(const struct rill_view *view)
+{
+    bool v4 = view->source.family == 4;
+
+    if (view->flags & RILL_VIEW_ICMP_ERROR)
+        return v4 ? RILL_HANDLES_ICMP4_ERROR : RILL_HANDLES_ICMP6_ERROR;
+    switch (view->source.proto) {
+    case RILL_TCP:
+        return v4 ? RILL_HANDLES_TCP4 : RILL_HANDLES_TCP6;
+    case RILL_UDP:
+        return v4 ? RILL_HANDLES_UDP4 : RILL_HANDLES_UDP6;
+    case RILL_ICMP:
+    case RILL_ICMP6:
+        if (view->flags & (RILL_VIEW_ICMP_ECHO | RILL_VIEW_LATER_FRAGMENT))
+            return v4 ? RILL_HANDLES_ICMP4_ECHO : RILL_HANDLES_ICMP6_ECHO;
+        break;
+    default:
+        break;
+    }
+    return v4 ? RILL_HANDLES_OTHER4 : RILL_HANDLES_OTHER6;
+}
 
 static bool is_outside_only(const struct rill_controller *c, enum rill_side side)
 {
     return side == RILL_OUTSIDE && c->config.inside_opens;
 }
 
-static const struct key_map *map_of(const struct rill_controller *c, const struct arrival *a)
+static inline void fetch_place(const struct key_map *map, struct arrival *a)
 {
-    return a->by_alias ? &c->by_alias : &c->by_key;
+    a->hash = key_hash(map, &a->key);
+    rte_prefetch0(key_map_place(map, a->hash));
 }
 
 /* By alias, where only the inside opens flows and the outside knows them by that alone; else by its
@@ -17,16 +44,18 @@ static const struct key_map *map_of(const struct rill_controller *c, const struc
 static void set_key(const struct rill_controller *c, struct arrival *a, enum rill_side side)
 {
     a->by_alias = is_outside_only(c, side);
-    if (a->by_alias)
+    if (a->by_alias) {
         rill_alias_keys_of(&a->view, c->config.vni, &a->key, NULL);
-    else
+        fetch_place(&c->by_alias, a);
+    } else {
         rill_flow_key(&a->view, side, c->config.flow_kind, c->config.vni, &a->key);
-    a->hash = key_hash(map_of(c, a), &a->key);
-    rte_prefetch0(key_map_place(map_of(c, a), a->hash));
+        fetch_place(&c->by_key, a);
+    }
 }
 
 /* Later fragments are found by their first. */
-static void parse(const struct rill_controller *c, struct rte_mbuf *m, struct arrival *a)
+static __rte_noinline void parse_any(const struct rill_controller *c, struct rte_mbuf *m,
+                                     struct arrival *a)
 {
     const struct rill_frame *f = rill_frame(m);
 
@@ -34,6 +63,29 @@ static void parse(const struct rill_controller *c, struct rte_mbuf *m, struct ar
     a->has_key = a->parsed == RILL_PARSE_OK && !(a->view.flags & RILL_VIEW_LATER_FRAGMENT);
     if (a->has_key)
         set_key(c, a, (enum rill_side)f->side);
+    a->plain = a->parsed == RILL_PARSE_OK &&
+               !(a->view.flags & (RILL_VIEW_FRAGMENT | RILL_VIEW_ICMP_ERROR)) &&
+               (arrival_handles(&a->view) & c->config.handles) != 0;
+}
+
+/* What most packets are, that come from where flows are opened, or may be. */
+static inline void parse(const struct rill_controller *c, struct rte_mbuf *m, struct arrival *a)
+{
+    const struct rill_frame *f = rill_frame(m);
+    enum rill_side side = (enum rill_side)f->side;
+
+    if (unlikely(is_outside_only(c, side) || !rill_parse_plain(m, f->wire_bytes, &a->view))) {
+        parse_any(c, m, a);
+        return;
+    }
+    a->parsed = RILL_PARSE_OK;
+    a->has_key = true;
+    a->by_alias = false;
+    a->plain = (c->config.handles &
+                (a->view.source.proto == RILL_UDP ? RILL_HANDLES_UDP4 : RILL_HANDLES_TCP4)) != 0;
+    rill_flow_key_of(&a->view.source, &a->view.destination, side, c->config.flow_kind,
+                     c->config.vni, &a->key);
+    fetch_place(&c->by_key, a);
 }
 
 void arrivals_read(struct rill_controller *c, struct rte_mbuf **packets, uint32_t n,
@@ -48,25 +100,6 @@ void arrivals_read(struct rill_controller *c, struct rte_mbuf **packets, uint32_
     }
 }
 
-void arrival_fetch(const struct rill_controller *c, const struct arrival *a)
-{
-    const struct rill_flow_key *key;
-    const uint8_t *flow;
-
-    if (!a->has_key)
-        return;
-    key = key_map_likely(map_of(c, a), a->hash);
-    if (key == NULL)
-        return;
-    if (a->by_alias)
-        rte_prefetch0(key);
-    flow = (const uint8_t *)(a->by_alias ? flow_of_alias(key) : flow_of_key(key));
-    rte_prefetch0(flow);
-    rte_prefetch0(flow + RTE_CACHE_LINE_SIZE);
-    if (c->copies)
-        rte_prefetch0(flow + 2 * RTE_CACHE_LINE_SIZE);
-}
-
 static struct flow *find_by_alias(struct rill_controller *c, const struct rill_view *view)
 {
     struct rill_flow_key any, remote;
@@ -79,8 +112,7 @@ static struct flow *find_by_alias(struct rill_controller *c, const struct rill_v
 
 struct flow *arrival_flow(struct rill_controller *c, const struct arrival *a, enum rill_side side)
 {
-    const struct rill_flow_key *key = key_map_find(map_of(c, a), &a->key, a->hash);
-    struct flow *flow = a->by_alias ? flow_of_alias(key) : flow_of_key(key);
+    struct flow *flow = arrival_known_flow(c, a);
 
     if (flow == NULL && (side == RILL_OUTSIDE || !c->config.inside_opens))
         flow = find_by_alias(c, &a->view);

@@ -24,7 +24,7 @@ struct rte_mbuf *ctl_message(struct rill_controller *c, enum rill_frame_type typ
     return m;
 }
 
-static __attribute__((noinline)) void drop(struct rte_mbuf *m, uint64_t *counter)
+static __rte_noinline void drop(struct rte_mbuf *m, uint64_t *counter)
 {
     (*counter)++;
     rte_pktmbuf_free(m);
@@ -55,29 +55,6 @@ static void unhandled(struct rill_controller *c, struct rte_mbuf *m)
     rill_outbox_put(c->out, m);
 }
 
-/* The bit of enum rill_handles that this packet asks for. */
-static uint32_t handles_bit(const struct rill_view *view)
-{
-    bool v4 = view->source.family == 4;
-
-    if (view->flags & RILL_VIEW_ICMP_ERROR)
-        return v4 ? RILL_HANDLES_ICMP4_ERROR : RILL_HANDLES_ICMP6_ERROR;
-    switch (view->source.proto) {
-    case RILL_TCP:
-        return v4 ? RILL_HANDLES_TCP4 : RILL_HANDLES_TCP6;
-    case RILL_UDP:
-        return v4 ? RILL_HANDLES_UDP4 : RILL_HANDLES_UDP6;
-    case RILL_ICMP:
-    case RILL_ICMP6:
-        if (view->flags & (RILL_VIEW_ICMP_ECHO | RILL_VIEW_LATER_FRAGMENT))
-            return v4 ? RILL_HANDLES_ICMP4_ECHO : RILL_HANDLES_ICMP6_ECHO;
-        break;
-    default:
-        break;
-    }
-    return v4 ? RILL_HANDLES_OTHER4 : RILL_HANDLES_OTHER6;
-}
-
 /* Where only the inside opens flows, what comes from the outside opens none; nor does an ICMP error
  * of either side, whatever it quotes. Drops the packet and counts it. */
 static bool opens_none(struct rill_controller *c, const struct rill_view *view, struct rte_mbuf *m)
@@ -94,8 +71,8 @@ static bool opens_none(struct rill_controller *c, const struct rill_view *view, 
 }
 
 /* The packet's flow; begun if need be. NULL: the packet was dropped and counted. */
-static struct flow *find_flow(struct rill_controller *c, const struct arrival *a,
-                              struct rte_mbuf *m)
+static __rte_noinline struct flow *find_flow(struct rill_controller *c, const struct arrival *a,
+                                             struct rte_mbuf *m)
 {
     enum rill_side side = (enum rill_side)rill_frame(m)->side;
     struct flow *flow = arrival_flow(c, a, side);
@@ -124,13 +101,11 @@ static struct flow *find_flow_of_fragment(struct rill_controller *c, const struc
     return flow != NULL && !flow->resting ? flow : NULL;
 }
 
-/* A new flowlet of a flow that has an owner: stays or moves. Gives the flags of its first packet.
+/* A new flowlet of a flow that has an owner moves, if it may. Gives the flags of its first packet.
  */
-static uint8_t place_flowlet(struct rill_controller *c, struct flow *flow, uint32_t unit,
-                             uint8_t start_flag)
+static uint8_t move_flowlet(struct rill_controller *c, struct flow *flow, uint32_t unit,
+                            uint8_t start_flag)
 {
-    if (unit == flow->owner || unit == 0)
-        return start_flag;
     if (!smm_movable(c, flow)) {
         c->n.moves_deferred++;
         return start_flag;
@@ -161,9 +136,24 @@ static uint8_t reopen(struct rill_controller *c, struct flow *flow, uint8_t star
     return RILL_FLAG_BY_GAP | RILL_FLAG_MOVED;
 }
 
+static inline uint8_t place_flowlet(struct rill_controller *c, struct flow *flow, uint32_t unit,
+                                    uint8_t start_flag)
+{
+    if (likely(unit == flow->owner || unit == 0))
+        return start_flag;
+    return move_flowlet(c, flow, unit, start_flag);
+}
+
+static inline uint32_t choose_unit(struct rill_controller *c, struct flow *flow)
+{
+    uint32_t unit = wam_choose_only(c->wam, rill_wgm_demand_bps(&c->wgm, &flow->wgm), c->now_ns);
+
+    return likely(unit != 0) ? unit : flows_choose_unit(c, flow);
+}
+
 /* A flowlet begins: where does it go? Gives the flags of its first packet. */
-static __attribute__((noinline)) uint8_t begin_flowlet(struct rill_controller *c, struct flow *flow,
-                                                       enum rill_flowlet_start start)
+static __rte_noinline uint8_t begin_flowlet(struct rill_controller *c, struct flow *flow,
+                                            enum rill_flowlet_start start)
 {
     uint8_t flags = start == RILL_FLOWLET_BY_SIZE  ? RILL_FLAG_BY_SIZE
                     : start == RILL_FLOWLET_BY_GAP ? RILL_FLAG_BY_GAP
@@ -174,11 +164,11 @@ static __attribute__((noinline)) uint8_t begin_flowlet(struct rill_controller *c
     if (flow->reopen)
         flags = reopen(c, flow, flags);
     else if (flow->owner == 0)
-        smm_born(c, flow, flows_choose_unit(c, flow));
+        smm_born(c, flow, choose_unit(c, flow));
     else if (c->config.mode != RILL_MODE_FLOW || !wam_is_active(c->wam, flow->owner))
-        flags = place_flowlet(c, flow, flows_choose_unit(c, flow), flags);
-    rill_wam_assign(c->wam, flow->owner, rill_wgm_demand_bps(&c->wgm, &flow->wgm), &flow->pending,
-                    c->now_ns);
+        flags = place_flowlet(c, flow, choose_unit(c, flow), flags);
+    wam_assign(c->wam, flow->owner, rill_wgm_demand_bps(&c->wgm, &flow->wgm), &flow->pending,
+               c->now_ns);
     if (wam_only(c->wam) == flow->owner)
         flow->target_count = 0; /* there is nobody else */
     else
@@ -186,9 +176,9 @@ static __attribute__((noinline)) uint8_t begin_flowlet(struct rill_controller *c
     return flags;
 }
 
-/* All that most packets pass. */
-static inline void send_to_unit(struct rill_controller *c, struct flow *flow, struct rte_mbuf *m,
-                                enum flow_use use)
+/* All that most packets pass, in one piece. */
+static __rte_always_inline void send_now(struct rill_controller *c, struct flow *flow,
+                                         struct rte_mbuf *m, enum flow_use use)
 {
     uint32_t bytes = rill_frame(m)->wire_bytes;
     enum rill_flowlet_start start;
@@ -213,6 +203,12 @@ static inline void send_to_unit(struct rill_controller *c, struct flow *flow, st
     c->n.packets_to_units++;
     c->n.bytes_to_units += bytes;
     rill_outbox_put(c->out, m);
+}
+
+static __rte_noinline void send_to_unit(struct rill_controller *c, struct flow *flow,
+                                        struct rte_mbuf *m, enum flow_use use)
+{
+    send_now(c, flow, m, use);
 }
 
 /* A later fragment goes where its first went, or waits for it. */
@@ -263,7 +259,8 @@ static void wait_for_unit(struct rill_controller *c, const struct arrival *a, st
 }
 
 /* One that is not simply a whole packet of a flow, or none is served now. */
-static void take_other(struct rill_controller *c, struct rte_mbuf *m, const struct arrival *a)
+static __rte_noinline void take_other(struct rill_controller *c, struct rte_mbuf *m,
+                                      const struct arrival *a)
 {
     const struct rill_view *view = &a->view;
     struct flow *flow;
@@ -276,7 +273,7 @@ static void take_other(struct rill_controller *c, struct rte_mbuf *m, const stru
         drop(m, &c->n.dropped_malformed[a->parsed]);
         return;
     }
-    if (!(handles_bit(view) & c->config.handles)) {
+    if (!(arrival_handles(view) & c->config.handles)) {
         unhandled(c, m);
         return;
     }
@@ -303,23 +300,24 @@ static void take_other(struct rill_controller *c, struct rte_mbuf *m, const stru
         send_to_unit(c, flow, m, view->flags & RILL_VIEW_ICMP_ERROR ? FLOW_SPOKEN_OF : FLOW_USED);
 }
 
-static void take_packet(struct rill_controller *c, struct rte_mbuf *m, const struct arrival *a)
+static __rte_always_inline void take_packet(struct rill_controller *c, struct rte_mbuf *m,
+                                            const struct arrival *a)
 {
     const struct rill_view *view = &a->view;
     struct flow *flow;
 
-    if (unlikely(a->parsed != RILL_PARSE_OK || !c->serves ||
-                 (view->flags & (RILL_VIEW_FRAGMENT | RILL_VIEW_ICMP_ERROR)) != 0 ||
-                 !(handles_bit(view) & c->config.handles))) {
+    if (unlikely(!a->plain || !c->serves)) {
         take_other(c, m, a);
         return;
     }
-    flow = find_flow(c, a, m);
+    flow = arrival_known_flow(c, a);
+    if (unlikely(flow == NULL))
+        flow = find_flow(c, a, m);
     if (flow == NULL)
         return;
     if (view->source.proto == RILL_TCP)
         flows_saw_tcp(c, flow, view, (enum rill_side)rill_frame(m)->side);
-    send_to_unit(c, flow, m, FLOW_USED);
+    send_now(c, flow, m, FLOW_USED);
 }
 
 /* Whether units are active changes only between bursts. */

@@ -3,7 +3,6 @@
 #include <errno.h>
 
 #include "controller/internal.h"
-#include "controller/wam_packet.h"
 
 enum { RESTING_PART = 8 }; /* of the table */
 
@@ -139,11 +138,9 @@ uint32_t flows_choose_unit(struct rill_controller *c, struct flow *flow)
 {
     uint32_t holders[1 + RILL_TARGETS_MAX];
     uint64_t demand_bps = rill_wgm_demand_bps(&c->wgm, &flow->wgm);
-    uint32_t unit = wam_choose_only(c->wam, demand_bps, c->now_ns), n = 0;
     bool overload = false;
+    uint32_t unit, n = 0;
 
-    if (unit != 0)
-        return unit;
     if (flow->owner != 0)
         holders[n++] = flow->owner;
     for (uint8_t i = 0; i < flow->target_count; i++)

@@ -242,6 +242,7 @@ enum { ARRIVALS_MAX = 32 };
 struct arrival {
     struct rill_view view;
     enum rill_parse_result parsed;
+    bool plain;    /* simply a whole packet of a flow, which the NF handles */
     bool has_key;  /* it was read whole and is no later fragment */
     bool by_alias; /* the key is one */
     uint64_t hash; /* of the key */
@@ -252,10 +253,10 @@ struct arrival {
  * changes. */
 void arrivals_read(struct rill_controller *c, struct rte_mbuf **packets, uint32_t n,
                    struct arrival *arrivals);
-/* Fetches what the next steps will look at of the packet's flow, once its place is near. */
-void arrival_fetch(const struct rill_controller *c, const struct arrival *a);
 /* The packet's flow; NULL: there is none now. */
 struct flow *arrival_flow(struct rill_controller *c, const struct arrival *a, enum rill_side side);
+/* The bit of enum rill_handles that this packet asks for. */
+uint32_t arrival_handles(const struct rill_view *view);
 
 /* flows.c */
 int flows_init(struct rill_controller *c, struct rill_error *err);
@@ -300,6 +301,35 @@ static inline void flow_keep_used_ns(struct flow *flow)
 {
     flow->used_ns = flow_used_ns(flow);
     flow->used_before = true;
+}
+
+/* Fetches what the next steps will look at of the packet's flow, once its place is near. */
+static inline void arrival_fetch(const struct rill_controller *c, const struct arrival *a)
+{
+    const struct rill_flow_key *key;
+    const uint8_t *flow;
+
+    if (!a->has_key)
+        return;
+    key = key_map_likely(a->by_alias ? &c->by_alias : &c->by_key, a->hash);
+    if (key == NULL)
+        return;
+    if (a->by_alias)
+        rte_prefetch0(key);
+    flow = (const uint8_t *)(a->by_alias ? flow_of_alias(key) : flow_of_key(key));
+    rte_prefetch0(flow);
+    rte_prefetch0(flow + RTE_CACHE_LINE_SIZE);
+    if (c->copies)
+        rte_prefetch0(flow + 2 * RTE_CACHE_LINE_SIZE);
+}
+
+/* The flow that has the key that is looked for first; NULL: none has. */
+static inline struct flow *arrival_known_flow(const struct rill_controller *c,
+                                              const struct arrival *a)
+{
+    if (unlikely(a->by_alias))
+        return flow_of_alias(key_map_find(&c->by_alias, &a->key, a->hash));
+    return flow_of_key(key_map_find(&c->by_key, &a->key, a->hash));
 }
 
 /* flow_age.c */

@@ -55,10 +55,11 @@ static inline void key_map_fini(struct key_map *map)
  * without it. */
 static inline uint64_t key_hash(const struct key_map *map, const struct rill_flow_key *key)
 {
-    uint64_t w[6], hash;
+    typedef uint64_t __attribute__((may_alias, aligned(1))) word;
+    const word *w = (const word *)key;
+    uint64_t hash;
 
-    _Static_assert(sizeof(w) == sizeof(*key), "a key is six words");
-    memcpy(w, key, sizeof(w));
+    _Static_assert(6 * sizeof(*w) == sizeof(*key), "a key is six words");
     hash = key_mix(w[0] ^ map->seed, w[1] ^ UINT64_C(0x9e3779b97f4a7c15)) ^
            key_mix(w[2] ^ map->seed, w[3] ^ UINT64_C(0xd1b54a32d192ed03)) ^
            key_mix(w[4] ^ map->seed, w[5] ^ UINT64_C(0x8bb84b93962eacc9));
@@ -68,14 +69,13 @@ static inline uint64_t key_hash(const struct key_map *map, const struct rill_flo
 /* In words of 16 bytes, as keys are written. */
 static inline bool key_equal(const struct rill_flow_key *a, const struct rill_flow_key *b)
 {
-    typedef uint64_t word __attribute__((vector_size(16)));
-    word x[3], y[3];
+    typedef uint64_t __attribute__((vector_size(16), may_alias, aligned(1))) word;
+    const word *x = (const word *)a, *y = (const word *)b;
+    word differ;
 
-    _Static_assert(sizeof(x) == sizeof(*a), "a key is three words");
-    memcpy(x, a, sizeof(x));
-    memcpy(y, b, sizeof(y));
-    x[0] = (x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]);
-    return (x[0][0] | x[0][1]) == 0;
+    _Static_assert(3 * sizeof(*x) == sizeof(*a), "a key is three words");
+    differ = (x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]);
+    return (differ[0] | differ[1]) == 0;
 }
 
 static inline const uint64_t *key_map_place(const struct key_map *map, uint64_t hash)

@@ -18,7 +18,6 @@ enum {
 _Static_assert((uint64_t)RILL_WAM_BUCKETS *RILL_WAM_BUCKET_NS *BPS_PER_BYTE == UINT64_C(8000000000),
                "a window's bytes times this is bits per second");
 
-enum { EXPECT_SHIFT = 60 };
 #define EXPECT_NS_MAX UINT64_C(100000000000)
 
 struct rill_wam *rill_wam_create(const struct rill_wam_config *config)
@@ -560,18 +559,7 @@ uint32_t rill_wam_choose(struct rill_wam *wam, uint64_t demand_bps, const uint32
 void rill_wam_assign(struct rill_wam *wam, uint32_t id, uint64_t demand_bps,
                      struct rill_wam_pending *pending, uint64_t now_ns)
 {
-    struct unit *unit = wam_find(wam, id);
-    unsigned __int128 bytes = (unsigned __int128)demand_bps * wam->expect_scale >> EXPECT_SHIFT;
-
-    catch_up(wam, now_ns);
-    *pending = (struct rill_wam_pending){0};
-    if (unit == NULL)
-        return;
-    wam->recent = unit;
-    wam->recent_id = id;
-    rill_load_window_expect(&wam->load, wam_slot_of(wam, unit),
-                            bytes < UINT32_MAX ? (uint32_t)bytes : UINT32_MAX, pending);
-    wam_touch(wam, unit);
+    wam_assign(wam, id, demand_bps, pending, now_ns);
 }
 
 void rill_wam_drained(struct rill_wam *wam, uint32_t id, uint32_t wire_bytes,

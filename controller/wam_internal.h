@@ -15,6 +15,7 @@
 #include "lib/base/id_map.h"
 
 enum { BPS_PER_BYTE = 80 }; /* a byte in a window of 100 ms */
+enum { EXPECT_SHIFT = 60 };
 
 struct unit {
     uint32_t id;

@@ -63,6 +63,25 @@ static inline void wam_drained(struct rill_wam *wam, uint32_t id, uint32_t wire_
     wam_touch(wam, unit);
 }
 
+/* rill_wam_assign() */
+static inline void wam_assign(struct rill_wam *wam, uint32_t id, uint64_t demand_bps,
+                              struct rill_wam_pending *pending, uint64_t now_ns)
+{
+    unsigned __int128 bytes = (unsigned __int128)demand_bps * wam->expect_scale >> EXPECT_SHIFT;
+    struct unit *unit = wam_find(wam, id);
+
+    if (now_ns > wam->now_ns)
+        wam_advance(wam, now_ns);
+    *pending = (struct rill_wam_pending){0};
+    if (unit == NULL)
+        return;
+    wam->recent = unit;
+    wam->recent_id = id;
+    rill_load_window_expect(&wam->load, wam_slot_of(wam, unit),
+                            bytes < UINT32_MAX ? (uint32_t)bytes : UINT32_MAX, pending);
+    wam_touch(wam, unit);
+}
+
 /* rill_wam_flowlet_end(). Mostly nothing is pending any more. */
 static inline void wam_flowlet_end(struct rill_wam *wam, uint32_t id,
                                    struct rill_wam_pending *pending, uint64_t now_ns)
