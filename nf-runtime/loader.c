@@ -48,6 +48,8 @@ __attribute__((used)) static const rill_api_function api[] = {
     F(rill_pkt_set_source),
     F(rill_pkt_set_destination),
     F(rill_pkt_tcp_numbers),
+    F(rill_pkt_ip),
+    F(rill_pkt_transport),
     F(rill_pkt_payload),
     F(rill_pkt_payload_bytes),
     F(rill_pkt_dscp),

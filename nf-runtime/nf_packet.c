@@ -57,6 +57,20 @@ bool rill_pkt_tcp_numbers(const struct rill_pkt *pkt, uint32_t *sequence, uint32
     return true;
 }
 
+const uint8_t *rill_pkt_ip(const struct rill_pkt *pkt, uint32_t *bytes)
+{
+    *bytes = 0;
+    return pkt->m == NULL ? NULL : rill_ip_piece(pkt->m, &pkt->view, pkt->view.l2_len, bytes);
+}
+
+const uint8_t *rill_pkt_transport(const struct rill_pkt *pkt, uint32_t *bytes)
+{
+    *bytes = 0;
+    if (pkt->m == NULL || pkt->view.l4_off == 0)
+        return NULL;
+    return rill_ip_piece(pkt->m, &pkt->view, pkt->view.l4_off, bytes);
+}
+
 const uint8_t *rill_pkt_payload(const struct rill_pkt *pkt, uint32_t offset, uint32_t *bytes)
 {
     if (pkt->m == NULL)

@@ -316,9 +316,19 @@ bool rill_pkt_tcp_numbers(const struct rill_pkt *pkt, uint32_t *sequence,
 static inline bool rill_pkt_is_fragment(const struct rill_pkt *pkt);
 static inline bool rill_pkt_is_later_fragment(const struct rill_pkt *pkt);
 
-/* What TCP or UDP carries, by IP's own length (no padding of the frame), as far as it is here: a
+/* The IP header (RFC 791, RFC 8200), extension headers and options included, and behind it all that
+ * lies in one piece with it: *bytes of it, at least 20 or 40. For what has no function of its own
+ * here; read only. NULL where there is no packet (flow_end). */
+const uint8_t *rill_pkt_ip(const struct rill_pkt *pkt, uint32_t *bytes);
+/* What IP carries, from its header on, as far as it lies in one piece: of TCP at least 20 bytes, of
+ * UDP, ICMP and ICMPv6 8. NULL where there is nothing: in later fragments, and if a capture has cut
+ * it. */
+const uint8_t *rill_pkt_transport(const struct rill_pkt *pkt, uint32_t *bytes);
+
+/* What TCP, UDP, ICMP or ICMPv6 carries (behind 8 bytes of ICMP's, whatever its type), of other
+ * protocols what IP carries; by IP's own length (no padding of the frame), as far as it is here: a
  * capture may have cut it. `offset` bytes into it, the run that lies in one piece, its length in
- * *bytes; NULL at its end, and for other protocols and later fragments. So
+ * *bytes; NULL at its end, and for later fragments. So
  *
  *     while ((piece = rill_pkt_payload(pkt, offset, &bytes)) != NULL)
  *         offset += bytes;
