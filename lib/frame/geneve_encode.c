@@ -16,10 +16,10 @@ enum {
     VNI_MAX = 0xffffff,
     IP4_OUTER_BYTES = RTE_ETHER_HDR_LEN + sizeof(struct rte_ipv4_hdr),
     IP6_OUTER_BYTES = RTE_ETHER_HDR_LEN + sizeof(struct rte_ipv6_hdr),
+    HEADERS_BEHIND_IP = sizeof(struct rte_udp_hdr) + RILL_GENEVE_BYTES,
 };
 
-_Static_assert(IP6_OUTER_BYTES + sizeof(struct rte_udp_hdr) + RILL_GENEVE_BYTES +
-                       RILL_GENEVE_OPTIONS_MAX ==
+_Static_assert(IP6_OUTER_BYTES + HEADERS_BEHIND_IP + RILL_GENEVE_OPTIONS_MAX ==
                    RILL_GENEVE_HEADROOM,
                "the most that goes in front");
 _Static_assert(IP6_OUTER_BYTES == sizeof(((struct rill_geneve_outer *)0)->headers), "and of it");
@@ -73,23 +73,28 @@ int rill_geneve_outer_init(struct rill_geneve_outer *outer, const struct rill_un
 }
 
 /* `bytes`: from the UDP header on. Returns where that goes. */
-static __rte_always_inline uint8_t *write_outer(uint8_t *to, const struct rill_geneve_outer *outer,
-                                                uint32_t bytes)
+static __rte_always_inline uint8_t *write_ip4(uint8_t *to, const struct rill_geneve_outer *outer,
+                                              uint32_t bytes)
 {
-    uint32_t total = bytes + (uint32_t)sizeof(struct rte_ipv4_hdr);
+    uint16_t total = (uint16_t)(bytes + sizeof(struct rte_ipv4_hdr));
     uint8_t *ip = to + RTE_ETHER_HDR_LEN;
     uint16_t sum;
 
-    if (outer->ip6) {
-        memcpy(to, outer->headers, IP6_OUTER_BYTES);
-        put16(ip + offsetof(struct rte_ipv6_hdr, payload_len), (uint16_t)bytes);
-        return to + IP6_OUTER_BYTES;
-    }
-    memcpy(to, outer->headers, IP4_OUTER_BYTES);
-    put16(ip + offsetof(struct rte_ipv4_hdr, total_length), (uint16_t)total);
-    sum = (uint16_t)~rill_sum_folded(outer->sum + (uint32_t)rte_cpu_to_be_16((uint16_t)total));
+    /* In pieces that are one instruction each: of the whole the compiler may make a loop. */
+    memcpy(to, outer->headers, 16);
+    memcpy(to + 16, outer->headers + 16, 16);
+    memcpy(to + 32, outer->headers + 32, IP4_OUTER_BYTES - 32);
+    put16(ip + offsetof(struct rte_ipv4_hdr, total_length), total);
+    sum = (uint16_t)~rill_sum_folded(outer->sum + (uint32_t)RILL_SWAPPED(16, total));
     memcpy(ip + offsetof(struct rte_ipv4_hdr, hdr_checksum), &sum, sizeof(sum));
     return to + IP4_OUTER_BYTES;
+}
+
+static uint8_t *write_ip6(uint8_t *to, const struct rill_geneve_outer *outer, uint32_t bytes)
+{
+    memcpy(to, outer->headers, IP6_OUTER_BYTES);
+    put16(to + RTE_ETHER_HDR_LEN + offsetof(struct rte_ipv6_hdr, payload_len), (uint16_t)bytes);
+    return to + IP6_OUTER_BYTES;
 }
 
 /* All packets of a flow get one source port, so that a network with several paths keeps them in
@@ -103,10 +108,10 @@ static inline uint16_t source_port(const struct rill_frame *f)
 
 /* UDP and Geneve, 8 bytes each; the UDP checksum is zero yet. */
 static __rte_always_inline uint8_t *write_geneve(uint8_t *to, const struct rill_frame *f,
-                                                 uint32_t udp_bytes, uint32_t option_bytes)
+                                                 bool packet, uint32_t udp_bytes,
+                                                 uint32_t option_bytes)
 {
-    uint64_t protocol =
-        f->flags & RILL_FLAG_PACKET ? RILL_GENEVE_PROTOCOL_ETHERNET : RILL_GENEVE_PROTOCOL_BODY;
+    uint64_t protocol = packet ? RILL_GENEVE_PROTOCOL_ETHERNET : RILL_GENEVE_PROTOCOL_BODY;
 
     to = put64(to,
                (uint64_t)source_port(f) << 48 | (uint64_t)RILL_GENEVE_PORT << 32 | udp_bytes << 16);
@@ -178,11 +183,26 @@ static __rte_always_inline uint8_t *put_option64(uint8_t *to, enum rill_geneve_o
     return put64(put_header(to, option, sizeof(value)), value);
 }
 
+/* And the number behind it. */
+static __rte_always_inline uint8_t *put_pair(uint8_t *to, const uint64_t *first)
+{
+    swap_pair(to, first);
+    return to + 2 * sizeof(*first);
+}
+
+_Static_assert(offsetof(struct rill_frame, flags) == offsetof(struct rill_frame, type) + 1 &&
+                   offsetof(struct rill_frame, side) == offsetof(struct rill_frame, type) + 2 &&
+                   offsetof(struct rill_frame, window) == offsetof(struct rill_frame, step) + 8 &&
+                   offsetof(struct rill_frame, ingress_id) ==
+                       offsetof(struct rill_frame, ingress_ns) + 8,
+               "they are read as one");
+
 static __rte_always_inline uint8_t *write_frame(const struct rill_frame *f, uint8_t *to)
 {
+    uint32_t head = get32((const uint8_t *)f + offsetof(struct rill_frame, type)) >> 8;
+
     to = put_header(to, RILL_OPTION_FRAME, 16);
-    to = put32(to, (uint32_t)RILL_GENEVE_LAYOUT << 24 | (uint32_t)f->type << 16 |
-                       (uint32_t)f->flags << 8 | f->side);
+    to = put32(to, (uint32_t)RILL_GENEVE_LAYOUT << 24 | head);
     to = put64(to, (uint64_t)f->src << 32 | f->dst);
     return put32(to, (uint32_t)f->epoch << 16);
 }
@@ -190,7 +210,7 @@ static __rte_always_inline uint8_t *write_frame(const struct rill_frame *f, uint
 static __rte_always_inline uint8_t *write_ingress(const struct rill_frame *f, uint8_t *to)
 {
     to = put_header(to, RILL_OPTION_INGRESS, 24);
-    to = put64(put64(to, f->ingress_ns), f->ingress_id);
+    to = put_pair(to, &f->ingress_ns);
     return put64(to,
                  (uint64_t)f->wire_bytes << 32 | (uint32_t)f->first_sport << 16 | f->first_dport);
 }
@@ -201,6 +221,7 @@ static __rte_always_inline uint8_t *write_chain(const struct rill_frame *f, uint
     for (uint32_t i = 0; i < f->chain_len; i++) {
         const struct rill_chain_entry *e = &f->chain[i];
 
+        rte_compiler_barrier(); /* there are few: no loop for many */
         to = put64(put64(to, e->term), (uint64_t)e->unit << 32 | e->output_logger);
     }
     return to;
@@ -209,23 +230,32 @@ static __rte_always_inline uint8_t *write_chain(const struct rill_frame *f, uint
 static __rte_always_inline uint8_t *write_targets(const struct rill_frame *f, uint8_t *to)
 {
     to = put_header(to, RILL_OPTION_TARGETS, f->target_count * (uint32_t)RILL_GENEVE_TARGET);
-    for (uint32_t i = 0; i < f->target_count; i++)
+    for (uint32_t i = 0; i < f->target_count; i++) {
+        rte_compiler_barrier();
         to = put32(to, f->targets[i]);
+    }
     return to;
 }
 
 /* With zeros up to a multiple of 4. Most are a few words. */
 static __rte_always_inline uint8_t *write_bytes(const uint8_t *from, uint32_t bytes, uint8_t *to)
 {
-    uint8_t *end = to + RTE_ALIGN_CEIL(bytes, 4);
-
-    for (; bytes >= 8; bytes -= 8, from += 8, to += 8)
+    for (; bytes >= 8; bytes -= 8, from += 8, to += 8) {
+        rte_compiler_barrier();
         memcpy(to, from, 8);
-    if (bytes > 0)
-        memset(end - 4, 0, 4);
-    for (; bytes > 0; bytes--)
-        *to++ = *from++;
-    return end;
+    }
+    if (bytes >= 4) {
+        memcpy(to, from, 4);
+        bytes -= 4, from += 4, to += 4;
+    }
+    if (bytes == 0)
+        return to;
+    memset(to, 0, 4);
+    for (uint32_t i = 0; i < bytes; i++) {
+        rte_compiler_barrier();
+        to[i] = from[i];
+    }
+    return to + 4;
 }
 
 static __rte_always_inline uint8_t *write_state(const struct rill_frame *f, uint8_t *to)
@@ -237,7 +267,7 @@ static __rte_always_inline uint8_t *write_state(const struct rill_frame *f, uint
     return write_bytes(f->state, first, to);
 }
 
-static uint8_t *write_state_more(const struct rill_frame *f, uint8_t *to)
+static __rte_noinline uint8_t *write_state_more(const struct rill_frame *f, uint8_t *to)
 {
     uint32_t more = f->state_bytes - (uint32_t)RILL_GENEVE_STATE_FIRST;
 
@@ -245,7 +275,7 @@ static uint8_t *write_state_more(const struct rill_frame *f, uint8_t *to)
     return write_bytes(f->state + RILL_GENEVE_STATE_FIRST, more, to);
 }
 
-static uint8_t *write_tuple(const struct rill_flow_tuple *tuple, uint8_t *to)
+static __rte_noinline uint8_t *write_tuple(const struct rill_flow_tuple *tuple, uint8_t *to)
 {
     to = put_header(to, RILL_OPTION_TUPLE, RILL_GENEVE_TUPLE);
     to = write_bytes(tuple->addr_a, sizeof(tuple->addr_a), to);
@@ -267,7 +297,7 @@ static __rte_always_inline void write_options(const struct rill_frame *f, uint8_
     if (uses & USES(CLOCK))
         to = put_option64(to, RILL_OPTION_CLOCK, f->clock);
     if (uses & USES(STEP))
-        to = put64(put64(put_header(to, RILL_OPTION_STEP, 16), f->step), f->window);
+        to = put_pair(put_header(to, RILL_OPTION_STEP, 16), &f->step);
     if (uses & USES(NEXT_TERM))
         to = put_option64(to, RILL_OPTION_NEXT_TERM, f->next_term);
     if (uses & USES(NEXT_UNIT))
@@ -294,7 +324,7 @@ static __rte_always_inline void write_options(const struct rill_frame *f, uint8_
         put64(put_header(to, RILL_OPTION_ENDPOINT, 8), (uint64_t)f->pool << 32 | f->count);
 }
 
-/* --- frames ----------------------------------------------------------------------------------- */
+/* --- any frame -------------------------------------------------------------------------------- */
 
 /* A segment of its own for the headers. */
 static int put_segment_in_front(struct rte_mbuf **m, struct rte_mempool *pool, uint32_t bytes)
@@ -319,60 +349,124 @@ static int put_segment_in_front(struct rte_mbuf **m, struct rte_mempool *pool, u
     return 0;
 }
 
-/* Makes `bytes` of room in front. */
-static __rte_always_inline int make_room(struct rte_mbuf **m, struct rte_mempool *pool,
-                                         uint32_t bytes)
+/* May headers be written in front of m's data, in m's buffer? */
+static __rte_always_inline bool is_ours_alone(const struct rte_mbuf *m)
 {
-    if (RTE_MBUF_DIRECT(*m) && rte_mbuf_refcnt_read(*m) == 1 &&
-        rte_pktmbuf_prepend(*m, (uint16_t)bytes) != NULL)
+    return RTE_MBUF_DIRECT(m) && rte_mbuf_refcnt_read(m) == 1;
+}
+
+/* Makes `bytes` of room in front. */
+static int make_room(struct rte_mbuf **m, struct rte_mempool *pool, uint32_t bytes)
+{
+    if (is_ours_alone(*m) && rte_pktmbuf_prepend(*m, (uint16_t)bytes) != NULL)
         return 0;
     return put_segment_in_front(m, pool, bytes);
 }
 
-static __rte_always_inline int encode_as(struct rte_mbuf **m, struct rte_mempool *pool,
-                                         const struct rill_geneve_outer *outer, uint32_t uses)
+static __rte_noinline int encode_any(struct rte_mbuf **m, struct rte_mempool *pool,
+                                     const struct rill_geneve_outer *outer)
 {
     const struct rill_frame *f = rill_frame(*m);
-    uint32_t outer_bytes = outer->ip6 ? IP6_OUTER_BYTES : IP4_OUTER_BYTES;
-    uint32_t option_bytes, udp_bytes;
+    uint32_t uses = rill_geneve_uses_of(f), option_bytes, udp_bytes;
     uint8_t *at;
     int code;
 
-    if (f->vni > VNI_MAX || rill_geneve_check_as(f, (*m)->pkt_len, uses) != RILL_GENEVE_OK)
+    if (f->vni > VNI_MAX || rill_geneve_check(f, (*m)->pkt_len) != RILL_GENEVE_OK)
         return -EINVAL;
     option_bytes = options_bytes(f, uses);
-    udp_bytes =
-        (uint32_t)sizeof(struct rte_udp_hdr) + RILL_GENEVE_BYTES + option_bytes + (*m)->pkt_len;
+    udp_bytes = HEADERS_BEHIND_IP + option_bytes + (*m)->pkt_len;
     if (udp_bytes + (outer->ip6 ? 0 : sizeof(struct rte_ipv4_hdr)) > UINT16_MAX)
         return -EMSGSIZE;
-    code = make_room(m, pool, outer_bytes + udp_bytes - (*m)->pkt_len);
+    code = make_room(m, pool,
+                     (outer->ip6 ? IP6_OUTER_BYTES : IP4_OUTER_BYTES) + HEADERS_BEHIND_IP +
+                         option_bytes);
     if (code != 0)
         return code;
     f = rill_frame(*m);
-    at = write_outer(rte_pktmbuf_mtod(*m, uint8_t *), outer, udp_bytes);
-    at = write_geneve(at, f, udp_bytes, option_bytes);
+    at = rte_pktmbuf_mtod(*m, uint8_t *);
+    at = outer->ip6 ? write_ip6(at, outer, udp_bytes) : write_ip4(at, outer, udp_bytes);
+    at = write_geneve(at, f, f->flags & RILL_FLAG_PACKET, udp_bytes, option_bytes);
     write_options(f, at, uses);
     if (outer->ip6)
         write_ip6_udp_checksum(*m);
     return 0;
 }
 
+/* --- packets ---------------------------------------------------------------------------------- */
+
+/* The same for what each packet is on its way, over IPv4, with the options that are there always,
+ * where there is room for the headers and nothing is wrong. False: it is not that, and m is as it
+ * was. */
+static __rte_always_inline bool encode_as(struct rte_mbuf *m, const struct rill_geneve_outer *outer,
+                                          uint32_t uses)
+{
+    const uint32_t seldom = USES(TUPLE) | USES(ENDPOINT) | USES(STATE_MORE);
+    const struct rill_frame *f = rill_frame(m);
+    uint32_t bytes = m->pkt_len, option_bytes, headers, udp_bytes;
+    uint8_t *at;
+
+    if (f->vni > VNI_MAX || !(f->flags & RILL_FLAG_PACKET) || rill_geneve_has_tuple(f, uses) ||
+        rill_geneve_has_endpoint(f, uses) || rill_geneve_has_state_more(f, uses))
+        return false;
+    uses &= ~seldom;
+    if (rill_geneve_check_as(f, bytes, uses) != RILL_GENEVE_OK)
+        return false;
+    option_bytes = options_bytes(f, uses);
+    headers = IP4_OUTER_BYTES + HEADERS_BEHIND_IP + option_bytes;
+    udp_bytes = HEADERS_BEHIND_IP + option_bytes + bytes;
+    if (udp_bytes + sizeof(struct rte_ipv4_hdr) > UINT16_MAX || !is_ours_alone(m) ||
+        headers > rte_pktmbuf_headroom(m))
+        return false;
+    m->data_off -= (uint16_t)headers;
+    m->data_len += (uint16_t)headers;
+    m->pkt_len = bytes + headers;
+    at = write_ip4(rte_pktmbuf_mtod(m, uint8_t *), outer, udp_bytes);
+    at = write_geneve(at, f, true, udp_bytes, option_bytes);
+    write_options(f, at, uses);
+    return true;
+}
+
+/* A function for each, so that none saves registers for what the others need. */
+static __rte_noinline bool encode_ingress(struct rte_mbuf *m, const struct rill_geneve_outer *outer)
+{
+    return encode_as(m, outer, RILL_USES_INGRESS);
+}
+
+static __rte_noinline bool encode_data(struct rte_mbuf *m, const struct rill_geneve_outer *outer)
+{
+    return encode_as(m, outer, RILL_USES_DATA);
+}
+
+static __rte_noinline bool encode_change(struct rte_mbuf *m, const struct rill_geneve_outer *outer)
+{
+    return encode_as(m, outer, RILL_USES_CHANGE);
+}
+
+static __rte_noinline bool encode_released(struct rte_mbuf *m,
+                                           const struct rill_geneve_outer *outer)
+{
+    return encode_as(m, outer, RILL_USES_RELEASED);
+}
+
+static __rte_always_inline bool encode_packet(struct rte_mbuf *m,
+                                              const struct rill_geneve_outer *outer)
+{
+    switch (rill_frame(m)->type) {
+    case RILL_FRAME_INGRESS:
+        return encode_ingress(m, outer);
+    case RILL_FRAME_DATA:
+        return encode_data(m, outer);
+    case RILL_FRAME_CHANGE:
+        return encode_change(m, outer);
+    case RILL_FRAME_RELEASED:
+        return encode_released(m, outer);
+    default:
+        return false;
+    }
+}
+
 int rill_geneve_encode(struct rte_mbuf **m, struct rte_mempool *pool,
                        const struct rill_geneve_outer *outer)
 {
-    uint32_t uses;
-
-    switch (rill_frame(*m)->type) {
-    case RILL_FRAME_INGRESS:
-        return encode_as(m, pool, outer, RILL_USES_INGRESS);
-    case RILL_FRAME_DATA:
-        return encode_as(m, pool, outer, RILL_USES_DATA);
-    case RILL_FRAME_CHANGE:
-        return encode_as(m, pool, outer, RILL_USES_CHANGE);
-    case RILL_FRAME_RELEASED:
-        return encode_as(m, pool, outer, RILL_USES_RELEASED);
-    default:
-        uses = rill_geneve_uses_of(rill_frame(*m));
-        return uses == 0 ? -EINVAL : encode_as(m, pool, outer, uses);
-    }
+    return !outer->ip6 && encode_packet(*m, outer) ? 0 : encode_any(m, pool, outer);
 }

@@ -21,8 +21,8 @@ enum {
 
 /* --- headers ---------------------------------------------------------------------------------- */
 
-/* Ethernet's type to the flags of Geneve as the encoder writes them, for a datagram that is all of
- * `bytes`: IPv4 without options, no sum over UDP. */
+/* Ethernet's type to the protocol in Geneve as the encoder writes them for a packet, in a datagram
+ * that is all of `bytes`: IPv4 without options, no sum over UDP. */
 static inline bool headers_are_ours(const uint8_t *h, uint32_t bytes)
 {
     const uint64_t port = RILL_GENEVE_PORT, length_of_options = 0x3f00;
@@ -35,7 +35,8 @@ static inline bool headers_are_ours(const uint8_t *h, uint32_t bytes)
     uint64_t total = bytes - IP_AT, datagram = bytes - UDP_AT, sum;
 
     if (first != (UINT64_C(0x0800450000000000) | total << 16) || second >> 32 != 0x40004011 ||
-        (udp & ~length_of_options) != (port << 48 | datagram << 32 | RILL_GENEVE_CRITICAL_BIT))
+        (udp & ~length_of_options) != (port << 48 | datagram << 32 | RILL_GENEVE_CRITICAL_BIT) ||
+        get16(h + GENEVE_AT + 2) != RILL_GENEVE_PROTOCOL_ETHERNET)
         return false;
     sum = 0x4500 + 0x4000 + 0x4011 + total + (uint32_t)second + get32(h + IP_AT + 14) +
           get16(h + IP_AT + 18);
@@ -76,11 +77,11 @@ static __rte_always_inline uint32_t differs(const uint8_t *at, enum rill_geneve_
     return differs32(at, header_of(option, bytes));
 }
 
-/* Do the options of one width stand where they should? FRAME's layout version, too. */
+/* Do the options of one width stand where they should? */
 static __rte_always_inline bool in_place(const uint8_t *from, struct places p, uint32_t uses)
 {
-    uint32_t wrong = differs(from, RILL_OPTION_FRAME, 16) | (from[4] ^ RILL_GENEVE_LAYOUT) |
-                     differs(from + p.ingress, RILL_OPTION_INGRESS, 24);
+    uint32_t wrong =
+        differs(from, RILL_OPTION_FRAME, 16) | differs(from + p.ingress, RILL_OPTION_INGRESS, 24);
 
     if (uses & USES(FLOW))
         wrong |= differs(from + p.flow, RILL_OPTION_FLOW, 8);
@@ -172,14 +173,32 @@ static __rte_always_inline void read_lists(struct rill_frame *f, const struct li
     for (uint32_t i = 0; i < lists->chain_len; i++) {
         const uint8_t *from = lists->chain + i * (uint32_t)RILL_GENEVE_CHAIN_ENTRY;
 
+        rte_compiler_barrier(); /* there are few: no loop for many */
         f->chain[i].term = get64(from);
         f->chain[i].unit = get32(from + 8);
         f->chain[i].output_logger = get32(from + 12);
     }
-    for (uint32_t i = 0; i < lists->target_count; i++)
+    for (uint32_t i = 0; i < lists->target_count; i++) {
+        rte_compiler_barrier();
         f->targets[i] = get32(lists->targets + i * (uint32_t)RILL_GENEVE_TARGET);
+    }
     read_state(f, lists->state + RILL_GENEVE_STATE_HEAD, lists->state_bytes);
 }
+
+/* The first word of FRAME's value: layout version, type, flags, side. */
+static __rte_always_inline uint32_t head_of(const uint8_t *from)
+{
+    return get32(from + RILL_GENEVE_OPTION_HEADER);
+}
+
+_Static_assert(offsetof(struct rill_frame, flags) == offsetof(struct rill_frame, type) + 1 &&
+                   offsetof(struct rill_frame, side) == offsetof(struct rill_frame, type) + 2 &&
+                   offsetof(struct rill_frame, chain_len) == offsetof(struct rill_frame, type) + 3,
+               "they are written as one word");
+_Static_assert(offsetof(struct rill_frame, window) == offsetof(struct rill_frame, step) + 8 &&
+                   offsetof(struct rill_frame, ingress_id) ==
+                       offsetof(struct rill_frame, ingress_ns) + 8,
+               "they are read as pairs");
 
 /* All but the lists' entries. */
 static __rte_always_inline void read_fields(struct rill_frame *f, const uint8_t *from,
@@ -188,46 +207,46 @@ static __rte_always_inline void read_fields(struct rill_frame *f, const uint8_t 
 {
     const uint8_t *frame = from + RILL_GENEVE_OPTION_HEADER;
     const uint8_t *ingress = from + p.ingress + RILL_GENEVE_OPTION_HEADER;
+    uint64_t roles = get64(frame + 4);
+    uint32_t ports = get32(ingress + 20);
 
     f->link = NULL;
-    f->type = frame[1];
-    f->flags = frame[2];
-    f->side = frame[3];
-    f->chain_len = lists->chain_len;
-    f->src = get32(frame + 4);
-    f->dst = get32(frame + 8);
+    put32((uint8_t *)f + offsetof(struct rill_frame, type), head_of(from) << 8 | lists->chain_len);
+    f->src = (uint32_t)(roles >> 32);
+    f->dst = (uint32_t)roles;
     f->epoch = get16(frame + 12);
     f->pool = 0;
     f->flow = uses & USES(FLOW) ? get64(from + p.flow + 4) : 0;
     f->term = uses & USES(TERM) ? get64(from + p.term + 4) : 0;
     f->clock = uses & USES(CLOCK) ? get64(from + p.clock + 4) : 0;
-    f->step = uses & USES(STEP) ? get64(from + p.step + 4) : 0;
-    f->window = uses & USES(STEP) ? get64(from + p.step + 12) : 0;
+    if (uses & USES(STEP))
+        swap_pair((uint8_t *)f + offsetof(struct rill_frame, step), from + p.step + 4);
+    else
+        f->step = f->window = 0;
     f->next_term = 0;
     f->granted_term = 0;
     f->next_unit = 0;
     f->vni = vni;
     f->count = 0;
     f->wire_bytes = get32(ingress + 16);
-    f->ingress_ns = get64(ingress);
-    f->ingress_id = get64(ingress + 8);
+    swap_pair((uint8_t *)f + offsetof(struct rill_frame, ingress_ns), ingress);
     f->state_offset = uses & USES(STATE) ? get16(lists->state) : 0;
     f->state_bytes = lists->state_bytes;
     f->target_count = lists->target_count;
-    f->first_sport = get16(ingress + 20);
-    f->first_dport = get16(ingress + 22);
+    f->first_sport = (uint16_t)(ports >> 16);
+    f->first_dport = (uint16_t)ports;
     f->zero = 0;
 }
 
 /* What rill_geneve_check() says of a packet, before it is one; and no option that only a flag
- * brings. */
+ * brings; and FRAME's layout version. */
 static __rte_always_inline bool is_fit(const uint8_t *from, struct places p, uint32_t uses,
                                        uint32_t data_bytes)
 {
-    uint8_t flags = from[6], side = from[7];
-    uint8_t longer = uses & USES(TUPLE) ? RILL_FLAG_TUPLE | RILL_FLAG_ENDPOINT : 0;
+    uint32_t longer = uses & USES(TUPLE) ? RILL_FLAG_TUPLE | RILL_FLAG_ENDPOINT : 0;
+    uint32_t known = 0xff0000fe | (RILL_FLAG_PACKET | longer) << 8;
 
-    return (flags & (RILL_FLAG_PACKET | longer)) == RILL_FLAG_PACKET && side <= RILL_OUTSIDE &&
+    return (head_of(from) & known) == (RILL_GENEVE_LAYOUT << 24 | RILL_FLAG_PACKET << 8) &&
            data_bytes <= get32(from + p.ingress + RILL_GENEVE_OPTION_HEADER + 16);
 }
 
@@ -252,27 +271,47 @@ static __rte_always_inline bool decode_as(struct rte_mbuf *m, const uint8_t *h, 
     return true;
 }
 
+/* A function for each, so that none saves registers for what the others need. */
+static __rte_noinline bool decode_ingress(struct rte_mbuf *m, const uint8_t *h, uint32_t bytes)
+{
+    return decode_as(m, h, bytes, RILL_USES_INGRESS);
+}
+
+static __rte_noinline bool decode_data(struct rte_mbuf *m, const uint8_t *h, uint32_t bytes)
+{
+    return decode_as(m, h, bytes, RILL_USES_DATA);
+}
+
+static __rte_noinline bool decode_change(struct rte_mbuf *m, const uint8_t *h, uint32_t bytes)
+{
+    return decode_as(m, h, bytes, RILL_USES_CHANGE);
+}
+
+static __rte_noinline bool decode_released(struct rte_mbuf *m, const uint8_t *h, uint32_t bytes)
+{
+    return decode_as(m, h, bytes, RILL_USES_RELEASED);
+}
+
 bool rill_geneve_decode_short(struct rte_mbuf *m)
 {
     const uint8_t *h = rte_pktmbuf_mtod(m, const uint8_t *);
     uint32_t bytes;
 
     if (m->next != NULL || m->data_len < OPTIONS_AT + FRAME_BYTES ||
-        !headers_are_ours(h, m->data_len) ||
-        get16(h + GENEVE_AT + 2) != RILL_GENEVE_PROTOCOL_ETHERNET)
+        !headers_are_ours(h, m->data_len))
         return false;
     bytes = OPTIONS_AT + h[GENEVE_AT] * 4u;
     if (bytes >= m->data_len)
         return false;
     switch (h[OPTIONS_AT + 5]) {
     case RILL_FRAME_INGRESS:
-        return decode_as(m, h, bytes, RILL_USES_INGRESS);
+        return decode_ingress(m, h, bytes);
     case RILL_FRAME_DATA:
-        return decode_as(m, h, bytes, RILL_USES_DATA);
+        return decode_data(m, h, bytes);
     case RILL_FRAME_CHANGE:
-        return decode_as(m, h, bytes, RILL_USES_CHANGE);
+        return decode_change(m, h, bytes);
     case RILL_FRAME_RELEASED:
-        return decode_as(m, h, bytes, RILL_USES_RELEASED);
+        return decode_released(m, h, bytes);
     default:
         return false;
     }
