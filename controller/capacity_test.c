@@ -8,11 +8,9 @@
 
 #include <rill/nf.h>
 
-#include "controller/internal.h"
-#include "tests/core_testing.h"
+#include "controller/controller_testing.h"
 
 #define C rill_role_id(RILL_ROLE_CONTROLLER, 1)
-#define RM rill_role_id(RILL_ROLE_RM, 1)
 #define EPOCH_NS (100 * CORE_MS)
 #define LEASE_NS (1000 * CORE_MS)
 #define IDLE_NS (10 * CORE_MS)
@@ -22,55 +20,24 @@
 
 enum { WAITING_MAX = 3, UNITS_MAX = 8, WHOLE = 1000, PACKET_BYTES = 1000 };
 
-static struct rill_controller *c;
-static struct rill_outbox out;
-static uint64_t now_ns, ingress_id;
 static uint32_t wanted;           /* as the last request said */
 static uint64_t to_first, to_all; /* packets that load() sent */
-static unsigned in_use;
-
-static uint32_t unit(uint32_t number)
-{
-    return rill_role_id(RILL_ROLE_UNIT, number);
-}
-
-static const struct rill_controller_counters *n(void)
-{
-    return rill_controller_counters(c);
-}
-
-static void give(struct rte_mbuf *m)
-{
-    rill_controller_recv(c, &m, 1, now_ns, &out);
-}
 
 /* Grants what is asked for, units from 1 on. False: nothing is asked. */
 static bool answer(void)
 {
     struct rte_mbuf *request = core_take(&out, RILL_FRAME_LEASE_REQUEST, RM);
-    struct rte_mbuf *m;
 
     if (request == NULL)
         return false;
-    m = core_frame(RILL_FRAME_LEASE_GRANT, RM, C);
     wanted = rill_frame(request)->count;
-    rill_frame(m)->clock = rill_frame(request)->clock;
+    give(lease_grant(rill_frame(request)->clock, 1, wanted / WHOLE));
     rte_pktmbuf_free(request);
-    for (uint32_t i = 0; i < wanted / WHOLE; i++) {
-        struct rill_lease lease = {.unit = unit(i + 1),
-                                   .output_logger = rill_role_id(RILL_ROLE_OUTPUT_LOGGER, i + 1),
-                                   .share = WHOLE,
-                                   .capacity_bps = UNIT_BPS};
-
-        core_body(m, &lease, sizeof(lease));
-        rill_frame(m)->count++;
-    }
-    give(m);
     return true;
 }
 
 /* With a manager that answers at once. */
-static void pass_time(uint64_t ns)
+static void pass_leased(uint64_t ns)
 {
     uint64_t until_ns = now_ns + ns;
 
@@ -84,49 +51,32 @@ static void pass_time(uint64_t ns)
 
 static void create_with(uint32_t units_min, uint32_t units_reserve)
 {
-    const struct rill_controller_config config = {
-        .id = C,
-        .rm = RM,
-        .epoch = 3,
-        .vni = 1,
-        .pool = core_pool,
-        .flow_kind = RILL_KEY_CONNECTION,
-        .handles = RILL_HANDLES_UDP4,
-        .inside_opens = true,
-        .mode = RILL_MODE_FLOWLET,
-        .placement = RILL_PLACEMENT_PACK,
-        .replicas = 1,
-        .alpha = 0.25,
-        .ewma_weight = 0.5,
-        .flowlet_timeout_ns = CORE_MS / 2,
-        .unit_backlog_ns = CORE_MS / 10,
-        .lease_backlog_ns = 2 * CORE_MS,
-        .flowlet_bytes = 15000,
-        .flow_idle_ns = 100 * LEASE_NS,
-        .flow_closed_ns = LEASE_NS,
-        .frame_life_ns = EPOCH_NS,
-        .flows_max = 64,
-        .units_max = UNITS_MAX,
-        .units_min = units_min,
-        .units_reserve = units_reserve,
-        .epoch_ns = EPOCH_NS,
-        .lease_ns = LEASE_NS,
-        .idle_unit_ns = IDLE_NS,
-        .idle_last_unit_ns = IDLE_LAST_NS,
-        .waiting_packets = WAITING_MAX,
-        .waiting_ns = WAITING_NS,
-        .retry_ns = 10 * CORE_MS,
-        .pool_quarantine_ns = LEASE_NS,
-        .seed = 1,
-    };
-    struct rill_error err = {.text = ""};
+    struct rill_controller_config config = controller_usual();
 
-    rill_controller_destroy(c);
-    core_clear(&out);
-    c = rill_controller_create(&config, &err);
-    assert_non_null(c);
+    config.inside_opens = true;
+    config.pool_count = 0;
+    config.placement = RILL_PLACEMENT_PACK;
+    config.proactive = false;
+    config.alpha = 0.25;
+    config.flowlet_timeout_ns = CORE_MS / 2;
+    config.unit_backlog_ns = CORE_MS / 10;
+    config.lease_backlog_ns = 2 * CORE_MS;
+    config.flowlet_bytes = 15000;
+    config.flow_idle_ns = 100 * LEASE_NS;
+    config.flow_closed_ns = LEASE_NS;
+    config.frame_life_ns = EPOCH_NS;
+    config.units_max = UNITS_MAX;
+    config.units_min = units_min;
+    config.units_reserve = units_reserve;
+    config.epoch_ns = EPOCH_NS;
+    config.lease_ns = LEASE_NS;
+    config.idle_unit_ns = IDLE_NS;
+    config.idle_last_unit_ns = IDLE_LAST_NS;
+    config.waiting_packets = WAITING_MAX;
+    config.waiting_ns = WAITING_NS;
+    config.pool_quarantine_ns = LEASE_NS;
+    controller_create(&config);
     to_first = to_all = 0;
-    now_ns = CORE_MS;
 }
 
 static void create(uint32_t units_min)
@@ -136,37 +86,15 @@ static void create(uint32_t units_min)
 
 static int setup(void **state)
 {
-    (void)state;
-    in_use = core_in_use();
+    controller_setup(state);
     create(0);
-    pass_time(CORE_MS);
+    pass_leased(CORE_MS);
     return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    rill_controller_destroy(c);
-    c = NULL;
-    rill_outbox_fini(&out);
-    return core_in_use() == in_use ? 0 : -1;
-}
-
-static void enter(const char *from, uint16_t port, enum rill_side side)
-{
-    struct rte_mbuf *m = core_udp(from, port, "192.0.2.1", 80, PACKET_BYTES);
-    struct rill_frame *f = rill_frame(m);
-
-    f->flags = 0;
-    f->side = (uint8_t)side;
-    f->ingress_ns = now_ns;
-    f->ingress_id = ++ingress_id;
-    rill_controller_ingress(c, &m, 1, now_ns, &out);
 }
 
 static void send(uint16_t port)
 {
-    enter("10.0.0.1", port, RILL_INSIDE);
+    enter(core_udp("10.0.0.1", port, "192.0.2.1", 80, PACKET_BYTES), RILL_INSIDE);
 }
 
 static uint32_t data_to(uint32_t dst)
@@ -205,7 +133,7 @@ static void load(double units, uint64_t ns)
         send((uint16_t)(1000 + port++ % 50));
         answer();
         take_data();
-        pass_time(gap_ns);
+        pass_leased(gap_ns);
     }
 }
 
@@ -216,7 +144,7 @@ static void without_traffic_nothing_is_leased_and_nothing_said(void **state)
     (void)state;
     assert_int_equal(rill_controller_units(c), 0);
     core_clear(&out);
-    pass_time(100 * LEASE_NS);
+    pass_leased(100 * LEASE_NS);
     assert_int_equal(out.count, 0);
     assert_int_equal(n()->lease_requests, 1);
 }
@@ -289,7 +217,7 @@ static void what_no_flow_can_come_of_wakes_nobody(void **state)
 {
     (void)state;
     core_clear(&out);
-    enter("198.51.100.7", 9, RILL_OUTSIDE);
+    enter(core_udp("198.51.100.7", 9, "192.0.2.1", 80, PACKET_BYTES), RILL_OUTSIDE);
     assert_int_equal(n()->dropped_unsolicited, 1);
     assert_int_equal(n()->packets_waited, 0);
     assert_int_equal(out.count, 0);
@@ -303,7 +231,7 @@ static void a_flow_goes_on_where_it_was_after_a_long_pause(void **state)
     send(1);
     answer();
     before = core_expect(&out, RILL_FRAME_DATA, unit(1));
-    pass_time(2 * IDLE_LAST_NS);
+    pass_leased(2 * IDLE_LAST_NS);
     assert_int_equal(rill_controller_units(c), 0);
     core_clear(&out);
     send(1);
@@ -323,7 +251,7 @@ static void a_death_brings_a_unit(void **state)
     (void)state;
     send(1);
     answer();
-    pass_time(2 * IDLE_LAST_NS);
+    pass_leased(2 * IDLE_LAST_NS);
     assert_int_equal(rill_controller_units(c), 0);
     m = core_frame(RILL_FRAME_DEATH, RM, C);
     rill_frame(m)->next_unit = unit(9);
@@ -341,7 +269,7 @@ static void units_min_are_leased_from_the_start(void **state)
 {
     (void)state;
     create(2);
-    pass_time(10 * LEASE_NS);
+    pass_leased(10 * LEASE_NS);
     assert_int_equal(rill_controller_units(c), 2);
 }
 
@@ -350,9 +278,9 @@ static void the_last_unit_stays_longer_than_others(void **state)
     (void)state;
     send(1);
     answer();
-    pass_time(IDLE_LAST_NS - 5 * CORE_MS);
+    pass_leased(IDLE_LAST_NS - 5 * CORE_MS);
     assert_int_equal(rill_controller_units(c), 1);
-    pass_time(10 * CORE_MS);
+    pass_leased(10 * CORE_MS);
     assert_int_equal(rill_controller_units(c), 0);
     assert_int_equal(wanted, 0);
     assert_int_equal(n()->units_given_back, 1);
@@ -404,7 +332,7 @@ static void a_reserve_is_not_used_before_it_is_needed(void **state)
 {
     (void)state;
     create_with(1, 1);
-    pass_time(3 * LEASE_NS);
+    pass_leased(3 * LEASE_NS);
     assert_int_equal(wanted, 2 * WHOLE);
     load(0.3, EPOCH_NS);
     assert_int_equal(rill_controller_units(c), 1);
@@ -417,7 +345,7 @@ static void the_first_packet_goes_to_the_reserve_at_once(void **state)
 {
     (void)state;
     create_with(0, 1);
-    pass_time(CORE_MS);
+    pass_leased(CORE_MS);
     assert_int_equal(rill_controller_units(c), 0);
     assert_int_equal(wanted, WHOLE);
     core_clear(&out);
@@ -436,7 +364,7 @@ static void the_reserve_takes_what_fits_nowhere_else(void **state)
 
     (void)state;
     create_with(1, 1);
-    pass_time(CORE_MS);
+    pass_leased(CORE_MS);
     core_clear(&out);
     grants = n()->lease_grants;
     for (uint16_t port = 1; rill_controller_units(c) == 1 && port < 1000; port++) {
@@ -458,7 +386,7 @@ static void what_is_not_needed_becomes_the_reserve(void **state)
     load(0.4, EPOCH_NS + 3 * IDLE_NS);
     assert_int_equal(rill_controller_units(c), 1);
     assert_int_equal(wanted, 2 * WHOLE);
-    pass_time(2 * IDLE_LAST_NS);
+    pass_leased(2 * IDLE_LAST_NS);
     assert_int_equal(rill_controller_units(c), 0);
     assert_int_equal(wanted, WHOLE);
 }
@@ -471,7 +399,7 @@ static void a_death_brings_the_reserve(void **state)
     create_with(0, 1);
     send(1);
     answer();
-    pass_time(2 * IDLE_LAST_NS);
+    pass_leased(2 * IDLE_LAST_NS);
     assert_int_equal(rill_controller_units(c), 0);
     m = core_frame(RILL_FRAME_DEATH, RM, C);
     rill_frame(m)->next_unit = unit(9);
@@ -484,7 +412,7 @@ static void a_death_brings_the_reserve(void **state)
 
 int main(void)
 {
-#define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define T(test) cmocka_unit_test_setup_teardown(test, setup, controller_teardown)
     const struct CMUnitTest tests[] = {
         T(without_traffic_nothing_is_leased_and_nothing_said),
         T(the_first_packet_brings_a_unit_and_waits_for_it),

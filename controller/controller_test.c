@@ -7,13 +7,11 @@
 
 #include <rill/nf.h>
 
-#include "controller/internal.h"
-#include "tests/core_testing.h"
+#include "controller/controller_testing.h"
 
-enum { FLOWLET_BYTES = 3000, POOL_PORT = 1000, POOL_SIZE = 10, UNITS_MAX = 8 };
+enum { FLOWLET_BYTES = 3000, UNITS_MAX = 8 };
 
 #define C rill_role_id(RILL_ROLE_CONTROLLER, 1)
-#define RM rill_role_id(RILL_ROLE_RM, 1)
 #define UNIT rill_role_id(RILL_ROLE_UNIT, 1)
 #define UNIT2 rill_role_id(RILL_ROLE_UNIT, 2)
 #define OL rill_role_id(RILL_ROLE_OUTPUT_LOGGER, 1)
@@ -24,54 +22,23 @@ enum { FLOWLET_BYTES = 3000, POOL_PORT = 1000, POOL_SIZE = 10, UNITS_MAX = 8 };
 #define IDLE_NS (1000 * CORE_MS)
 #define QUARANTINE_NS (500 * CORE_MS)
 
-static const uint8_t public_addr[1][16] = {{198, 51, 100, 1}};
-
-static struct rill_controller *c;
-static struct rill_outbox out;
-static uint64_t now_ns, ingress_id;
-static unsigned in_use;
 static uint16_t epoch = 3;
 
 /* Packets of every flow go to the least used unit, so that a flowlet moves whenever it may. */
 static struct rill_controller_config usual(void)
 {
-    return (struct rill_controller_config){
-        .id = C,
-        .rm = RM,
-        .epoch = 3,
-        .vni = 1,
-        .pool = core_pool,
-        .flow_kind = RILL_KEY_CONNECTION,
-        .handles = RILL_HANDLES_UDP4 | RILL_HANDLES_TCP4 | RILL_HANDLES_ICMP4_ERROR,
-        .pools = {{.proto = RILL_UDP,
-                   .family = 4,
-                   .port_low = POOL_PORT,
-                   .port_high = POOL_PORT + POOL_SIZE - 1,
-                   .addresses = 1,
-                   .addr = public_addr}},
-        .pool_count = 1,
-        .mode = RILL_MODE_FLOWLET,
-        .placement = RILL_PLACEMENT_SPREAD,
-        .replica_choice = RILL_REPLICA_DETERMINISTIC,
-        .proactive = true,
-        .replicas = 1,
-        .alpha = 0.5,
-        .ewma_weight = 0.5,
-        .flowlet_timeout_ns = T_NS,
-        .flowlet_bytes = FLOWLET_BYTES,
-        .flow_idle_ns = IDLE_NS,
-        .flows_max = 64,
-        .units_max = UNITS_MAX,
-        .units_min = 1,
-        .epoch_ns = EPOCH_NS,
-        .lease_ns = LEASE_NS,
-        .idle_unit_ns = 100000 * CORE_MS,
-        .waiting_packets = 4,
-        .waiting_ns = 100000 * CORE_MS,
-        .retry_ns = RETRY_NS,
-        .pool_quarantine_ns = QUARANTINE_NS,
-        .seed = 1,
-    };
+    struct rill_controller_config config = controller_usual();
+
+    config.handles |= RILL_HANDLES_TCP4 | RILL_HANDLES_ICMP4_ERROR;
+    config.flowlet_timeout_ns = T_NS;
+    config.flowlet_bytes = FLOWLET_BYTES;
+    config.flow_idle_ns = IDLE_NS;
+    config.units_max = UNITS_MAX;
+    config.epoch_ns = EPOCH_NS;
+    config.lease_ns = LEASE_NS;
+    config.retry_ns = RETRY_NS;
+    config.pool_quarantine_ns = QUARANTINE_NS;
+    return config;
 }
 
 /* One whose flows are known from the outside by their aliases alone. */
@@ -84,23 +51,7 @@ static struct rill_controller_config nat_like(void)
     return config;
 }
 
-static const struct rill_controller_counters *n(void)
-{
-    return rill_controller_counters(c);
-}
-
-static void give(struct rte_mbuf *m)
-{
-    rill_controller_recv(c, &m, 1, now_ns, &out);
-}
-
-static void pass_time(uint64_t ns)
-{
-    now_ns += ns;
-    rill_controller_tick(c, now_ns, &out);
-}
-
-static struct rte_mbuf *lease_grant(uint64_t number, const uint32_t *units, uint32_t count)
+static struct rte_mbuf *grant_of(uint64_t number, const uint32_t *units, uint32_t count)
 {
     struct rte_mbuf *m = core_frame(RILL_FRAME_LEASE_GRANT, RM, C);
 
@@ -116,61 +67,34 @@ static struct rte_mbuf *lease_grant(uint64_t number, const uint32_t *units, uint
 }
 
 /* Answers the open question with these units. */
-static void lease(uint32_t count, uint32_t a, uint32_t b)
+static void lease_units(uint32_t count, uint32_t a, uint32_t b)
 {
     const uint32_t units[] = {a, b};
 
-    give(lease_grant(core_expect(&out, RILL_FRAME_LEASE_REQUEST, RM).clock, units, count));
+    give(grant_of(core_expect(&out, RILL_FRAME_LEASE_REQUEST, RM).clock, units, count));
     assert_int_equal(rill_controller_units(c), count);
 }
 
 static void create_without_units(struct rill_controller_config config)
 {
-    struct rill_error err = {.text = ""};
-
-    rill_controller_destroy(c);
-    core_clear(&out);
-    c = rill_controller_create(&config, &err);
-    assert_non_null(c);
-    now_ns = CORE_MS;
+    controller_create(&config);
     rill_controller_tick(c, now_ns, &out);
 }
 
 static void create(struct rill_controller_config config)
 {
     create_without_units(config);
-    lease(2, UNIT, UNIT2);
+    lease_units(2, UNIT, UNIT2);
 }
 
 static int setup(void **state)
 {
-    (void)state;
-    in_use = core_in_use();
+    controller_setup(state);
     create(usual());
     return 0;
 }
 
-static int teardown(void **state)
-{
-    (void)state;
-    rill_controller_destroy(c);
-    c = NULL;
-    rill_outbox_fini(&out);
-    return core_in_use() == in_use ? 0 : -1;
-}
-
 /* --- packets --- */
-
-static void enter(struct rte_mbuf *m, enum rill_side side)
-{
-    struct rill_frame *f = rill_frame(m);
-
-    f->flags = 0;
-    f->side = (uint8_t)side;
-    f->ingress_ns = now_ns;
-    f->ingress_id = ++ingress_id;
-    rill_controller_ingress(c, &m, 1, now_ns, &out);
-}
 
 /* A packet of the inside's host, told apart by its port. */
 static void send_bytes(uint16_t port, uint32_t bytes)
@@ -190,16 +114,6 @@ static void reply_to_public(const char *from, uint16_t from_port, uint16_t port)
 }
 
 /* --- messages --- */
-
-static struct rte_mbuf *about(enum rill_frame_type type, uint32_t src, const struct rill_frame *of)
-{
-    struct rte_mbuf *m = core_frame(type, src, C);
-
-    rill_frame(m)->flow = of->flow;
-    rill_frame(m)->term = of->term;
-    rill_frame(m)->next_unit = of->dst;
-    return m;
-}
 
 static void establish(const struct rill_frame *packet)
 {
@@ -1169,7 +1083,7 @@ static void a_stranger_is_answered_when_it_is_leased(void **state)
     create_without_units(nat_like());
     assert_int_equal(lease_endpoints(UNIT2, 1, 4, indexes), UINT32_MAX);
     assert_int_equal(endpoints_free(), POOL_SIZE);
-    lease(2, UNIT, UNIT2);
+    lease_units(2, UNIT, UNIT2);
     assert_int_equal(core_expect(&out, RILL_FRAME_POOL_GRANT, UNIT2).count, 4);
     assert_int_equal(endpoints_free(), POOL_SIZE - 4);
 }
@@ -1280,7 +1194,7 @@ static void capacity_is_asked_for_until_it_comes(void **state)
         pass_time(RETRY_NS);
         assert_int_equal(core_expect(&out, RILL_FRAME_LEASE_REQUEST, RM).clock, first.clock);
     }
-    give(lease_grant(first.clock, (const uint32_t[]){UNIT}, 1));
+    give(grant_of(first.clock, (const uint32_t[]){UNIT}, 1));
     assert_int_equal(rill_controller_units(c), 1);
     pass_time(RETRY_NS);
     assert_int_equal(core_count(&out, RILL_FRAME_LEASE_REQUEST, 0), 0);
@@ -1295,10 +1209,10 @@ static void a_grant_with_another_number_is_ignored(void **state)
     (void)state;
     create_without_units(usual());
     number = core_expect(&out, RILL_FRAME_LEASE_REQUEST, RM).clock;
-    give(lease_grant(number + 1, (const uint32_t[]){UNIT}, 1));
+    give(grant_of(number + 1, (const uint32_t[]){UNIT}, 1));
     assert_int_equal(rill_controller_units(c), 0);
-    give(lease_grant(number, (const uint32_t[]){UNIT}, 1));
-    give(lease_grant(number, (const uint32_t[]){UNIT2}, 1)); /* answered already */
+    give(grant_of(number, (const uint32_t[]){UNIT}, 1));
+    give(grant_of(number, (const uint32_t[]){UNIT2}, 1)); /* answered already */
     assert_int_equal(rill_controller_units(c), 1);
     assert_int_equal(n()->lease_grants, 1);
 }
@@ -1309,8 +1223,8 @@ static void a_grant_of_the_wrong_size_is_malformed(void **state)
 
     (void)state;
     create_without_units(usual());
-    m = lease_grant(core_expect(&out, RILL_FRAME_LEASE_REQUEST, RM).clock, (const uint32_t[]){UNIT},
-                    1);
+    m = grant_of(core_expect(&out, RILL_FRAME_LEASE_REQUEST, RM).clock, (const uint32_t[]){UNIT},
+                 1);
     rill_frame(m)->count = 2;
     give(m);
     assert_int_equal(n()->messages_malformed, 1);
@@ -1343,7 +1257,7 @@ static void a_unit_that_is_no_longer_granted_gets_no_flowlet(void **state)
     (void)state;
     establish(&f);
     pass_time(EPOCH_NS);
-    lease(1, UNIT2, 0);
+    lease_units(1, UNIT2, 0);
     send_bytes(1, 100);
     core_expect(&out, RILL_FRAME_MOVE, UNIT);
     core_expect(&out, RILL_FRAME_DATA, UNIT2);
@@ -1379,7 +1293,7 @@ static void a_grant_that_ran_out_on_its_way_is_not_taken(void **state)
     create_without_units(usual());
     number = core_expect(&out, RILL_FRAME_LEASE_REQUEST, RM).clock;
     now_ns += LEASE_NS;
-    give(lease_grant(number, units, 1));
+    give(grant_of(number, units, 1));
     assert_int_equal(rill_controller_units(c), 0);
 }
 
@@ -1473,7 +1387,7 @@ static void garbage_is_survived(void **state)
     survive(3, config);
 }
 
-#define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define T(test) cmocka_unit_test_setup_teardown(test, setup, controller_teardown)
 
 int main(void)
 {

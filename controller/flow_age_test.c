@@ -11,10 +11,9 @@
 #include <rill/nf.h>
 
 #include "controller/controller.h"
-#include "tests/core_testing.h"
+#include "controller/controller_testing.h"
 
 #define C rill_role_id(RILL_ROLE_CONTROLLER, 1)
-#define RM rill_role_id(RILL_ROLE_RM, 1)
 #define UNIT rill_role_id(RILL_ROLE_UNIT, 1)
 #define OL rill_role_id(RILL_ROLE_OUTPUT_LOGGER, 1)
 #define LIFE_NS (40 * CORE_MS)
@@ -28,52 +27,31 @@
 enum { FLOWS_MAX = 64, SYN = RTE_TCP_SYN_FLAG, ACK = RTE_TCP_ACK_FLAG };
 enum { FIN = RTE_TCP_FIN_FLAG | ACK, RST = RTE_TCP_RST_FLAG };
 
-static struct rill_controller *c;
-static struct rill_outbox out;
-static uint64_t now_ns;
-static unsigned in_use;
-
 static void create_with(struct rill_controller_config config)
 {
-    struct rill_lease lease = {
-        .unit = UNIT, .output_logger = OL, .share = 1000, .capacity_bps = 1000000000};
-    struct rill_error err = {.text = ""};
-    struct rte_mbuf *m = core_frame(RILL_FRAME_LEASE_GRANT, RM, C);
-
-    rill_controller_destroy(c);
-    c = rill_controller_create(&config, &err);
-    assert_string_equal(err.text, "");
-    now_ns = CORE_MS;
+    controller_create(&config);
     rill_controller_tick(c, now_ns, &out);
-    core_body(m, &lease, sizeof(lease));
-    rill_frame(m)->count = 1;
-    rill_frame(m)->clock = core_expect(&out, RILL_FRAME_LEASE_REQUEST, RM).clock;
-    rill_controller_recv(c, &m, 1, now_ns, &out);
+    lease(1, 1);
     assert_int_equal(rill_controller_units(c), 1);
 }
 
 static struct rill_controller_config usual(enum rill_key_kind kind, uint32_t flows_max)
 {
-    struct rill_controller_config config = {.id = C,
-                                            .rm = RM,
-                                            .epoch = 1,
-                                            .pool = core_pool,
-                                            .flow_kind = kind,
-                                            .handles = RILL_HANDLES_UDP4 | RILL_HANDLES_TCP4,
-                                            .ewma_weight = 0.5,
-                                            .flowlet_timeout_ns = CORE_MS,
-                                            .flowlet_bytes = 15000,
-                                            .flow_idle_ns = IDLE_NS,
-                                            .flow_closed_ns = CLOSED_NS,
-                                            .frame_life_ns = LIFE_NS,
-                                            .flows_max = flows_max,
-                                            .units_max = 1,
-                                            .units_min = 1,
-                                            .epoch_ns = 1000000 * CORE_MS,
-                                            .lease_ns = 1000000 * CORE_MS,
-                                            .idle_unit_ns = 1000000 * CORE_MS,
-                                            .retry_ns = CORE_MS};
+    struct rill_controller_config config = controller_usual();
 
+    config.flow_kind = kind;
+    config.handles = RILL_HANDLES_UDP4 | RILL_HANDLES_TCP4;
+    config.pool_count = 0;
+    config.flow_idle_ns = IDLE_NS;
+    config.flow_closed_ns = CLOSED_NS;
+    config.frame_life_ns = LIFE_NS;
+    config.flows_max = flows_max;
+    config.units_max = 1;
+    config.epoch_ns = 1000000 * CORE_MS;
+    config.lease_ns = 1000000 * CORE_MS;
+    config.idle_unit_ns = 1000000 * CORE_MS;
+    config.waiting_packets = 0;
+    config.retry_ns = CORE_MS;
     return config;
 }
 
@@ -98,37 +76,9 @@ static void create_classes(void)
 
 static int setup(void **state)
 {
-    (void)state;
-    in_use = core_in_use();
+    controller_setup(state);
     create(RILL_KEY_CONNECTION, FLOWS_MAX);
     return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    rill_controller_destroy(c);
-    c = NULL;
-    rill_outbox_fini(&out);
-    return core_in_use() == in_use ? 0 : -1;
-}
-
-static const struct rill_controller_counters *n(void)
-{
-    return rill_controller_counters(c);
-}
-
-static void pass_time(uint64_t ns)
-{
-    now_ns += ns;
-    rill_controller_tick(c, now_ns, &out);
-}
-
-static void enter(struct rte_mbuf *m, enum rill_side side)
-{
-    rill_frame(m)->flags = 0;
-    rill_frame(m)->side = (uint8_t)side;
-    rill_controller_ingress(c, &m, 1, now_ns, &out);
 }
 
 /* The output logger has the term of that packet. */
@@ -576,18 +526,19 @@ static void many_ends_come_in_parts(void **state)
     create(RILL_KEY_CONNECTION, MANY);
     for (uint16_t i = 0; i < MANY; i++)
         udp(i);
-    pass_time(IDLE_NS);
+    now_ns += IDLE_NS;
+    rill_controller_tick(c, now_ns, &out);
     ended = n()->flows_ended;
     assert_in_range(ended, 1, MANY / 4);
     while (n()->flows_ended < MANY) {
         assert_true(rill_controller_next_ns(c) <= now_ns);
-        pass_time(0);
+        rill_controller_tick(c, now_ns, &out);
         assert_true(n()->flows_ended > ended);
         ended = n()->flows_ended;
     }
 }
 
-#define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define T(test) cmocka_unit_test_setup_teardown(test, setup, controller_teardown)
 
 int main(void)
 {

@@ -9,13 +9,11 @@
 
 #include <rill/nf.h>
 
-#include "controller/internal.h"
-#include "tests/core_testing.h"
+#include "controller/controller_testing.h"
 
-enum { POOL_PORT = 1000, POOL_SIZE = 10, UNITS_MAX = 16, US = 1000 };
+enum { UNITS_MAX = 16, US = 1000 };
 
 #define C rill_role_id(RILL_ROLE_CONTROLLER, 1)
-#define RM rill_role_id(RILL_ROLE_RM, 1)
 #define T_NS (1 * CORE_MS)
 #define EPOCH_NS (200 * CORE_MS)
 #define LEASE_NS (5000 * CORE_MS)
@@ -23,52 +21,15 @@ enum { POOL_PORT = 1000, POOL_SIZE = 10, UNITS_MAX = 16, US = 1000 };
 #define IDLE_NS (1000 * CORE_MS)
 #define QUARANTINE_NS (500 * CORE_MS)
 
-static const uint8_t public_addr[1][16] = {{198, 51, 100, 1}};
-
 static struct rill_resend resend;
 static bool on_demand; /* no unit is leased before there is a packet, nor longer than it is used */
 static uint64_t vouched_ns;
-static struct rill_controller *c;
-static struct rill_outbox out;
-static uint64_t now_ns, ingress_id;
-static unsigned in_use;
-
-/* Unit n has output logger n. */
-static uint32_t unit(uint32_t number)
-{
-    return rill_role_id(RILL_ROLE_UNIT, number);
-}
-
-static uint32_t logger(uint32_t number)
-{
-    return rill_role_id(RILL_ROLE_OUTPUT_LOGGER, number);
-}
-
-static const struct rill_controller_counters *n(void)
-{
-    return rill_controller_counters(c);
-}
-
-static void give(struct rte_mbuf *m)
-{
-    rill_controller_recv(c, &m, 1, now_ns, &out);
-}
 
 /* What is due next, and nothing else. */
 static void next_turn(void)
 {
     now_ns = RTE_MAX(now_ns, rill_controller_next_ns(c));
     rill_controller_tick(c, now_ns, &out);
-}
-
-/* Calls tick whenever it wants to be called. */
-static void pass_time(uint64_t ns)
-{
-    uint64_t until_ns = now_ns + ns;
-
-    while (rill_controller_next_ns(c) <= until_ns)
-        next_turn();
-    now_ns = until_ns;
 }
 
 /* So long that a whole pass over the flows begins and ends. */
@@ -79,78 +40,23 @@ static void pass_over_flows(void)
 
 /* --- leases --- */
 
-static struct rte_mbuf *grant(uint64_t number, uint32_t first, uint32_t last)
-{
-    struct rte_mbuf *m = core_frame(RILL_FRAME_LEASE_GRANT, RM, C);
-
-    rill_frame(m)->clock = number;
-    for (uint32_t i = first; i <= last; i++) {
-        struct rill_lease lease = {
-            .unit = unit(i), .output_logger = logger(i), .share = 1000, .capacity_bps = 1000000000};
-
-        core_body(m, &lease, sizeof(lease));
-        rill_frame(m)->count++;
-    }
-    return m;
-}
-
-/* Answers the open question with units first..last. */
-static void lease(uint32_t first, uint32_t last)
-{
-    give(grant(core_expect(&out, RILL_FRAME_LEASE_REQUEST, RM).clock, first, last));
-}
-
-static void send_packet(uint16_t port);
-
 /* Packets of every flow go to the least used unit. */
 static void create(uint32_t units)
 {
-    const struct rill_controller_config config = {
-        .id = C,
-        .rm = RM,
-        .epoch = 3,
-        .vni = 1,
-        .pool = core_pool,
-        .flow_kind = RILL_KEY_CONNECTION,
-        .handles = RILL_HANDLES_UDP4,
-        .pools = {{.proto = RILL_UDP,
-                   .family = 4,
-                   .port_low = POOL_PORT,
-                   .port_high = POOL_PORT + POOL_SIZE - 1,
-                   .addresses = 1,
-                   .addr = public_addr}},
-        .pool_count = 1,
-        .mode = RILL_MODE_FLOWLET,
-        .placement = RILL_PLACEMENT_SPREAD,
-        .replica_choice = RILL_REPLICA_DETERMINISTIC,
-        .proactive = true,
-        .replicas = 1,
-        .alpha = 0.5,
-        .ewma_weight = 0.5,
-        .flowlet_timeout_ns = T_NS,
-        .flowlet_bytes = 3000,
-        .flow_idle_ns = IDLE_NS,
-        .vouched_ns = vouched_ns,
-        .flows_max = 64,
-        .units_max = UNITS_MAX,
-        .units_min = on_demand ? 0 : 1,
-        .epoch_ns = EPOCH_NS,
-        .lease_ns = LEASE_NS,
-        .idle_unit_ns = (on_demand ? 50 : 100000) * CORE_MS,
-        .waiting_packets = 4,
-        .waiting_ns = 100000 * CORE_MS,
-        .retry_ns = RETRY_NS,
-        .resend = resend,
-        .pool_quarantine_ns = QUARANTINE_NS,
-        .seed = 1,
-    };
-    struct rill_error err = {.text = ""};
+    struct rill_controller_config config = controller_usual();
 
-    rill_controller_destroy(c);
-    core_clear(&out);
-    c = rill_controller_create(&config, &err);
-    assert_non_null(c);
-    now_ns = CORE_MS;
+    config.flow_idle_ns = IDLE_NS;
+    config.vouched_ns = vouched_ns;
+    config.units_max = UNITS_MAX;
+    config.units_min = on_demand ? 0 : 1;
+    config.epoch_ns = EPOCH_NS;
+    config.lease_ns = LEASE_NS;
+    if (on_demand)
+        config.idle_unit_ns = 50 * CORE_MS;
+    config.retry_ns = RETRY_NS;
+    config.resend = resend;
+    config.pool_quarantine_ns = QUARANTINE_NS;
+    controller_create(&config);
     rill_controller_tick(c, now_ns, &out);
     if (on_demand)
         send_packet(1);
@@ -160,8 +66,7 @@ static void create(uint32_t units)
 
 static int setup(void **state)
 {
-    (void)state;
-    in_use = core_in_use();
+    controller_setup(state);
     resend = (struct rill_resend){0}; /* as often as at first */
     on_demand = false;
     vouched_ns = 0;
@@ -169,43 +74,12 @@ static int setup(void **state)
     return 0;
 }
 
-static int teardown(void **state)
-{
-    (void)state;
-    rill_controller_destroy(c);
-    c = NULL;
-    rill_outbox_fini(&out);
-    return core_in_use() == in_use ? 0 : -1;
-}
-
 /* --- flows: told apart by their port --- */
-
-static void send_packet(uint16_t port)
-{
-    struct rte_mbuf *m = core_udp("10.0.0.1", port, "192.0.2.1", 80, 100);
-    struct rill_frame *f = rill_frame(m);
-
-    f->flags = 0;
-    f->side = RILL_INSIDE;
-    f->ingress_ns = now_ns;
-    f->ingress_id = ++ingress_id;
-    rill_controller_ingress(c, &m, 1, now_ns, &out);
-}
 
 static struct rill_frame sent(uint16_t port)
 {
     send_packet(port);
     return core_expect(&out, RILL_FRAME_DATA, 0);
-}
-
-static struct rte_mbuf *about(enum rill_frame_type type, uint32_t src, const struct rill_frame *of)
-{
-    struct rte_mbuf *m = core_frame(type, src, C);
-
-    rill_frame(m)->flow = of->flow;
-    rill_frame(m)->term = of->term;
-    rill_frame(m)->next_unit = of->dst;
-    return m;
 }
 
 static void establish(const struct rill_frame *of)
@@ -575,7 +449,7 @@ static void a_unit_is_asked_for_though_none_was_wanted_before(void **state)
     number = f.clock;
     die(unit(1));
     core_clear(&out);
-    give(grant(number, 1, 0));
+    give(lease_grant(number, 1, 0));
     pass_time(10 * US);
     assert_int_equal(core_expect(&out, RILL_FRAME_LEASE_REQUEST, RM).count, 1000);
 }
@@ -739,7 +613,7 @@ static void a_grant_from_before_the_death_does_not_bring_the_unit_back(void **st
     pass_time(EPOCH_NS);
     number = core_expect(&out, RILL_FRAME_LEASE_REQUEST, RM).clock;
     die(unit(1));
-    give(grant(number, 1, 3));
+    give(lease_grant(number, 1, 3));
     assert_int_equal(rill_controller_units(c), 2);
     assert_int_equal(rill_controller_unit_share(c, unit(1)), 0);
     for (uint16_t port = 1; port <= 6; port++)
@@ -759,7 +633,7 @@ static void nor_after_the_recovery(void **state)
     pass_time(10 * US);
     give(word(RILL_FRAME_RECOVERED_ACK, RM, unit(1)));
     pass_time(LEASE_NS / 2);
-    give(grant(number, 1, 3));
+    give(lease_grant(number, 1, 3));
     assert_int_equal(rill_controller_units(c), 2);
 }
 
@@ -1111,7 +985,7 @@ static void passes_are_rare_when_only_endpoints_are_out(void **state)
     expect_recovered(unit(3));
 }
 
-#define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define T(test) cmocka_unit_test_setup_teardown(test, setup, controller_teardown)
 
 int main(void)
 {

@@ -9,15 +9,13 @@
 
 #include <rill/nf.h>
 
-#include "controller/internal.h"
+#include "controller/controller_testing.h"
 #include "lib/frame/inventory.h"
-#include "tests/core_testing.h"
 
-enum { POOL_PORT = 1000, POOL_SIZE = 10, SLOT = 2, TELLS_MAX = 16, ITEMS_MAX = 8 };
+enum { SLOT = 2, TELLS_MAX = 16, ITEMS_MAX = 8 };
 
 #define C rill_role_id(RILL_ROLE_CONTROLLER, 2)
 #define BEFORE rill_role_id(RILL_ROLE_CONTROLLER, 1)
-#define RM rill_role_id(RILL_ROLE_RM, 1)
 #define EPOCH rill_epoch(SLOT, 5)
 #define OLD_EPOCH rill_epoch(SLOT, 4)
 #define T_NS (1 * CORE_MS)
@@ -28,13 +26,6 @@ enum { POOL_PORT = 1000, POOL_SIZE = 10, SLOT = 2, TELLS_MAX = 16, ITEMS_MAX = 8
 #define LIFE_NS (100 * CORE_MS)
 #define VOUCHED_NS (3000 * CORE_MS)
 #define QUARANTINE_NS (500 * CORE_MS)
-
-static const uint8_t public_addr[1][16] = {{198, 51, 100, 1}};
-
-static struct rill_controller *c;
-static struct rill_outbox out;
-static uint64_t now_ns, ingress_id;
-static unsigned in_use;
 
 /* What each role tells, in one part. */
 static struct tell {
@@ -51,106 +42,28 @@ static uint32_t member_count;
 
 static struct rill_flow_tuple tuples[16]; /* by port */
 
-static uint32_t unit(uint32_t number)
-{
-    return rill_role_id(RILL_ROLE_UNIT, number);
-}
-
-static uint32_t logger(uint32_t number)
-{
-    return rill_role_id(RILL_ROLE_OUTPUT_LOGGER, number);
-}
-
-static const struct rill_controller_counters *n(void)
-{
-    return rill_controller_counters(c);
-}
-
-static void give(struct rte_mbuf *m)
-{
-    rill_controller_recv(c, &m, 1, now_ns, &out);
-}
-
-static void pass_time(uint64_t ns)
-{
-    uint64_t until_ns = now_ns + ns;
-
-    while (rill_controller_next_ns(c) <= until_ns) {
-        now_ns = RTE_MAX(now_ns, rill_controller_next_ns(c));
-        rill_controller_tick(c, now_ns, &out);
-    }
-    now_ns = until_ns;
-}
-
 /* --- the controller --------------------------------------------------------------------------- */
 
 static struct rill_controller_config config_of(uint32_t id, uint16_t epoch, bool takes_over)
 {
-    return (struct rill_controller_config){
-        .id = id,
-        .rm = RM,
-        .epoch = epoch,
-        .takes_over = takes_over,
-        .vni = 1,
-        .pool = core_pool,
-        .flow_kind = RILL_KEY_CONNECTION,
-        .handles = RILL_HANDLES_UDP4,
-        .pools = {{.proto = RILL_UDP,
-                   .family = 4,
-                   .port_low = POOL_PORT,
-                   .port_high = POOL_PORT + POOL_SIZE - 1,
-                   .addresses = 1,
-                   .addr = public_addr}},
-        .pool_count = 1,
-        .mode = RILL_MODE_FLOWLET,
-        .placement = RILL_PLACEMENT_SPREAD,
-        .replica_choice = RILL_REPLICA_DETERMINISTIC,
-        .proactive = true,
-        .replicas = 1,
-        .alpha = 0.5,
-        .ewma_weight = 0.5,
-        .flowlet_timeout_ns = T_NS,
-        .flowlet_bytes = 3000,
-        .flow_idle_ns = IDLE_NS,
-        .frame_life_ns = LIFE_NS,
-        .vouched_ns = VOUCHED_NS,
-        .flows_max = 64,
-        .units_max = 16,
-        .units_min = 1,
-        .epoch_ns = EPOCH_NS,
-        .lease_ns = LEASE_NS,
-        .idle_unit_ns = 100000 * CORE_MS,
-        .retry_ns = RETRY_NS,
-        .pool_quarantine_ns = QUARANTINE_NS,
-        .seed = 1,
-    };
-}
+    struct rill_controller_config config = controller_usual();
 
-static void lease(uint32_t first, uint32_t last)
-{
-    struct rte_mbuf *m = core_frame(RILL_FRAME_LEASE_GRANT, RM, C);
-
-    rill_frame(m)->dst = c->config.id;
-    rill_frame(m)->clock = core_expect(&out, RILL_FRAME_LEASE_REQUEST, RM).clock;
-    for (uint32_t i = first; i <= last; i++) {
-        struct rill_lease entry = {
-            .unit = unit(i), .output_logger = logger(i), .share = 1000, .capacity_bps = 1000000000};
-
-        core_body(m, &entry, sizeof(entry));
-        rill_frame(m)->count++;
-    }
-    give(m);
+    config.id = id;
+    config.epoch = epoch;
+    config.takes_over = takes_over;
+    config.flow_idle_ns = IDLE_NS;
+    config.frame_life_ns = LIFE_NS;
+    config.vouched_ns = VOUCHED_NS;
+    config.epoch_ns = EPOCH_NS;
+    config.lease_ns = LEASE_NS;
+    config.retry_ns = RETRY_NS;
+    config.pool_quarantine_ns = QUARANTINE_NS;
+    return config;
 }
 
 static void create(struct rill_controller_config config)
 {
-    struct rill_error err = {.text = ""};
-
-    rill_controller_destroy(c);
-    core_clear(&out);
-    c = rill_controller_create(&config, &err);
-    assert_non_null(c);
-    now_ns = CORE_MS;
+    controller_create(&config);
     rill_controller_tick(c, now_ns, &out);
     if (config.takes_over)
         assert_int_equal(core_count(&out, RILL_FRAME_LEASE_REQUEST, 0), 0); /* not yet */
@@ -160,32 +73,10 @@ static void create(struct rill_controller_config config)
 
 static int setup(void **state)
 {
-    (void)state;
-    in_use = core_in_use();
+    controller_setup(state);
     tell_count = member_count = heard_ms = 0;
     create(config_of(C, EPOCH, true));
     return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    rill_controller_destroy(c);
-    c = NULL;
-    rill_outbox_fini(&out);
-    return core_in_use() == in_use ? 0 : -1;
-}
-
-static void send_packet(uint16_t port)
-{
-    struct rte_mbuf *m = core_udp("10.0.0.1", port, "192.0.2.1", 80, 100);
-    struct rill_frame *f = rill_frame(m);
-
-    f->flags = 0;
-    f->side = RILL_INSIDE;
-    f->ingress_ns = now_ns;
-    f->ingress_id = ++ingress_id;
-    rill_controller_ingress(c, &m, 1, now_ns, &out);
 }
 
 static struct rill_frame sent(uint16_t port)
@@ -1207,10 +1098,10 @@ static int group_setup(void **state)
     create(config_of(BEFORE, OLD_EPOCH, false));
     for (uint16_t port = 1; port < RTE_DIM(tuples); port++)
         tuples[port] = sent(port).tuple;
-    return teardown(state);
+    return controller_teardown(state);
 }
 
-#define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define T(test) cmocka_unit_test_setup_teardown(test, setup, controller_teardown)
 
 int main(void)
 {
