@@ -49,8 +49,9 @@ enum ids_direction_flags {
     IDS_SEARCHED = 2, /* there are rules for it */
     IDS_WINDOWED = 4, /* some of them need the window */
     IDS_FINISHED = 8, /* FIN was seen */
-    IDS_PACKETS = 32, /* there are rules of single packets for it */
     IDS_LONG = 16,    /* `scanned` has been over the largest window */
+    IDS_PACKETS = 32, /* there are rules of single packets for it, by their fast contents */
+    IDS_BARE = 64,    /* and such that are judged on every packet */
 };
 
 /* A rule whose fast content was found, and whose other parts may be still to come. */

@@ -19,7 +19,8 @@ struct ids {
     int rules; /* the object */
     struct ids_layout layout;
     struct ids_worker *worker;
-    uint8_t *datagram; /* for one that lies in several pieces */
+    struct ids_fields fields; /* of the packet at hand */
+    uint8_t *datagram;        /* for one that lies in several pieces */
     int counters[IDS_COUNTS];
     int dropped, dropped_later, fragments;
 };
@@ -146,7 +147,7 @@ static bool build_engine(struct rill_load *load, const struct rill_config *confi
     uint64_t room = rill_config_u64(config, "hyperscan_state_bytes");
     char why[IDS_WHY_BYTES];
 
-    if (set->rules->n_rules == 0)
+    if (set->rules->n_patterns == 0)
         return true;
     set->engine = ids_engine_build(rill_config_enum(config, "engine"), set->rules->patterns,
                                    set->rules->n_patterns, why);
@@ -330,23 +331,46 @@ static void inspect_stream(struct ids_inspection *in, const struct rill_pkt *pkt
         ids_inspect_missing(in, sequence + at, whole - at);
 }
 
-/* By itself: a datagram; or a segment, for rules of single packets. */
-static void inspect_packet(struct ids *ids, struct ids_inspection *in, const struct rill_pkt *pkt)
+static void read_fields(struct ids *ids, struct ids_inspection *in, const struct rill_pkt *pkt)
+{
+    struct ids_headers headers = {.family = in->source.family,
+                                  .proto = in->source.proto,
+                                  .later_fragment = rill_pkt_is_later_fragment(pkt)};
+
+    headers.ip = rill_pkt_ip(pkt, &headers.ip_bytes);
+    headers.transport = rill_pkt_transport(pkt, &headers.transport_bytes);
+    ids_fields_read(&ids->fields, &headers);
+    in->fields = &ids->fields;
+}
+
+typedef void inspect_whole(struct ids_inspection *in, const uint8_t *data, uint32_t bytes,
+                           uint32_t whole);
+
+/* By itself: a datagram, or a segment, for rules of single packets. */
+static void inspect_packet(struct ids *ids, struct ids_inspection *in, const struct rill_pkt *pkt,
+                           inspect_whole *inspect)
 {
     uint32_t first, bytes, n = 0, whole = rill_pkt_payload_bytes(pkt);
     const uint8_t *data = rill_pkt_payload(pkt, 0, &first), *piece = data;
 
-    if (data == NULL)
-        return;
+    if (in->set->rules->has_tests || inspect == ids_inspect_apart)
+        read_fields(ids, in, pkt);
     if (first == whole || rill_pkt_payload(pkt, first, &bytes) == NULL) {
-        ids_inspect_datagram(in, data, first, whole);
+        inspect(in, data, first, whole);
         return;
     }
     for (; (piece = rill_pkt_payload(pkt, n, &bytes)) != NULL && n < DATAGRAM_BYTES; n += bytes) {
         bytes = bytes < DATAGRAM_BYTES - n ? bytes : DATAGRAM_BYTES - n;
         memcpy(ids->datagram + n, piece, bytes);
     }
-    ids_inspect_datagram(in, ids->datagram, n, whole);
+    inspect(in, ids->datagram, n, whole);
+}
+
+static void inspect_apart(struct ids *ids, struct ids_inspection *in, const struct rill_pkt *pkt)
+{
+    in->low = UINT32_MAX;
+    if (ids_inspect_wants_apart(in->set))
+        inspect_packet(ids, in, pkt, ids_inspect_apart);
 }
 
 static void inspect_tcp(struct ids *ids, struct ids_inspection *in, const struct rill_pkt *pkt)
@@ -361,8 +385,20 @@ static void inspect_tcp(struct ids *ids, struct ids_inspection *in, const struct
     if ((bytes != whole || !ids_inspect_next(in, &tcp, first, bytes)) &&
         ids_inspect_begin(in, &tcp))
         inspect_stream(in, pkt, tcp.sequence + ((tcp.flags & SYN) != 0));
-    if (bytes > 0 && ids_inspect_wants_packet(in))
-        inspect_packet(ids, in, pkt);
+    if (ids_inspect_wants_packet(in))
+        inspect_packet(ids, in, pkt, ids_inspect_packet);
+}
+
+/* The transport's header and what is behind it are there. */
+static void inspect_by_protocol(struct ids *ids, struct ids_inspection *in,
+                                const struct rill_pkt *pkt)
+{
+    if (in->source.proto == RILL_TCP)
+        inspect_tcp(ids, in, pkt);
+    else if (in->source.proto != RILL_UDP)
+        inspect_apart(ids, in, pkt);
+    else if (ids_inspect_begin(in, NULL))
+        inspect_packet(ids, in, pkt, ids_inspect_packet);
 }
 
 static enum rill_verdict settle(struct rill_nf *nf, struct ids *ids, struct rill_pkt *pkt,
@@ -396,6 +432,7 @@ static enum rill_verdict ids_process(struct rill_nf *nf, struct rill_pkt *pkt)
         .arg = &teller,
     };
     const struct ids_hot *hot = (const void *)(in.value + ids->layout.hot);
+    bool later = false;
 
     if (in.set == NULL)
         return RILL_FORWARD;
@@ -405,15 +442,14 @@ static enum rill_verdict ids_process(struct rill_nf *nf, struct rill_pkt *pkt)
     }
     if (rill_pkt_is_fragment(pkt)) {
         rill_count(nf, ids->fragments, 1);
-        if (rill_pkt_is_later_fragment(pkt))
-            return RILL_FORWARD;
+        later = rill_pkt_is_later_fragment(pkt);
     }
     rill_pkt_source(pkt, &in.source);
     rill_pkt_destination(pkt, &in.destination);
-    if (in.source.proto == RILL_TCP)
-        inspect_tcp(ids, &in, pkt);
-    else if (ids_inspect_begin(&in, NULL))
-        inspect_packet(ids, &in, pkt);
+    if (later)
+        inspect_apart(ids, &in, pkt);
+    else
+        inspect_by_protocol(ids, &in, pkt);
     return settle(nf, ids, pkt, &in);
 }
 
@@ -421,9 +457,11 @@ static const struct rill_nf_descriptor ids_descriptor = {
     .abi = RILL_NF_ABI,
     .name = "ids",
     .version = "1",
-    .summary = "Intrusion detection and prevention by rules in Snort's syntax, TCP and UDP",
+    .summary = "Intrusion detection and prevention by rules in Snort's syntax",
     .flow_scope = RILL_FLOW_CONNECTION,
-    .handles = RILL_HANDLES_TCP4 | RILL_HANDLES_UDP4 | RILL_HANDLES_TCP6 | RILL_HANDLES_UDP6,
+    .handles = RILL_HANDLES_TCP4 | RILL_HANDLES_UDP4 | RILL_HANDLES_ICMP4_ECHO | RILL_HANDLES_TCP6 |
+               RILL_HANDLES_UDP6 | RILL_HANDLES_ICMP6_ECHO | RILL_HANDLES_ICMP4_ERROR |
+               RILL_HANDLES_ICMP6_ERROR | RILL_HANDLES_OTHER4 | RILL_HANDLES_OTHER6,
     .unhandled_passes = true,
     .options = ids_options,
     .instance_bytes = sizeof(struct ids),

@@ -458,6 +458,68 @@ static void test_datagrams(const char *engine)
     close_bench(&b);
 }
 
+/* On streams nothing is said before the bytes are there, however they come. */
+static void test_checks_on_streams(const char *engine)
+{
+    struct bench b;
+
+    open_bench(
+        &b, engine,
+        "alert tcp any any -> any 80 (content:\"len=\"; isdataat:5,relative; sid:1;)\n"
+        "alert tcp any any -> any 80 (content:\"len=\"; byte_test:2,>,9,0,relative,string,dec; "
+        "sid:2;)\n"
+        "alert tcp any any -> any 80 (content:\"len=\"; byte_test:1,=,71,0; sid:3;)\n"
+        "alert tcp any any -> any 80 (content:\"len=\"; isdataat:16; sid:4;)\n"
+        "alert tcp any any -> any 80 (content:\"len=\"; isdataat:300,relative; sid:5;)\n");
+    shake_hands(&b);
+    send_text(&b, 0, "GET len=1");
+    expect_alerts("3,", "one of two digits is there");
+    send_text(&b, 9, "2");
+    expect_alerts("3,2,", "the number is there");
+    send_text(&b, 10, "345");
+    expect_alerts("3,2,", "one byte is missing");
+    send_text(&b, 13, "6");
+    expect_alerts("3,2,1,", "behind the content");
+    send_text(&b, 14, "78");
+    expect_alerts("3,2,1,", "one byte is missing");
+    send_text(&b, 16, "9");
+    expect_alerts("3,2,1,4,", "in the stream");
+    for (uint32_t i = 0; i < 40; i++)
+        send_text(&b, 17 + 10 * i, "0123456789");
+    expect_alerts("3,2,1,4,", "what is behind the window is not seen");
+    close_bench(&b);
+}
+
+static void test_pcre_from_a_content_on(const char *engine)
+{
+    struct bench b;
+
+    if (!ids_has_hyperscan())
+        return;
+    open_bench(&b, engine,
+               "alert tcp any any -> any 80 (content:\"id=\"; pcre:\"/^[0-9]+;/R\"; sid:1;)\n"
+               "alert tcp any any -> any 80 (content:\"id=\"; pcre:\"/x.y/R\"; sid:2;)\n"
+               "alert udp any any -> any any (content:\"id=\"; pcre:!\"/^[0-9]/R\"; content:\"z\"; "
+               "within:2; sid:3;)\n");
+    shake_hands(&b);
+    send_text(&b, 0, "x_y 12; id=a id=1");
+    expect_alerts("", "before its end");
+    send_text(&b, 17, "2;");
+    expect_alerts("1,", "at its end");
+    send_text(&b, 19, "x_");
+    send_text(&b, 21, "y");
+    expect_alerts("1,2,", "anywhere behind");
+    close_bench(&b);
+    open_bench(&b, engine,
+               "alert udp any any -> any any (content:\"id=\"; pcre:!\"/^[0-9]/R\"; content:\"z\"; "
+               "within:2; sid:3;)\n");
+    send_udp(&b, 0, "id=1z id=aa");
+    expect_alerts("", "one has it, the other is not near");
+    send_udp(&b, 0, "id=1z id=az");
+    expect_alerts("3,", "both of one content");
+    close_bench(&b);
+}
+
 /* A rule with dsize speaks of one segment, whether it is in order or not; the others of the stream
  * go on beside it. */
 static void test_segments(const char *engine)
@@ -516,6 +578,39 @@ static void test_contents(const char *engine)
         {"content:\"a\"; content:!\"b\"; distance:0;", "a_b", false},
         {"content:\"a\"; content:!\"b\"; within:9;", "a", true}, /* nothing comes behind it */
         {"content:\"a\"; offset:1; depth:2;", "__a", true},
+        {"content:\"ab\"; isdataat:2;", "ab_", true},
+        {"content:\"ab\"; isdataat:3;", "ab_", false},
+        {"content:\"ab\"; isdataat:!3;", "ab_", true},
+        {"content:\"ab\"; isdataat:0,relative;", "ab_", true},
+        {"content:\"ab\"; isdataat:1,relative;", "ab_", false},
+        {"content:\"ab\"; isdataat:!1,relative;", "ab_", true},
+        {"content:\"ab\"; isdataat:!1,relative;", "ab__ab", true},
+        {"content:\"ab\"; isdataat:!1,relative; content:\"c\"; distance:0;", "ab_c__ab", false},
+        {"content:\"ab\"; content:!\"x\"; isdataat:3,relative;", "ab____", true},
+        {"content:\"ab\"; content:!\"x\"; isdataat:3,relative;", "ab___", false},
+        {"content:\"ab\"; content:\"c\"; distance:0; isdataat:1,relative;", "abc__ab", true},
+        {"content:\"ab\"; byte_test:1,=,95,0;", "_ab", true},
+        {"content:\"ab\"; byte_test:1,!=,95,0;", "_ab", false},
+        {"content:\"ab\"; byte_test:1,!,95,0;", "xab", true},
+        {"content:\"ab\"; byte_test:1,!,95,9;", "xab", false}, /* nothing is there */
+        {"content:\"ab\"; byte_test:2,=,0x3031,0,relative;", "ab01", true},
+        {"content:\"ab\"; byte_test:2,=,0x3130,0,relative,little;", "ab01", true},
+        {"content:\"ab\"; byte_test:2,=,0x3031,0,relative;", "ab02ab01", true},
+        {"content:\"ab\"; byte_test:2,=,0x3031,0,relative;", "ab0", false},
+        {"content:\"ab\"; byte_test:1,=,0x30,-3,relative;", "0ab", true},
+        {"content:\"ab\"; byte_test:1,=,0x30,-4,relative;", "0ab", false},
+        {"content:\"ab\"; byte_test:1,&,1,0,relative;", "ab1", true},
+        {"content:\"ab\"; byte_test:1,!&,1,0,relative;", "ab1", false},
+        {"content:\"ab\"; byte_test:1,^,0x31,0,relative;", "ab1", false},
+        {"content:\"ab\"; byte_test:1,<,0x31,0,relative;", "ab0", true},
+        {"content:\"ab\"; byte_test:1,<=,0x30,0,relative;", "ab0", true},
+        {"content:\"ab\"; byte_test:1,>=,0x31,0,relative;", "ab0", false},
+        {"content:\"ab\"; byte_test:3,=,123,1,relative,string,dec;", "ab=123", true},
+        {"content:\"ab\"; byte_test:3,>,122,1,relative,string,dec;", "ab= 12", false},
+        {"content:\"ab\"; byte_test:3,=,12,1,relative,string,dec;", "ab=12;", true},
+        {"content:\"ab\"; byte_test:3,!,12,1,relative,string,dec;", "ab=;;;", false},
+        {"content:\"ab\"; byte_test:2,=,255,0,relative,string,hex;", "abfF", true},
+        {"content:\"ab\"; byte_test:2,=,8,0,relative,string,oct;", "ab10", true},
         {"content:\"a\"; offset:1; depth:1;", "__a", false},
         {"content:\"ab\"; startswith;", "_ab", false},
         {"content:\"AB\"; content:\"cD\"; nocase;", "ABCd", true},
@@ -654,7 +749,7 @@ static void test_configuration(void **unused)
                                                           "reassembly_bytes=16384", NULL}),
                "60000 are possible"));
     nf_open(&b, "ids", (const char *const[]){"rules=r", NULL});
-    assert_non_null(strstr(nf_object_error(&b, "rules", "alert tcp any any -> any any (sid:1;)"),
+    assert_non_null(strstr(nf_object_error(&b, "rules", "alert tcp any any -> any any (a; sid:1;)"),
                            "none of the 1 rules"));
     nf_close(&b);
     if (ids_has_hyperscan()) {
@@ -695,6 +790,8 @@ TEST_WITH_ENGINES(contents)
 TEST_WITH_ENGINES(new_rules)
 TEST_WITH_ENGINES(record)
 TEST_WITH_ENGINES(segments)
+TEST_WITH_ENGINES(checks_on_streams)
+TEST_WITH_ENGINES(pcre_from_a_content_on)
 TEST_WITH_ENGINES(small_state)
 
 int main(void)
@@ -715,6 +812,8 @@ int main(void)
         cmocka_unit_test(both_new_rules),
         cmocka_unit_test(both_record),
         cmocka_unit_test(both_segments),
+        cmocka_unit_test(both_checks_on_streams),
+        cmocka_unit_test(both_pcre_from_a_content_on),
         cmocka_unit_test(both_small_state),
         cmocka_unit_test(test_small_changes),
         cmocka_unit_test(test_configuration),

@@ -6,7 +6,9 @@
 #include "nfs/ids/inspect_internal.h"
 
 enum { FIN = 1, SYN = 2, RST = 4, ACK = 16 };
-enum { OF_RULES = IDS_SEARCHED | IDS_WINDOWED | IDS_PACKETS }; /* of a direction's flags */
+enum {
+    OF_RULES = IDS_SEARCHED | IDS_WINDOWED | IDS_PACKETS | IDS_BARE
+}; /* of a direction's flags */
 
 struct ids_layout ids_layout_make(uint32_t window_bytes, uint32_t reassembly_bytes,
                                   uint32_t saved_bytes)
@@ -100,7 +102,8 @@ static void find_directions(struct ids_inspection *in)
     for (uint32_t i = 0; i < rules->n_headers; i++) {
         const struct ids_header *h = &rules->headers[i];
         unsigned bits = (h->has_plain ? IDS_SEARCHED : 0) | (h->has_packet ? IDS_PACKETS : 0) |
-                        (h->has_windowed ? IDS_SEARCHED | IDS_WINDOWED : 0);
+                        (h->has_windowed ? IDS_SEARCHED | IDS_WINDOWED : 0) |
+                        (h->has_bare ? IDS_BARE : 0);
 
         if (ids_header_matches(h, client, server))
             hot->of[0] = (uint8_t)(hot->of[0] | bits);
@@ -308,10 +311,10 @@ bool ids_inspect_begin(struct ids_inspection *in, const struct ids_tcp *tcp)
     find_direction(in);
     if (hot->version != in->set->version)
         change_rules(in);
+    if (tcp == NULL)
+        return (hot->of[in->direction] & (IDS_SEARCHED | IDS_PACKETS | IDS_BARE)) != 0;
     if (((hot->of[0] | hot->of[1]) & IDS_SEARCHED) == 0)
         return false;
-    if (tcp == NULL)
-        return (hot->of[in->direction] & IDS_SEARCHED) != 0;
     take_header(in, tcp);
     return (hot->of[in->direction] & IDS_SEARCHED) != 0 &&
            (hot->of[in->direction] & IDS_STARTED) != 0 && (tcp->flags & RST) == 0;
@@ -355,7 +358,30 @@ bool ids_inspect_wants_packet(const struct ids_inspection *in)
 {
     const struct ids_hot *hot = (const void *)(in->value + in->layout->hot);
 
-    return (hot->of[in->direction] & IDS_PACKETS) != 0;
+    return (hot->of[in->direction] & (IDS_PACKETS | IDS_BARE)) != 0;
+}
+
+void ids_inspect_packet(struct ids_inspection *in, const uint8_t *data, uint32_t bytes,
+                        uint32_t whole)
+{
+    uint8_t of = ids_hot(in)->of[in->direction];
+    unsigned searched = IDS_PACKETS | (in->source.proto == RILL_UDP ? IDS_SEARCHED : 0);
+
+    ids_search_packet(in, data, bytes, whole, (of & searched) != 0, (of & IDS_BARE) != 0);
+}
+
+bool ids_inspect_wants_apart(const struct ids_set *set)
+{
+    return set->rules->apart_packet || set->rules->apart_bare;
+}
+
+void ids_inspect_apart(struct ids_inspection *in, const uint8_t *data, uint32_t bytes,
+                       uint32_t whole)
+{
+    const struct ids_rules *rules = in->set->rules;
+
+    in->low = UINT32_MAX;
+    ids_search_packet(in, data, bytes, whole, rules->apart_packet, rules->apart_bare);
 }
 
 void ids_inspect_segment(struct ids_inspection *in, uint32_t sequence, const uint8_t *data,

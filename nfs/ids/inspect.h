@@ -42,6 +42,7 @@ struct ids_inspection {
     struct ids_worker *worker;
     uint8_t *value; /* the connection's memory */
     struct rill_endpoint source, destination;
+    const struct ids_fields *fields; /* of its headers; NULL if no rule looks at them */
     /* For each rule that a connection has not been told of. */
     void (*alert)(void *arg, const struct ids_rule *rule);
     void *arg;
@@ -73,10 +74,16 @@ void ids_inspect_segment(struct ids_inspection *in, uint32_t sequence, const uin
                          uint32_t bytes);
 /* Bytes of the stream that the capture cut off. */
 void ids_inspect_missing(struct ids_inspection *in, uint32_t sequence, uint32_t bytes);
-/* ... or all of a datagram: `whole` bytes on the wire, `bytes` of them here. */
-void ids_inspect_datagram(struct ids_inspection *in, const uint8_t *data, uint32_t bytes,
-                          uint32_t whole);
-/* After a segment: are there rules for it by itself, as if it were a datagram? */
+/* ... or all that a packet carries: `whole` bytes on the wire, `bytes` of them here. `fields` has
+ * to be set. */
+void ids_inspect_packet(struct ids_inspection *in, const uint8_t *data, uint32_t bytes,
+                        uint32_t whole);
+/* After a segment: are there rules for it by itself? */
 bool ids_inspect_wants_packet(const struct ids_inspection *in);
+/* In place of all this, for what has no client and no server: ICMP (an error is inspected with the
+ * connection that it is about), other protocols, later fragments. False: there are no rules. */
+bool ids_inspect_wants_apart(const struct ids_set *set);
+void ids_inspect_apart(struct ids_inspection *in, const uint8_t *data, uint32_t bytes,
+                       uint32_t whole);
 
 #endif

@@ -33,4 +33,8 @@ void ids_search_restart(struct ids_inspection *in);
 /* Before the bytes of a packet or direction: what headers say is worked out anew. */
 void ids_search_turn(struct ids_inspection *in);
 
+/* Judges rules of single packets: those with a fast content, those without one. */
+void ids_search_packet(struct ids_inspection *in, const uint8_t *data, uint32_t bytes,
+                       uint32_t whole, bool searched, bool bare);
+
 #endif

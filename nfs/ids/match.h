@@ -19,6 +19,7 @@ struct ids_window {
 struct ids_match_scratch {
     uint32_t *ends[2]; /* window's bytes + 1 */
     struct ids_regex_scratch *regex;
+    uint32_t lost; /* ends from which an expression was not looked for any more: see match.c */
 };
 
 enum ids_holds {
@@ -28,7 +29,7 @@ enum ids_holds {
 };
 
 enum ids_holds ids_rule_holds(const struct ids_rule *rule, const struct ids_window *window,
-                              const struct ids_match_scratch *scratch);
+                              struct ids_match_scratch *scratch);
 
 /* Is a content that begins at `position` where its offset and depth want it? */
 bool ids_content_is_placed(const struct ids_content *content, uint32_t position);

@@ -307,9 +307,28 @@ static bool read_proto(struct ids_header *header, const char *text, char *why)
         header->proto = RILL_TCP;
     else if (strcmp(text, "udp") == 0)
         header->proto = RILL_UDP;
+    else if (strcmp(text, "icmp") == 0)
+        header->proto = RILL_ICMP;
+    else if (strcmp(text, "ip") == 0)
+        header->any_proto = true;
     else
         snprintf(why, IDS_WHY_BYTES, "protocol '%.20s'", text);
-    return header->proto != 0;
+    return header->proto != 0 || header->any_proto;
+}
+
+static bool is_all(const struct ids_ports *ports)
+{
+    return ports->n == 1 && ports->ranges[0].low == 0 && ports->ranges[0].high == PORTS - 1;
+}
+
+/* What has no ports can't be told apart by them. */
+static bool check_ports(const struct ids_header *h, char *why)
+{
+    if (h->proto == RILL_TCP || h->proto == RILL_UDP ||
+        (is_all(&h->source_ports) && is_all(&h->destination_ports)))
+        return true;
+    snprintf(why, IDS_WHY_BYTES, "ports with a protocol that has none");
+    return false;
 }
 
 static bool read_words(struct ids_header *header, char *text, const struct ids_names *names,
@@ -332,7 +351,7 @@ static bool read_words(struct ids_header *header, char *text, const struct ids_n
     return read_addresses(&header->source, words[1], names, why) &&
            read_ports(&header->source_ports, words[2], names, why) &&
            read_addresses(&header->destination, words[4], names, why) &&
-           read_ports(&header->destination_ports, words[5], names, why);
+           read_ports(&header->destination_ports, words[5], names, why) && check_ports(header, why);
 }
 
 bool ids_header_read(struct ids_header *header, const char *text, const struct ids_names *names,
@@ -371,9 +390,16 @@ static bool one_way(const struct ids_header *h, const struct rill_endpoint *sour
            ids_addresses_match(&h->destination, destination);
 }
 
+static bool is_of(const struct ids_header *h, const struct rill_endpoint *e)
+{
+    if (h->proto == RILL_ICMP)
+        return e->proto == (e->family == 4 ? RILL_ICMP : RILL_ICMP6);
+    return h->proto == e->proto || h->any_proto;
+}
+
 bool ids_header_matches(const struct ids_header *h, const struct rill_endpoint *source,
                         const struct rill_endpoint *destination)
 {
-    return h->proto == source->proto &&
+    return is_of(h, source) &&
            (one_way(h, source, destination) || (h->both_ways && one_way(h, destination, source)));
 }

@@ -6,10 +6,12 @@
 
 struct reader {
     struct ids_rule *rule;
+    const struct ids_header *header;
     bool stream; /* it is judged on streams, whose beginnings and ends are not at hand */
     char *why;
-    bool has_sid, has_dsize;
-    bool pcre_since; /* the last content that is not negated */
+    bool has_sid;
+    bool content_before; /* that is not negated */
+    bool pcre_since;     /* the last of these */
 };
 
 static bool refuse(struct reader *r, const char *what, const char *text)
@@ -134,6 +136,7 @@ static bool read_content(struct reader *r, char *value)
     memcpy(c->bytes, bytes, c->length);
     c->after_pcre = r->pcre_since;
     r->pcre_since = r->pcre_since && c->negated;
+    r->content_before = r->content_before || !c->negated;
     r->rule->n_contents++;
     return modifiers == NULL || read_modifiers(r, modifiers);
 }
@@ -141,14 +144,16 @@ static bool read_content(struct reader *r, char *value)
 /* --- pcre ------------------------------------------------------------------------------------- */
 
 /* A window of a stream begins and ends anywhere, so there nothing may ask for the beginning or end
- * of the data, nor for the byte before it. */
-static bool has_anchor(const char *e)
+ * of the data, nor for the byte beside it. With `from_known`, where it begins is certain: only what
+ * looks at its end is of that kind. */
+static bool has_anchor(const char *e, bool from_known)
 {
+    const char *escapes = from_known ? "bBzZGK" : "bBAzZGK";
     bool set = false;
 
     for (; *e != '\0'; e++) {
         if (*e == '\\') {
-            if (e[1] == '\0' || (!set && strchr("bBAzZGK", e[1]) != NULL))
+            if (e[1] == '\0' || (!set && strchr(escapes, e[1]) != NULL))
                 return true;
             e++;
         } else if (set) {
@@ -157,7 +162,7 @@ static bool has_anchor(const char *e)
             set = true;
             e += e[1] == '^';
             e += e[1] == ']';
-        } else if (*e == '^' || *e == '$') {
+        } else if ((*e == '^' && !from_known) || *e == '$') {
             return true;
         }
     }
@@ -176,44 +181,118 @@ static char *cut_flags(char *value, char **flags)
     return value + 1;
 }
 
-static bool read_flags(struct reader *r, const char *text, unsigned *flags)
+/* B and O change nothing here: nothing is decoded, and there is no limit. */
+static bool read_flags(struct reader *r, const char *text, unsigned *flags, bool *relative)
 {
     *flags = 0;
+    *relative = false;
     for (; *text != '\0'; text++) {
-        const char *known = strchr("ism", *text);
+        const char *known = strchr("ismRBO", *text);
         char flag[2] = {*text, '\0'};
 
         if (known == NULL)
             return refuse(r, "pcre flag", flag);
-        *flags |= *text == 'i' ? IDS_REGEX_I : *text == 's' ? IDS_REGEX_S : IDS_REGEX_M;
+        *flags |= *text == 'i'   ? IDS_REGEX_I
+                  : *text == 's' ? IDS_REGEX_S
+                  : *text == 'm' ? IDS_REGEX_M
+                                 : 0;
+        *relative = *relative || *text == 'R';
     }
     return true;
 }
 
+/* From the last content on, or relative to it otherwise. */
+static bool may_be_relative(struct reader *r, const char *what)
+{
+    if (r->content_before && !r->pcre_since)
+        return true;
+    return refuse(
+        r, r->pcre_since ? "relative to a pcre:" : "relative, with no content before:", what);
+}
+
+/* The expression's place in the rule: among the pcres or, with flag R, among the checks. */
+static struct ids_regex **add_pcre(struct reader *r, bool negated, bool relative, bool anchored)
+{
+    struct ids_rule *rule = r->rule;
+    struct ids_pcre *pcre;
+    struct ids_check *check;
+
+    if (!relative) {
+        pcre = ids_grow(&rule->pcres, rule->n_pcres, sizeof(*pcre));
+        if (pcre == NULL)
+            return NULL;
+        pcre->negated = negated;
+        rule->n_pcres++;
+        return &pcre->regex;
+    }
+    check = ids_grow(&rule->checks, rule->n_checks, sizeof(*check));
+    if (check == NULL)
+        return NULL;
+    *check = (struct ids_check){.kind = IDS_PCRE_FROM,
+                                .relative = true,
+                                .after = rule->n_contents,
+                                .negated = negated,
+                                .anchored = anchored};
+    rule->n_checks++;
+    return &check->regex;
+}
+
 static bool read_pcre(struct reader *r, char *value)
 {
-    struct ids_pcre *pcre = ids_grow(&r->rule->pcres, r->rule->n_pcres, sizeof(*pcre));
     char *expression, *flag_text = NULL, why[IDS_WHY_BYTES];
+    bool negated, relative;
+    struct ids_regex **place;
     unsigned flags;
 
-    if (pcre == NULL)
-        return refuse(r, "no memory for", "pcre");
-    if (!ids_unquote(&value, &pcre->negated) || (expression = cut_flags(value, &flag_text)) == NULL)
+    if (!ids_unquote(&value, &negated) || (expression = cut_flags(value, &flag_text)) == NULL)
         return refuse(r, "pcre that is not \"/expression/flags\":", value);
-    if (!read_flags(r, flag_text, &flags))
+    if (!read_flags(r, flag_text, &flags, &relative) || (relative && !may_be_relative(r, "pcre")))
         return false;
-    if (r->stream && pcre->negated)
+    if (r->stream && negated)
         return refuse(r, "negated pcre on a stream:", expression);
-    if (r->stream && has_anchor(expression))
+    if (r->stream && has_anchor(expression, relative))
         return refuse(r, "pcre with an anchor (^ $ \\b ...) on a stream:", expression);
-    pcre->regex = ids_regex_compile(expression, flags, why);
-    if (pcre->regex == NULL) {
+    place = add_pcre(r, negated, relative, has_anchor(expression, false));
+    if (place == NULL)
+        return refuse(r, "no memory for", "pcre");
+    *place = ids_regex_compile(expression, flags, why);
+    if (*place == NULL) {
         snprintf(r->why, IDS_WHY_BYTES, "pcre: %.150s", why);
         return false;
     }
-    r->pcre_since = r->pcre_since || !pcre->negated;
-    r->rule->n_pcres++;
+    r->pcre_since = r->pcre_since || !negated;
     return true;
+}
+
+/* --- checks and tests ------------------------------------------------------------------------- */
+
+static bool read_check(struct reader *r, const char *name, char *value)
+{
+    struct ids_rule *rule = r->rule;
+    struct ids_check *check = ids_grow(&rule->checks, rule->n_checks, sizeof(*check));
+
+    if (check == NULL)
+        return refuse(r, "no memory for", name);
+    if (!ids_check_read(name, value, check, r->why))
+        return false;
+    check->after = rule->n_contents;
+    rule->n_checks++;
+    if (check->relative && !may_be_relative(r, name))
+        return false;
+    if (r->stream && check->kind == IDS_IS_DATA_AT && check->negated)
+        return refuse(r, "on a stream, whose end is not known:", "isdataat:!...");
+    return true;
+}
+
+static bool read_test(struct reader *r, const char *name, char *value)
+{
+    struct ids_rule *rule = r->rule;
+    struct ids_test *test = ids_grow(&rule->tests, rule->n_tests, sizeof(*test));
+
+    if (test == NULL)
+        return refuse(r, "no memory for", name);
+    rule->n_tests++;
+    return ids_test_read(name, value, r->header, test, r->why);
 }
 
 /* --- flow, and the rest ----------------------------------------------------------------------- */
@@ -245,6 +324,8 @@ static bool read_flow(struct reader *r, char *value)
             return refuse(r, "flow", w);
         *flow |= words[i].bit;
     }
+    if (*flow != 0 && r->header->proto != RILL_TCP && r->header->proto != RILL_UDP)
+        return refuse_plainly(r, "flow of a protocol that has no connections");
     if ((*flow & (IDS_TO_SERVER | IDS_TO_CLIENT)) == (IDS_TO_SERVER | IDS_TO_CLIENT) ||
         (*flow & (IDS_ESTABLISHED | IDS_NOT_ESTABLISHED)) ==
             (IDS_ESTABLISHED | IDS_NOT_ESTABLISHED))
@@ -292,9 +373,9 @@ static bool read_dsize(struct reader *r, char *value)
     int64_t low = 0, high = IDS_DSIZE_MAX;
     bool ok;
 
-    if (r->has_dsize)
+    if (rule->has_dsize)
         return refuse(r, "twice", "dsize");
-    r->has_dsize = true;
+    rule->has_dsize = true;
     if (between != NULL) {
         *between = '\0';
         ok = ids_read_number(ids_trim(value), 0, IDS_DSIZE_MAX, &low) &&
@@ -341,6 +422,10 @@ static bool read_option(struct reader *r, char *name, char *value)
         return read_flow(r, value);
     if (strcmp(name, "dsize") == 0)
         return read_dsize(r, value);
+    if (strcmp(name, "isdataat") == 0 || strcmp(name, "byte_test") == 0)
+        return read_check(r, name, value);
+    if (ids_is_test(name))
+        return read_test(r, name, value);
     if (strcmp(name, "msg") == 0)
         return read_msg(r, value);
     if (strcmp(name, "classtype") == 0)
@@ -403,10 +488,12 @@ static bool judge_contents(struct reader *r)
             (c->fast == fast->fast && c->length > fast->length))
             fast = c;
     }
-    if (fast == NULL)
-        return refuse_plainly(r, "no content to search for");
+    rule->bare = fast == NULL;
+    if (rule->bare)
+        return !r->stream || refuse_plainly(r, "no content to search for");
     rule->fast = (uint32_t)(fast - rule->contents);
-    rule->plain = rule->n_contents == 1 && rule->n_pcres == 0 && !r->has_dsize;
+    rule->plain = rule->n_contents == 1 && rule->n_pcres == 0 && rule->n_checks == 0 &&
+                  rule->n_tests == 0 && !rule->has_dsize;
     return true;
 }
 
@@ -437,23 +524,46 @@ static char *option_end(char *p)
     return NULL;
 }
 
-/* What a rule is judged on has to be known before its options are. */
-static bool has_dsize(char *text)
+/* Of the packet alone, or of the payload. */
+static bool is_of_packet(const char *name)
 {
-    for (char *end; (end = option_end(text)) != NULL; text = end + 1) {
-        text += strspn(text, " \t");
-        if (strncmp(text, "dsize", 5) == 0 && strchr(" \t:", text[5]) != NULL)
+    return strcmp(name, "dsize") == 0 || ids_is_test(name);
+}
+
+static bool is_of_payload(const char *name)
+{
+    static const char *const names[] = {"content", "pcre", "isdataat", "byte_test"};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (strcmp(names[i], name) == 0)
             return true;
-    }
     return false;
 }
 
-bool ids_options_read(struct ids_rule *rule, uint8_t proto, char *text, char why[IDS_WHY_BYTES])
+/* What a rule is judged on has to be known before its options are: on TCP, the stream, if it looks
+ * for something in the payload and at nothing of the packet. */
+static bool is_of_stream(const struct ids_header *header, char *text)
 {
-    struct reader r = {.rule = rule, .why = why};
+    bool payload = false;
 
-    rule->packet = proto == RILL_TCP && has_dsize(text);
-    r.stream = proto == RILL_TCP && !rule->packet;
+    for (char *end; (end = option_end(text)) != NULL; text = end + 1) {
+        char name[16];
+
+        text += strspn(text, " \t");
+        snprintf(name, sizeof(name), "%.*s", (int)strcspn(text, " \t:;"), text);
+        if (is_of_packet(name))
+            return false;
+        payload = payload || is_of_payload(name);
+    }
+    return header->proto == RILL_TCP && payload;
+}
+
+bool ids_options_read(struct ids_rule *rule, const struct ids_header *header, char *text,
+                      char why[IDS_WHY_BYTES])
+{
+    struct reader r = {.rule = rule, .header = header, .why = why};
+
+    r.stream = rule->stream = is_of_stream(header, text);
     rule->dsize_high = IDS_DSIZE_MAX;
     rule->gid = 1;
     for (text = ids_trim(text); *text != '\0'; text = ids_trim(text)) {
@@ -479,8 +589,12 @@ void ids_rule_free(struct ids_rule *rule)
         free(rule->contents[i].bytes);
     for (uint32_t i = 0; i < rule->n_pcres; i++)
         ids_regex_free(rule->pcres[i].regex);
+    for (uint32_t i = 0; i < rule->n_checks; i++)
+        ids_regex_free(rule->checks[i].regex);
     free(rule->contents);
     free(rule->pcres);
+    free(rule->checks);
+    free(rule->tests);
     free(rule->msg);
     free(rule->category);
     *rule = (struct ids_rule){.msg = NULL};

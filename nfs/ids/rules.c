@@ -122,6 +122,23 @@ static char *cut_options(char *text)
     return open + 1;
 }
 
+static void note_rule(struct ids_rules *rules, struct ids_header *h, const struct ids_rule *rule)
+{
+    bool apart = h->any_proto || h->proto == RILL_ICMP;
+
+    rules->has_tests = rules->has_tests || rule->n_tests > 0;
+    if (rule->bare)
+        h->has_bare = true;
+    else if (h->proto != RILL_UDP && !rule->stream)
+        h->has_packet = true;
+    else if (rule->plain)
+        h->has_plain = true;
+    else
+        h->has_windowed = true;
+    rules->apart_bare = rules->apart_bare || (apart && rule->bare);
+    rules->apart_packet = rules->apart_packet || (apart && !rule->bare);
+}
+
 static bool read_rule(struct file *f, char *text, struct ids_rule *rule, char *why)
 {
     char *options;
@@ -137,11 +154,9 @@ static bool read_rule(struct file *f, char *text, struct ids_rule *rule, char *w
     if (!find_header(f, ids_trim(text), &rule->header, why))
         return false;
     header = &f->rules->headers[rule->header];
-    if (!ids_options_read(rule, header->proto, options, why))
+    if (!ids_options_read(rule, header, options, why))
         return false;
-    header->has_plain = header->has_plain || rule->plain;
-    header->has_packet = header->has_packet || rule->packet;
-    header->has_windowed = header->has_windowed || (!rule->plain && !rule->packet);
+    note_rule(f->rules, header, rule);
     return true;
 }
 
@@ -250,15 +265,22 @@ static int compare_rules(const void *a, const void *b, void *arg)
 /* The rules' fast contents, each once, and who has which. */
 static bool collect_patterns(struct ids_rules *r)
 {
+    uint32_t n = 0; /* rules with one */
+
     r->of_pattern = calloc(r->n_rules + 1, sizeof(uint32_t));
     r->first_rule = calloc(r->n_rules + 1, sizeof(uint32_t));
+    r->bare = calloc(r->n_rules + 1, sizeof(uint32_t));
     r->patterns = calloc(r->n_rules + 1, sizeof(r->patterns[0]));
-    if (r->of_pattern == NULL || r->first_rule == NULL || r->patterns == NULL)
+    if (r->of_pattern == NULL || r->first_rule == NULL || r->bare == NULL || r->patterns == NULL)
         return false;
-    for (uint32_t i = 0; i < r->n_rules; i++)
-        r->of_pattern[i] = i;
-    qsort_r(r->of_pattern, r->n_rules, sizeof(uint32_t), compare_rules, r->rules);
     for (uint32_t i = 0; i < r->n_rules; i++) {
+        if (r->rules[i].bare)
+            r->bare[r->n_bare++] = i;
+        else
+            r->of_pattern[n++] = i;
+    }
+    qsort_r(r->of_pattern, n, sizeof(uint32_t), compare_rules, r->rules);
+    for (uint32_t i = 0; i < n; i++) {
         const struct ids_rule *rule = &r->rules[r->of_pattern[i]];
         const struct ids_content *c = &rule->contents[rule->fast];
         const struct ids_rule *before = i > 0 ? &r->rules[r->of_pattern[i - 1]] : NULL;
@@ -268,7 +290,7 @@ static bool collect_patterns(struct ids_rules *r)
         r->first_rule[r->n_patterns] = i;
         r->patterns[r->n_patterns++] = (struct ids_pattern){c->bytes, c->length, c->nocase};
     }
-    r->first_rule[r->n_patterns] = r->n_rules;
+    r->first_rule[r->n_patterns] = n;
     return true;
 }
 
@@ -306,6 +328,7 @@ void ids_rules_free(struct ids_rules *r)
     free(r->headers);
     free(r->rules);
     free(r->patterns);
+    free(r->bare);
     free(r->of_pattern);
     free(r->first_rule);
     free(r);

@@ -14,6 +14,7 @@
 
 #include "nfs/ids/automaton.h"
 #include "nfs/ids/engine_hyperscan.h"
+#include "nfs/ids/fields.h"
 
 /* --- a rule's header -------------------------------------------------------------------------- */
 
@@ -38,10 +39,12 @@ struct ids_ports {
 };
 
 struct ids_header {
-    char *text; /* without the action: what tells headers apart */
-    uint8_t proto;
+    char *text;     /* without the action: what tells headers apart */
+    uint8_t proto;  /* RILL_ICMP: ICMPv6, too */
+    bool any_proto; /* "ip" */
     bool both_ways;
-    bool has_plain, has_windowed, has_packet; /* rules of this header */
+    /* Rules of this header: see struct ids_rule. */
+    bool has_plain, has_windowed, has_packet, has_bare;
     struct ids_addresses source, destination;
     struct ids_ports source_ports, destination_ports;
 };
@@ -75,6 +78,33 @@ struct ids_pcre {
     bool negated;
 };
 
+enum ids_check_kind { IDS_IS_DATA_AT, IDS_BYTE_TEST, IDS_PCRE_FROM /* flag R */ };
+enum ids_operator {
+    IDS_LESS,
+    IDS_MORE,
+    IDS_EQUAL,
+    IDS_LESS_OR_EQUAL,
+    IDS_MORE_OR_EQUAL,
+    IDS_COMMON,   /* a bit of both */
+    IDS_DIFFERENT /* a bit of one alone */
+};
+
+/* Something else that is asked of the payload, at a place in it. */
+struct ids_check {
+    uint8_t kind;
+    bool relative;  /* the place counts from the end of the last content that is not negated ... */
+    uint32_t after; /* ... of so many contents before it; else from the beginning */
+    bool negated;
+    int32_t offset;
+    /* byte_test: a number of `bytes` bytes; base: it is written in that; 0: it is binary. */
+    uint8_t bytes, base, op;
+    bool little;
+    uint32_t value;
+    /* pcre */
+    struct ids_regex *regex;
+    bool anchored; /* where it begins to look may matter */
+};
+
 struct ids_rule {
     uint32_t sid, rev, gid;
     enum ids_action action;
@@ -84,10 +114,14 @@ struct ids_rule {
     unsigned flow; /* enum ids_flow_option, or-ed */
     struct ids_content *contents;
     struct ids_pcre *pcres;
-    uint32_t n_contents, n_pcres;
+    struct ids_check *checks;
+    struct ids_test *tests; /* of header fields */
+    uint32_t n_contents, n_pcres, n_checks, n_tests;
     uint32_t fast; /* the content by which it is found */
+    bool stream;   /* judged on TCP's streams; else on each packet by itself */
+    bool bare;     /* there is no such content: it is judged on every packet */
     bool plain;    /* that content, and where it begins, is all */
-    bool packet;   /* of TCP, but it speaks of single segments and not of the stream */
+    bool has_dsize;
     uint32_t dsize_low, dsize_high; /* bytes that its packet may carry */
 };
 
@@ -100,6 +134,11 @@ struct ids_rules {
     uint32_t n_rules;
     struct ids_pattern *patterns; /* the rules' fast contents, each once; theirs are the bytes */
     uint32_t n_patterns;
+    uint32_t *bare; /* rules without a fast content */
+    uint32_t n_bare;
+    bool has_tests; /* some rule looks at header fields */
+    /* Of "icmp" and "ip": there are rules with a fast content, and without one. */
+    bool apart_packet, apart_bare;
     uint32_t *of_pattern; /* rules by pattern: of pattern p [first_rule[p], first_rule[p + 1]) */
     uint32_t *first_rule; /* n_patterns + 1 */
     uint32_t skipped;
@@ -130,6 +169,7 @@ void ids_rules_free(struct ids_rules *rules);
 bool ids_addresses_match(const struct ids_addresses *addresses,
                          const struct rill_endpoint *endpoint);
 bool ids_ports_match(const struct ids_ports *ports, uint16_t port);
+/* `source` has the packet's family and protocol. */
 bool ids_header_matches(const struct ids_header *header, const struct rill_endpoint *source,
                         const struct rill_endpoint *destination);
 

@@ -20,10 +20,17 @@ bool ids_header_read(struct ids_header *header, const char *text, const struct i
                      char why[IDS_WHY_BYTES]);
 void ids_header_free(struct ids_header *header);
 
-/* Reads what stands in the parentheses, cut off the text (it is changed). `proto` is the header's.
- * False with the reason. */
-bool ids_options_read(struct ids_rule *rule, uint8_t proto, char *text, char why[IDS_WHY_BYTES]);
+/* Reads what stands in the parentheses, cut off the text (it is changed). False with the reason. */
+bool ids_options_read(struct ids_rule *rule, const struct ids_header *header, char *text,
+                      char why[IDS_WHY_BYTES]);
 void ids_rule_free(struct ids_rule *rule);
+
+/* A keyword that asks for a header field: its test. False with the reason. */
+bool ids_is_test(const char *name);
+bool ids_test_read(const char *name, char *text, const struct ids_header *header,
+                   struct ids_test *test, char why[IDS_WHY_BYTES]);
+/* isdataat or byte_test. False with the reason. */
+bool ids_check_read(const char *name, char *text, struct ids_check *check, char why[IDS_WHY_BYTES]);
 
 /* Of Snort's usual classes: a text and a priority; of others the name itself, and 3. */
 const char *ids_class_text(const char *name, uint32_t *priority);

@@ -203,10 +203,49 @@ static void test_dsize(void **unused)
             assert_int_equal(rules->rules[k].dsize_high, rows[i].high);
             assert_false(rules->rules[k].plain);
         }
-        assert_true(rules->rules[0].packet);
-        assert_false(rules->rules[1].packet);
-        assert_false(rules->rules[2].packet);
+        assert_false(rules->rules[0].stream);
+        assert_false(rules->rules[1].stream);
+        assert_true(rules->rules[2].stream);
         assert_true(rules->rules[2].plain);
+        ids_rules_free(rules);
+    }
+}
+
+/* Of the packet alone: on what a rule is judged, and by what it is found. */
+static void test_kinds(void **unused)
+{
+    static const struct {
+        const char *rule;
+        bool stream, bare, plain;
+    } rows[] = {
+        {"tcp any any -> any any (content:\"x\";", true, false, true},
+        {"tcp any any -> any any (content:\"x\"; isdataat:5;", true, false, false},
+        {"tcp any any -> any any (content:\"x\"; flags:S;", false, false, false},
+        {"tcp any any -> any any (content:\"x\"; ttl:>5;", false, false, false},
+        {"tcp any any -> any any (flow:established;", false, true, false},
+        {"tcp any any -> any any (flags:S,12; msg:\"content:\\;\";", false, true, false},
+        {"tcp any any -> any any (dsize:1;", false, true, false},
+        {"udp any any -> any 53 (content:!\"x\"; dsize:>9;", false, true, false},
+        {"udp any any -> any 53 (isdataat:512;", false, true, false},
+        {"icmp any any -> any any (itype:8; icode:0;", false, true, false},
+        {"icmp any any -> any any (itype:8; content:\"x\";", false, false, false},
+        {"icmp any any -> any any (content:\"x\";", false, false, true},
+        {"ip any any -> any any (ip_proto:47; fragbits:M;", false, true, false},
+        {"ip any any -> any any (content:\"x\";", false, false, true},
+    };
+
+    (void)unused;
+    for (size_t i = 0; i < N_OF(rows); i++) {
+        struct ids_rules *rules;
+        char text[200];
+
+        snprintf(text, sizeof(text), "alert %s sid:1;)\n", rows[i].rule);
+        rules = read_good(text);
+        assert_int_equal(rules->rules[0].stream, rows[i].stream);
+        assert_int_equal(rules->rules[0].bare, rows[i].bare);
+        assert_int_equal(rules->rules[0].plain, rows[i].plain);
+        assert_int_equal(rules->n_patterns, !rows[i].bare);
+        assert_int_equal(rules->n_bare, rows[i].bare);
         ids_rules_free(rules);
     }
 }
@@ -221,7 +260,52 @@ static void test_left_out(void **unused)
         {"log tcp any any -> any any (content:\"x\"; sid:1;)", "action 'log'"},
         {"pass tcp any any -> any any (content:\"x\"; sid:1;)", "action 'pass'"},
         {"alert http any any -> any any (content:\"x\"; sid:1;)", "protocol 'http'"},
-        {"alert icmp any any -> any any (itype:8; sid:1;)", "protocol 'icmp'"},
+        {"alert icmp any 8 -> any any (itype:8; sid:1;)", "ports with a protocol that has none"},
+        {"alert ip any any -> any !80 (ttl:1; sid:1;)", "ports with a protocol that has none"},
+        {"alert icmp any any -> any any (itype:256; sid:1;)", "itype '256'"},
+        {"alert icmp any any -> any any (itype:3<>8; sid:1;)", "itype '3<>8'"},
+        {"alert icmp any any -> any any (itype:; sid:1;)", "itype ''"},
+        {"alert icmp any any -> any any (icode:>255; sid:1;)", "icode '>255'"},
+        {"alert icmp any any -> any any (flags:S; sid:1;)", "flags with a protocol that has none"},
+        {"alert udp any any -> any any (seq:1; sid:1;)", "seq with a protocol that has none"},
+        {"alert tcp any any -> any any (itype:8; sid:1;)", "itype with a protocol that has none"},
+        {"alert icmp any any -> any any (itype:8; flow:to_server; sid:1;)", "flow of a protocol"},
+        {"alert tcp any any -> any any (flags:SX; sid:1;)", "flags 'SX'"},
+        {"alert tcp any any -> any any (flags:; sid:1;)", "flags ''"},
+        {"alert tcp any any -> any any (flags:S+*; sid:1;)", "flags 'S+*'"},
+        {"alert tcp any any -> any any (flags:S,; sid:1;)", "flags 'S,'"},
+        {"alert tcp any any -> any any (flags:S,+F; sid:1;)", "flags 'S,+F'"},
+        {"alert ip any any -> any any (fragbits:X; sid:1;)", "fragbits 'X'"},
+        {"alert ip any any -> any any (fragbits:+; sid:1;)", "fragbits '+'"},
+        {"alert ip any any -> any any (ip_proto:xyz; sid:1;)", "ip_proto 'xyz'"},
+        {"alert ip any any -> any any (ttl:5-3; sid:1;)", "ttl '5-3'"},
+        {"alert ip any any -> any any (ttl:-; sid:1;)", "ttl '-'"},
+        {"alert ip any any -> any any (ttl:1; fragoffset:0; sid:1;)", "keyword 'fragoffset'"},
+        {"alert tcp any any -> any any (content:\"x\"; isdataat:!1,relative; sid:1;)",
+         "on a stream, whose end"},
+        {"alert tcp any any -> any any (isdataat:1,relative; content:\"x\"; sid:1;)",
+         "relative, with no content before"},
+        {"alert udp any any -> any any (content:!\"x\"; isdataat:1,relative; sid:1;)",
+         "relative, with no content before"},
+        {"alert udp any any -> any any (content:\"x\"; isdataat:-1,relative; sid:1;)",
+         "isdataat '-1,relative'"},
+        {"alert udp any any -> any any (content:\"x\"; isdataat:len; sid:1;)", "isdataat 'len'"},
+        {"alert udp any any -> any any (content:\"x\"; isdataat:1,sideways; sid:1;)", "isdataat"},
+        {"alert udp any any -> any any (content:\"x\"; byte_test:5,>,1,0; sid:1;)", "byte_test"},
+        {"alert udp any any -> any any (content:\"x\"; byte_test:1,>,1; sid:1;)", "byte_test"},
+        {"alert udp any any -> any any (content:\"x\"; byte_test:1,~,1,0; sid:1;)", "byte_test"},
+        {"alert udp any any -> any any (content:\"x\"; byte_test:1,=,1,-1; sid:1;)", "byte_test"},
+        {"alert udp any any -> any any (content:\"x\"; byte_test:1,=,0x,0; sid:1;)", "byte_test"},
+        {"alert udp any any -> any any (content:\"x\"; byte_test:1,=,1,0,string; sid:1;)",
+         "byte_test"},
+        {"alert udp any any -> any any (content:\"x\"; byte_test:1,=,1,0,dec; sid:1;)",
+         "byte_test"},
+        {"alert udp any any -> any any (content:\"x\"; byte_test:10,=,1,0,string,dec; sid:1;)",
+         "byte_test"},
+        {"alert udp any any -> any any (content:\"x\"; byte_test:2,=,1,0,dce; sid:1;)",
+         "byte_test"},
+        {"alert udp any any -> any any (content:\"x\"; byte_jump:2,0; sid:1;)",
+         "keyword 'byte_jump'"},
         {"alert tcp any any -> any (content:\"x\"; sid:1;)", "the header is not"},
         {"alert tcp any any <- any any (content:\"x\"; sid:1;)", "direction '<-'"},
         {"alert tcp $NOBODY any -> any any (content:\"x\"; sid:1;)", "variable $NOBODY is not set"},
@@ -237,9 +321,8 @@ static void test_left_out(void **unused)
         {"alert tcp any any -> any any (content:\"x\"; sid:1)", "without ';'"},
         {"alert tcp any any -> any any (content:\"x\";)", "no sid"},
         {"alert tcp any any -> any any (content:\"x\"; sid:-1;)", "sid '-1'"},
-        {"alert tcp any any -> any any (sid:1;)", "no content to search for"},
+        {"alert tcp any any -> any any (isdataat:5; sid:1;)", "no content to search for"},
         {"alert tcp any any -> any any (content:!\"x\"; sid:1;)", "negated content on a stream"},
-        {"alert udp any any -> any any (content:!\"x\"; sid:1;)", "no content to search for"},
         {"alert tcp any any -> any any (content:\"x\"; content:!\"y\"; sid:1;)", "negated content"},
         {"alert tcp any any -> any any (content:\"x\"; content:!\"y\"; depth:5; sid:1;)",
          "negated content"},
@@ -255,7 +338,6 @@ static void test_left_out(void **unused)
         {"alert tcp any any -> any any (content:\"x\"; dsize:5<>4; sid:1;)", "dsize '5'"},
         {"alert udp any any -> any any (content:\"x\"; dsize:; sid:1;)", "dsize ''"},
         {"alert udp any any -> any any (dsize:1; dsize:2; content:\"x\"; sid:1;)", "twice"},
-        {"alert tcp any any -> any any (dsize:1; sid:1;)", "no content to search for"},
         {"alert tcp any any -> any any (content:\"x\",http_uri; sid:1;)", "modifier 'http_uri'"},
         {"alert tcp any any -> any any (content:\"x\"; flow:only_stream; sid:1;)",
          "flow 'only_stream'"},
@@ -272,7 +354,9 @@ static void test_left_out(void **unused)
         {"alert tcp any any -> any any (content:\"x\"; content:\"y\"; within:2; depth:3; sid:1;)",
          "together with"},
         {"alert tcp any any -> any any (content:\"x\"; pcre:\"/a/U\"; sid:1;)", "pcre flag 'U'"},
-        {"alert tcp any any -> any any (content:\"x\"; pcre:\"/a/R\"; sid:1;)", "pcre flag 'R'"},
+        {"alert tcp any any -> any any (pcre:\"/a/R\"; content:\"x\"; sid:1;)",
+         "relative, with no content before"},
+        {"alert tcp any any -> any any (content:\"x\"; pcre:\"/^a$/R\"; sid:1;)", "anchor"},
         {"alert tcp any any -> any any (content:\"x\"; pcre:\"/^a/\"; sid:1;)", "anchor"},
         {"alert tcp any any -> any any (content:\"x\"; pcre:\"/a\\b/\"; sid:1;)", "anchor"},
         {"alert tcp any any -> any any (content:\"x\"; pcre:!\"/a/\"; sid:1;)", "negated pcre"},
@@ -304,14 +388,14 @@ static void test_line_numbers(void **unused)
                                "alert tcp any any -> any any (content:\"k\"; sid:9;)\n"
                                "alert tcp any any -> any any (\\\n"
                                "   content:\"k\"; \\\n"
-                               "   sid:9; window:1;)\n";
+                               "   sid:9; sneeze:1;)\n";
     struct ids_rules *rules;
 
     (void)unused;
     rules = read_text(text, strlen(text));
     assert_int_equal(n_skipped, 1);
     assert_int_equal(skipped_line, 3); /* where it begins */
-    assert_string_equal(last_reason, "keyword 'window'");
+    assert_string_equal(last_reason, "keyword 'sneeze'");
     ids_rules_free(rules);
 }
 
@@ -322,7 +406,8 @@ static void test_refused(void **unused)
         const char *text, *why;
         unsigned line;
     } rows[] = {
-        {"alert tcp any any -> any any (sid:1;)\n", "none of the 1 rules can be used", 0},
+        {"alert tcp any any -> any any (isdataat:1; sid:1;)\n", "none of the 1 rules can be used",
+         0},
         {"\nipvar A\n", "a variable is set once", 2},
         {"ipvar A any\nipvar A any\n", "a variable is set once", 2},
         {"alert tcp any any -> any any (content:\"k\"; sid:9;)\nvar A any\n",
@@ -415,10 +500,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_whole_rule),   cmocka_unit_test(test_snort3_modifiers),
         cmocka_unit_test(test_fast_content), cmocka_unit_test(test_headers),
-        cmocka_unit_test(test_dsize),        cmocka_unit_test(test_left_out),
-        cmocka_unit_test(test_line_numbers), cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_variables),    cmocka_unit_test(test_mutations),
-        cmocka_unit_test(test_noise),
+        cmocka_unit_test(test_dsize),        cmocka_unit_test(test_kinds),
+        cmocka_unit_test(test_left_out),     cmocka_unit_test(test_line_numbers),
+        cmocka_unit_test(test_refused),      cmocka_unit_test(test_variables),
+        cmocka_unit_test(test_mutations),    cmocka_unit_test(test_noise),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -45,14 +45,25 @@ struct search {
 
 /* --- what a thread needs ---------------------------------------------------------------------- */
 
+static bool prepare_regexes_of(struct ids_worker *w, const struct ids_rule *rule)
+{
+    for (uint32_t k = 0; k < rule->n_pcres; k++)
+        if (!ids_regex_prepare(rule->pcres[k].regex, &w->scratch.regex))
+            return false;
+    for (uint32_t k = 0; k < rule->n_checks; k++)
+        if (rule->checks[k].regex != NULL &&
+            !ids_regex_prepare(rule->checks[k].regex, &w->scratch.regex))
+            return false;
+    return true;
+}
+
 static bool prepare_regexes(struct ids_worker *w)
 {
     const struct ids_rules *rules = w->set->rules;
 
     for (uint32_t i = 0; i < rules->n_rules; i++)
-        for (uint32_t k = 0; k < rules->rules[i].n_pcres; k++)
-            if (!ids_regex_prepare(rules->rules[i].pcres[k].regex, &w->scratch.regex))
-                return false;
+        if (!prepare_regexes_of(w, &rules->rules[i]))
+            return false;
     return true;
 }
 
@@ -60,7 +71,7 @@ static bool prepare(struct ids_worker *w, uint32_t line_bytes)
 {
     const struct ids_rules *rules = w->set->rules;
 
-    w->line = malloc(line_bytes);
+    w->line = calloc(1, line_bytes);
     w->scratch.ends[0] = calloc(line_bytes + 1, sizeof(uint32_t));
     w->scratch.ends[1] = calloc(line_bytes + 1, sizeof(uint32_t));
     w->header = calloc(rules->n_headers + 1, sizeof(uint32_t));
@@ -194,6 +205,18 @@ static const uint8_t *line(struct search *s)
     return s->line = to;
 }
 
+/* Does it hold there? Counts what was not looked for to its end. */
+static enum ids_holds judge(struct ids_inspection *in, const struct ids_rule *rule,
+                            const struct ids_window *window)
+{
+    struct ids_match_scratch *scratch = &in->worker->scratch;
+    enum ids_holds holds = ids_rule_holds(rule, window, scratch);
+
+    in->counts[IDS_COUNT_CANDIDATES_LOST] += scratch->lost;
+    scratch->lost = 0;
+    return holds;
+}
+
 /* Around the end of a fast content, which is `end` bytes behind data[0] (before it: negative): half
  * a window before it and half a window behind it. */
 static enum ids_holds holds_around(struct search *s, const struct ids_rule *rule, int32_t end)
@@ -206,7 +229,7 @@ static enum ids_holds holds_around(struct search *s, const struct ids_rule *rule
         .bytes = (uint32_t)((high < have ? high : have) - low),
         .start = s->position == IDS_FAR_IN ? IDS_FAR_IN : (uint32_t)(s->position - s->before + low),
     };
-    enum ids_holds holds = ids_rule_holds(rule, &window, &s->in->worker->scratch);
+    enum ids_holds holds = judge(s->in, rule, &window);
 
     return holds == IDS_NOT_YET && high <= have ? IDS_NEVER : holds;
 }
@@ -294,7 +317,7 @@ static void try_datagram(struct search *s, const struct ids_rule *rule, uint32_t
 
     if (tried(s, index)->hits++ > 0)
         return;
-    if (ids_rule_holds(rule, &window, &s->in->worker->scratch) == IDS_HOLDS)
+    if (judge(s->in, rule, &window) == IDS_HOLDS)
         alert(s->in, rule);
 }
 
@@ -330,7 +353,7 @@ static enum ids_holds holds_at_most(struct search *s, const struct ids_rule *rul
         .start = s->position == IDS_FAR_IN ? IDS_FAR_IN : s->position - s->before,
     };
 
-    return ids_rule_holds(rule, &all, &s->in->worker->scratch);
+    return judge(s->in, rule, &all);
 }
 
 /* A fast content that comes again and again must not cost a look around it each time. */
@@ -363,10 +386,10 @@ static void try_rule(struct search *s, uint32_t index, uint32_t end)
 {
     const struct ids_rule *rule = &s->in->set->rules->rules[index];
 
-    if (rule->packet != (s->whole && s->in->source.proto == RILL_TCP) ||
-        s->dsize < rule->dsize_low || s->dsize > rule->dsize_high)
+    if (rule->stream == s->whole || s->dsize < rule->dsize_low || s->dsize > rule->dsize_high)
         return;
-    if ((rule->action == IDS_ALERT && was_told(s->in, rule)) || !applies(s->in, rule))
+    if ((rule->action == IDS_ALERT && was_told(s->in, rule)) || !applies(s->in, rule) ||
+        (rule->n_tests > 0 && !ids_tests_hold(rule->tests, rule->n_tests, s->in->fields)))
         return;
     if (rule->plain)
         try_plain(s, rule, end);
@@ -523,19 +546,44 @@ void ids_search_stream(struct ids_inspection *in, const uint8_t *data, uint32_t 
     }
 }
 
-void ids_inspect_datagram(struct ids_inspection *in, const uint8_t *data, uint32_t bytes,
-                          uint32_t whole)
+/* A later fragment has nothing but its IP header. */
+static bool is_of_ip_alone(const struct ids_inspection *in, const struct ids_rule *rule)
 {
+    return in->set->rules->headers[rule->header].any_proto && !rule->has_dsize &&
+           rule->n_contents == 0 && rule->n_pcres == 0 && rule->n_checks == 0;
+}
+
+static void try_bare(struct search *s, const struct ids_rule *rule)
+{
+    const struct ids_window window = {.data = s->data, .bytes = s->bytes, .whole = true};
+    struct ids_inspection *in = s->in;
+
+    if (s->dsize < rule->dsize_low || s->dsize > rule->dsize_high ||
+        (rule->action == IDS_ALERT && was_told(in, rule)) || !applies(in, rule) ||
+        (rule->n_tests > 0 && !ids_tests_hold(rule->tests, rule->n_tests, in->fields)) ||
+        (in->fields != NULL && in->fields->later_fragment && !is_of_ip_alone(in, rule)))
+        return;
+    if (judge(in, rule, &window) == IDS_HOLDS)
+        alert(in, rule);
+}
+
+void ids_search_packet(struct ids_inspection *in, const uint8_t *data, uint32_t bytes,
+                       uint32_t whole, bool searched, bool bare)
+{
+    const struct ids_rules *rules = in->set->rules;
     struct ids_worker *w = in->worker;
     uint32_t state = 0;
     struct ids_stream stream = {.state = &state};
     struct search s = {.in = in,
-                       .data = data,
+                       .data = bytes > 0 ? data : w->line,
                        .bytes = bytes < CHUNK_MAX ? bytes : CHUNK_MAX,
                        .whole = true,
                        .dsize = whole};
 
     ids_search_turn(in);
     begin_search(w);
-    ids_scan(w->scanner, &stream, s.data, s.bytes, on_hit, &s);
+    if (searched && bytes > 0)
+        ids_scan(w->scanner, &stream, s.data, s.bytes, on_hit, &s);
+    for (uint32_t i = 0; bare && i < rules->n_bare; i++)
+        try_bare(&s, &rules->rules[rules->bare[i]]);
 }
