@@ -1339,6 +1339,81 @@ static void without_a_unit_the_packets_of_old_flows_wait_too(void **state)
 
 /* --- the rest --- */
 
+/* Of an output logger, numbered, to the public endpoint with that port. */
+static struct rte_mbuf *turned(uint32_t from, uint64_t number, uint16_t port)
+{
+    struct rte_mbuf *m = core_udp("198.51.100.1", 1777, "198.51.100.1", port, 100);
+    struct rill_frame *f = rill_frame(m);
+
+    f->type = RILL_FRAME_TURNED;
+    f->src = from;
+    f->dst = C;
+    f->side = RILL_OUTSIDE;
+    f->clock = number;
+    f->ingress_id = 1000 + number;
+    return m;
+}
+
+/* To the flow with that alias, as what comes from the outside; without one it goes nowhere. */
+static void a_packet_that_was_turned_comes_in_from_outside(void **state)
+{
+    struct rill_frame flow, data;
+
+    (void)state;
+    create(nat_like());
+    flow = sent(1);
+    assert_true(declare(&flow, 5005, NULL));
+    give(turned(OL, 1, 5005));
+    data = core_expect(&out, RILL_FRAME_DATA, 0);
+    assert_int_equal(data.flow, flow.flow);
+    assert_int_equal(data.side, RILL_OUTSIDE);
+    assert_int_equal(data.ingress_id, 1001);
+    give(turned(OL, 2, 5006));
+    assert_int_equal(core_count(&out, RILL_FRAME_DATA, 0), 0);
+    assert_int_equal(n()->dropped_unsolicited, 1);
+    assert_int_equal(n()->packets_turned, 2);
+    assert_int_equal(n()->packets_in, 3);
+}
+
+static void a_copy_of_it_is_dropped(void **state)
+{
+    (void)state;
+    create(nat_like());
+    give(turned(OL, 3, 1005));
+    give(turned(OL, 3, 1005));
+    give(turned(OL, 2, 1005)); /* was overtaken */
+    give(turned(OL, 2, 1005));
+    give(turned(OL + 1, 3, 1005)); /* another's */
+    give(turned(OL, 80, 1005));
+    give(turned(OL, 16, 1005)); /* who knows */
+    assert_int_equal(n()->dropped_turned_again, 3);
+    assert_int_equal(n()->dropped_unsolicited, 4);
+    assert_int_equal(n()->packets_turned, 7);
+    assert_int_equal(n()->packets_in, 7);
+}
+
+/* Those that are heard of stay known, however many there were. */
+static void output_loggers_of_long_ago_are_forgotten(void **state)
+{
+    (void)state;
+    create(nat_like());
+    for (uint32_t i = 0; i < 3 * TURNED_LOGGERS_MAX; i++) {
+        pass_time(1000);
+        give(turned(logger(2 + i), 1, 1005));
+        give(turned(OL, 1 + i, 1005));
+    }
+    give(turned(OL, 3 * TURNED_LOGGERS_MAX, 1005));
+    assert_int_equal(n()->dropped_turned_again, 1);
+}
+
+static void only_output_loggers_turn_packets(void **state)
+{
+    (void)state;
+    give(turned(UNIT, 1, 1005));
+    assert_int_equal(n()->dropped_unexpected, 1);
+    assert_int_equal(n()->packets_in, 0);
+}
+
 static void frames_that_make_no_sense_here_are_counted(void **state)
 {
     (void)state;
@@ -1463,6 +1538,10 @@ int main(void)
         T(a_grant_that_ran_out_on_its_way_is_not_taken),
         T(leases_run_out_if_the_manager_is_silent),
         T(without_a_unit_the_packets_of_old_flows_wait_too),
+        T(a_packet_that_was_turned_comes_in_from_outside),
+        T(a_copy_of_it_is_dropped),
+        T(output_loggers_of_long_ago_are_forgotten),
+        T(only_output_loggers_turn_packets),
         T(frames_that_make_no_sense_here_are_counted),
         T(garbage_is_survived),
     };

@@ -188,8 +188,8 @@ static void flow_leaves(struct rill_controller *c, const struct flow *flow, uint
                         uint32_t index)
 {
     if (flow_age_has_rested(c, flow))
-        rill_port_pool_rested(c->pools[pool], index, flow->node.flow);
-    else if (rill_port_pool_flow_ended(c->pools[pool], index, flow->node.flow, c->now_ns) ==
+        rill_port_pool_rested(c->pools[pool], index, flow->number);
+    else if (rill_port_pool_flow_ended(c->pools[pool], index, flow->number, c->now_ns) ==
              RILL_PORT_OK)
         rest_untold(c);
 }
@@ -221,7 +221,7 @@ static void drop_unsure(struct rill_controller *c, struct flow *flow)
 {
     if (!flow->has_alias || !flow->alias_unsure)
         return;
-    key_map_remove(&c->by_alias, &flow->by_alias);
+    key_map_remove(&c->by_alias, &flow->alias_key);
     if (flow->has_endpoint)
         flow_leaves(c, flow, flow->endpoint_pool, flow->endpoint_index);
     flow->has_alias = flow->has_endpoint = flow->alias_unsure = false;
@@ -233,7 +233,7 @@ static struct flow *give_way(struct rill_controller *c, struct flow *other)
 {
     if (other == NULL || !other->retired || other->has_endpoint)
         return other;
-    key_map_remove(&c->by_alias, &other->by_alias);
+    key_map_remove(&c->by_alias, &other->alias_key);
     other->has_alias = false;
     return NULL;
 }
@@ -258,12 +258,12 @@ static bool register_alias(struct rill_controller *c, struct flow *flow,
     drop_unsure(c, flow);
     pooled = endpoints_find(c, &alias->local, &pool, &index);
     if (other != NULL || flow->has_alias || is_of_another(c, &alias->local) ||
-        (pooled && !use_endpoint(c, pool, index, flow->node.flow))) {
+        (pooled && !use_endpoint(c, pool, index, flow->number))) {
         c->n.alias_conflicts++;
         return false;
     }
     flow->has_alias = true;
-    key_map_insert(&c->by_alias, &flow->by_alias, &key);
+    key_map_insert(&c->by_alias, &flow->alias_key, &key);
     flow->has_endpoint = pooled;
     if (pooled) {
         flow->endpoint_pool = pool;

@@ -181,7 +181,7 @@ static struct flow *begin(struct rill_controller *c, const struct found *found)
 
     rill_flow_key_unpack(&found->item.head.tuple, c->config.flow_kind, c->config.vni, &key);
     other = flows_by_key(c, &key);
-    if (other != NULL && other->node.flow > found->node.flow)
+    if (other != NULL && other->number > found->node.flow)
         return NULL;
     if (other != NULL) {
         recovery_early_end(c, other->chain, other->chain_len);

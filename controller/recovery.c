@@ -45,7 +45,7 @@ static void say(struct rill_controller *c, enum rill_frame_type type, uint32_t d
 
 static void send_take(struct rill_controller *c, const struct flow *flow)
 {
-    struct rte_mbuf *m = ctl_message(c, RILL_FRAME_TAKE, flow->owner, flow->node.flow);
+    struct rte_mbuf *m = ctl_message(c, RILL_FRAME_TAKE, flow->owner, flow->number);
 
     if (m == NULL)
         return;
@@ -236,7 +236,7 @@ static void ask_about_owner(struct rill_controller *c, struct flow *flow, uint32
         return;
     }
     m = RILL_MUTANT(full_chain) ? NULL
-                                : ctl_message(c, RILL_FRAME_LOGGER_PULL, logger, flow->node.flow);
+                                : ctl_message(c, RILL_FRAME_LOGGER_PULL, logger, flow->number);
     if (m == NULL)
         return;
     rill_frame(m)->granted_term = flow->term;
@@ -266,8 +266,8 @@ static void visit(struct rill_controller *c, struct flow *flow)
     bool full = flow->chain_len == RILL_CHAIN_MAX, waits = false;
     uint32_t logger;
 
-    if (flow->node.flow < c->recovery.oldest)
-        c->recovery.oldest = flow->node.flow;
+    if (flow->number < c->recovery.oldest)
+        c->recovery.oldest = flow->number;
     if (recovery_logger_of(c, flow->owner) != 0 && !full)
         rehome(c, flow);
     for (uint8_t i = 0; i < flow->chain_len; i++) {
@@ -355,7 +355,7 @@ static void slice(struct rill_controller *c)
         for (struct rill_map_node *node = c->by_number.buckets[c->recovery.bucket], *next;
              node != NULL; node = next) {
             next = node->next;
-            visit(c, (struct flow *)node);
+            visit(c, flow_of_node(node));
         }
     c->recovery.pass_ns = c->now_ns + SLICE_PAUSE_NS;
     if (c->recovery.bucket > c->by_number.mask)

@@ -836,10 +836,10 @@ static void a_confirmed_alias_goes_before_a_newer_one(void **state)
     rill_inventory_claim(of_unit, old_number(9), unit(2), false);
     take_over_from_two();
     assert_non_null(flow_at(5));
-    assert_int_equal(flow_at(5)->node.flow, old_number(8));
+    assert_int_equal(flow_at(5)->number, old_number(8));
     assert_null(flow_at(6));
     assert_non_null(flow_at(3));
-    assert_int_equal(flow_at(3)->node.flow, old_number(7));
+    assert_int_equal(flow_at(3)->number, old_number(7));
     assert_null(flow_at(4));
     assert_true(sent(1).flags & RILL_FLAG_ALIAS_KNOWN);
 }
@@ -853,7 +853,7 @@ static void a_confirmed_alias_goes_before_another_flows(void **state)
     tells[2].items[0].head.alias = alias_at(3, 33); /* of logger 2 */
     tells[2].items[0].flow.flags |= RILL_INVENTORY_CONFIRMED;
     take_over_from_two();
-    assert_int_equal(flow_at(3)->node.flow, old_number(8));
+    assert_int_equal(flow_at(3)->number, old_number(8));
 }
 
 /* The other one had ended, before that one could lease it. */
@@ -871,8 +871,8 @@ static void of_two_with_one_endpoint_the_one_alive_last_has_it(void **state)
         tells[1].items[2 * i + 1].flow.flags |= RILL_INVENTORY_CONFIRMED;
     }
     take_over_from_two();
-    assert_int_equal(flow_at(3)->node.flow, old_number(7));
-    assert_int_equal(flow_at(4)->node.flow, old_number(10));
+    assert_int_equal(flow_at(3)->number, old_number(7));
+    assert_int_equal(flow_at(4)->number, old_number(10));
     assert_int_equal(n()->flows_inherited, 2);
 }
 
@@ -902,14 +902,14 @@ static void an_unconfirmed_alias_is_what_the_logger_says(void **state)
     tell_endpoint(1, 5, 55);
     take_over_from_two();
     assert_null(flow_at(3));
-    assert_int_equal(flow_at(4)->node.flow, old_number(7));
+    assert_int_equal(flow_at(4)->number, old_number(7));
     f = sent(1);
     assert_false(f.flags & RILL_FLAG_ALIAS_KNOWN);
     give(alias_of(1, f.flow, f.term, &other));
     ack = core_expect(&out, RILL_FRAME_ALIAS_ACK, logger(1));
     assert_false(ack.flags & RILL_FLAG_REFUSED);
     assert_null(flow_at(4));
-    assert_int_equal(flow_at(5)->node.flow, old_number(7));
+    assert_int_equal(flow_at(5)->number, old_number(7));
     assert_int_equal(n()->aliases_replaced, 1);
     assert_true(sent(1).flags & RILL_FLAG_ALIAS_KNOWN);
     assert_int_equal(rill_port_pool_state(c->pools[0], 4, NULL, NULL), RILL_PORT_QUARANTINE);
@@ -1068,9 +1068,9 @@ static void the_later_of_two_leases_is_the_flows(void **state)
     }
     take_over_from_two();
     assert_null(flows_by_number(c, old_number(7)));
-    assert_int_equal(flow_at(3)->node.flow, old_number(8));
+    assert_int_equal(flow_at(3)->number, old_number(8));
     assert_null(flows_by_number(c, old_number(9)));
-    assert_int_equal(flow_at(4)->node.flow, old_number(10));
+    assert_int_equal(flow_at(4)->number, old_number(10));
     assert_int_equal(c->lease[0][4], 44);
 }
 

@@ -126,7 +126,7 @@ field("claim.established", "uint32", "Established", base.DEC)
 
 -- Bit, key, text. Some bits have two meanings: 0x02 that of DATA, FORWARDED and ESTABLISHED, and the
 -- others'; 0x04 that of FINAL, LOGGER_STATE and STORE_VALUE, and the others'; 0x08 that of DATA and
--- FORWARDED, and the others'; 0x10 and 0x20 that of WHERE, and the others'.
+-- FORWARDED, and the others'; 0x10 and 0x20 that of WHERE, and the others'; 0x20 also that of CHANGE.
 local FLAGS = {
     {0x01, "packet", "A packet follows the options"},
     {0x02, "full", "The state bytes are the whole state"},
@@ -138,6 +138,7 @@ local FLAGS = {
     {0x10, "elsewhere", "Too large to ride along, FULL went before"},
     {0x10, "forgotten", "The term is said to be established, and is not known"},
     {0x20, "ended", "The NF has ended the flow"},
+    {0x20, "turn", "The packet comes in again where it leaves"},
     {0x20, "by_gap", "Flowlet began by gap"},
     {0x40, "by_size", "Flowlet began by size"},
     {0x80, "moved", "First packet of its term, on another unit"},
@@ -218,6 +219,7 @@ local TYPES = {
     [4] = {"pass", "INGRESS", "packet"},
     [5] = {"ingress", "INGRESS", "packet"},
     [6] = {"released", "FLOW INGRESS", "packet"},
+    [7] = {"turned", "CLOCK INGRESS", "packet"},
     [8] = {"move", "FLOW TERM NEXT_TERM NEXT_UNIT CHAIN"},
     [9] = {"pull", "FLOW TERM NEXT_TERM NEXT_UNIT CHAIN"},
     [10] = {"final", "FLOW TERM CLOCK STEP NEXT_TERM NEXT_UNIT GRANTED_TERM COUNT CHAIN", "state"},
@@ -286,8 +288,9 @@ local function flag_applies(c, key)
         return (key == "tuple") == has_tuple
     elseif key == "refused" or key == "endpoint" then
         return (key == "endpoint") == (c.name == "data" or c.name == "forwarded")
-    elseif key == "ended" or key == "by_gap" then
-        return (key == "ended") == (c.name == "where")
+    elseif key == "ended" or key == "turn" or key == "by_gap" then
+        return key == ({where = "ended", change = "turn"})[c.name] or
+            (key == "by_gap" and c.name ~= "where" and c.name ~= "change")
     elseif key == "elsewhere" or key == "forgotten" then
         return (key == "forgotten") == (c.name == "where")
     end

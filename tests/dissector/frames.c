@@ -66,6 +66,7 @@ static const struct type_info {
     {4, "pass", "9", 'p'},
     {5, "ingress", "9", 'p'},
     {6, "released", "29", 'p'},
+    {7, "turned", "49", 'p'},
     {8, "move", "2367a", 0},
     {9, "pull", "2367a", 0},
     {10, "final", "2345678ae", 's'},
@@ -188,6 +189,7 @@ static void expect_flags(const struct rill_frame *f)
             bit == 3 && (f->type == RILL_FRAME_DATA || f->type == RILL_FRAME_FORWARDED);
         bool is_forgotten = bit == 4 && f->type == RILL_FRAME_WHERE;
         bool is_ended = bit == 5 && f->type == RILL_FRAME_WHERE;
+        bool is_turn = bit == 5 && f->type == RILL_FRAME_CHANGE;
 
         snprintf(field, sizeof(field), "rill.flags.%s",
                  is_state       ? "state"
@@ -195,6 +197,7 @@ static void expect_flags(const struct rill_frame *f)
                  : is_endpoint  ? "endpoint"
                  : is_forgotten ? "forgotten"
                  : is_ended     ? "ended"
+                 : is_turn      ? "turn"
                                 : names[bit]);
         expect_number(field, f->flags >> bit & 1);
     }
