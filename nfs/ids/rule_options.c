@@ -4,23 +4,13 @@
 
 #include "nfs/ids/rules_internal.h"
 
-struct reader {
-    struct ids_rule *rule;
-    const struct ids_header *header;
-    bool stream; /* it is judged on streams, whose beginnings and ends are not at hand */
-    char *why;
-    bool has_sid;
-    bool content_before; /* that is not negated */
-    bool pcre_since;     /* the last of these */
-};
-
-static bool refuse(struct reader *r, const char *what, const char *text)
+bool ids_refuse(struct ids_reader *r, const char *what, const char *text)
 {
     snprintf(r->why, IDS_WHY_BYTES, "%s '%.60s'", what, text);
     return false;
 }
 
-static bool refuse_plainly(struct reader *r, const char *what)
+static bool refuse_plainly(struct ids_reader *r, const char *what)
 {
     snprintf(r->why, IDS_WHY_BYTES, "%s", what);
     return false;
@@ -28,20 +18,20 @@ static bool refuse_plainly(struct reader *r, const char *what)
 
 /* --- contents --------------------------------------------------------------------------------- */
 
-static struct ids_content *last_content(struct reader *r)
+static struct ids_content *last_content(struct ids_reader *r)
 {
     return r->rule->n_contents > 0 ? &r->rule->contents[r->rule->n_contents - 1] : NULL;
 }
 
 /* A number that stands after a modifier's name. */
-static bool modifier_number(struct reader *r, const char *name, const char *value, int64_t low,
+static bool modifier_number(struct ids_reader *r, const char *name, const char *value, int64_t low,
                             int64_t *number)
 {
-    return ids_read_number(value, low, IDS_OFFSET_MAX, number) || refuse(r, name, value);
+    return ids_read_number(value, low, IDS_OFFSET_MAX, number) || ids_refuse(r, name, value);
 }
 
 /* True for a modifier of contents; *ok says whether it could be used. */
-static bool read_modifier(struct reader *r, const char *name, const char *value, bool *ok)
+static bool read_modifier(struct ids_reader *r, const char *name, const char *value, bool *ok)
 {
     struct ids_content *c = last_content(r);
     int64_t number = 0;
@@ -54,7 +44,7 @@ static bool read_modifier(struct reader *r, const char *name, const char *value,
     else if (strcmp(name, "offset") != 0 && strcmp(name, "depth") != 0 &&
              strcmp(name, "distance") != 0 && strcmp(name, "within") != 0)
         return false;
-    *ok = c != NULL || refuse(r, "no content before", name);
+    *ok = c != NULL || ids_refuse(r, "no content before", name);
     if (numeric)
         *ok = *ok && modifier_number(r, name, value, name[1] == 'i' ? -IDS_OFFSET_MAX : 0, &number);
     if (!*ok)
@@ -64,15 +54,15 @@ static bool read_modifier(struct reader *r, const char *name, const char *value,
     } else if (strcmp(name, "fast_pattern") == 0) {
         c->fast = true;
     } else if (strcmp(name, "startswith") == 0) {
-        *ok = (!c->has_offset && !c->has_depth) || refuse(r, "two places for a content:", name);
+        *ok = (!c->has_offset && !c->has_depth) || ids_refuse(r, "two places for a content:", name);
         c->has_offset = c->has_depth = true;
         c->depth = c->length;
     } else if (strcmp(name, "offset") == 0) {
-        *ok = !c->has_offset || refuse(r, "twice", name);
+        *ok = !c->has_offset || ids_refuse(r, "twice", name);
         c->has_offset = true;
         c->offset = (uint32_t)number;
     } else if (strcmp(name, "depth") == 0) {
-        *ok = !c->has_depth || refuse(r, "twice", name);
+        *ok = !c->has_depth || ids_refuse(r, "twice", name);
         c->has_depth = true;
         c->depth = (uint32_t)number;
     } else if (strcmp(name, "distance") == 0) {
@@ -86,7 +76,7 @@ static bool read_modifier(struct reader *r, const char *name, const char *value,
 }
 
 /* Snort 3 has a content's modifiers behind it: content:"x",nocase,offset 3 */
-static bool read_modifiers(struct reader *r, char *text)
+static bool read_modifiers(struct ids_reader *r, char *text)
 {
     while (text != NULL) {
         char *comma = strchr(text, ','), *value;
@@ -99,7 +89,7 @@ static bool read_modifiers(struct reader *r, char *text)
         if (*value != '\0')
             *value++ = '\0';
         if (!read_modifier(r, text, ids_trim(value), &ok))
-            return refuse(r, "modifier", text);
+            return ids_refuse(r, "modifier", text);
         if (!ok)
             return false;
         text = comma;
@@ -119,20 +109,20 @@ static char *cut_modifiers(char *value)
     return comma + 1;
 }
 
-static bool read_content(struct reader *r, char *value)
+static bool read_content(struct ids_reader *r, char *value)
 {
     char *modifiers = cut_modifiers(value);
     struct ids_content *c = ids_grow(&r->rule->contents, r->rule->n_contents, sizeof(*c));
     uint8_t bytes[IDS_PATTERN_BYTES_MAX];
 
     if (c == NULL)
-        return refuse(r, "no memory for", "content");
+        return ids_refuse(r, "no memory for", "content");
     if (!ids_unquote(&value, &c->negated))
-        return refuse(r, "content without quotes:", value);
+        return ids_refuse(r, "content without quotes:", value);
     c->length = ids_read_bytes(value, bytes);
     c->bytes = c->length > 0 ? malloc(c->length) : NULL;
     if (c->bytes == NULL)
-        return refuse(r, "content that is empty, too long or can't be read:", value);
+        return ids_refuse(r, "content that is empty, too long or can't be read:", value);
     memcpy(c->bytes, bytes, c->length);
     c->after_pcre = r->pcre_since;
     r->pcre_since = r->pcre_since && c->negated;
@@ -141,163 +131,48 @@ static bool read_content(struct reader *r, char *value)
     return modifiers == NULL || read_modifiers(r, modifiers);
 }
 
-/* --- pcre ------------------------------------------------------------------------------------- */
+/* --- checks and tests ------------------------------------------------------------------------- */
 
-/* A window of a stream begins and ends anywhere, so there nothing may ask for the beginning or end
- * of the data, nor for the byte beside it. With `from_known`, where it begins is certain: only what
- * looks at its end is of that kind. */
-static bool has_anchor(const char *e, bool from_known)
-{
-    const char *escapes = from_known ? "bBzZGK" : "bBAzZGK";
-    bool set = false;
-
-    for (; *e != '\0'; e++) {
-        if (*e == '\\') {
-            if (e[1] == '\0' || (!set && strchr(escapes, e[1]) != NULL))
-                return true;
-            e++;
-        } else if (set) {
-            set = *e != ']';
-        } else if (*e == '[') {
-            set = true;
-            e += e[1] == '^';
-            e += e[1] == ']';
-        } else if ((*e == '^' && !from_known) || *e == '$') {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Cuts "/expression/flags" in two. NULL if it is not of that form. */
-static char *cut_flags(char *value, char **flags)
-{
-    char *slash = strrchr(value, '/');
-
-    if (value[0] != '/' || slash == value || slash == NULL)
-        return NULL;
-    *slash = '\0';
-    *flags = slash + 1;
-    return value + 1;
-}
-
-/* B and O change nothing here: nothing is decoded, and there is no limit. */
-static bool read_flags(struct reader *r, const char *text, unsigned *flags, bool *relative)
-{
-    *flags = 0;
-    *relative = false;
-    for (; *text != '\0'; text++) {
-        const char *known = strchr("ismRBO", *text);
-        char flag[2] = {*text, '\0'};
-
-        if (known == NULL)
-            return refuse(r, "pcre flag", flag);
-        *flags |= *text == 'i'   ? IDS_REGEX_I
-                  : *text == 's' ? IDS_REGEX_S
-                  : *text == 'm' ? IDS_REGEX_M
-                                 : 0;
-        *relative = *relative || *text == 'R';
-    }
-    return true;
-}
-
-/* From the last content on, or relative to it otherwise. */
-static bool may_be_relative(struct reader *r, const char *what)
+bool ids_may_be_relative(struct ids_reader *r, const char *what)
 {
     if (r->content_before && !r->pcre_since)
         return true;
-    return refuse(
+    return ids_refuse(
         r, r->pcre_since ? "relative to a pcre:" : "relative, with no content before:", what);
 }
 
-/* The expression's place in the rule: among the pcres or, with flag R, among the checks. */
-static struct ids_regex **add_pcre(struct reader *r, bool negated, bool relative, bool anchored)
-{
-    struct ids_rule *rule = r->rule;
-    struct ids_pcre *pcre;
-    struct ids_check *check;
-
-    if (!relative) {
-        pcre = ids_grow(&rule->pcres, rule->n_pcres, sizeof(*pcre));
-        if (pcre == NULL)
-            return NULL;
-        pcre->negated = negated;
-        rule->n_pcres++;
-        return &pcre->regex;
-    }
-    check = ids_grow(&rule->checks, rule->n_checks, sizeof(*check));
-    if (check == NULL)
-        return NULL;
-    *check = (struct ids_check){.kind = IDS_PCRE_FROM,
-                                .relative = true,
-                                .after = rule->n_contents,
-                                .negated = negated,
-                                .anchored = anchored};
-    rule->n_checks++;
-    return &check->regex;
-}
-
-static bool read_pcre(struct reader *r, char *value)
-{
-    char *expression, *flag_text = NULL, why[IDS_WHY_BYTES];
-    bool negated, relative;
-    struct ids_regex **place;
-    unsigned flags;
-
-    if (!ids_unquote(&value, &negated) || (expression = cut_flags(value, &flag_text)) == NULL)
-        return refuse(r, "pcre that is not \"/expression/flags\":", value);
-    if (!read_flags(r, flag_text, &flags, &relative) || (relative && !may_be_relative(r, "pcre")))
-        return false;
-    if (r->stream && negated)
-        return refuse(r, "negated pcre on a stream:", expression);
-    if (r->stream && has_anchor(expression, relative))
-        return refuse(r, "pcre with an anchor (^ $ \\b ...) on a stream:", expression);
-    place = add_pcre(r, negated, relative, has_anchor(expression, false));
-    if (place == NULL)
-        return refuse(r, "no memory for", "pcre");
-    *place = ids_regex_compile(expression, flags, why);
-    if (*place == NULL) {
-        snprintf(r->why, IDS_WHY_BYTES, "pcre: %.150s", why);
-        return false;
-    }
-    r->pcre_since = r->pcre_since || !negated;
-    return true;
-}
-
-/* --- checks and tests ------------------------------------------------------------------------- */
-
-static bool read_check(struct reader *r, const char *name, char *value)
+static bool read_check(struct ids_reader *r, const char *name, char *value)
 {
     struct ids_rule *rule = r->rule;
     struct ids_check *check = ids_grow(&rule->checks, rule->n_checks, sizeof(*check));
 
     if (check == NULL)
-        return refuse(r, "no memory for", name);
+        return ids_refuse(r, "no memory for", name);
     if (!ids_check_read(name, value, check, r->why))
         return false;
     check->after = rule->n_contents;
     rule->n_checks++;
-    if (check->relative && !may_be_relative(r, name))
+    if (check->relative && !ids_may_be_relative(r, name))
         return false;
     if (r->stream && check->kind == IDS_IS_DATA_AT && check->negated)
-        return refuse(r, "on a stream, whose end is not known:", "isdataat:!...");
+        return ids_refuse(r, "on a stream, whose end is not known:", "isdataat:!...");
     return true;
 }
 
-static bool read_test(struct reader *r, const char *name, char *value)
+static bool read_test(struct ids_reader *r, const char *name, char *value)
 {
     struct ids_rule *rule = r->rule;
     struct ids_test *test = ids_grow(&rule->tests, rule->n_tests, sizeof(*test));
 
     if (test == NULL)
-        return refuse(r, "no memory for", name);
+        return ids_refuse(r, "no memory for", name);
     rule->n_tests++;
     return ids_test_read(name, value, r->header, test, r->why);
 }
 
 /* --- flow, and the rest ----------------------------------------------------------------------- */
 
-static bool read_flow(struct reader *r, char *value)
+static bool read_flow(struct ids_reader *r, char *value)
 {
     static const struct {
         const char *word;
@@ -321,7 +196,7 @@ static bool read_flow(struct reader *r, char *value)
         while (i < sizeof(words) / sizeof(words[0]) && strcmp(words[i].word, w) != 0)
             i++;
         if (i == sizeof(words) / sizeof(words[0]))
-            return refuse(r, "flow", w);
+            return ids_refuse(r, "flow", w);
         *flow |= words[i].bit;
     }
     if (*flow != 0 && r->header->proto != RILL_TCP && r->header->proto != RILL_UDP)
@@ -329,44 +204,44 @@ static bool read_flow(struct reader *r, char *value)
     if ((*flow & (IDS_TO_SERVER | IDS_TO_CLIENT)) == (IDS_TO_SERVER | IDS_TO_CLIENT) ||
         (*flow & (IDS_ESTABLISHED | IDS_NOT_ESTABLISHED)) ==
             (IDS_ESTABLISHED | IDS_NOT_ESTABLISHED))
-        return refuse(r, "flow that can't be:", "both of two opposites");
+        return ids_refuse(r, "flow that can't be:", "both of two opposites");
     return true;
 }
 
-static bool read_id(struct reader *r, const char *name, const char *value, uint32_t *id)
+static bool read_id(struct ids_reader *r, const char *name, const char *value, uint32_t *id)
 {
     int64_t number;
 
     if (!ids_read_number(value, 0, UINT32_MAX, &number))
-        return refuse(r, name, value);
+        return ids_refuse(r, name, value);
     *id = (uint32_t)number;
     return true;
 }
 
-static bool read_msg(struct reader *r, char *value)
+static bool read_msg(struct ids_reader *r, char *value)
 {
     bool negated;
 
     if (!ids_unquote(&value, &negated) || negated || r->rule->msg != NULL)
-        return refuse(r, "msg", value);
+        return ids_refuse(r, "msg", value);
     r->rule->msg = ids_plain_text(value);
-    return r->rule->msg != NULL || refuse(r, "no memory for", "msg");
+    return r->rule->msg != NULL || ids_refuse(r, "no memory for", "msg");
 }
 
-static bool read_class(struct reader *r, const char *value)
+static bool read_class(struct ids_reader *r, const char *value)
 {
     uint32_t priority;
 
     if (r->rule->category != NULL)
-        return refuse(r, "twice", "classtype");
+        return ids_refuse(r, "twice", "classtype");
     r->rule->category = ids_plain_text(ids_class_text(value, &priority));
     if (r->rule->severity == 0)
         r->rule->severity = priority;
-    return r->rule->category != NULL || refuse(r, "no memory for", "classtype");
+    return r->rule->category != NULL || ids_refuse(r, "no memory for", "classtype");
 }
 
 /* "300", "<300", ">300"; "300<>400" has both ends in it, as in Snort 2. */
-static bool read_dsize(struct reader *r, char *value)
+static bool read_dsize(struct ids_reader *r, char *value)
 {
     struct ids_rule *rule = r->rule;
     char *between = strstr(value, "<>");
@@ -374,7 +249,7 @@ static bool read_dsize(struct reader *r, char *value)
     bool ok;
 
     if (rule->has_dsize)
-        return refuse(r, "twice", "dsize");
+        return ids_refuse(r, "twice", "dsize");
     rule->has_dsize = true;
     if (between != NULL) {
         *between = '\0';
@@ -391,7 +266,7 @@ static bool read_dsize(struct reader *r, char *value)
         high = low;
     }
     if (!ok || low > high)
-        return refuse(r, "dsize", value);
+        return ids_refuse(r, "dsize", value);
     rule->dsize_low = (uint32_t)low;
     rule->dsize_high = (uint32_t)high;
     return true;
@@ -405,7 +280,7 @@ static bool is_note(const char *name)
            strcmp(name, "rem") == 0;
 }
 
-static bool read_option(struct reader *r, char *name, char *value)
+static bool read_option(struct ids_reader *r, char *name, char *value)
 {
     struct ids_rule *rule = r->rule;
     bool ok;
@@ -417,7 +292,7 @@ static bool read_option(struct reader *r, char *name, char *value)
     if (read_modifier(r, name, value, &ok))
         return ok;
     if (strcmp(name, "pcre") == 0)
-        return read_pcre(r, value);
+        return ids_pcre_read(r, value);
     if (strcmp(name, "flow") == 0)
         return read_flow(r, value);
     if (strcmp(name, "dsize") == 0)
@@ -440,12 +315,12 @@ static bool read_option(struct reader *r, char *name, char *value)
         return read_id(r, "gid", value, &rule->gid);
     if (strcmp(name, "priority") == 0)
         return read_id(r, "priority", value, &rule->severity);
-    return refuse(r, "keyword", name);
+    return ids_refuse(r, "keyword", name);
 }
 
 /* --- what the options say together ------------------------------------------------------------ */
 
-static bool judge_content(struct reader *r, const struct ids_content *c, bool first)
+static bool judge_content(struct ids_reader *r, const struct ids_content *c, bool first)
 {
     bool bounded = c->relative ? c->has_within : c->has_depth;
 
@@ -468,7 +343,7 @@ static bool judge_content(struct reader *r, const struct ids_content *c, bool fi
 
 /* Folds, checks, and chooses the content by which the rule is found: the one that says so, else the
  * longest. */
-static bool judge_contents(struct reader *r)
+static bool judge_contents(struct ids_reader *r)
 {
     struct ids_rule *rule = r->rule;
     struct ids_content *fast = NULL;
@@ -497,7 +372,7 @@ static bool judge_contents(struct reader *r)
     return true;
 }
 
-static bool read_one(struct reader *r, char *option)
+static bool read_one(struct ids_reader *r, char *option)
 {
     char *colon = strchr(option, ':'), *value = option + strlen(option);
 
@@ -561,7 +436,7 @@ static bool is_of_stream(const struct ids_header *header, char *text)
 bool ids_options_read(struct ids_rule *rule, const struct ids_header *header, char *text,
                       char why[IDS_WHY_BYTES])
 {
-    struct reader r = {.rule = rule, .header = header, .why = why};
+    struct ids_reader r = {.rule = rule, .header = header, .why = why};
 
     r.stream = rule->stream = is_of_stream(header, text);
     rule->dsize_high = IDS_DSIZE_MAX;
@@ -570,7 +445,7 @@ bool ids_options_read(struct ids_rule *rule, const struct ids_header *header, ch
         char *end = option_end(text);
 
         if (end == NULL)
-            return refuse(&r, "an option without ';' at its end:", text);
+            return ids_refuse(&r, "an option without ';' at its end:", text);
         *end = '\0';
         if (!read_one(&r, text))
             return false;

@@ -25,6 +25,25 @@ bool ids_options_read(struct ids_rule *rule, const struct ids_header *header, ch
                       char why[IDS_WHY_BYTES]);
 void ids_rule_free(struct ids_rule *rule);
 
+/* --- a rule's options, while they are read --- */
+
+struct ids_reader {
+    struct ids_rule *rule;
+    const struct ids_header *header;
+    bool stream; /* it is judged on streams, whose beginnings and ends are not at hand */
+    char *why;
+    bool has_sid;
+    bool content_before; /* that is not negated */
+    bool pcre_since;     /* the last of these */
+};
+
+/* Says why it is left out: "WHAT 'TEXT'". Returns false. */
+bool ids_refuse(struct ids_reader *reader, const char *what, const char *text);
+/* It has a content before it that it can be relative to. False with the reason. */
+bool ids_may_be_relative(struct ids_reader *reader, const char *what);
+/* What stands behind "pcre:". */
+bool ids_pcre_read(struct ids_reader *reader, char *value);
+
 /* A keyword that asks for a header field: its test. False with the reason. */
 bool ids_is_test(const char *name);
 bool ids_test_read(const char *name, char *text, const struct ids_header *header,

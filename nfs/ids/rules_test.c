@@ -447,6 +447,10 @@ static const char *const seeds_of_text[] = {
     "flow:to_server,established; classtype:unknown; sid:1; rev:2;)\n",
     "ipvar X [1.2.3.4,!2001:db8::/32]\nalert udp $X any <> any [1,2:3] ( content:\"a\",nocase,"
     "offset 3; content:\"b\",within 5,distance -2; sid:5; )\n# c\n\\\n",
+    "alert ip any any -> any any (ttl:3-9; fragbits:!MD; ip_proto:!tcp; tos:>=7; content:\"ab\"; "
+    "isdataat:!9,relative; byte_test:2,!&,0x1f,-3,relative,little; pcre:!\"/^a/Rs\"; sid:6;)\n"
+    "alert tcp any any -> any any (flags:!SA+,12; window:<9; byte_test:3,<=,7,0,string,dec; "
+    "isdataat:5; sid:7;)\nalert icmp any any -> any any (itype:<9; icode:0; sid:8;)\n",
 };
 
 static void test_mutations(void **unused)
@@ -454,7 +458,7 @@ static void test_mutations(void **unused)
     (void)unused;
     srand(7);
     for (int round = 0; round < 20000; round++) {
-        char text[512];
+        char text[600];
         size_t n = (size_t)snprintf(text, sizeof(text), "%s",
                                     seeds_of_text[(unsigned)round % N_OF(seeds_of_text)]);
         struct ids_rules *rules;

@@ -1,33 +1,13 @@
 /* Bytes and rules: the search in a stream or datagram, and what its hits come to. */
 #include <stddef.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "nfs/ids/inspect_internal.h"
+#include "nfs/ids/worker.h"
 
 enum {
-    CHUNK_MAX = 65536,
     LOOKS_MAX = 256,      /* around hits of one rule, in one search */
     OF_ONE_RULE_MAX = 16, /* candidates */
-};
-
-/* What is known of a rule in the search at hand. */
-struct tried {
-    uint32_t search; /* that it is of */
-    uint32_t hits;
-    enum ids_holds at_most; /* what it comes to in all of the bytes, and so in any window of them */
-};
-
-struct ids_worker {
-    const struct ids_set *set;
-    struct ids_scanner *scanner;
-    struct ids_match_scratch scratch;
-    uint8_t *line;       /* the window's bytes, and those of the packet behind them */
-    uint8_t *saved;      /* a search's state that is more than 4 bytes, while it is at work */
-    uint32_t *header;    /* by header: the turn for which it was worked out, times 2, and whether it
-                          * matches */
-    struct tried *tried; /* by rule */
-    uint32_t saved_bytes, turn, search;
 };
 
 /* The bytes at hand, with those before them. */
@@ -42,75 +22,6 @@ struct search {
     uint32_t dsize;      /* of that one, on the wire */
     const uint8_t *line; /* NULL until it is needed */
 };
-
-/* --- what a thread needs ---------------------------------------------------------------------- */
-
-static bool prepare_regexes_of(struct ids_worker *w, const struct ids_rule *rule)
-{
-    for (uint32_t k = 0; k < rule->n_pcres; k++)
-        if (!ids_regex_prepare(rule->pcres[k].regex, &w->scratch.regex))
-            return false;
-    for (uint32_t k = 0; k < rule->n_checks; k++)
-        if (rule->checks[k].regex != NULL &&
-            !ids_regex_prepare(rule->checks[k].regex, &w->scratch.regex))
-            return false;
-    return true;
-}
-
-static bool prepare_regexes(struct ids_worker *w)
-{
-    const struct ids_rules *rules = w->set->rules;
-
-    for (uint32_t i = 0; i < rules->n_rules; i++)
-        if (!prepare_regexes_of(w, &rules->rules[i]))
-            return false;
-    return true;
-}
-
-static bool prepare(struct ids_worker *w, uint32_t line_bytes)
-{
-    const struct ids_rules *rules = w->set->rules;
-
-    w->line = calloc(1, line_bytes);
-    w->scratch.ends[0] = calloc(line_bytes + 1, sizeof(uint32_t));
-    w->scratch.ends[1] = calloc(line_bytes + 1, sizeof(uint32_t));
-    w->header = calloc(rules->n_headers + 1, sizeof(uint32_t));
-    w->tried = calloc(rules->n_rules + 1, sizeof(w->tried[0]));
-    w->scanner = w->set->engine != NULL ? ids_scanner_create(w->set->engine) : NULL;
-    w->saved_bytes = w->set->engine != NULL ? (uint32_t)ids_engine_saved_bytes(w->set->engine) : 0;
-    w->saved = malloc(w->saved_bytes + 1);
-    return w->line != NULL && w->scratch.ends[0] != NULL && w->scratch.ends[1] != NULL &&
-           w->header != NULL && w->tried != NULL && w->saved != NULL &&
-           (w->set->engine == NULL || w->scanner != NULL) && prepare_regexes(w);
-}
-
-struct ids_worker *ids_worker_create(const struct ids_set *set, const struct ids_layout *layout)
-{
-    struct ids_worker *worker = calloc(1, sizeof(*worker));
-
-    if (worker == NULL)
-        return NULL;
-    worker->set = set;
-    if (prepare(worker, CHUNK_MAX + layout->window_bytes))
-        return worker;
-    ids_worker_free(worker);
-    return NULL;
-}
-
-void ids_worker_free(struct ids_worker *worker)
-{
-    if (worker == NULL)
-        return;
-    ids_scanner_free(worker->scanner);
-    ids_regex_scratch_free(worker->scratch.regex);
-    free(worker->scratch.ends[0]);
-    free(worker->scratch.ends[1]);
-    free(worker->line);
-    free(worker->saved);
-    free(worker->header);
-    free(worker->tried);
-    free(worker);
-}
 
 /* --- does a rule speak of these packets? ------------------------------------------------------ */
 
@@ -302,12 +213,12 @@ static void judge_candidates(struct search *s)
 }
 
 /* The rule's earlier hits in this search. */
-static struct tried *tried(struct search *s, uint32_t index)
+static struct ids_tried *tried(struct search *s, uint32_t index)
 {
-    struct tried *t = &s->in->worker->tried[index];
+    struct ids_tried *t = &s->in->worker->tried[index];
 
     if (t->search != s->in->worker->search)
-        *t = (struct tried){.search = s->in->worker->search};
+        *t = (struct ids_tried){.search = s->in->worker->search};
     return t;
 }
 
@@ -359,7 +270,7 @@ static enum ids_holds holds_at_most(struct search *s, const struct ids_rule *rul
 /* A fast content that comes again and again must not cost a look around it each time. */
 static void try_again(struct search *s, const struct ids_rule *rule, uint32_t index, uint32_t end)
 {
-    struct tried *t = tried(s, index);
+    struct ids_tried *t = tried(s, index);
 
     if (t->hits == 2)
         t->at_most = holds_at_most(s, rule);
@@ -538,7 +449,7 @@ static void search_chunk(struct ids_inspection *in, const uint8_t *data, uint32_
 void ids_search_stream(struct ids_inspection *in, const uint8_t *data, uint32_t bytes)
 {
     while (bytes > 0) {
-        uint32_t n = bytes < CHUNK_MAX ? bytes : CHUNK_MAX;
+        uint32_t n = bytes < IDS_CHUNK_MAX ? bytes : IDS_CHUNK_MAX;
 
         search_chunk(in, data, n);
         data += n;
@@ -576,7 +487,7 @@ void ids_search_packet(struct ids_inspection *in, const uint8_t *data, uint32_t 
     struct ids_stream stream = {.state = &state};
     struct search s = {.in = in,
                        .data = bytes > 0 ? data : w->line,
-                       .bytes = bytes < CHUNK_MAX ? bytes : CHUNK_MAX,
+                       .bytes = bytes < IDS_CHUNK_MAX ? bytes : IDS_CHUNK_MAX,
                        .whole = true,
                        .dsize = whole};
 

@@ -123,18 +123,23 @@ TESTS_OF_IP = ["ttl:64;", "ttl:<10;", "ttl:>=65;", "ttl:3-9;", "tos:0;", "tos:!0
 
 
 def make_checks(rng, stream):
-    """Of the payload, behind all contents: none of them is then relative to an expression."""
+    """Of the payload, behind all contents: none of them is then relative to an expression. Places are about where packets
+    and streams end, and values rare, as a connection is told of a rule but once."""
     negation = "" if stream else rng.choice(["", "!"])
-    out = [rng.choice(["isdataat:%s%d;" % (negation, rng.randrange(300)),
-                       "isdataat:%s%d,relative;" % (negation, rng.choice([0, 1, 5, 40])),
+    end = rng.choice([2, 3, 19, 20, 29, 30, 199, 200, 299, 300, 1499, 1500])
+    pair = rng.choice(["0x6141", "0x4161", "0x6362", "0x4263"])
+    out = [rng.choice(["isdataat:%s%d;" % (negation, end),
+                       "isdataat:%s%d,relative;" % (negation, rng.choice([0, 1, 2, 5])),
                        "byte_test:1,%s,%d,%d,relative;" % (rng.choice(["<", ">", "=", "!", "&", "!&", "^", ">="]),
                                                            rng.choice([65, 66, 97, 99]), rng.choice([0, 0, 1, 4, -2, -5])),
-                       "byte_test:2,>,0x6100,%d%s;" % (rng.randrange(40), rng.choice(["", ",little", ",big"])),
-                       "byte_test:2,>,0xab,0,relative,string,hex;", "byte_test:3,!,5,%d,string,dec;" % rng.randrange(9)])
+                       "byte_test:2,=,%s,%d%s;" % (pair, rng.randrange(40), rng.choice(["", ",little", ",big"])),
+                       "byte_test:2,=,%s,0,relative%s;" % (pair, rng.choice(["", ",little", ",big"])),
+                       "byte_test:2,%s,0xab,0,relative,string,hex;" % rng.choice("=>"),
+                       "byte_test:3,!,5,%d,string,dec;" % rng.randrange(9)])
            for _ in range(rng.choice([1, 1, 2]))]
     if len(engines()) == 2 and rng.random() < 0.4:
-        out.append('pcre:%s"/%s/R%s";' % (negation, rng.choice(["^[ab]+A", "a[bB]+A", "^.{3,9}cc", "AA[Bc]{3}a", "b.b"]),
-                                         rng.choice(["", "i", "s"])))
+        out.append('pcre:%s"/%s/R%s";' % (negation, rng.choice(["^[ab]+A", "a[bB]+A", "^.{3,9}cc", "AA[Bc]{3}a", "^bBc", "^ccA"]),
+                                         rng.choice(["", "", "i", "s"])))
     return " ".join(out)
 
 
@@ -151,15 +156,17 @@ def make_rule(rng, sid):
     options = contents if stream or rng.random() < 0.6 else []
     if len(engines()) == 2 and options and rng.random() < 0.2:
         options.append('pcre:"/%s/%s";' % (rng.choice(["a[bB]+A", "c.{20,30}cc", "AA[Bc]{3}a", "b.b"]), rng.choice(["", "i", "s"])))
-    elif options and rng.random() < 0.4:
+    elif options and rng.random() < 0.6:
         options.append(make_checks(rng, stream))
+    elif not options and rng.random() < 0.3:  # what is asked of every packet
+        options.append("isdataat:%s%d;" % (rng.choice(["", "!"]), rng.choice([0, 2, 3, 29, 30, 299, 300])))
     ports = rng.choice(["any", "80", "!81"]) if ported else "any"
     return "alert %s any any %s any %s (%s%s sid:%d;)" % (
         proto, rng.choice(["->", "->", "<>"]), ports, flow, " ".join([*options, *rng.sample(tests, len(tests))]), sid)
 
 
 def make_rules(rng):
-    return "\n".join(make_rule(rng, sid) for sid in range(1, 140)) + "\n"
+    return "\n".join(make_rule(rng, sid) for sid in range(1, 200)) + "\n"
 
 
 def ip_packet(proto, source, destination, transport, checksum_at, rng=None):
