@@ -85,7 +85,7 @@ void step_report(struct rill_unit *u, struct flow *flow, uint64_t clock, const s
                                   .ingress_id = f->ingress_id,
                                   .before = u->before,
                                   .after = flow->state,
-                                  .forwarded = verdict == RILL_FORWARD};
+                                  .forwarded = verdict != RILL_DROP};
 
     u->step_hook(u->step_hook_arg, &step);
 }

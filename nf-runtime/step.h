@@ -87,8 +87,8 @@ static inline void step_send_change(struct rill_unit *u, struct flow *flow, stru
     f->target_count = 0;
     f->state_bytes = 0;
     f->state_offset = 0;
-    if (verdict == RILL_FORWARD) {
-        f->flags |= RILL_FLAG_PACKET;
+    if (verdict != RILL_DROP) {
+        f->flags |= verdict == RILL_TURN ? RILL_FLAG_PACKET | RILL_FLAG_TURN : RILL_FLAG_PACKET;
     } else {
         step_strip_packet(m);
         u->n.dropped_nf++;

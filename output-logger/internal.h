@@ -4,6 +4,7 @@
  *   short_way.c      what most changes are: straight to their release
  *   apply.c          changes and full states onto what is kept; gaps and their repair
  *   release.c        who may leave: once, and not before the flow's alias is known
+ *   turn.c           and who comes in again then
  *   recovery.c       units that are dead: fenced, and their state given to who goes on
  *   inventory.c      what a controller that takes over wants to know
  */
@@ -62,9 +63,10 @@ struct rill_ol {
     struct rill_slab slab;
     struct rill_timer_wheel *retries;
     struct rill_timer_wheel *slow;
-    uint64_t held;         /* packets kept back */
-    uint32_t state_at;     /* in an entry */
-    uint32_t short_way_id; /* config.id; 0: no change goes the short way (short_way.c) */
+    uint64_t held;                   /* packets kept back */
+    uint64_t turned[RILL_SLOTS_MAX]; /* packets sent back to the controller of that slot */
+    uint32_t state_at;               /* in an entry */
+    uint32_t short_way_id;           /* config.id; 0: no change goes the short way (short_way.c) */
     uint32_t fenced[FENCED_MAX];
     uint32_t fenced_count;
     struct rill_ol_counters n;
@@ -110,6 +112,9 @@ bool recovery_fence(struct rill_ol *ol, uint32_t unit);
 /* inventory.c */
 void inventory_of_logger(struct rill_ol *ol, struct rte_mbuf *m);
 
+/* turn.c */
+void turn_packet(struct rill_ol *ol, struct rte_mbuf *m);
+
 /* release.c */
 static inline void release_leave(struct rill_ol *ol, struct rte_mbuf *m)
 {
@@ -119,7 +124,10 @@ static inline void release_leave(struct rill_ol *ol, struct rte_mbuf *m)
     f->link = NULL;
     ol->n.packets_released++;
     ol->n.bytes_released += f->wire_bytes;
-    rill_outbox_put(ol->out, m);
+    if (f->flags & RILL_FLAG_TURN)
+        turn_packet(ol, m);
+    else
+        rill_outbox_put(ol->out, m);
 }
 
 void release_step(struct rill_ol *ol, struct entry *e, struct rte_mbuf *m);

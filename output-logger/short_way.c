@@ -8,7 +8,8 @@ enum { AHEAD = 12 }; /* an entry is fetched so many frames before it is needed *
  * controller's epoch, that leaves the alias as it is. */
 static inline bool frame_is_plain(const struct rill_ol *ol, const struct rill_frame *f)
 {
-    const uint8_t looked_at = RILL_FLAG_PACKET | RILL_FLAG_FULL | RILL_FLAG_ELSEWHERE;
+    const uint8_t looked_at =
+        RILL_FLAG_PACKET | RILL_FLAG_FULL | RILL_FLAG_ELSEWHERE | RILL_FLAG_TURN;
     uint32_t end = (uint32_t)f->state_offset + f->state_bytes;
 
     return f->type == RILL_FRAME_CHANGE && (f->flags & looked_at) == RILL_FLAG_PACKET &&
