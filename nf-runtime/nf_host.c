@@ -163,24 +163,18 @@ const struct rill_nf_descriptor *rill_nf_descriptor(const struct rill_nf *nf)
     return nf->descriptor;
 }
 
-enum rill_verdict rill_nf_process(struct rill_nf *nf, struct rill_pkt *pkt)
+#ifdef RILL_CHECK_PUTS
+enum rill_verdict rill_nf_process_checked(struct rill_nf *nf, struct rill_pkt *pkt)
 {
     enum rill_verdict verdict;
 
-    pkt->nf = nf;
-    pkt->checks_puts = RILL_NF_CHECKS_PUTS;
+    pkt->checks_puts = true;
     rill_nf_check_begin(nf, pkt);
     verdict = nf->descriptor->process_packet(nf, pkt);
     rill_nf_check_end(nf, pkt);
-    if (__builtin_expect(nf->taken_pool != NULL, 0) && !rill_nf_pool_settle(nf, pkt))
-        verdict = RILL_DROP;
-    if (verdict == RILL_FORWARD)
-        return RILL_FORWARD;
-    return verdict == RILL_TURN && pkt->side == RILL_INSIDE &&
-                   (nf->descriptor->flags & RILL_NF_TURNS)
-               ? RILL_TURN
-               : RILL_DROP;
+    return verdict;
 }
+#endif
 
 void rill_nf_flow_end(struct rill_nf *nf, struct rill_pkt *pkt)
 {

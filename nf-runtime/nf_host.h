@@ -91,6 +91,19 @@ void rill_nf_destroy(struct rill_nf *nf); /* NULL is fine */
 const struct rill_nf_descriptor *rill_nf_descriptor(const struct rill_nf *nf);
 uint32_t rill_nf_state_bytes(const struct rill_nf *nf); /* a multiple of 8; fixed after init */
 
+/* The beginning of an instance. */
+struct RILL_HEAD rill_nf_front {
+    void *private_memory;
+    const struct rill_nf_descriptor *descriptor;
+    struct rill_pool *taken_pool; /* from which the packet at hand has taken an endpoint, or NULL */
+};
+
+/* After a packet that took an endpoint: true if its flow declared it; else it goes back. */
+bool rill_nf_pool_settle(struct rill_nf *nf, const struct rill_pkt *pkt);
+#ifdef RILL_CHECK_PUTS
+enum rill_verdict rill_nf_process_checked(struct rill_nf *nf, struct rill_pkt *pkt);
+#endif
+
 /* Shows the packet to the NF; sets pkt->nf. `pkt->state` is 8-byte aligned. A packet that took an
  * endpoint from a pool and did not declare it as its flow's alias is dropped, and the endpoint goes
  * back.
@@ -98,7 +111,27 @@ uint32_t rill_nf_state_bytes(const struct rill_nf *nf); /* a multiple of 8; fixe
  * Where RILL_CHECK_PUTS is defined (debug and sanitizer builds) it also checks that no byte of the
  * state changed that was not put and that no global table changed at all, and aborts with a line
  * that names the table if one did. */
-enum rill_verdict rill_nf_process(struct rill_nf *nf, struct rill_pkt *pkt);
+static inline enum rill_verdict rill_nf_process(struct rill_nf *nf, struct rill_pkt *pkt)
+{
+    const struct rill_nf_front *front = (const struct rill_nf_front *)(const void *)nf;
+    enum rill_verdict verdict;
+
+    pkt->nf = nf;
+#ifdef RILL_CHECK_PUTS
+    verdict = rill_nf_process_checked(nf, pkt);
+#else
+    pkt->checks_puts = false;
+    verdict = front->descriptor->process_packet(nf, pkt);
+#endif
+    if (__builtin_expect(front->taken_pool != NULL, 0) && !rill_nf_pool_settle(nf, pkt))
+        verdict = RILL_DROP;
+    if (verdict == RILL_FORWARD)
+        return RILL_FORWARD;
+    return verdict == RILL_TURN && pkt->side == RILL_INSIDE &&
+                   (front->descriptor->flags & RILL_NF_TURNS)
+               ? RILL_TURN
+               : RILL_DROP;
+}
 
 /* The flow has ended: flow_end of the NF, if it has one. `pkt` without a packet: m is NULL. */
 void rill_nf_flow_end(struct rill_nf *nf, struct rill_pkt *pkt);

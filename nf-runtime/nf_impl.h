@@ -78,8 +78,16 @@ struct rill_record {
 };
 
 struct rill_nf {
-    void *private_memory; /* struct rill_nf_head */
+    /* struct rill_nf_head and struct rill_nf_front */
+    void *private_memory;
     const struct rill_nf_descriptor *descriptor;
+    /* The endpoint that the packet at hand has taken, and from where; pool NULL: none,
+     * ring NULL: it is kept for the flow. */
+    struct rill_pool *taken_pool;
+    struct rill_pool_ring *taken_ring;
+    struct rill_pool_leased taken_leased;
+    struct rill_endpoint taken;
+    /* the rest */
     const struct rill_config *config;
     bool in_init;
     struct rill_error error; /* the first line that the NF, or a function that it called, gave */
@@ -89,12 +97,6 @@ struct rill_nf {
     struct rill_pool pools[RILL_NF_POOLS_MAX];
     const char *counter_names[RILL_NF_COUNTERS_MAX];
     uint64_t counters[RILL_NF_COUNTERS_MAX];
-    /* The endpoint that the packet at hand has taken, and from where; pool NULL: none,
-     * ring NULL: it is kept for the flow. */
-    struct rill_pool *taken_pool;
-    struct rill_pool_ring *taken_ring;
-    struct rill_pool_leased taken_leased;
-    struct rill_endpoint taken;
     unsigned objects_n;
     struct rill_nf_object objects[RILL_NF_OBJECTS_MAX];
     unsigned shared_n;
@@ -109,14 +111,15 @@ struct rill_nf {
 #endif
 };
 
-_Static_assert(offsetof(struct rill_table, global) == offsetof(struct rill_table_head, global) &&
-                   offsetof(struct rill_table, offset) ==
-                       offsetof(struct rill_table_head, offset) &&
-                   offsetof(struct rill_table, writable_bytes) ==
-                       offsetof(struct rill_table_head, writable_bytes) &&
-                   offsetof(struct rill_nf, private_memory) ==
-                       offsetof(struct rill_nf_head, private_memory),
-               "the heads of <rill/nf_inline.h> are their beginnings");
+_Static_assert(
+    offsetof(struct rill_table, global) == offsetof(struct rill_table_head, global) &&
+        offsetof(struct rill_table, offset) == offsetof(struct rill_table_head, offset) &&
+        offsetof(struct rill_table, writable_bytes) ==
+            offsetof(struct rill_table_head, writable_bytes) &&
+        offsetof(struct rill_nf, private_memory) == offsetof(struct rill_nf_head, private_memory) &&
+        offsetof(struct rill_nf, descriptor) == offsetof(struct rill_nf_front, descriptor) &&
+        offsetof(struct rill_nf, taken_pool) == offsetof(struct rill_nf_front, taken_pool),
+    "the heads of <rill/nf_inline.h> are their beginnings");
 
 /* A bug of the NF: a line on stderr, then abort(). */
 __attribute__((noreturn, format(printf, 2, 3))) void rill_nf_bug(const struct rill_nf *nf,
@@ -138,13 +141,11 @@ const struct rill_endpoint *rill_pkt_destination_in(const struct rill_pkt *pkt);
 
 /* The check of puts (nf_check.c): nothing at all where RILL_CHECK_PUTS is not defined. */
 #ifdef RILL_CHECK_PUTS
-#define RILL_NF_CHECKS_PUTS true
 int rill_nf_check_init(struct rill_nf *nf); /* after init; 0 or -ENOMEM */
 void rill_nf_check_fini(struct rill_nf *nf);
 void rill_nf_check_begin(struct rill_nf *nf, const struct rill_pkt *pkt);
 void rill_nf_check_end(struct rill_nf *nf, const struct rill_pkt *pkt);
 #else
-#define RILL_NF_CHECKS_PUTS false
 static inline int rill_nf_check_init(struct rill_nf *nf)
 {
     (void)nf;
@@ -171,7 +172,5 @@ static inline void rill_nf_check_end(struct rill_nf *nf, const struct rill_pkt *
 
 /* nf_pool.c */
 void rill_nf_pools_fini(struct rill_nf *nf);
-/* After a packet that took an endpoint: true if its flow declared it; else it goes back. */
-bool rill_nf_pool_settle(struct rill_nf *nf, const struct rill_pkt *pkt);
 
 #endif

@@ -2,10 +2,7 @@
 
 #include <errno.h>
 
-enum {
-    BURST = 32, /* whose entries are looked for together */
-    AHEAD = 6,  /* and fetched so many frames before they are needed */
-};
+enum { BURST = 32 }; /* whose entries are looked for together */
 
 /* A message without a body, NULL (counted) if there is no buffer: it is then as if the network had
  * lost it, and the protocol repeats what matters. */
@@ -183,7 +180,7 @@ static void receive_packet(struct rill_unit *u, struct rte_mbuf *m)
         service_put(u, m);
 }
 
-static void receive(struct rill_unit *u, struct rte_mbuf *m)
+void unit_receive(struct rill_unit *u, struct rte_mbuf *m)
 {
     const struct rill_frame *f = rill_frame(m);
 
@@ -223,7 +220,7 @@ static void receive(struct rill_unit *u, struct rte_mbuf *m)
 static void receive_own(struct rill_unit *u)
 {
     for (uint32_t i = 0; i < u->self.count; i++)
-        receive(u, u->self.frames[i]);
+        unit_receive(u, u->self.frames[i]);
     u->self.count = 0;
 }
 
@@ -253,21 +250,6 @@ static void finish(struct rill_unit *u)
     pool_refill(u);
 }
 
-/* Each frame's entry is fetched while those before it are at work. */
-static void receive_burst(struct rill_unit *u, struct rte_mbuf **frames, uint32_t n)
-{
-    for (uint32_t i = 0; i < n; i++)
-        store_fetch_place(u, frames[i]);
-    for (uint32_t i = 0; i < RTE_MIN(n, (uint32_t)AHEAD); i++)
-        store_fetch(u, frames[i]);
-    for (uint32_t i = 0; i < n; i++) {
-        if (i + AHEAD < n)
-            store_fetch(u, frames[i + AHEAD]);
-        if (!commit_at_once(u, frames[i]))
-            receive(u, frames[i]);
-    }
-}
-
 void rill_unit_recv(struct rill_unit *u, struct rte_mbuf **frames, uint32_t n, uint64_t now_ns,
                     struct rill_outbox *out)
 {
@@ -275,7 +257,7 @@ void rill_unit_recv(struct rill_unit *u, struct rte_mbuf **frames, uint32_t n, u
     while (n > 0) {
         uint32_t burst = RTE_MIN(n, (uint32_t)BURST);
 
-        receive_burst(u, frames, burst);
+        unit_receive_burst(u, frames, burst);
         frames += burst;
         n -= burst;
     }

@@ -5,7 +5,9 @@
  *   flow_store.c entries for flows, their memory, when they are forgotten
  *   spare.c      of these, those that may go when memory is short: mere replicas
  *   handoff.c    who owns a flow, and how it changes: MOVE, PULL, FINAL, chains
- *   commit.c     a step: the NF's work and the change for the output logger
+ *   short_way.c  what most packets are: straight to their step
+ *   step.h       a step: the NF's work and the change for the output logger
+ *   commit.c     the long way to it, and the state as a whole
  *   replicate.c  pushes of state in the gaps, and what comes of them
  *   external.c   in place of both: a store outside that state is written to and read from
  *   logger.c     another output logger takes the place of one that died
@@ -180,7 +182,7 @@ struct rill_unit {
     uint64_t heard_ns[RILL_SLOTS_MAX];   /* when one did last; 0: never */
     uint32_t state_bytes;
     uint32_t state_at;     /* in a flow's entry */
-    uint32_t short_way_id; /* config.id; 0: no packet goes the short way (commit_at_once()) */
+    uint32_t short_way_id; /* config.id; 0: no packet goes the short way (short_way.c) */
     struct service service;
     struct rill_flow_map flows;
     uint32_t flows_removed; /* so that an old pointer to one is known as such */
@@ -210,6 +212,7 @@ struct rill_unit {
 };
 
 /* unit.c */
+void unit_receive(struct rill_unit *u, struct rte_mbuf *m);
 struct rte_mbuf *unit_message(struct rill_unit *u, enum rill_frame_type type, uint32_t dst,
                               uint64_t flow);
 void unit_send(struct rill_unit *u, struct rte_mbuf *m);
@@ -349,7 +352,9 @@ static inline uint64_t unit_resend_ns(struct rill_unit *u, uint64_t first_ns, ui
 
 /* commit.c */
 void commit_process(struct rill_unit *u, struct flow *flow, struct rte_mbuf *m);
-bool commit_at_once(struct rill_unit *u, struct rte_mbuf *m);
+
+/* short_way.c */
+void unit_receive_burst(struct rill_unit *u, struct rte_mbuf **frames, uint32_t n);
 uint64_t flow_idle_ns(const struct rill_unit *u, const struct flow *flow);
 uint32_t flow_idle_us(const struct rill_unit *u, const struct flow *flow);
 void flow_heard_idle(const struct rill_unit *u, struct flow *flow, uint32_t idle_us);

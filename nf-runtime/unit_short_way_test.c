@@ -63,7 +63,7 @@ static enum rill_verdict work(struct rill_nf *nf, struct rill_pkt *pkt)
     self->plain++;
     to.port = (uint16_t)(to.port + value->packets);
     assert_int_equal(rill_pkt_set_destination(pkt, &to), 0);
-    return RILL_FORWARD;
+    return value->packets % 16 == 0 ? RILL_TURN : RILL_FORWARD;
 }
 
 static const struct rill_nf_descriptor descriptor = {.abi = RILL_NF_ABI,
@@ -72,6 +72,7 @@ static const struct rill_nf_descriptor descriptor = {.abi = RILL_NF_ABI,
                                                      .summary = "Does a bit of all.",
                                                      .flow_scope = RILL_FLOW_CONNECTION,
                                                      .handles = RILL_HANDLES_UDP4,
+                                                     .flags = RILL_NF_TURNS,
                                                      .instance_bytes = sizeof(struct instance),
                                                      .init = init,
                                                      .process_packet = work};

@@ -1,6 +1,7 @@
 /* What the files of the output logger share.
  *
  *   output_logger.c  frames in, timers
+ *   short_way.c      what most changes are: straight to their release
  *   apply.c          changes and full states onto what is kept; gaps and their repair
  *   release.c        who may leave: once, and not before the flow's alias is known
  *   turn.c           and who comes in again then
@@ -65,7 +66,7 @@ struct rill_ol {
     uint64_t held;                   /* packets kept back */
     uint64_t turned[RILL_SLOTS_MAX]; /* packets sent back to the controller of that slot */
     uint32_t state_at;               /* in an entry */
-    uint32_t short_way_id; /* config.id; 0: no change goes the short way (apply_at_once()) */
+    uint32_t short_way_id;           /* config.id; 0: no change goes the short way (short_way.c) */
     uint32_t fenced[FENCED_MAX];
     uint32_t fenced_count;
     struct rill_ol_counters n;
@@ -74,6 +75,7 @@ struct rill_ol {
 };
 
 /* output_logger.c */
+void ol_receive(struct rill_ol *ol, struct rte_mbuf *m);
 struct rte_mbuf *ol_message(struct rill_ol *ol, enum rill_frame_type type, uint32_t dst,
                             uint64_t flow);
 void ol_drop(struct rte_mbuf *m, uint64_t *packet_counter);
@@ -88,7 +90,6 @@ static inline struct entry *ol_find(const struct rill_ol *ol, uint32_t unit, uin
 
 /* apply.c */
 void apply_on_change(struct rill_ol *ol, struct rte_mbuf *m);
-bool apply_at_once(struct rill_ol *ol, struct rte_mbuf *m);
 void apply_on_full(struct rill_ol *ol, struct rte_mbuf *m);
 void apply_on_no_full(struct rill_ol *ol, const struct rill_frame *f);
 void apply_on_sync(struct rill_ol *ol, const struct rill_frame *f);
@@ -96,6 +97,9 @@ void apply_request_full(struct rill_ol *ol, struct entry *e);
 void apply_say_kept(struct rill_ol *ol, const struct entry *e);
 void apply_send_established(struct rill_ol *ol, struct entry *e);
 uint64_t apply_drop_held(struct rill_ol *ol, struct entry *e, uint64_t *packet_counter);
+
+/* short_way.c */
+void ol_receive_burst(struct rill_ol *ol, struct rte_mbuf **frames, uint32_t n);
 
 /* recovery.c */
 /* True, and the frame is gone: it is a dead unit's word about its state. */

@@ -2,10 +2,7 @@
 
 #include <errno.h>
 
-enum {
-    BURST = 32, /* whose entries are looked for together */
-    AHEAD = 8,  /* and fetched so many frames before they are needed */
-};
+enum { BURST = 32 }; /* whose entries are looked for together */
 
 #include "output-logger/internal.h"
 
@@ -206,7 +203,7 @@ static void drop_old_epoch(struct rill_ol *ol, struct rte_mbuf *m)
     }
 }
 
-static void receive(struct rill_ol *ol, struct rte_mbuf *m)
+void ol_receive(struct rill_ol *ol, struct rte_mbuf *m)
 {
     const struct rill_frame *f = rill_frame(m);
 
@@ -228,42 +225,6 @@ static void receive(struct rill_ol *ol, struct rte_mbuf *m)
         handle_message(ol, m);
 }
 
-/* Where the change's entry is found. */
-static inline void fetch_place(const struct rill_ol *ol, struct rte_mbuf *frame)
-{
-    const struct rill_frame *f = rill_frame(frame);
-
-    rill_flow_map_prefetch(&ol->entries, f->flow, f->src);
-}
-
-/* The entry, and the part of the state that is the NF's. */
-static inline void fetch_entry(const struct rill_ol *ol, struct rte_mbuf *frame)
-{
-    const struct rill_frame *f = rill_frame(frame);
-    const uint8_t *at = (const uint8_t *)rill_flow_map_first(&ol->entries, f->flow, f->src);
-
-    if (at == NULL)
-        return;
-    rte_prefetch0(at);
-    rte_prefetch0(at + RTE_CACHE_LINE_SIZE);
-    rill_state_fetch(at + ol->state_at, ol->config.state_bytes);
-}
-
-/* Each frame's entry is fetched while those before it are at work. */
-static void receive_burst(struct rill_ol *ol, struct rte_mbuf **frames, uint32_t n)
-{
-    for (uint32_t i = 0; i < n; i++)
-        fetch_place(ol, frames[i]);
-    for (uint32_t i = 0; i < RTE_MIN(n, (uint32_t)AHEAD); i++)
-        fetch_entry(ol, frames[i]);
-    for (uint32_t i = 0; i < n; i++) {
-        if (i + AHEAD < n)
-            fetch_entry(ol, frames[i + AHEAD]);
-        if (!apply_at_once(ol, frames[i]))
-            receive(ol, frames[i]);
-    }
-}
-
 void rill_ol_recv(struct rill_ol *ol, struct rte_mbuf **frames, uint32_t n, uint64_t now_ns,
                   struct rill_outbox *out)
 {
@@ -272,7 +233,7 @@ void rill_ol_recv(struct rill_ol *ol, struct rte_mbuf **frames, uint32_t n, uint
     while (n > 0) {
         uint32_t burst = RTE_MIN(n, (uint32_t)BURST);
 
-        receive_burst(ol, frames, burst);
+        ol_receive_burst(ol, frames, burst);
         frames += burst;
         n -= burst;
     }

@@ -199,6 +199,8 @@ static void make_special(struct rte_mbuf *m)
         f->flags |= RILL_FLAG_ELSEWHERE;
     if (chance(2))
         f->flags &= (uint8_t)~RILL_FLAG_PACKET; /* its body is then of no consequence */
+    if (chance(2))
+        f->flags |= RILL_FLAG_TURN;
     if (chance(1))
         f->state_offset = STATE;
     if (chance(1))
