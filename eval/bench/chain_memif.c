@@ -3,6 +3,9 @@
  * and sink are this process, which is their client and stands for agent and resource manager, too.
  * No containers; the scheduler puts the four processes onto the processors there are.
  *
+ * With poll=yield it also says what processor time a packet takes in each process: of that, other
+ * work on the machine takes nothing.
+ *
  * Fewer packets are under way than fit into a ring. What does not come out within STUCK_NS is
  * counted as lost, once every flow is known: before, the NAT drops what comes while it waits for
  * ports.
@@ -13,6 +16,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "eval/bench/harness.h"
 #include "eval/bench/source.h"
@@ -21,13 +26,17 @@
 #include "lib/fabric/fabric_memif.h"
 #include "lib/frame/frame.h"
 
-enum { MEMORY_MB = 512, MBUFS = 16384, WINDOW = 512, BURST = 32 };
+enum { MEMORY_MB = 512, MBUFS = 16384, WINDOW = 512, BURST = 32, FLOWS_MAX = 240000 };
 #define RUN_NS UINT64_C(500000000)
 #define QUICK_RUN_NS UINT64_C(20000000)
 #define STUCK_NS UINT64_C(2000000000)
 #define CONTROL_EVERY_NS UINT64_C(1000000)
 #define CAPACITY_MBPS "400000"
 #define PROGRAM_MEMORY_MB "1024"
+
+struct wanted {
+    uint64_t flows; /* 0: all cases */
+};
 
 struct client {
     struct rte_mempool *pool;
@@ -37,6 +46,10 @@ struct client {
     uint64_t next_control_ns;
 };
 
+struct programs {
+    struct fake_program *unit, *logger, *controller;
+};
+
 static volatile sig_atomic_t interrupted;
 
 static void on_signal(int number)
@@ -44,10 +57,6 @@ static void on_signal(int number)
     (void)number;
     interrupted = 1;
 }
-
-struct programs {
-    struct fake_program *unit, *logger, *controller;
-};
 
 /* --- the programs -----------------------------------------------------------------------------
  */
@@ -277,6 +286,44 @@ static void run_until(struct client *c, struct bench_source *source, uint64_t un
     }
 }
 
+/* --- processors --------------------------------------------------------------------------------
+ */
+
+enum { PROCESSES = 4 };
+
+/* Processor time that each of the processes took: the programs, and this one, which is the client.
+ */
+static void read_cpu_ns(const struct programs *p, uint64_t ns[PROCESSES])
+{
+    const pid_t pids[PROCESSES] = {p->controller->pid, p->unit->pid, p->logger->pid, getpid()};
+
+    for (int i = 0; i < PROCESSES; i++) {
+        struct timespec t = {0};
+        clockid_t clock;
+
+        if (clock_getcpuclockid(pids[i], &clock) == 0)
+            clock_gettime(clock, &t);
+        ns[i] = (uint64_t)t.tv_sec * UINT64_C(1000000000) + (uint64_t)t.tv_nsec;
+    }
+}
+
+/* With what looking for work takes, and giving way to the others. */
+static void report_cycles(struct bench_report *report, enum bench_order order, uint64_t flows,
+                          const uint64_t before[PROCESSES], const uint64_t after[PROCESSES],
+                          uint64_t packets)
+{
+    static const char *const names[PROCESSES] = {"controller", "unit", "logger", "client"};
+
+    for (int i = 0; i < PROCESSES; i++) {
+        double cycles = (double)(after[i] - before[i]) * bench_cycles_per_ns();
+        char name[96];
+
+        snprintf(name, sizeof(name), "%s_cycles_per_packet_%s_%llu_flows", names[i],
+                 order == BENCH_BURSTS ? "bursts" : "random", (unsigned long long)flows);
+        bench_report_figure(report, name, cycles / (double)packets);
+    }
+}
+
 /* --- cases ------------------------------------------------------------------------------------ */
 
 struct world {
@@ -286,20 +333,23 @@ struct world {
     uint64_t lost;
 };
 
-static int measure(struct world *w, const char *poll, uint64_t flows, enum bench_order order,
-                   struct rill_error *err)
+static int measure(struct world *w, const struct programs *programs, const char *poll,
+                   uint64_t flows, enum bench_order order, struct rill_error *err)
 {
     struct bench_result result = {.flows = flows, .packet_bytes = BENCH_PACKET_MIN};
     uint64_t run_ns = w->options->quick ? QUICK_RUN_NS : RUN_NS;
     struct client *c = &w->client;
     struct bench_source source;
+    uint64_t cpu_before[PROCESSES], cpu_after[PROCESSES];
     double values[BENCH_RUNS_MAX];
-    uint64_t lost;
+    uint64_t lost, released;
 
     bench_source_init(&source, c->pool, (uint32_t)flows, BENCH_PACKET_MIN, BENCH_IN_TURN);
     run_until(c, &source, UINT64_MAX, 2 * flows);
     lost = c->lost;
     bench_source_init(&source, c->pool, (uint32_t)flows, BENCH_PACKET_MIN, order);
+    read_cpu_ns(programs, cpu_before);
+    released = c->released;
     for (uint64_t i = 0; i < w->options->runs; i++) {
         uint64_t before = c->released, begin_ns = bench_ns();
 
@@ -310,6 +360,9 @@ static int measure(struct world *w, const char *poll, uint64_t flows, enum bench
         if (c->released == before)
             return rill_error_set(err, -EIO, "nothing comes out of the chain any more");
     }
+    read_cpu_ns(programs, cpu_after);
+    if (c->yields)
+        report_cycles(w->report, order, flows, cpu_before, cpu_after, c->released - released);
     snprintf(result.name, sizeof(result.name), "memif/nat/%s/%s",
              order == BENCH_BURSTS ? "bursts" : "random", poll);
     result.mpps = bench_median(values, w->options->runs, &result.spread_percent);
@@ -327,9 +380,9 @@ static int measure_poll(struct world *w, const char *poll, uint64_t flows, struc
     *c = (struct client){.pool = c->pool, .yields = strcmp(poll, "yield") == 0};
     rc = start_programs(c, &programs, poll, flows, err);
     if (rc == 0)
-        rc = measure(w, poll, flows, BENCH_BURSTS, err);
+        rc = measure(w, &programs, poll, flows, BENCH_BURSTS, err);
     if (rc == 0)
-        rc = measure(w, poll, flows, BENCH_RANDOM, err);
+        rc = measure(w, &programs, poll, flows, BENCH_RANDOM, err);
     if (c->fabric != NULL)
         c->fabric->ops->destroy(c->fabric);
     stop_programs();
@@ -345,20 +398,40 @@ static int measure_all(struct world *w, struct rill_error *err)
         uint64_t flows;
     } cases[] = {{"yield", 1000}, {"busy", 1000}, {"yield", 50000}, {"yield", 200000}};
     unsigned n = w->options->quick ? 2 : RTE_DIM(cases);
+    uint64_t only = ((const struct wanted *)w->options->own)->flows;
     int rc = 0;
 
+    if (only != 0)
+        return measure_poll(w, "yield", only, err);
     for (unsigned i = 0; rc == 0 && i < n; i++)
         rc = measure_poll(w, cases[i].poll, cases[i].flows, err);
     bench_report_figure(w->report, "packets_lost", (double)w->lost);
     return rc;
 }
 
+static int take_flows(void *target, const char *value, struct rill_error *err)
+{
+    struct wanted *wanted = ((struct bench_options *)target)->own;
+
+    if (rill_args_u64(value, &wanted->flows) != 0 || wanted->flows == 0 ||
+        wanted->flows > FLOWS_MAX)
+        return rill_error_set(err, -EINVAL, "--flows '%s': it is a whole number from 1 to %d",
+                              value, FLOWS_MAX);
+    return 0;
+}
+
+static const struct rill_arg arguments[] = {
+    {"flows", "N", "only so many flows, with poll=yield", false, NULL, take_flows},
+    {0},
+};
+
 int main(int argc, char **argv)
 {
-    struct bench_options options = {0};
+    struct wanted wanted = {0};
+    struct bench_options options = {.own = &wanted};
     struct world w = {.options = &options};
     struct rill_error err;
-    int rc = bench_options("chain_memif", argc, argv, NULL, &options);
+    int rc = bench_options("chain_memif", argc, argv, arguments, &options);
 
     if (rc != 0)
         return rc - 1;

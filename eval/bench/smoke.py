@@ -72,7 +72,8 @@ class Suite(unittest.TestCase):
     def test_codec(self):
         results = {(r["name"], r["packet_bytes"]): r for r in self.benches["codec"]["results"]}
         for way in ("encode", "decode"):
-            self.assertGreater(results["codec/%s/change" % way, 64]["cycles_per_packet"], 0)
+            for what in ("ingress", "data", "change", "released"):
+                self.assertGreater(results["codec/%s/%s" % (way, what), 64]["cycles_per_packet"], 0)
 
     def test_chain_memif(self):
         if "chain_memif" not in self.benches:
@@ -81,6 +82,8 @@ class Suite(unittest.TestCase):
         for result in report["results"]:
             self.assertGreater(result["mpps"], 0, result)
         self.assertIn("packets_lost", report)
+        for process in ("controller", "unit", "logger", "client"):
+            self.assertGreater(report["%s_cycles_per_packet_bursts_1000_flows" % process], 0)
 
     def test_start(self):
         if "start" not in self.benches:

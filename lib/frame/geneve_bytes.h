@@ -76,13 +76,40 @@ static inline void swap_pair(void *to, const void *from)
     memcpy(to, &pair, sizeof(pair));
 }
 
-/* Zero if there is that number. */
-static inline uint32_t differs32(const uint8_t *at, uint32_t from)
+/* Two numbers of 32 bits, likewise. */
+static inline void swap_pair32(void *to, const void *from)
+{
+    uint64_t pair;
+
+    memcpy(&pair, from, sizeof(pair));
+#if RTE_BYTE_ORDER == RTE_LITTLE_ENDIAN
+    pair = __builtin_bswap64(pair);
+    pair = pair << 32 | pair >> 32;
+#endif
+    memcpy(to, &pair, sizeof(pair));
+}
+
+/* As the machine reads them. */
+static inline uint16_t raw16(const uint8_t *from)
+{
+    uint16_t value;
+
+    memcpy(&value, from, sizeof(value));
+    return value;
+}
+
+static inline uint32_t raw32(const uint8_t *from)
 {
     uint32_t value;
 
-    memcpy(&value, at, sizeof(value));
-    return value ^ RILL_SWAPPED(32, from);
+    memcpy(&value, from, sizeof(value));
+    return value;
+}
+
+/* Zero if there is that number. */
+static inline uint32_t differs32(const uint8_t *at, uint32_t from)
+{
+    return raw32(at) ^ RILL_SWAPPED(32, from);
 }
 
 #endif

@@ -183,34 +183,32 @@ static __rte_always_inline uint8_t *put_option64(uint8_t *to, enum rill_geneve_o
     return put64(put_header(to, option, sizeof(value)), value);
 }
 
-/* And the number behind it. */
-static __rte_always_inline uint8_t *put_pair(uint8_t *to, const uint64_t *first)
+static __rte_always_inline uint8_t *put_pair32(uint8_t *to, const uint8_t *from)
 {
-    swap_pair(to, first);
-    return to + 2 * sizeof(*first);
+    swap_pair32(to, from);
+    return to + 2 * sizeof(uint32_t);
 }
 
-_Static_assert(offsetof(struct rill_frame, flags) == offsetof(struct rill_frame, type) + 1 &&
-                   offsetof(struct rill_frame, side) == offsetof(struct rill_frame, type) + 2 &&
-                   offsetof(struct rill_frame, window) == offsetof(struct rill_frame, step) + 8 &&
-                   offsetof(struct rill_frame, ingress_id) ==
-                       offsetof(struct rill_frame, ingress_ns) + 8,
-               "they are read as one");
+static __rte_always_inline uint8_t *put_pair(uint8_t *to, const uint8_t *from)
+{
+    swap_pair(to, from);
+    return to + 2 * sizeof(uint64_t);
+}
 
 static __rte_always_inline uint8_t *write_frame(const struct rill_frame *f, uint8_t *to)
 {
-    uint32_t head = get32((const uint8_t *)f + offsetof(struct rill_frame, type)) >> 8;
+    uint32_t head = get32(RILL_FIELD(f, type)) >> 8;
 
     to = put_header(to, RILL_OPTION_FRAME, 16);
     to = put32(to, (uint32_t)RILL_GENEVE_LAYOUT << 24 | head);
-    to = put64(to, (uint64_t)f->src << 32 | f->dst);
+    to = put_pair32(to, RILL_FIELD(f, src));
     return put32(to, (uint32_t)f->epoch << 16);
 }
 
 static __rte_always_inline uint8_t *write_ingress(const struct rill_frame *f, uint8_t *to)
 {
     to = put_header(to, RILL_OPTION_INGRESS, 24);
-    to = put_pair(to, &f->ingress_ns);
+    to = put_pair(to, RILL_FIELD(f, ingress_ns));
     return put64(to,
                  (uint64_t)f->wire_bytes << 32 | (uint32_t)f->first_sport << 16 | f->first_dport);
 }
@@ -222,7 +220,7 @@ static __rte_always_inline uint8_t *write_chain(const struct rill_frame *f, uint
         const struct rill_chain_entry *e = &f->chain[i];
 
         rte_compiler_barrier(); /* there are few: no loop for many */
-        to = put64(put64(to, e->term), (uint64_t)e->unit << 32 | e->output_logger);
+        to = put_pair32(put64(to, e->term), RILL_FIELD(e, unit));
     }
     return to;
 }
@@ -297,7 +295,7 @@ static __rte_always_inline void write_options(const struct rill_frame *f, uint8_
     if (uses & USES(CLOCK))
         to = put_option64(to, RILL_OPTION_CLOCK, f->clock);
     if (uses & USES(STEP))
-        to = put_pair(put_header(to, RILL_OPTION_STEP, 16), &f->step);
+        to = put_pair(put_header(to, RILL_OPTION_STEP, 16), RILL_FIELD(f, step));
     if (uses & USES(NEXT_TERM))
         to = put_option64(to, RILL_OPTION_NEXT_TERM, f->next_term);
     if (uses & USES(NEXT_UNIT))

@@ -25,24 +25,23 @@ enum {
  * that is all of `bytes`: IPv4 without options, no sum over UDP. */
 static inline bool headers_are_ours(const uint8_t *h, uint32_t bytes)
 {
-    const uint64_t port = RILL_GENEVE_PORT, length_of_options = 0x3f00;
-    /* type, version and length of header, type of service, length, identification */
-    uint64_t first = get64(h + IP_AT - 2);
-    /* fragment, time to live, protocol, sum, half of the source */
-    uint64_t second = get64(h + IP_AT + 6);
-    /* port, length, no sum; version of Geneve and length of options, flags */
-    uint64_t udp = get64(h + UDP_AT + 2);
-    uint64_t total = bytes - IP_AT, datagram = bytes - UDP_AT, sum;
+    const uint32_t ether_ip = RTE_ETHER_TYPE_IPV4 << 16 | 0x4500; /* and no type of service */
+    const uint32_t fragment_ttl_udp = 0x40004011, length_of_options = 0x3f00;
+    const uint8_t *ip = h + IP_AT, *udp = h + UDP_AT;
+    uint32_t total = bytes - IP_AT, datagram = bytes - UDP_AT;
+    uint64_t sum;
 
-    if (first != (UINT64_C(0x0800450000000000) | total << 16) || second >> 32 != 0x40004011 ||
-        (udp & ~length_of_options) != (port << 48 | datagram << 32 | RILL_GENEVE_CRITICAL_BIT) ||
+    if (differs32(ip - 2, ether_ip) || differs32(ip + 2, total << 16) /* no identification */ ||
+        differs32(ip + 6, fragment_ttl_udp) ||
+        differs32(udp + 2, (uint32_t)RILL_GENEVE_PORT << 16 | datagram) ||
+        (get32(udp + 6) & ~length_of_options) != RILL_GENEVE_CRITICAL_BIT ||
         get16(h + GENEVE_AT + 2) != RILL_GENEVE_PROTOCOL_ETHERNET)
         return false;
-    sum = 0x4500 + 0x4000 + 0x4011 + total + (uint32_t)second + get32(h + IP_AT + 14) +
-          get16(h + IP_AT + 18);
-    sum = (sum >> 16) + (sum & 0xffff);
-    sum = (sum >> 16) + (sum & 0xffff);
-    return (sum >> 16) + (sum & 0xffff) == 0xffff;
+    /* Ones' complement, in which all ones are zero; in either order of bytes. */
+    sum = RILL_SWAPPED(16, 0x4500) + RILL_SWAPPED(16, (uint16_t)total) +
+          RILL_SWAPPED(16, fragment_ttl_udp >> 16) + RILL_SWAPPED(16, fragment_ttl_udp & 0xffff);
+    sum += (uint64_t)raw32(ip + 10) + raw32(ip + 14) + raw16(ip + 18);
+    return sum % 0xffff == 0;
 }
 
 /* --- options ---------------------------------------------------------------------------------- */
@@ -175,8 +174,7 @@ static __rte_always_inline void read_lists(struct rill_frame *f, const struct li
 
         rte_compiler_barrier(); /* there are few: no loop for many */
         f->chain[i].term = get64(from);
-        f->chain[i].unit = get32(from + 8);
-        f->chain[i].output_logger = get32(from + 12);
+        swap_pair32(RILL_FIELD(&f->chain[i], unit), from + 8);
     }
     for (uint32_t i = 0; i < lists->target_count; i++) {
         rte_compiler_barrier();
@@ -191,15 +189,6 @@ static __rte_always_inline uint32_t head_of(const uint8_t *from)
     return get32(from + RILL_GENEVE_OPTION_HEADER);
 }
 
-_Static_assert(offsetof(struct rill_frame, flags) == offsetof(struct rill_frame, type) + 1 &&
-                   offsetof(struct rill_frame, side) == offsetof(struct rill_frame, type) + 2 &&
-                   offsetof(struct rill_frame, chain_len) == offsetof(struct rill_frame, type) + 3,
-               "they are written as one word");
-_Static_assert(offsetof(struct rill_frame, window) == offsetof(struct rill_frame, step) + 8 &&
-                   offsetof(struct rill_frame, ingress_id) ==
-                       offsetof(struct rill_frame, ingress_ns) + 8,
-               "they are read as pairs");
-
 /* All but the lists' entries. */
 static __rte_always_inline void read_fields(struct rill_frame *f, const uint8_t *from,
                                             struct places p, uint32_t uses,
@@ -207,20 +196,18 @@ static __rte_always_inline void read_fields(struct rill_frame *f, const uint8_t 
 {
     const uint8_t *frame = from + RILL_GENEVE_OPTION_HEADER;
     const uint8_t *ingress = from + p.ingress + RILL_GENEVE_OPTION_HEADER;
-    uint64_t roles = get64(frame + 4);
     uint32_t ports = get32(ingress + 20);
 
     f->link = NULL;
-    put32((uint8_t *)f + offsetof(struct rill_frame, type), head_of(from) << 8 | lists->chain_len);
-    f->src = (uint32_t)(roles >> 32);
-    f->dst = (uint32_t)roles;
+    put32(RILL_FIELD(f, type), head_of(from) << 8 | lists->chain_len);
+    swap_pair32(RILL_FIELD(f, src), frame + 4);
     f->epoch = get16(frame + 12);
     f->pool = 0;
     f->flow = uses & USES(FLOW) ? get64(from + p.flow + 4) : 0;
     f->term = uses & USES(TERM) ? get64(from + p.term + 4) : 0;
     f->clock = uses & USES(CLOCK) ? get64(from + p.clock + 4) : 0;
     if (uses & USES(STEP))
-        swap_pair((uint8_t *)f + offsetof(struct rill_frame, step), from + p.step + 4);
+        swap_pair(RILL_FIELD(f, step), from + p.step + 4);
     else
         f->step = f->window = 0;
     f->next_term = 0;
@@ -229,7 +216,7 @@ static __rte_always_inline void read_fields(struct rill_frame *f, const uint8_t 
     f->vni = vni;
     f->count = 0;
     f->wire_bytes = get32(ingress + 16);
-    swap_pair((uint8_t *)f + offsetof(struct rill_frame, ingress_ns), ingress);
+    swap_pair(RILL_FIELD(f, ingress_ns), ingress);
     f->state_offset = uses & USES(STATE) ? get16(lists->state) : 0;
     f->state_bytes = lists->state_bytes;
     f->target_count = lists->target_count;

@@ -31,6 +31,23 @@
      RILL_USES(STATE_MORE) | RILL_USES_MAYBE_PACKET)
 #define RILL_USES_RELEASED (RILL_USES_KEY | RILL_USES(INGRESS) | RILL_USES_PACKET)
 
+/* A field with those behind it, which are read or written with it: */
+#define RILL_FIELD(of, name) ((uint8_t *)(uintptr_t)(of) + offsetof(__typeof__(*(of)), name))
+_Static_assert(offsetof(struct rill_frame, flags) == offsetof(struct rill_frame, type) + 1 &&
+                   offsetof(struct rill_frame, side) == offsetof(struct rill_frame, type) + 2 &&
+                   offsetof(struct rill_frame, chain_len) == offsetof(struct rill_frame, type) + 3,
+               "type, flags, side, chain_len");
+_Static_assert(offsetof(struct rill_frame, dst) == offsetof(struct rill_frame, src) + 4,
+               "src, dst");
+_Static_assert(offsetof(struct rill_frame, window) == offsetof(struct rill_frame, step) + 8,
+               "step, window");
+_Static_assert(offsetof(struct rill_frame, ingress_id) ==
+                   offsetof(struct rill_frame, ingress_ns) + 8,
+               "ingress_ns, ingress_id");
+_Static_assert(offsetof(struct rill_chain_entry, output_logger) ==
+                   offsetof(struct rill_chain_entry, unit) + 4,
+               "unit, output_logger");
+
 extern const uint32_t rill_geneve_uses[RILL_FRAME_TYPES]; /* 0: no type */
 
 static inline uint32_t rill_geneve_uses_of(const struct rill_frame *f)
