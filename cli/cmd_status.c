@@ -8,6 +8,7 @@
 #include "cli/format.h"
 #include "cli/json.h"
 #include "cli/remote_books.h"
+#include "cli/status_objects.h"
 #include "lib/base/epoch.h"
 #include "lib/base/role_name.h"
 
@@ -220,6 +221,7 @@ static void print_status(const Control__Status *s)
     print_machines(s);
     print_deployments(s);
     print_roles(s);
+    rill_status_print_objects(stdout, s);
     print_failures(s);
 }
 
@@ -293,6 +295,8 @@ static void json_role(struct rill_json *json, const Control__Status *s, const Co
         rill_json_u64(json, "slot", rill_epoch_slot((uint16_t)r->epoch));
         rill_json_u64(json, "incarnation", rill_epoch_incarnation((uint16_t)r->epoch));
     }
+    if (rill_role_kind(r->role) == RILL_ROLE_UNIT)
+        rill_status_json_objects(json, r->objects);
     rill_json_close(json, '}');
 }
 

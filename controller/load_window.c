@@ -42,31 +42,6 @@ void rill_load_window_fini(struct rill_load_window *window)
     *window = (struct rill_load_window){0};
 }
 
-static struct rill_load_cell *cell_at(const struct rill_load_window *window,
-                                      const struct rill_load_ring *ring, uint32_t row,
-                                      uint32_t slot)
-{
-    return &ring->cells[(size_t)row * window->slots + slot];
-}
-
-/* Adds to the row that now is in. Gives what was added: a cell that is full takes no more. */
-static uint32_t ring_add(struct rill_load_window *window, struct rill_load_ring *ring,
-                         uint32_t slot, uint32_t bytes)
-{
-    struct rill_load_cell *cell = cell_at(window, ring, ring->row, slot);
-
-    if (bytes > UINT32_MAX - cell->bytes)
-        bytes = UINT32_MAX - cell->bytes;
-    if (bytes > 0 && cell->next == 0) {
-        cell->next = ring->head[ring->row];
-        ring->head[ring->row] = slot + 1;
-        ring->filled++;
-    }
-    cell->bytes += bytes;
-    window->bytes[slot] += bytes;
-    return bytes;
-}
-
 /* At the end of time the last row stays. */
 static void move_end(struct rill_load_ring *ring, uint64_t turns)
 {
@@ -86,7 +61,7 @@ static uint32_t ring_expire(struct rill_load_window *window, struct rill_load_ri
         uint32_t slot = ring->head[oldest] - 1;
 
         if (ring->head[oldest] != LAST) {
-            struct rill_load_cell *cell = cell_at(window, ring, oldest, slot);
+            struct rill_load_cell *cell = rill_load_cell_at(window, ring, oldest, slot);
 
             ring->head[oldest] = cell->next;
             window->bytes[slot] -= cell->bytes;
@@ -115,44 +90,10 @@ uint32_t rill_load_window_expire(struct rill_load_window *window, uint64_t now_n
     return slot != LAST ? slot : ring_expire(window, &window->pending, now_ns);
 }
 
-void rill_load_window_drained(struct rill_load_window *window, uint32_t slot, uint32_t bytes)
-{
-    ring_add(window, &window->drained, slot, bytes);
-}
-
-void rill_load_window_expect(struct rill_load_window *window, uint32_t slot, uint32_t bytes,
-                             struct rill_wam_pending *pending)
-{
-    pending->bytes = ring_add(window, &window->pending, slot, bytes);
-    pending->generation = window->pending.turn;
-}
-
-void rill_load_window_settle(struct rill_load_window *window, uint32_t slot, uint32_t bytes,
-                             struct rill_wam_pending *pending)
-{
-    struct rill_load_ring *ring = &window->pending;
-    uint32_t age = ring->turn - pending->generation;
-    struct rill_load_cell *cell;
-
-    if (age >= ring->rows) {
-        pending->bytes = 0; /* has expired at the unit */
-        return;
-    }
-    if (bytes > pending->bytes)
-        bytes = pending->bytes;
-    pending->bytes -= bytes;
-    cell = cell_at(window, ring, ring->row >= age ? ring->row - age : ring->row + ring->rows - age,
-                   slot);
-    if (bytes > cell->bytes) /* the unit has been cleared since */
-        bytes = cell->bytes;
-    cell->bytes -= bytes;
-    window->bytes[slot] -= bytes;
-}
-
 static void ring_clear(struct rill_load_window *window, struct rill_load_ring *ring, uint32_t slot)
 {
     for (uint32_t row = 0; row < ring->rows; row++) {
-        struct rill_load_cell *cell = cell_at(window, ring, row, slot);
+        struct rill_load_cell *cell = rill_load_cell_at(window, ring, row, slot);
 
         window->bytes[slot] -= cell->bytes;
         cell->bytes = 0; /* stays in the list of its row, which it leaves when that expires */

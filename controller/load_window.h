@@ -46,15 +46,68 @@ void rill_load_window_fini(struct rill_load_window *window);
 /* A slot that has become lighter by what is too old at now_ns; UINT32_MAX: none is left. */
 uint32_t rill_load_window_expire(struct rill_load_window *window, uint64_t now_ns);
 
-void rill_load_window_drained(struct rill_load_window *window, uint32_t slot, uint32_t bytes);
+static inline struct rill_load_cell *rill_load_cell_at(const struct rill_load_window *window,
+                                                       const struct rill_load_ring *ring,
+                                                       uint32_t row, uint32_t slot)
+{
+    return &ring->cells[(size_t)row * window->slots + slot];
+}
+
+/* Adds to the row that now is in. Gives what was added: a cell that is full takes no more. */
+static inline uint32_t rill_load_ring_add(struct rill_load_window *window,
+                                          struct rill_load_ring *ring, uint32_t slot,
+                                          uint32_t bytes)
+{
+    struct rill_load_cell *cell = rill_load_cell_at(window, ring, ring->row, slot);
+
+    if (bytes > UINT32_MAX - cell->bytes)
+        bytes = UINT32_MAX - cell->bytes;
+    if (bytes > 0 && cell->next == 0) {
+        cell->next = ring->head[ring->row];
+        ring->head[ring->row] = slot + 1;
+        ring->filled++;
+    }
+    cell->bytes += bytes;
+    window->bytes[slot] += bytes;
+    return bytes;
+}
+
+static inline void rill_load_window_drained(struct rill_load_window *window, uint32_t slot,
+                                            uint32_t bytes)
+{
+    rill_load_ring_add(window, &window->drained, slot, bytes);
+}
 
 /* *pending says from now on what is expected at the slot. */
-void rill_load_window_expect(struct rill_load_window *window, uint32_t slot, uint32_t bytes,
-                             struct rill_wam_pending *pending);
+static inline void rill_load_window_expect(struct rill_load_window *window, uint32_t slot,
+                                           uint32_t bytes, struct rill_wam_pending *pending)
+{
+    pending->bytes = rill_load_ring_add(window, &window->pending, slot, bytes);
+    pending->generation = window->pending.turn;
+}
 
 /* So many of the pending bytes have come, or will not come. */
-void rill_load_window_settle(struct rill_load_window *window, uint32_t slot, uint32_t bytes,
-                             struct rill_wam_pending *pending);
+static inline void rill_load_window_settle(struct rill_load_window *window, uint32_t slot,
+                                           uint32_t bytes, struct rill_wam_pending *pending)
+{
+    struct rill_load_ring *ring = &window->pending;
+    uint32_t age = ring->turn - pending->generation;
+    struct rill_load_cell *cell;
+
+    if (age >= ring->rows) {
+        pending->bytes = 0; /* has expired at the unit */
+        return;
+    }
+    if (bytes > pending->bytes)
+        bytes = pending->bytes;
+    pending->bytes -= bytes;
+    cell = rill_load_cell_at(
+        window, ring, ring->row >= age ? ring->row - age : ring->row + ring->rows - age, slot);
+    if (bytes > cell->bytes) /* the unit has been cleared since */
+        bytes = cell->bytes;
+    cell->bytes -= bytes;
+    window->bytes[slot] -= bytes;
+}
 
 /* The slot is empty again, as if it had never been used. */
 void rill_load_window_clear(struct rill_load_window *window, uint32_t slot);

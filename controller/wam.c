@@ -43,6 +43,7 @@ struct rill_wam *rill_wam_create(const struct rill_wam_config *config)
     wam->free_slots = malloc(n * sizeof(wam->free_slots[0]));
     wam->all = malloc(n * sizeof(wam->all[0]));
     wam->active = malloc(n * sizeof(wam->active[0]));
+    wam->sent = malloc(n * sizeof(wam->sent[0]));
     wam->stale = malloc(n * sizeof(wam->stale[0]));
     wam->slot_of_rank = malloc(wam->ranks_max * sizeof(wam->slot_of_rank[0]));
     rc |= rill_load_window_init(&wam->load, n, config->expect_ns);
@@ -53,7 +54,8 @@ struct rill_wam *rill_wam_create(const struct rill_wam_config *config)
         rc |= rill_room_tree_init(&wam->first_with_room, wam->ranks_max);
     rc |= rill_rank_sampler_init(&wam->sampler, n);
     if (rc != 0 || wam->units == NULL || wam->free_slots == NULL || wam->all == NULL ||
-        wam->active == NULL || wam->stale == NULL || wam->slot_of_rank == NULL) {
+        wam->active == NULL || wam->sent == NULL || wam->stale == NULL ||
+        wam->slot_of_rank == NULL) {
         rill_wam_destroy(wam);
         return NULL;
     }
@@ -75,6 +77,7 @@ void rill_wam_destroy(struct rill_wam *wam)
     rill_id_map_fini(&wam->slot_of_id);
     free(wam->slot_of_rank);
     free(wam->stale);
+    free(wam->sent);
     free(wam->active);
     free(wam->all);
     free(wam->free_slots);
@@ -149,7 +152,7 @@ static void unindex(struct rill_wam *wam, struct unit *unit)
     set_first_fit(wam, unit, false);
 }
 
-static void touch(struct rill_wam *wam, struct unit *unit)
+static inline void touch(struct rill_wam *wam, struct unit *unit)
 {
     if (unit->stale)
         return;
@@ -157,19 +160,26 @@ static void touch(struct rill_wam *wam, struct unit *unit)
     wam->stale[wam->stale_count++] = wam_slot_of(wam, unit);
 }
 
-static void settle(struct rill_wam *wam)
+void wam_index(struct rill_wam *wam)
 {
     while (wam->stale_count > 0) {
-        uint32_t slot = wam->stale[--wam->stale_count];
-        struct unit *unit = &wam->units[slot];
+        struct unit *unit = &wam->units[wam->stale[--wam->stale_count]];
 
-        if (unit->sent_bytes > 0) {
-            rill_load_window_drained(&wam->load, slot, unit->sent_bytes);
-            rill_backlog_sent(&wam->backlog, slot, unit->sent_bytes, wam->now_ns);
-        }
-        unit->sent_bytes = 0;
         unit->stale = false;
         reindex(wam, unit);
+    }
+}
+
+static inline void settle(struct rill_wam *wam)
+{
+    while (wam->sent_count > 0) {
+        uint32_t slot = wam->sent[--wam->sent_count];
+        struct unit *unit = &wam->units[slot];
+
+        rill_load_window_drained(&wam->load, slot, unit->sent_bytes);
+        rill_backlog_sent(&wam->backlog, slot, unit->sent_bytes, wam->now_ns);
+        unit->sent_bytes = 0;
+        touch(wam, unit);
     }
 }
 
@@ -179,11 +189,11 @@ static void expire(struct rill_wam *wam)
 
     while ((slot = rill_load_window_expire(&wam->load, wam->now_ns)) != UINT32_MAX) {
         if (wam->units[slot].id != 0)
-            reindex(wam, &wam->units[slot]);
+            touch(wam, &wam->units[slot]);
     }
     while ((slot = rill_backlog_expire(&wam->backlog, wam->now_ns)) != UINT32_MAX) {
         if (wam->units[slot].id != 0)
-            reindex(wam, &wam->units[slot]);
+            touch(wam, &wam->units[slot]);
     }
 }
 
@@ -194,6 +204,13 @@ void wam_advance(struct rill_wam *wam, uint64_t now_ns)
         return;
     wam->now_ns = now_ns;
     expire(wam);
+}
+
+/* The same, but that what was drained may stay out of the loads while time stands still. */
+static inline void catch_up(struct rill_wam *wam, uint64_t now_ns)
+{
+    if (now_ns > wam->now_ns)
+        wam_advance(wam, now_ns);
 }
 
 /* Sorted lists of slots */
@@ -314,6 +331,9 @@ void rill_wam_remove_unit(struct rill_wam *wam, uint32_t id)
     if (unit == NULL)
         return;
     settle(wam);
+    wam_index(wam);
+    wam->recent = NULL;
+    wam->recent_id = 0;
     slot = wam_slot_of(wam, unit);
     if (unit->active)
         list_take(wam, wam->active, &wam->active_count, slot);
@@ -462,10 +482,11 @@ static struct unit *first_draining(const struct rill_wam *wam, uint64_t need)
 
 /* Where a flowlet goes for which no unit has room that is not behind. True if another unit is
  * needed. */
-static bool choose_next_best(const struct rill_wam *wam, uint64_t need, struct unit **chosen)
+static bool choose_next_best(struct rill_wam *wam, uint64_t need, struct unit **chosen)
 {
     struct unit *unit = NULL;
 
+    wam_index(wam);
     if (wam->config.placement != RILL_PLACEMENT_SPREAD) {
         unit = behind_with_room(wam, need);
         if (unit == NULL)
@@ -481,15 +502,17 @@ static bool choose_next_best(const struct rill_wam *wam, uint64_t need, struct u
             (wam_is_behind(wam, unit) && backlog_of(wam, unit) > wam->config.backlog_max_ns));
 }
 
-static struct unit *first_fit(const struct rill_wam *wam, uint64_t need)
+static struct unit *first_fit(struct rill_wam *wam, uint64_t need)
 {
-    uint32_t rank = rill_room_tree_first(&wam->first_with_room, 0, need + 1);
+    uint32_t rank;
 
+    wam_index(wam);
+    rank = rill_room_tree_first(&wam->first_with_room, 0, need + 1);
     return rank == RILL_RANK_NONE ? NULL : wam_unit_of_rank(wam, rank);
 }
 
-static struct unit *highest_score(const struct rill_wam *wam, uint64_t need,
-                                  const uint32_t *holders, uint32_t n)
+static struct unit *highest_score(struct rill_wam *wam, uint64_t need, const uint32_t *holders,
+                                  uint32_t n)
 {
     struct unit *best;
     double best_score = -1;
@@ -498,6 +521,7 @@ static struct unit *highest_score(const struct rill_wam *wam, uint64_t need,
         best = &wam->units[wam->active[0]];
         return best->draining || !wam_fits(wam, best, need) ? NULL : best;
     }
+    wam_index(wam);
     best = best_fit(wam, need); /* if it is a holder, the loop scores it as one */
     if (best != NULL)
         best_score = wam_utilization_of(wam, best);
@@ -548,10 +572,12 @@ void rill_wam_assign(struct rill_wam *wam, uint32_t id, uint64_t demand_bps,
     struct unit *unit = wam_find(wam, id);
     unsigned __int128 bytes = (unsigned __int128)demand_bps * wam->expect_scale >> EXPECT_SHIFT;
 
-    wam_advance(wam, now_ns);
+    catch_up(wam, now_ns);
     *pending = (struct rill_wam_pending){0};
     if (unit == NULL)
         return;
+    wam->recent = unit;
+    wam->recent_id = id;
     rill_load_window_expect(&wam->load, wam_slot_of(wam, unit),
                             bytes < UINT32_MAX ? (uint32_t)bytes : UINT32_MAX, pending);
     touch(wam, unit);
@@ -570,10 +596,13 @@ void rill_wam_drained(struct rill_wam *wam, uint32_t id, uint32_t wire_bytes,
         return;
     }
     unit->used_ns = wam->now_ns;
+    if (unit->sent_bytes == 0 && wire_bytes > 0)
+        wam->sent[wam->sent_count++] = wam_slot_of(wam, unit);
     unit->sent_bytes += wire_bytes;
+    if (pending->bytes == 0)
+        return;
+    rill_load_window_settle(&wam->load, wam_slot_of(wam, unit), wire_bytes, pending);
     touch(wam, unit);
-    if (pending->bytes > 0)
-        rill_load_window_settle(&wam->load, wam_slot_of(wam, unit), wire_bytes, pending);
 }
 
 void rill_wam_flowlet_end(struct rill_wam *wam, uint32_t id, struct rill_wam_pending *pending,
@@ -581,7 +610,7 @@ void rill_wam_flowlet_end(struct rill_wam *wam, uint32_t id, struct rill_wam_pen
 {
     struct unit *unit = wam_find(wam, id);
 
-    wam_advance(wam, now_ns);
+    catch_up(wam, now_ns);
     if (unit != NULL && pending->bytes > 0) {
         rill_load_window_settle(&wam->load, wam_slot_of(wam, unit), pending->bytes, pending);
         touch(wam, unit);
@@ -634,6 +663,7 @@ bool rill_wam_all_above(struct rill_wam *wam, double share, uint64_t now_ns)
     uint32_t lowest, limit = (uint32_t)(share * STEPS_TO_ONE);
 
     wam_advance(wam, now_ns);
+    wam_index(wam);
     lowest = rill_rank_index_quantum(&wam->by_step, 0);
     if (lowest != RILL_RANK_NONE && lowest <= limit)
         return false;

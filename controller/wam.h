@@ -34,10 +34,11 @@
  * is no reason for one more unit. It is (*overload) where more than `backlog_max_ns` waits at each
  * of them.
  *
- * Cost. The index (rank_index.h) is right at any moment, not lazily: a packet changes one unit's
- * place at most, and a bucket that leaves the window touches just the units that it had bytes for,
- * so that expiry costs at most one such change per packet sent before. Choosing costs the same for
- * 10 units as for 10,000. No division per packet; no allocation but when a unit is added.
+ * Cost. A unit whose load has changed goes to its place in the index (rank_index.h) before anybody
+ * looks into that: a packet changes one unit's place at most, and a bucket that leaves the window
+ * touches just the units that it had bytes for, so that expiry costs at most one such change per
+ * packet sent before. Choosing costs the same for 10 units as for 10,000; where one is active, no
+ * index is looked into. No division per packet; no allocation but when a unit is added.
  *
  * `_bps` is bits per second throughout. Deterministic: the same calls give the same answers. Time
  * that goes backwards is taken as standing still. One thread, no clock.

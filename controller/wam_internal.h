@@ -23,7 +23,7 @@ struct unit {
     uint64_t scale;              /* 2^32 * STEPS_TO_ONE / capacity */
     uint32_t room_quantum, step; /* where it stands in the indexes; RILL_RANK_NONE: nowhere */
     uint64_t used_ns;
-    uint32_t sent_bytes; /* drained to it since wam->now_ns, and not in its load yet */
+    uint32_t sent_bytes; /* drained to it since wam->now_ns, and not in its load yet: in `sent` */
     bool active;
     bool draining;
     bool stale; /* in the list of these */
@@ -48,16 +48,22 @@ struct rill_wam {
     struct rill_backlog backlog;
     struct rill_rank_index by_room, by_step;
     struct rill_room_tree first_with_room; /* placement FIRST_FIT: a rank's room and 1; 0: none */
-    /* Slots of units whose load has changed since anybody looked: packets come more often. */
-    uint32_t *stale;
-    uint32_t stale_count;
+    /* Slots of units that were sent something which is not in their load yet, and of those whose
+     * load has changed since anybody looked into an index: packets come more often. */
+    uint32_t *sent, *stale;
+    uint32_t sent_count, stale_count;
+    struct unit *recent; /* where the last flowlet went, or NULL: it is asked for most often */
+    uint32_t recent_id;
     struct rill_rank_sampler sampler;
 };
 
 static inline struct unit *wam_find(const struct rill_wam *wam, uint32_t id)
 {
-    const uint64_t *slot = rill_id_map_find(&wam->slot_of_id, id);
+    const uint64_t *slot;
 
+    if (id == wam->recent_id)
+        return wam->recent;
+    slot = rill_id_map_find(&wam->slot_of_id, id);
     return slot == NULL ? NULL : &wam->units[*slot];
 }
 
@@ -106,9 +112,11 @@ static inline uint64_t wam_need(uint64_t demand_bps)
     return demand_bps / BPS_PER_BYTE + (demand_bps % BPS_PER_BYTE != 0);
 }
 
-/* What was drained goes into the loads, what is too old leaves them, and the indexes are as they
- * say: before anybody looks at any of these. */
+/* What was drained goes into the loads, and what is too old leaves them: before anybody looks at
+ * these. */
 void wam_advance(struct rill_wam *wam, uint64_t now_ns);
+/* The indexes are as the loads say: before anybody looks into one. */
+void wam_index(struct rill_wam *wam);
 /* Where the unit of that id stands, or would, in a list of slots in id order. */
 uint32_t wam_position(const struct rill_wam *wam, const uint32_t *list, uint32_t count,
                       uint32_t id);

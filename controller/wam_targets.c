@@ -7,12 +7,15 @@ uint32_t rill_wam_targets(const struct rill_wam *wam, struct rill_rng *rng,
                           enum rill_replica_choice choice, uint32_t k, uint32_t except_unit,
                           uint32_t *targets)
 {
-    uint32_t except = wam_position(wam, wam->active, wam->active_count, except_unit);
-    bool excepts = rill_wam_active_at(wam, except) == except_unit && except_unit != 0;
-    uint32_t candidates = wam->active_count - excepts;
-    uint32_t ranks[RILL_SAMPLE_MAX];
+    uint32_t except, candidates, ranks[RILL_SAMPLE_MAX];
+    bool excepts;
 
     assert(k < RILL_SAMPLE_MAX);
+    if (wam->active_count == 1 && wam->units[wam->active[0]].id == except_unit)
+        return 0;
+    except = wam_position(wam, wam->active, wam->active_count, except_unit);
+    excepts = rill_wam_active_at(wam, except) == except_unit && except_unit != 0;
+    candidates = wam->active_count - excepts;
     if (k >= candidates || choice == RILL_REPLICA_DETERMINISTIC) {
         k = k < candidates ? k : candidates;
         for (uint32_t i = 0; i < k; i++)
@@ -112,6 +115,7 @@ uint32_t rill_wam_predict(struct rill_wam *wam, uint64_t demand_bps, const uint3
 
     assert(holder_count <= RILL_WAM_HOLDERS_MAX && k < LOOK_AT);
     wam_advance(wam, now_ns);
+    wam_index(wam);
     for (uint32_t i = 0; i < holder_count; i++)
         consider(&p, wam_find(wam, holders[i]), true);
     if (wam->config.placement == RILL_PLACEMENT_PACK && p.need >> wam->room_shift < UINT32_MAX)

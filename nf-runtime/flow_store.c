@@ -6,12 +6,12 @@
 /* Terms of one flow that wait here. One handoff at a time makes that a few; more are nonsense, and
  * would be begun one inside the other. */
 enum { SEGMENTS_PER_FLOW_MAX = 16 };
-enum { PREFETCHED_STATE_BYTES = 192 }; /* most states are smaller */
 
 int store_init(struct rill_unit *u)
 {
-    size_t head = RTE_ALIGN_CEIL(sizeof(struct flow), 8);
+    size_t head = rill_state_at(sizeof(struct flow), u->state_bytes);
 
+    u->state_at = (uint32_t)head;
     if (rill_flow_map_init(&u->flows, u->config.flows_max) != 0 ||
         rill_slab_init_sparse(&u->flow_slab, head + 2 * (size_t)u->state_bytes, head,
                               u->config.flows_max) ||
@@ -51,32 +51,6 @@ struct flow *store_find(const struct rill_unit *u, uint64_t number)
     return (struct flow *)rill_flow_map_find(&u->flows, number, 0);
 }
 
-/* The entry, and the part of the state that is the NF's. */
-static void prefetch_flow(const struct rill_unit *u, const struct rill_map_node *node)
-{
-    const uint8_t *at = (const uint8_t *)node;
-    const uint8_t *state = at + RTE_ALIGN_CEIL(sizeof(struct flow), 8);
-
-    rte_prefetch0(at);
-    rte_prefetch0(at + RTE_CACHE_LINE_SIZE);
-    rte_prefetch0(at + 2 * RTE_CACHE_LINE_SIZE);
-    rte_prefetch0(state + RTE_MIN(u->state_bytes, (uint32_t)sizeof(struct rill_state_head)));
-    rte_prefetch0(state + RTE_MIN(u->state_bytes, (uint32_t)PREFETCHED_STATE_BYTES) - 1);
-}
-
-void store_prefetch(const struct rill_unit *u, struct rte_mbuf **frames, uint32_t n)
-{
-    for (uint32_t i = 0; i < n; i++)
-        rill_flow_map_prefetch(&u->flows, rill_frame(frames[i])->flow, 0);
-    for (uint32_t i = 0; i < n; i++) {
-        const struct rill_map_node *node =
-            rill_flow_map_first(&u->flows, rill_frame(frames[i])->flow, 0);
-
-        if (node != NULL)
-            prefetch_flow(u, node);
-    }
-}
-
 struct flow *store_get(struct rill_unit *u, uint64_t number)
 {
     struct flow *flow = store_find(u, number);
@@ -88,7 +62,7 @@ struct flow *store_get(struct rill_unit *u, uint64_t number)
         if (flow == NULL)
             return NULL;
         flow->node.flow = number;
-        flow->state = (uint8_t *)flow + RTE_ALIGN_CEIL(sizeof(struct flow), 8);
+        flow->state = (uint8_t *)flow + u->state_at;
         rill_flow_map_insert(&u->flows, &flow->node);
         flow->last_arrival_ns = u->now_ns;
         rill_timer_arm(u->slow, &flow->keep_timer, u->now_ns + u->config.keep_ns);

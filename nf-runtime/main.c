@@ -208,6 +208,13 @@ static void metrics(void *arg, struct rill_role_metrics *metrics)
     rill_role_metrics_add_held(metrics, rill_unit_packets_held(r->unit));
 }
 
+static bool objects(void *arg, Control__Objects *body)
+{
+    struct runtime *r = arg;
+
+    return unit_objects_tell(&r->objects, r->nf, body);
+}
+
 static void end(void *arg, uint64_t now_ns)
 {
     struct runtime *r = arg;
@@ -228,6 +235,7 @@ int main(int argc, char **argv)
                                              .next_ns = next_ns,
                                              .poll = look,
                                              .metrics = metrics,
+                                             .objects = objects,
                                              .end = end,
                                              .arg = &runtime};
 

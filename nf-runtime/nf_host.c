@@ -168,6 +168,7 @@ enum rill_verdict rill_nf_process(struct rill_nf *nf, struct rill_pkt *pkt)
     enum rill_verdict verdict;
 
     pkt->nf = nf;
+    pkt->checks_puts = RILL_NF_CHECKS_PUTS;
     rill_nf_check_begin(nf, pkt);
     verdict = nf->descriptor->process_packet(nf, pkt);
     rill_nf_check_end(nf, pkt);
@@ -187,11 +188,6 @@ void rill_nf_flow_end(struct rill_nf *nf, struct rill_pkt *pkt)
     pkt->ended = true;
     if (nf->descriptor->flow_end != NULL)
         nf->descriptor->flow_end(nf, pkt);
-}
-
-void *rill_nf_private(struct rill_nf *nf)
-{
-    return nf->private_memory;
 }
 
 int rill_nf_error(struct rill_nf *nf, const char *format, ...)

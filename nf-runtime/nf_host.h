@@ -32,28 +32,52 @@ enum {
 
 /* What an NF is shown. Filled by the unit for each packet; lives on its stack. */
 struct rill_pkt {
-    struct rte_mbuf *m;    /* NULL: none, the flow has ended */
-    struct rill_view view; /* of a later fragment: with the ports of its first */
-    enum rill_side side;   /* where it came in */
-    uint64_t time_ns;
-    uint64_t flow; /* its number */
-    uint32_t wire_bytes;
-    uint32_t slot; /* its flow's controller's: endpoints come from its part of the pools */
-    bool has_kept; /* the controller keeps this endpoint for the flow */
-    unsigned kept_pool;
-    uint32_t kept_index;
-    bool ended;  /* there is no packet: the flow has ended */
-    bool is_new; /* nothing has been processed on this state before */
-    bool ends;   /* the NF says that its flow's life ends with it; false at first */
-    /* The NF has rewritten it: what it was is kept for records. Both false at first. */
-    bool source_set, destination_set;
-    struct rill_endpoint source_in, destination_in;
+    /* struct rill_pkt_head: what an NF reads without a call */
     uint8_t *state; /* the flow's block, rill_nf_state_bytes() long */
+    uint64_t time_ns;
     /* Changed bytes [low, high) of it; low >= high: none. Set by the API functions; the unit starts
      * with low = UINT32_MAX, high = 0. */
     uint32_t dirty_low, dirty_high;
+    uint32_t wire_bytes;
+    enum rill_side side; /* where it came in */
+    bool is_new;         /* nothing has been processed on this state before */
+    bool checks_puts;    /* set by rill_nf_process() */
+    uint16_t zero[3];
+    struct rill_view view; /* of a later fragment: with the ports of its first */
+    /* the rest */
+    struct rte_mbuf *m; /* NULL: none, the flow has ended */
+    uint64_t flow;      /* its number */
+    uint32_t slot;      /* its flow's controller's: endpoints come from its part of the pools */
+    bool has_kept;      /* the controller keeps this endpoint for the flow */
+    unsigned kept_pool;
+    uint32_t kept_index;
+    bool ended; /* there is no packet: the flow has ended */
+    bool ends;  /* the NF says that its flow's life ends with it; false at first */
+    /* The NF has rewritten it: what it was is kept for records. Both false at first. */
+    bool source_set, destination_set;
+    struct rill_endpoint source_in, destination_in;
     struct rill_nf *nf;
 };
+#define RILL_IS_HEAD(field, at)                                                                    \
+    _Static_assert(offsetof(struct rill_pkt, at) == offsetof(struct rill_pkt_head, field),         \
+                   "struct rill_pkt_head is its beginning")
+RILL_IS_HEAD(state, state);
+RILL_IS_HEAD(time_ns, time_ns);
+RILL_IS_HEAD(dirty_low, dirty_low);
+RILL_IS_HEAD(dirty_high, dirty_high);
+RILL_IS_HEAD(wire_bytes, wire_bytes);
+RILL_IS_HEAD(side, side);
+RILL_IS_HEAD(is_new, is_new);
+RILL_IS_HEAD(checks_puts, checks_puts);
+RILL_IS_HEAD(flags, view.flags);
+RILL_IS_HEAD(tcp_flags, view.tcp_flags);
+RILL_IS_HEAD(source, view.source);
+RILL_IS_HEAD(destination, view.destination);
+_Static_assert((int)RILL_HEAD_FRAGMENT == RILL_VIEW_FRAGMENT &&
+                   (int)RILL_HEAD_LATER_FRAGMENT == RILL_VIEW_LATER_FRAGMENT &&
+                   (int)RILL_HEAD_QUOTES == RILL_VIEW_ICMP_ERROR && RILL_INSIDE == 0 &&
+                   sizeof(enum rill_side) == sizeof(uint32_t),
+               "what <rill/nf_inline.h> takes them for");
 
 /* -EINVAL and a line in *err: built for another RILL_NF_ABI, or something is missing or unknown. */
 int rill_nf_descriptor_check(const struct rill_nf_descriptor *descriptor, struct rill_error *err);

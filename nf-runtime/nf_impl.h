@@ -14,13 +14,16 @@ enum {
 };
 
 struct rill_table {
+    /* struct rill_table_head */
+    uint8_t *global;         /* global: the value; else NULL */
+    uint32_t offset;         /* per-flow: of the value in the flow's block */
+    uint32_t writable_bytes; /* `bytes`, or 0 */
+    /* the rest */
     struct rill_nf *nf;
     const char *name;
     enum rill_scope scope;
     enum rill_access access;
     uint32_t bytes;
-    uint32_t offset; /* per-flow: of the value in the flow's block */
-    uint8_t *global; /* global: the value; else NULL */
 #ifdef RILL_CHECK_PUTS
     uint8_t *global_copy; /* as init left it */
 #endif
@@ -75,9 +78,9 @@ struct rill_record {
 };
 
 struct rill_nf {
+    void *private_memory; /* struct rill_nf_head */
     const struct rill_nf_descriptor *descriptor;
     const struct rill_config *config;
-    void *private_memory;
     bool in_init;
     struct rill_error error; /* the first line that the NF, or a function that it called, gave */
     uint32_t state_bytes;
@@ -106,6 +109,15 @@ struct rill_nf {
 #endif
 };
 
+_Static_assert(offsetof(struct rill_table, global) == offsetof(struct rill_table_head, global) &&
+                   offsetof(struct rill_table, offset) ==
+                       offsetof(struct rill_table_head, offset) &&
+                   offsetof(struct rill_table, writable_bytes) ==
+                       offsetof(struct rill_table_head, writable_bytes) &&
+                   offsetof(struct rill_nf, private_memory) ==
+                       offsetof(struct rill_nf_head, private_memory),
+               "the heads of <rill/nf_inline.h> are their beginnings");
+
 /* A bug of the NF: a line on stderr, then abort(). */
 __attribute__((noreturn, format(printf, 2, 3))) void rill_nf_bug(const struct rill_nf *nf,
                                                                  const char *format, ...);
@@ -126,11 +138,13 @@ const struct rill_endpoint *rill_pkt_destination_in(const struct rill_pkt *pkt);
 
 /* The check of puts (nf_check.c): nothing at all where RILL_CHECK_PUTS is not defined. */
 #ifdef RILL_CHECK_PUTS
+#define RILL_NF_CHECKS_PUTS true
 int rill_nf_check_init(struct rill_nf *nf); /* after init; 0 or -ENOMEM */
 void rill_nf_check_fini(struct rill_nf *nf);
 void rill_nf_check_begin(struct rill_nf *nf, const struct rill_pkt *pkt);
 void rill_nf_check_end(struct rill_nf *nf, const struct rill_pkt *pkt);
 #else
+#define RILL_NF_CHECKS_PUTS false
 static inline int rill_nf_check_init(struct rill_nf *nf)
 {
     (void)nf;

@@ -6,34 +6,9 @@
 #include "lib/packet/rewrite.h"
 #include "nf-runtime/nf_impl.h"
 
-bool rill_pkt_from_inside(const struct rill_pkt *pkt)
-{
-    return pkt->side == RILL_INSIDE;
-}
-
-uint64_t rill_pkt_time_ns(const struct rill_pkt *pkt)
-{
-    return pkt->time_ns;
-}
-
-uint32_t rill_pkt_bytes(const struct rill_pkt *pkt)
-{
-    return pkt->wire_bytes;
-}
-
 uint32_t rill_pkt_ip_bytes(const struct rill_pkt *pkt)
 {
     return pkt->m == NULL ? 0 : rill_ip_bytes(pkt->m, &pkt->view);
-}
-
-void rill_pkt_source(const struct rill_pkt *pkt, struct rill_endpoint *source)
-{
-    *source = pkt->view.source;
-}
-
-void rill_pkt_destination(const struct rill_pkt *pkt, struct rill_endpoint *destination)
-{
-    *destination = pkt->view.destination;
 }
 
 const struct rill_endpoint *rill_pkt_source_in(const struct rill_pkt *pkt)
@@ -73,11 +48,6 @@ int rill_pkt_set_destination(struct rill_pkt *pkt, const struct rill_endpoint *d
     return rill_rewrite_destination(pkt->m, &pkt->view, destination);
 }
 
-uint8_t rill_pkt_tcp_flags(const struct rill_pkt *pkt)
-{
-    return pkt->view.tcp_flags;
-}
-
 bool rill_pkt_tcp_numbers(const struct rill_pkt *pkt, uint32_t *sequence, uint32_t *acknowledgement)
 {
     const uint8_t *tcp;
@@ -90,14 +60,18 @@ bool rill_pkt_tcp_numbers(const struct rill_pkt *pkt, uint32_t *sequence, uint32
     return true;
 }
 
-bool rill_pkt_is_fragment(const struct rill_pkt *pkt)
+const uint8_t *rill_pkt_ip(const struct rill_pkt *pkt, uint32_t *bytes)
 {
-    return pkt->view.flags & RILL_VIEW_FRAGMENT;
+    *bytes = 0;
+    return pkt->m == NULL ? NULL : rill_ip_piece(pkt->m, &pkt->view, pkt->view.l2_len, bytes);
 }
 
-bool rill_pkt_is_later_fragment(const struct rill_pkt *pkt)
+const uint8_t *rill_pkt_transport(const struct rill_pkt *pkt, uint32_t *bytes)
 {
-    return pkt->view.flags & RILL_VIEW_LATER_FRAGMENT;
+    *bytes = 0;
+    if (pkt->m == NULL || pkt->view.l4_off == 0)
+        return NULL;
+    return rill_ip_piece(pkt->m, &pkt->view, pkt->view.l4_off, bytes);
 }
 
 const uint8_t *rill_pkt_payload(const struct rill_pkt *pkt, uint32_t offset, uint32_t *bytes)
@@ -125,11 +99,10 @@ int rill_pkt_set_dscp(struct rill_pkt *pkt, uint8_t dscp)
     return 0;
 }
 
-bool rill_pkt_quoted(const struct rill_pkt *pkt, struct rill_endpoint *source,
-                     struct rill_endpoint *destination)
+/* Of one that is an error. */
+bool rill_pkt_quoted_ends(const struct rill_pkt *pkt, struct rill_endpoint *source,
+                          struct rill_endpoint *destination)
 {
-    if (!(pkt->view.flags & RILL_VIEW_ICMP_ERROR))
-        return false;
     *source = pkt->view.quoted_source;
     *destination = pkt->view.quoted_destination;
     return true;

@@ -61,6 +61,7 @@ struct rill_table *rill_table_create(struct rill_nf *nf, const char *name, enum 
                                  .access = access,
                                  .bytes = (uint32_t)value_bytes,
                                  .global = global};
+    table->writable_bytes = access == RILL_WRITE ? table->bytes : 0;
     if (scope == RILL_PER_FLOW) {
         table->offset = nf->state_bytes;
         nf->state_bytes += align8(value_bytes);
@@ -75,7 +76,7 @@ void rill_nf_state_fini(struct rill_nf *nf)
         free(nf->tables[i].global);
 }
 
-void *rill_get(struct rill_table *table, struct rill_pkt *pkt)
+void *rill_get_other(struct rill_table *table, struct rill_pkt *pkt)
 {
     if (table->global != NULL)
         return table->global;
@@ -100,7 +101,7 @@ void rill_nf_mark_dirty(struct rill_pkt *pkt, size_t offset, size_t bytes)
 
 /* Clamping a put that makes no sense would lose state in silence, so it ends the unit, in any
  * build. */
-void rill_put(struct rill_table *table, struct rill_pkt *pkt, size_t offset, size_t bytes)
+void rill_put_other(struct rill_table *table, struct rill_pkt *pkt, size_t offset, size_t bytes)
 {
     if (__builtin_expect(table->global != NULL || table->access != RILL_WRITE, 0))
         rill_nf_bug(table->nf, "rill_put() to table '%s', which is not one to be written",
@@ -110,11 +111,6 @@ void rill_put(struct rill_table *table, struct rill_pkt *pkt, size_t offset, siz
                     bytes, offset, table->name, table->bytes);
     if (bytes > 0)
         rill_nf_mark_dirty(pkt, table->offset + offset, bytes);
-}
-
-bool rill_flow_is_new(const struct rill_pkt *pkt)
-{
-    return pkt->is_new;
 }
 
 void rill_flow_restart(struct rill_pkt *pkt)

@@ -2,7 +2,10 @@
 
 #include <errno.h>
 
-enum { BURST = 32 }; /* what is prefetched together */
+enum {
+    BURST = 32, /* whose entries are looked for together */
+    AHEAD = 6,  /* and fetched so many frames before they are needed */
+};
 
 /* A message without a body, NULL (counted) if there is no buffer: it is then as if the network had
  * lost it, and the protocol repeats what matters. */
@@ -250,6 +253,20 @@ static void finish(struct rill_unit *u)
     pool_refill(u);
 }
 
+/* Each frame's entry is fetched while those before it are at work. */
+static void receive_burst(struct rill_unit *u, struct rte_mbuf **frames, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        store_fetch_place(u, frames[i]);
+    for (uint32_t i = 0; i < RTE_MIN(n, (uint32_t)AHEAD); i++)
+        store_fetch(u, frames[i]);
+    for (uint32_t i = 0; i < n; i++) {
+        if (i + AHEAD < n)
+            store_fetch(u, frames[i + AHEAD]);
+        receive(u, frames[i]);
+    }
+}
+
 void rill_unit_recv(struct rill_unit *u, struct rte_mbuf **frames, uint32_t n, uint64_t now_ns,
                     struct rill_outbox *out)
 {
@@ -257,9 +274,7 @@ void rill_unit_recv(struct rill_unit *u, struct rte_mbuf **frames, uint32_t n, u
     while (n > 0) {
         uint32_t burst = RTE_MIN(n, (uint32_t)BURST);
 
-        store_prefetch(u, frames, burst);
-        for (uint32_t i = 0; i < burst; i++)
-            receive(u, frames[i]);
+        receive_burst(u, frames, burst);
         frames += burst;
         n -= burst;
     }

@@ -6,18 +6,14 @@
 
 #include <cmocka.h>
 
-#include "nf-runtime/unit.h"
-#include "tests/core_testing.h"
+#include "nf-runtime/unit_testing.h"
 
-enum { FLOW = 100, TERM = 5, BYTES = 1000, LAST = FLOW + 9 };
+enum { FLOW = 100, TERM = 5, LAST = FLOW + 9 };
 
-#define UNIT rill_role_id(RILL_ROLE_UNIT, 1)
 #define PEER rill_role_id(RILL_ROLE_UNIT, 2)
-#define OL rill_role_id(RILL_ROLE_OUTPUT_LOGGER, 1)
 #define PEERS_OL rill_role_id(RILL_ROLE_OUTPUT_LOGGER, 2)
 #define STORE rill_role_id(RILL_ROLE_STORE, 1)
 #define CONTROLLER rill_role_id(RILL_ROLE_CONTROLLER, 1)
-#define RM rill_role_id(RILL_ROLE_RM, 1)
 #define T_NS (10 * CORE_MS)
 #define PULL_NS (40 * CORE_MS)
 
@@ -57,99 +53,28 @@ static const struct rill_nf_descriptor descriptor = {.abi = RILL_NF_ABI,
 
 /* --- the unit --- */
 
-static struct rill_unit *unit;
-static struct rill_nf *nf;
-static struct rill_outbox out;
-static uint64_t now_ns;
-static unsigned in_use;
-
-static void give(struct rte_mbuf *m)
-{
-    rill_unit_recv(unit, &m, 1, now_ns, &out);
-}
-
-static void pass_time(uint64_t ns)
-{
-    now_ns += ns;
-    rill_unit_tick(unit, now_ns, &out);
-}
-
-static const struct rill_unit_counters *n(void)
-{
-    return rill_unit_counters(unit);
-}
-
-static void set_share(void)
-{
-    struct rte_mbuf *m = core_frame(RILL_FRAME_SHARE, RM, UNIT);
-
-    rill_frame(m)->next_unit = CONTROLLER;
-    rill_frame(m)->count = 1000;
-    rill_frame(m)->clock = 1;
-    give(m);
-    core_expect(&out, RILL_FRAME_SHARE_ACK, RM);
-}
-
 static int setup(void **state)
 {
-    struct rill_unit_config config = {.id = UNIT,
-                                      .output_logger = OL,
-                                      .controller = CONTROLLER,
-                                      .store = STORE,
-                                      .vni = 1,
-                                      .pool = core_pool,
-                                      .capacity_bps = UINT64_C(8000000000000000),
-                                      .flowlet_timeout_ns = T_NS,
-                                      .pull_timeout_ns = PULL_NS,
-                                      .retry_ns = 60 * CORE_MS,
-                                      .resend = {.attempts = 100, .slow_ns = 1000 * CORE_MS},
-                                      .keep_ns = 1000 * CORE_MS,
-                                      .queue_packets = 16,
-                                      .stash_packets_per_flow = 8,
-                                      .stash_packets_per_unit = 12,
-                                      .flows_max = 64,
-                                      .replica_kb = 1024,
-                                      .pool_block = 8};
-    struct rill_error err = {.text = ""};
+    struct rill_unit_config config = unit_usual();
 
-    (void)state;
-    in_use = core_in_use();
-    nf = rill_nf_create(&descriptor, NULL, &err);
-    config.nf = nf;
-    unit = rill_unit_create(&config, &err);
-    if (unit == NULL)
-        return -1;
-    now_ns = CORE_MS;
-    set_share();
+    unit_setup(state);
+    config.store = STORE;
+    config.flowlet_timeout_ns = T_NS;
+    config.pull_timeout_ns = PULL_NS;
+    config.retry_ns = 60 * CORE_MS;
+    config.proactive = false;
+    unit_create(&descriptor, config);
+    lease_to(CONTROLLER, 0, 1000);
+    core_expect(&out, RILL_FRAME_SHARE_ACK, RM);
     return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    rill_unit_destroy(unit);
-    rill_nf_destroy(nf);
-    rill_outbox_fini(&out);
-    return core_in_use() == in_use ? 0 : -1;
 }
 
 /* --- frames --- */
 
 static struct rte_mbuf *data(uint64_t term, uint64_t clock, uint64_t below, uint32_t below_unit)
 {
-    struct rte_mbuf *m = core_udp("10.0.0.1", 1, "192.0.2.1", 2, BYTES);
-    struct rill_frame *f = rill_frame(m);
-
-    f->type = RILL_FRAME_DATA;
-    f->src = CONTROLLER;
-    f->dst = UNIT;
-    f->flow = FLOW;
-    f->term = term;
-    f->clock = clock;
-    f->ingress_id = clock;
-    f->chain[0] = (struct rill_chain_entry){.term = below, .unit = below_unit};
-    f->chain_len = 1;
-    return m;
+    return data_frame(FLOW, term, clock,
+                      (struct rill_chain_entry){.term = below, .unit = below_unit});
 }
 
 /* A packet of the flow that is born here. */
@@ -228,7 +153,7 @@ static struct rte_mbuf *value(uint32_t number, uint64_t packets, uint64_t clock)
     set_version(rill_frame(m), packets, clock);
     rill_frame(m)->flags = RILL_FLAG_STATE;
     memcpy(state + sizeof(struct rill_state_head), &packets, 8);
-    assert_int_equal(sizeof(state), rill_nf_state_bytes(nf));
+    assert_int_equal(sizeof(state), rill_nf_state_bytes(unit_nf));
     core_body(m, state, sizeof(state));
     return m;
 }
@@ -480,7 +405,7 @@ static void a_value_of_another_size_is_refused(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, unit_teardown)
     const struct CMUnitTest tests[] = {
         TEST(the_owner_writes_in_the_gap_and_not_again),
         TEST(a_move_writes_what_the_store_has_not_said_it_keeps),

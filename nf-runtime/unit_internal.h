@@ -85,6 +85,7 @@ struct flow {
     uint8_t *state;           /* state_bytes; then as much for the replica */
     uint32_t state_used;      /* lib/frame/state.h */
     uint32_t queued;          /* packets that wait for their service, as far as is known */
+    uint32_t logged_at;       /* the output logger that has the term: one before it may be dead */
     uint16_t sync_tries;      /* of this tag */
     bool owning;
     bool has_state; /* `state` is ours: present owner's or pinned former owner's */
@@ -94,24 +95,25 @@ struct flow {
     uint8_t pushed_count;
     uint8_t chain_len;
     bool is_spare;
+    /* what those do that somebody gets a copy of */
     uint32_t targets[RILL_TARGETS_MAX];
+    uint32_t replica_used;
     struct rill_timer push_timer; /* wheel `gaps` */
     /* cold */
     struct rill_timer keep_timer; /* wheel `slow` */
     struct flow *older, *newer;   /* in `spare` */
-    uint32_t replica_used;
     struct tag replica;
     struct tag pushed;   /* the state last pushed, and to whom */
     struct tag stored;   /* what the store outside has said that it keeps, of this term of ours */
-    struct tag synced;   /* what the output logger is known to hold ... */
-    uint32_t logged_at;  /* ... and which one: one before it may be dead */
+    struct tag synced;   /* what the output logger is known to hold: that of logged_at */
     uint64_t vouched_ns; /* the controller last said that the flow lives, here; 0: never */
     uint32_t pushed_to[RILL_TARGETS_MAX];
     uint32_t passed_unit; /* who got it from us, 0: nobody */
     uint64_t passed_term;
     struct rill_chain_entry chain[RILL_CHAIN_MAX]; /* below `granted` */
 };
-_Static_assert(offsetof(struct flow, keep_timer) <= 192, "store_prefetch() fetches three lines");
+_Static_assert(offsetof(struct flow, targets) <= 128 && offsetof(struct flow, keep_timer) <= 192,
+               "store_fetch() fetches two lines, or three");
 
 struct service_entry {
     struct rte_mbuf *m;
@@ -177,6 +179,7 @@ struct rill_unit {
     uint16_t spoken[RILL_SLOTS_MAX];     /* epochs of those that spoke to us themselves */
     uint64_t heard_ns[RILL_SLOTS_MAX];   /* when one did last; 0: never */
     uint32_t state_bytes;
+    uint32_t state_at; /* in a flow's entry */
     struct service service;
     struct rill_flow_map flows;
     uint32_t flows_removed; /* so that an old pointer to one is known as such */
@@ -228,8 +231,6 @@ int store_init(struct rill_unit *u);
 void store_fini(struct rill_unit *u);
 struct flow *store_find(const struct rill_unit *u, uint64_t number);
 struct flow *store_get(struct rill_unit *u, uint64_t number); /* made if need be; NULL: no room */
-/* Fetches what the packets of a burst will look at. */
-void store_prefetch(const struct rill_unit *u, struct rte_mbuf **frames, uint32_t n);
 void store_remove(struct rill_unit *u, struct flow *flow);
 void store_keep_due(struct rill_unit *u, struct flow *flow);
 void store_on_forget(struct rill_unit *u, const struct rill_frame *f);
@@ -246,6 +247,28 @@ void spare_touch(struct rill_unit *u, struct flow *flow);  /* its replica is the
 bool spare_evict(struct rill_unit *u);                     /* false: there is none */
 bool spare_room(struct rill_unit *u); /* for one more replica, made if need be */
 void spare_trim(struct rill_unit *u);
+
+/* Fetches what a frame that comes soon will look at: first where its flow's entry is found, then,
+ * when that is near, the entry. */
+static inline void store_fetch_place(const struct rill_unit *u, struct rte_mbuf *frame)
+{
+    rill_flow_map_prefetch(&u->flows, rill_frame(frame)->flow, 0);
+}
+
+/* Of the state, the part that is the NF's. */
+static inline void store_fetch(const struct rill_unit *u, struct rte_mbuf *frame)
+{
+    const struct rill_frame *f = rill_frame(frame);
+    const uint8_t *at = (const uint8_t *)rill_flow_map_first(&u->flows, f->flow, 0);
+
+    if (at == NULL)
+        return;
+    rte_prefetch0(at);
+    rte_prefetch0(at + RTE_CACHE_LINE_SIZE);
+    if (f->target_count > 0)
+        rte_prefetch0(at + 2 * RTE_CACHE_LINE_SIZE);
+    rill_state_fetch(at + u->state_at, u->state_bytes);
+}
 
 static inline uint8_t *flow_replica_state(const struct rill_unit *u, const struct flow *flow)
 {

@@ -8,20 +8,16 @@
 #include <cmocka.h>
 
 #include "lib/frame/inventory.h"
-#include "nf-runtime/unit.h"
-#include "tests/core_testing.h"
+#include "nf-runtime/unit_testing.h"
 
-enum { SLOT = 0, BYTES = 1000, BLOCK = 4, ITEMS_MAX = 64, PORT = 1000 };
+enum { SLOT = 0, BLOCK = 4, ITEMS_MAX = 64, PORT = 1000 };
 
-#define UNIT rill_role_id(RILL_ROLE_UNIT, 1)
 #define PEER rill_role_id(RILL_ROLE_UNIT, 2)
 #define THIRD rill_role_id(RILL_ROLE_UNIT, 3)
-#define OL rill_role_id(RILL_ROLE_OUTPUT_LOGGER, 1)
 #define OL2 rill_role_id(RILL_ROLE_OUTPUT_LOGGER, 2)
 #define BEFORE rill_role_id(RILL_ROLE_CONTROLLER, 1)
 #define AFTER rill_role_id(RILL_ROLE_CONTROLLER, 2)
 #define OTHER rill_role_id(RILL_ROLE_CONTROLLER, 3)
-#define RM rill_role_id(RILL_ROLE_RM, 1)
 #define OLD rill_epoch(SLOT, 4)
 #define NEW rill_epoch(SLOT, 5)
 #define OTHERS rill_epoch(SLOT + 1, 1)
@@ -79,91 +75,25 @@ static const struct rill_nf_descriptor descriptor = {.abi = RILL_NF_ABI,
 
 /* --- the unit --------------------------------------------------------------------------------- */
 
-static struct rill_unit *unit;
-static struct rill_nf *nf;
-static struct rill_outbox out;
-static uint64_t now_ns, share_number;
-static unsigned in_use;
-
-static const struct rill_unit_counters *n(void)
-{
-    return rill_unit_counters(unit);
-}
-
-static void give(struct rte_mbuf *m)
-{
-    rill_unit_recv(unit, &m, 1, now_ns, &out);
-}
-
-static void pass_time(uint64_t ns)
-{
-    now_ns += ns;
-    rill_unit_tick(unit, now_ns, &out);
-}
-
-static void set_share(uint32_t controller, uint16_t epoch, uint32_t thousandths)
-{
-    struct rte_mbuf *m = core_frame(RILL_FRAME_SHARE, RM, UNIT);
-
-    rill_frame(m)->epoch = epoch;
-    rill_frame(m)->next_unit = controller;
-    rill_frame(m)->count = thousandths;
-    rill_frame(m)->clock = ++share_number;
-    give(m);
-}
-
 static void create(uint64_t capacity_bps)
 {
-    struct rill_unit_config config = {.id = UNIT,
-                                      .output_logger = OL,
-                                      .controller = BEFORE,
-                                      .epoch = OLD,
-                                      .vni = 1,
-                                      .pool = core_pool,
-                                      .capacity_bps = capacity_bps,
-                                      .flowlet_timeout_ns = 10 * CORE_MS,
-                                      .pull_timeout_ns = 4 * CORE_MS,
-                                      .retry_ns = RETRY_NS,
-                                      .resend = {.attempts = 100, .slow_ns = 1000 * CORE_MS},
-                                      .replica_kb = 1024,
-                                      .keep_ns = 1000 * CORE_MS,
-                                      .queue_packets = 16,
-                                      .stash_packets_per_flow = 8,
-                                      .stash_packets_per_unit = 12,
-                                      .flows_max = 1024,
-                                      .pool_block = BLOCK,
-                                      .proactive = true};
-    struct rill_error err = {.text = ""};
+    struct rill_unit_config config = unit_usual();
 
-    rill_unit_destroy(unit);
-    rill_nf_destroy(nf);
-    nf = rill_nf_create(&descriptor, NULL, &err);
-    assert_non_null(nf);
-    config.nf = nf;
-    unit = rill_unit_create(&config, &err);
-    assert_non_null(unit);
-    now_ns = CORE_MS;
+    config.epoch = OLD;
+    config.capacity_bps = capacity_bps;
+    config.retry_ns = RETRY_NS;
+    config.flows_max = 1024;
+    config.pool_block = BLOCK;
+    unit_create(&descriptor, config);
 }
 
 static int setup(void **state)
 {
-    (void)state;
-    in_use = core_in_use();
+    unit_setup(state);
     create(UINT64_C(8000000000000000)); /* service takes no time */
-    set_share(BEFORE, OLD, 1000);
+    lease_to(BEFORE, OLD, 1000);
     core_expect(&out, RILL_FRAME_SHARE_ACK, RM);
     return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    rill_unit_destroy(unit);
-    rill_nf_destroy(nf);
-    unit = NULL;
-    nf = NULL;
-    rill_outbox_fini(&out);
-    return core_in_use() == in_use ? 0 : -1;
 }
 
 /* --- frames ----------------------------------------------------------------------------------- */
@@ -345,7 +275,7 @@ static void flows_of_other_slots_are_not_told(void **state)
     struct rte_mbuf *m = with_chain(packet(7, 7, 7, 1), RILL_BIRTH_TERM, 0);
 
     (void)state;
-    set_share(OTHER, OTHERS, 100);
+    lease_to(OTHER, OTHERS, 100);
     rill_frame(m)->flow = rill_frame(m)->term = rill_frame(m)->clock = number(OTHERS, 7);
     give(of(OTHER, OTHERS, m));
     own(8);
@@ -395,7 +325,7 @@ static void put_state(struct rte_mbuf *m)
 {
     uint8_t state[sizeof(struct rill_state_head) + 8] = {0};
 
-    assert_int_equal(sizeof(state), rill_nf_state_bytes(nf));
+    assert_int_equal(sizeof(state), rill_nf_state_bytes(unit_nf));
     core_body(m, state, sizeof(state));
 }
 
@@ -438,7 +368,7 @@ static void a_replica_is_nothing_to_tell(void **state)
                                    .step = 1,
                                    .clock = number(OLD, 7),
                                    .window = UINT64_MAX,
-                                   .state_bytes = rill_nf_state_bytes(nf)};
+                                   .state_bytes = rill_nf_state_bytes(unit_nf)};
     struct rill_unit_flow_info info;
 
     (void)state;
@@ -510,7 +440,7 @@ static void what_is_kept_for_a_flow_is_taken(void **state)
     (void)state;
     grant(10, BLOCK);
     give(with_kept(with_chain(packet(7, 7, 7, 7), RILL_BIRTH_TERM, 0), 55));
-    assert_int_equal(rill_nf_pool_free(nf, 0), BLOCK);
+    assert_int_equal(rill_nf_pool_free(unit_nf, 0), BLOCK);
     assert_int_equal(taken(), 55);
 }
 
@@ -525,7 +455,7 @@ static void what_an_older_controller_kept_is_not_taken(void **state)
     ask_all();
     give(final_of_peer());
     assert_int_equal(n()->packets_processed, 1);
-    assert_int_equal(rill_nf_pool_free(nf, 0), BLOCK - 1);
+    assert_int_equal(rill_nf_pool_free(unit_nf, 0), BLOCK - 1);
     assert_int_equal(taken(), 10);
 }
 
@@ -641,7 +571,7 @@ static void the_answer_waits_behind_what_queues(void **state)
 {
     (void)state;
     create(8000000); /* a packet takes 1 ms */
-    set_share(BEFORE, OLD, 1000);
+    lease_to(BEFORE, OLD, 1000);
     own(7);
     give(packet(7, 7, 8, 1));
     give(inventory(0, 1));
@@ -694,7 +624,7 @@ static void another_slots_controller_is_none_of_its_business(void **state)
     struct rte_mbuf *m = with_chain(packet(9, 9, 9, 1), RILL_BIRTH_TERM, 0);
 
     (void)state;
-    set_share(OTHER, OTHERS, 100);
+    lease_to(OTHER, OTHERS, 100);
     own(7);
     rill_frame(m)->flow = rill_frame(m)->term = rill_frame(m)->clock = number(OTHERS, 9);
     give(of(OTHER, OTHERS, m));
@@ -777,12 +707,12 @@ static void shares_of_other_slots_change_nothing(void **state)
 {
     (void)state;
     create(8000000); /* a packet takes 1 ms of the whole unit */
-    set_share(BEFORE, OLD, 250);
+    lease_to(BEFORE, OLD, 250);
     assert_int_equal(time_for(4), 16 * CORE_MS);
-    set_share(OTHER, OTHERS, 250);
+    lease_to(OTHER, OTHERS, 250);
     assert_int_equal(rill_unit_share(unit), 500);
     assert_int_equal(time_for(4), 16 * CORE_MS);
-    set_share(OTHER, OTHERS, 0);
+    lease_to(OTHER, OTHERS, 0);
     assert_int_equal(time_for(4), 16 * CORE_MS);
     assert_int_equal(rill_unit_share(unit), 250);
 }
@@ -794,13 +724,13 @@ static void a_share_is_a_slots(void **state)
 
     (void)state;
     create(8000000);
-    set_share(OTHER, OTHERS, 250);
-    set_share(BEFORE, OLD, 500);
+    lease_to(OTHER, OTHERS, 250);
+    lease_to(BEFORE, OLD, 500);
     assert_int_equal(time_for(4), 8 * CORE_MS);
     core_clear(&out);
-    set_share(AFTER, NEW, 500);
+    lease_to(AFTER, NEW, 500);
     assert_int_equal(core_expect(&out, RILL_FRAME_SHARE_ACK, RM).next_unit, AFTER);
-    set_share(BEFORE, OLD, 750); /* it is over */
+    lease_to(BEFORE, OLD, 750); /* it is over */
     assert_int_equal(n()->messages_old_epoch, 1);
     assert_int_equal(core_count(&out, RILL_FRAME_SHARE_ACK, RM), 0);
     for (uint64_t clock = 1; clock <= 4; clock++) {
@@ -815,7 +745,7 @@ static void a_share_is_a_slots(void **state)
     assert_int_equal(n()->packets_processed, 4 + 4);
 }
 
-#define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define T(test) cmocka_unit_test_setup_teardown(test, setup, unit_teardown)
 
 int main(void)
 {

@@ -124,3 +124,51 @@ void unit_objects_metrics(struct unit_objects *o, struct rill_role_metrics *metr
     rill_role_metrics_add(metrics, "objects", "versions_taken", taken);
     rill_role_metrics_add(metrics, "objects", "versions_refused", refused);
 }
+
+/* --- for the resource manager ------------------------------------------------------------------
+ */
+
+/* Texts may be an NF's: a control character would make the whole message unreadable. */
+static char *copy(char *to, size_t bytes, const char *text)
+{
+    snprintf(to, bytes, "%s", text);
+    rill_daemon_clean(to);
+    return to;
+}
+
+static void fill(struct unit_object *told, const struct rill_object_spec *spec,
+                 const struct rill_object_status *status)
+{
+    Control__Object *to = &told->base;
+
+    control__object__init(to);
+    to->option = copy(told->option, sizeof(told->option), spec->option);
+    to->name = copy(told->name, sizeof(told->name), spec->name);
+    to->version = copy(told->version, sizeof(told->version), status->version);
+    to->error = copy(told->error, sizeof(told->error), status->error);
+    to->updates_taken = status->taken > 0 ? status->taken - 1 : 0; /* the first is no update */
+    to->updates_refused = status->refused;
+    to->lines_skipped = status->skipped;
+}
+
+bool unit_objects_tell(struct unit_objects *o, const struct rill_nf *nf, Control__Objects *body)
+{
+    char trouble[UNIT_OBJECT_TEXT_BYTES];
+
+    if (o->watch == NULL)
+        return false;
+    body->objects = o->told_list;
+    for (unsigned i = 0; i < o->count; i++) {
+        const struct rill_object_spec *spec = rill_nf_object_spec(nf, i);
+        struct rill_object_status status;
+
+        if (spec->name[0] == '\0')
+            continue;
+        rill_object_watch_status(o->watch, i, &status);
+        fill(&o->told[i], spec, &status);
+        o->told_list[body->n_objects++] = &o->told[i].base;
+    }
+    rill_object_watch_trouble(o->watch, trouble, sizeof(trouble));
+    body->trouble = copy(o->trouble, sizeof(o->trouble), trouble);
+    return true;
+}

@@ -6,9 +6,21 @@
 #include "lib/daemon/role.h"
 #include "nf-runtime/object_watch.h"
 
+enum { UNIT_OBJECT_TEXT_BYTES = 512 };
+
+/* One, as it is told. */
+struct unit_object {
+    Control__Object base;
+    char option[RILL_OBJECT_NAME_MAX + 1], name[RILL_OBJECT_NAME_MAX + 1];
+    char version[RILL_OBJECT_VERSION_BYTES], error[UNIT_OBJECT_TEXT_BYTES];
+};
+
 struct unit_objects {
     struct rill_object_watch *watch; /* NULL: the NF names none */
     unsigned count;
+    struct unit_object told[RILL_NF_OBJECTS_MAX];
+    Control__Object *told_list[RILL_NF_OBJECTS_MAX];
+    char trouble[UNIT_OBJECT_TEXT_BYTES];
 };
 
 /* Waits until the first versions were loaded, while the agent sees that the process lives. Negative
@@ -18,5 +30,8 @@ int unit_objects_open(struct unit_objects *objects, const struct rill_role_host 
 /* Between packets: sets what is new. */
 void unit_objects_turn(struct unit_objects *objects, struct rill_nf *nf);
 void unit_objects_metrics(struct unit_objects *objects, struct rill_role_metrics *metrics);
+/* Which versions it has; pointers into *objects. False: the NF names none. */
+bool unit_objects_tell(struct unit_objects *objects, const struct rill_nf *nf,
+                       Control__Objects *body);
 
 #endif

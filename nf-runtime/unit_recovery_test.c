@@ -7,16 +7,12 @@
 
 #include <cmocka.h>
 
-#include "nf-runtime/unit.h"
-#include "tests/core_testing.h"
+#include "nf-runtime/unit_testing.h"
 
-enum { FLOW = 100, TERM = 50, BYTES = 1000, STEPS_MAX = 64, CHAIN_PLACES = RILL_CHAIN_MAX };
+enum { FLOW = 100, TERM = 50, CHAIN_PLACES = RILL_CHAIN_MAX };
 
-#define UNIT rill_role_id(RILL_ROLE_UNIT, 1)
-#define OL rill_role_id(RILL_ROLE_OUTPUT_LOGGER, 1)
 #define NEW_OL rill_role_id(RILL_ROLE_OUTPUT_LOGGER, 100)
 #define CONTROLLER rill_role_id(RILL_ROLE_CONTROLLER, 1)
-#define RM rill_role_id(RILL_ROLE_RM, 1)
 #define T_NS (10 * CORE_MS)
 #define PULL_NS (4 * CORE_MS)
 #define RETRY_NS (6 * CORE_MS)
@@ -66,32 +62,17 @@ static const struct rill_nf_descriptor counting_nf = {.abi = RILL_NF_ABI,
 
 /* --- the unit --- */
 
-static struct rill_unit *unit;
-static struct rill_nf *nf;
-static struct rill_outbox out;
-static uint64_t now_ns;
-static unsigned in_use;
-static uint64_t steps[STEPS_MAX]; /* clocks, in order of processing */
-static uint32_t step_count;
-
-static void on_step(void *arg, const struct rill_unit_step *step)
-{
-    (void)arg;
-    assert_true(step_count < STEPS_MAX);
-    steps[step_count++] = step->clock;
-}
-
 static struct rill_frame waits_by; /* the last that was given with a chain */
 
-static void give(struct rte_mbuf *m)
+static void send(struct rte_mbuf *m)
 {
     if (rill_frame(m)->chain_len > 0)
         waits_by = *rill_frame(m);
-    rill_unit_recv(unit, &m, 1, now_ns, &out);
+    give(m);
 }
 
 /* Calls tick whenever it wants to be called. */
-static void pass_time(uint64_t ns)
+static void run_for(uint64_t ns)
 {
     uint64_t until_ns = now_ns + ns;
 
@@ -102,61 +83,21 @@ static void pass_time(uint64_t ns)
     now_ns = until_ns;
 }
 
-static const struct rill_unit_counters *n(void)
-{
-    return rill_unit_counters(unit);
-}
-
 static int setup(void **state)
 {
-    struct rill_unit_config config = {.id = UNIT,
-                                      .output_logger = OL,
-                                      .controller = CONTROLLER,
-                                      .vni = 1,
-                                      .pool = core_pool,
-                                      .capacity_bps = UINT64_C(8000000000000000),
-                                      .flowlet_timeout_ns = T_NS,
-                                      .pull_timeout_ns = PULL_NS,
-                                      .retry_ns = RETRY_NS,
-                                      .resend = {.attempts = 100, .slow_ns = SLOW_NS},
-                                      .keep_ns = KEEP_NS,
-                                      .queue_packets = 16,
-                                      .stash_packets_per_flow = 8,
-                                      .stash_packets_per_unit = 12,
-                                      .flows_max = 8,
-                                      .replica_kb = 1024,
-                                      .pool_block = 8,
-                                      .proactive = true};
-    struct rill_error err = {.text = ""};
-    struct rte_mbuf *share;
+    struct rill_unit_config config = unit_usual();
 
-    (void)state;
-    in_use = core_in_use();
-    nf = rill_nf_create(&counting_nf, NULL, &err);
-    assert_non_null(nf);
-    config.nf = nf;
-    unit = rill_unit_create(&config, &err);
-    assert_non_null(unit);
-    rill_unit_set_step_hook(unit, on_step, NULL);
-    step_count = 0;
-    now_ns = CORE_MS;
-    share = core_frame(RILL_FRAME_SHARE, RM, UNIT);
-    rill_frame(share)->next_unit = CONTROLLER;
-    rill_frame(share)->count = 1000;
-    rill_frame(share)->clock = 1;
-    give(share);
+    unit_setup(state);
+    config.flowlet_timeout_ns = T_NS;
+    config.pull_timeout_ns = PULL_NS;
+    config.retry_ns = RETRY_NS;
+    config.resend.slow_ns = SLOW_NS;
+    config.keep_ns = KEEP_NS;
+    config.flows_max = 8;
+    unit_create(&counting_nf, config);
+    lease_to(CONTROLLER, 0, 1000);
     core_expect(&out, RILL_FRAME_SHARE_ACK, RM);
     return 0;
-}
-
-/* Whatever a test left pending: every buffer comes back. */
-static int teardown(void **state)
-{
-    (void)state;
-    rill_unit_destroy(unit);
-    rill_nf_destroy(nf);
-    rill_outbox_fini(&out);
-    return core_in_use() == in_use ? 0 : -1;
 }
 
 /* --- chains, newest entry first --- */
@@ -199,17 +140,7 @@ static struct rte_mbuf *about_flow(enum rill_frame_type type, uint32_t src, uint
 
 static struct rte_mbuf *data(uint64_t term, uint64_t clock, struct rill_chain_entry below)
 {
-    struct rte_mbuf *m = core_udp("10.0.0.1", 1, "192.0.2.1", 2, BYTES);
-    struct rill_frame *f = rill_frame(m);
-
-    f->type = RILL_FRAME_DATA;
-    f->src = CONTROLLER;
-    f->dst = UNIT;
-    f->flow = FLOW;
-    f->term = term;
-    f->clock = clock;
-    f->ingress_id = clock;
-    return add_entry(m, below);
+    return data_frame(FLOW, term, clock, below);
 }
 
 static struct rte_mbuf *take(uint64_t term, struct rill_chain_entry below)
@@ -222,7 +153,7 @@ static void put_state(struct rte_mbuf *m, uint64_t packets)
     uint8_t state[sizeof(struct rill_state_head) + 8] = {0};
 
     memcpy(state + sizeof(struct rill_state_head), &packets, 8);
-    assert_int_equal(sizeof(state), rill_nf_state_bytes(nf));
+    assert_int_equal(sizeof(state), rill_nf_state_bytes(unit_nf));
     core_body(m, state, sizeof(state));
 }
 
@@ -292,7 +223,7 @@ static struct rte_mbuf *replica(uint32_t number, uint64_t term, uint64_t k, uint
                                    .step = k,
                                    .clock = FLOW + k,
                                    .window = window,
-                                   .state_bytes = rill_nf_state_bytes(nf)};
+                                   .state_bytes = rill_nf_state_bytes(unit_nf)};
 
     core_body(m, &e, sizeof(e));
     put_state(m, k);
@@ -373,7 +304,7 @@ static void controller_confirms(uint64_t term)
     assert_int_equal(core_expect(&out, RILL_FRAME_WHERE, CONTROLLER).term, term);
     rill_frame(m)->chain_len = waits_by.chain_len;
     memcpy(rill_frame(m)->chain, waits_by.chain, sizeof(waits_by.chain));
-    give(m);
+    send(m);
 }
 
 /* Owner of TERM, born here, after `packets` packets with the clocks from FLOW on; nothing is left
@@ -381,7 +312,7 @@ static void controller_confirms(uint64_t term)
 static void own_flow(uint64_t packets)
 {
     for (uint64_t i = 0; i < packets; i++)
-        give(data(TERM, FLOW + i, birth()));
+        send(data(TERM, FLOW + i, birth()));
     assert_true(owns(TERM));
     assert_int_equal(counted(), packets);
     core_clear(&out);
@@ -395,7 +326,7 @@ static void the_logger_of_a_dead_owner_is_asked_at_once(void **state)
     struct rill_frame f;
 
     (void)state;
-    give(data(TERM + 1, FLOW + 12, dead(TERM, 2)));
+    send(data(TERM + 1, FLOW + 12, dead(TERM, 2)));
     f = expect_question(2, TERM, TERM + 1);
     assert_int_equal(f.src, UNIT);
     assert_int_equal(f.step, 0); /* we have no replica */
@@ -411,10 +342,10 @@ static void what_the_logger_kept_is_gone_on_from(void **state)
     struct rill_frame f;
 
     (void)state;
-    give(data(TERM + 1, FLOW + 13, dead(TERM, 2)));
-    give(data(TERM + 1, FLOW + 12, dead(TERM, 2)));
-    give(data(TERM + 1, FLOW + 11, dead(TERM, 2))); /* the kept state has this one */
-    give(answer_at_step(2, TERM, TERM + 1, 11, true));
+    send(data(TERM + 1, FLOW + 13, dead(TERM, 2)));
+    send(data(TERM + 1, FLOW + 12, dead(TERM, 2)));
+    send(data(TERM + 1, FLOW + 11, dead(TERM, 2))); /* the kept state has this one */
+    send(answer_at_step(2, TERM, TERM + 1, 11, true));
     assert_true(owns(TERM + 1));
     assert_int_equal(step_count, 2);
     assert_int_equal(steps[0], FLOW + 12);
@@ -432,26 +363,26 @@ static void what_the_logger_kept_is_gone_on_from(void **state)
 static void a_question_that_is_lost_is_repeated_and_the_controller_asked(void **state)
 {
     (void)state;
-    give(data(TERM + 1, FLOW + 12, dead(TERM, 2)));
+    send(data(TERM + 1, FLOW + 12, dead(TERM, 2)));
     core_clear(&out);
-    pass_time(20 * PULL_NS);
+    run_for(20 * PULL_NS);
     assert_true(core_count(&out, RILL_FRAME_LOGGER_PULL, logger_of(2)) >= 2);
     assert_true(core_count(&out, RILL_FRAME_WHERE, CONTROLLER) >= 1);
     assert_int_equal(core_count(&out, RILL_FRAME_PULL, 0), 0); /* nobody is there */
     core_clear(&out);
-    give(answer_at_step(2, TERM, TERM + 1, 11, true));
+    send(answer_at_step(2, TERM, TERM + 1, 11, true));
     assert_int_equal(counted(), 12);
-    pass_time(20 * PULL_NS);
+    run_for(20 * PULL_NS);
     assert_int_equal(questions(), 0);
 }
 
 static void a_second_answer_changes_nothing(void **state)
 {
     (void)state;
-    give(data(TERM + 1, FLOW + 12, dead(TERM, 2)));
-    give(answer_at_step(2, TERM, TERM + 1, 11, true));
-    give(answer_at_step(2, TERM, TERM + 1, 11, true));
-    give(refused(2, TERM, TERM + 1));
+    send(data(TERM + 1, FLOW + 12, dead(TERM, 2)));
+    send(answer_at_step(2, TERM, TERM + 1, 11, true));
+    send(answer_at_step(2, TERM, TERM + 1, 11, true));
+    send(refused(2, TERM, TERM + 1));
     assert_true(owns(TERM + 1));
     assert_int_equal(counted(), 12);
     assert_int_equal(n()->recovered_from_logger, 1);
@@ -462,23 +393,23 @@ static void a_state_of_the_wrong_size_is_malformed(void **state)
     struct rte_mbuf *m = answer(2, TERM, TERM + 1);
 
     (void)state;
-    give(data(TERM + 1, FLOW + 12, dead(TERM, 2)));
+    send(data(TERM + 1, FLOW + 12, dead(TERM, 2)));
     rill_frame(m)->flags = RILL_FLAG_STATE;
     core_body(m, "short", 5);
-    give(m);
+    send(m);
     assert_int_equal(n()->messages_malformed, 1);
     assert_false(owns(TERM + 1));
-    give(answer_at_step(2, TERM, TERM + 1, 11, true)); /* it still waits */
+    send(answer_at_step(2, TERM, TERM + 1, 11, true)); /* it still waits */
     assert_int_equal(counted(), 12);
 }
 
 static void an_answer_that_nobody_waits_for_is_nothing(void **state)
 {
     (void)state;
-    give(answer_at_step(2, TERM, TERM + 1, 11, true));
+    send(answer_at_step(2, TERM, TERM + 1, 11, true));
     assert_int_equal(rill_unit_flows(unit), 0);
     own_flow(3);
-    give(answer_at_step(2, TERM, TERM + 1, 11, true)); /* of a term that is not waited for */
+    send(answer_at_step(2, TERM, TERM + 1, 11, true)); /* of a term that is not waited for */
     assert_true(owns(TERM));
     assert_int_equal(counted(), 3);
 }
@@ -490,12 +421,12 @@ static void the_question_names_our_replica_and_it_may_be_the_answer(void **state
     struct rill_frame f;
 
     (void)state;
-    give(replica(2, TERM, 11, with_a_hole));
-    give(data(TERM + 1, FLOW + 12, dead(TERM, 2)));
+    send(replica(2, TERM, 11, with_a_hole));
+    send(data(TERM + 1, FLOW + 12, dead(TERM, 2)));
     f = expect_question(2, TERM, TERM + 1);
     assert_int_equal(f.term, TERM);
     assert_int_equal(f.step, 11);
-    give(answer_at_step(2, TERM, TERM + 1, 11, false));
+    send(answer_at_step(2, TERM, TERM + 1, 11, false));
     assert_true(owns(TERM + 1));
     assert_int_equal(counted(), 12);
     assert_int_equal(n()->recovered_from_replica, 1);
@@ -505,16 +436,16 @@ static void the_question_names_our_replica_and_it_may_be_the_answer(void **state
 static void a_replica_that_changed_meanwhile_is_not_the_answer(void **state)
 {
     (void)state;
-    give(replica(2, TERM, 11, with_a_hole));
-    give(data(TERM + 1, FLOW + 13, dead(TERM, 2)));
+    send(replica(2, TERM, 11, with_a_hole));
+    send(data(TERM + 1, FLOW + 13, dead(TERM, 2)));
     expect_question(2, TERM, TERM + 1);
-    give(replica(2, TERM, 12, with_a_hole)); /* was under way */
-    give(answer_at_step(2, TERM, TERM + 1, 11, false));
+    send(replica(2, TERM, 12, with_a_hole)); /* was under way */
+    send(answer_at_step(2, TERM, TERM + 1, 11, false));
     assert_false(owns(TERM + 1));
     assert_int_equal(step_count, 0);
-    pass_time(2 * PULL_NS);
+    run_for(2 * PULL_NS);
     assert_int_equal(expect_question(2, TERM, TERM + 1).step, 12);
-    give(answer_at_step(2, TERM, TERM + 1, 11, true));
+    send(answer_at_step(2, TERM, TERM + 1, 11, true));
     assert_true(owns(TERM + 1));
     assert_int_equal(counted(), 12);
 }
@@ -522,9 +453,9 @@ static void a_replica_that_changed_meanwhile_is_not_the_answer(void **state)
 static void without_a_replica_an_answer_without_state_is_none(void **state)
 {
     (void)state;
-    give(data(TERM + 1, FLOW + 12, dead(TERM, 2)));
-    give(answer_at_step(2, TERM, TERM + 1, 11, false));
-    give(answer(2, TERM, TERM + 1)); /* a tag of zeros, as that of no replica */
+    send(data(TERM + 1, FLOW + 12, dead(TERM, 2)));
+    send(answer_at_step(2, TERM, TERM + 1, 11, false));
+    send(answer(2, TERM, TERM + 1)); /* a tag of zeros, as that of no replica */
     assert_false(owns(TERM + 1));
     assert_int_equal(rill_unit_packets_held(unit), 1);
 }
@@ -533,8 +464,8 @@ static void without_a_replica_an_answer_without_state_is_none(void **state)
 static void a_dense_replica_one_below_is_gone_on_from_without_asking(void **state)
 {
     (void)state;
-    give(replica(2, TERM, 11, UINT64_MAX));
-    give(data(TERM + 1, FLOW + 12, dead(TERM, 2)));
+    send(replica(2, TERM, 11, UINT64_MAX));
+    send(data(TERM + 1, FLOW + 12, dead(TERM, 2)));
     assert_true(owns(TERM + 1));
     assert_int_equal(counted(), 12);
     assert_int_equal(questions(), 0);
@@ -549,12 +480,12 @@ static void refused_leads_to_the_one_before(void **state)
 
     (void)state;
     add_entry(add_entry(add_entry(m, dead(TERM + 1, 3)), alive(TERM, 4)), birth());
-    give(m);
+    send(m);
     expect_question(2, TERM + 2, TERM + 3);
-    give(refused(2, TERM + 2, TERM + 3));
+    send(refused(2, TERM + 2, TERM + 3));
     controller_confirms(TERM + 3);
     expect_question(3, TERM + 1, TERM + 3);
-    give(refused(3, TERM + 1, TERM + 3));
+    send(refused(3, TERM + 1, TERM + 3));
     controller_confirms(TERM + 3);
     assert_int_equal(questions(), 1);
     f = core_expect(&out, RILL_FRAME_PULL, peer(4));
@@ -563,7 +494,7 @@ static void refused_leads_to_the_one_before(void **state)
     assert_int_equal(f.next_unit, UNIT);
     assert_int_equal(f.chain_len, 1);
     assert_int_equal(f.chain[0].term, RILL_BIRTH_TERM);
-    give(final_of(4, TERM, TERM + 3, 11));
+    send(final_of(4, TERM, TERM + 3, 11));
     assert_true(owns(TERM + 3));
     assert_int_equal(counted(), 12);
 }
@@ -574,11 +505,11 @@ static void the_newest_that_held_it_is_the_one(void **state)
     struct rte_mbuf *m = data(TERM + 3, FLOW + 12, dead(TERM + 2, 2));
 
     (void)state;
-    give(add_entry(add_entry(m, dead(TERM + 1, 3)), birth()));
+    send(add_entry(add_entry(m, dead(TERM + 1, 3)), birth()));
     core_clear(&out);
-    give(refused(2, TERM + 2, TERM + 3));
+    send(refused(2, TERM + 2, TERM + 3));
     controller_confirms(TERM + 3);
-    give(answer_at_step(3, TERM + 1, TERM + 3, 11, true));
+    send(answer_at_step(3, TERM + 1, TERM + 3, 11, true));
     assert_true(owns(TERM + 3));
     assert_int_equal(counted(), 12);
     assert_int_equal(n()->flows_born, 0);
@@ -589,10 +520,10 @@ static void refused_down_to_birth_begins_from_zeros(void **state)
     struct rill_frame f;
 
     (void)state;
-    give(add_entry(data(TERM + 1, FLOW + 2, dead(TERM, 2)), birth()));
-    give(add_entry(data(TERM + 1, FLOW + 3, dead(TERM, 2)), birth()));
+    send(add_entry(data(TERM + 1, FLOW + 2, dead(TERM, 2)), birth()));
+    send(add_entry(data(TERM + 1, FLOW + 3, dead(TERM, 2)), birth()));
     core_clear(&out);
-    give(refused(2, TERM, TERM + 1));
+    send(refused(2, TERM, TERM + 1));
     assert_false(owns(TERM + 1));
     controller_confirms(TERM + 1);
     assert_true(owns(TERM + 1));
@@ -610,11 +541,11 @@ static void a_chain_of_seven_is_walked_to_its_end(void **state)
     (void)state;
     for (uint32_t i = 2; i < RILL_CHAIN_MAX; i++)
         add_entry(m, dead(TERM + 7 - i, 9 - i));
-    give(add_entry(m, birth()));
+    send(add_entry(m, birth()));
     for (uint32_t i = 1; i < RILL_CHAIN_MAX; i++) {
         expect_question(9 - i, TERM + 7 - i, TERM + 7);
         assert_false(owns(TERM + 7));
-        give(refused(9 - i, TERM + 7 - i, TERM + 7));
+        send(refused(9 - i, TERM + 7 - i, TERM + 7));
         controller_confirms(TERM + 7);
     }
     assert_true(owns(TERM + 7));
@@ -627,13 +558,13 @@ static void past_the_end_of_the_chain_the_controller_is_asked(void **state)
     struct rte_mbuf *m = about_flow(RILL_FRAME_CHAIN, CONTROLLER, TERM + 1);
 
     (void)state;
-    give(data(TERM + 1, FLOW + 12, dead(TERM, 2)));
-    give(refused(2, TERM, TERM + 1));
+    send(data(TERM + 1, FLOW + 12, dead(TERM, 2)));
+    send(refused(2, TERM, TERM + 1));
     core_clear(&out);
-    pass_time(20 * PULL_NS);
+    run_for(20 * PULL_NS);
     assert_int_equal(questions(), 0);
     assert_true(core_count(&out, RILL_FRAME_WHERE, CONTROLLER) >= 1);
-    give(add_entry(m, dead(TERM, 3)));
+    send(add_entry(m, dead(TERM, 3)));
     expect_question(3, TERM, TERM + 1);
 }
 
@@ -644,32 +575,32 @@ static void an_answer_to_an_earlier_question_is_nothing(void **state)
     struct rte_mbuf *m = data(TERM + 3, FLOW + 12, dead(TERM + 2, 2));
 
     (void)state;
-    give(add_entry(add_entry(m, dead(TERM + 1, 3)), birth()));
+    send(add_entry(add_entry(m, dead(TERM + 1, 3)), birth()));
     core_clear(&out);
-    give(refused(2, TERM + 2, TERM + 3));
+    send(refused(2, TERM + 2, TERM + 3));
     controller_confirms(TERM + 3);
     expect_question(3, TERM + 1, TERM + 3);
-    give(refused(2, TERM + 2, TERM + 3));
-    give(answer_at_step(2, TERM + 2, TERM + 3, 40, true));
+    send(refused(2, TERM + 2, TERM + 3));
+    send(answer_at_step(2, TERM + 2, TERM + 3, 40, true));
     assert_false(owns(TERM + 3));
     assert_int_equal(n()->flows_born, 0);
     assert_int_equal(rill_unit_packets_held(unit), 1);
-    give(answer_at_step(3, TERM + 1, TERM + 3, 11, true));
+    send(answer_at_step(3, TERM + 1, TERM + 3, 11, true));
     assert_int_equal(counted(), 12);
 }
 
 static void an_answer_about_another_term_or_unit_is_nothing(void **state)
 {
     (void)state;
-    give(add_entry(data(TERM + 3, FLOW + 12, dead(TERM + 2, 2)), birth()));
-    give(refused(2, TERM + 1, TERM + 3)); /* asked about another term */
-    give(refused(3, TERM + 2, TERM + 3)); /* ... another unit */
-    give(refused(2, TERM + 2, TERM + 4)); /* ... for another term of ours */
-    give(answer_at_step(3, TERM + 2, TERM + 3, 40, true));
+    send(add_entry(data(TERM + 3, FLOW + 12, dead(TERM + 2, 2)), birth()));
+    send(refused(2, TERM + 1, TERM + 3)); /* asked about another term */
+    send(refused(3, TERM + 2, TERM + 3)); /* ... another unit */
+    send(refused(2, TERM + 2, TERM + 4)); /* ... for another term of ours */
+    send(answer_at_step(3, TERM + 2, TERM + 3, 40, true));
     assert_false(owns(TERM + 3));
     assert_int_equal(rill_unit_packets_held(unit), 1);
     core_clear(&out);
-    give(refused(2, TERM + 2, TERM + 3));
+    send(refused(2, TERM + 2, TERM + 3));
     controller_confirms(TERM + 3);
     assert_true(owns(TERM + 3));
 }
@@ -679,13 +610,13 @@ static void an_answer_about_another_term_or_unit_is_nothing(void **state)
 static void a_notice_turns_the_question_to_the_logger(void **state)
 {
     (void)state;
-    give(data(TERM + 1, FLOW + 12, alive(TERM, 2)));
+    send(data(TERM + 1, FLOW + 12, alive(TERM, 2)));
     assert_int_equal(questions(), 0); /* FINAL may be under way */
-    give(dead_notice(2));
+    send(dead_notice(2));
     expect_question(2, TERM, TERM + 1);
-    give(dead_notice(2)); /* doubled */
-    give(answer_at_step(2, TERM, TERM + 1, 11, true));
-    give(answer_at_step(2, TERM, TERM + 1, 11, true));
+    send(dead_notice(2)); /* doubled */
+    send(answer_at_step(2, TERM, TERM + 1, 11, true));
+    send(answer_at_step(2, TERM, TERM + 1, 11, true));
     assert_true(owns(TERM + 1));
     assert_int_equal(counted(), 12);
 }
@@ -695,12 +626,12 @@ static void a_notice_of_another_unit_asks_nothing_yet(void **state)
     struct rte_mbuf *m = data(TERM + 2, FLOW + 12, dead(TERM + 1, 2));
 
     (void)state;
-    give(add_entry(add_entry(m, alive(TERM, 3)), birth()));
+    send(add_entry(add_entry(m, alive(TERM, 3)), birth()));
     core_clear(&out);
-    give(dead_notice(3));
-    give(dead_notice(9));
+    send(dead_notice(3));
+    send(dead_notice(9));
     assert_int_equal(questions(), 0);
-    give(refused(2, TERM + 1, TERM + 2));
+    send(refused(2, TERM + 1, TERM + 2));
     waits_by.chain[1].output_logger = logger_of(3);
     controller_confirms(TERM + 2);
     expect_question(3, TERM, TERM + 2); /* and not PULL to who is dead */
@@ -711,8 +642,8 @@ static void a_notice_is_nothing_to_an_owner(void **state)
 {
     (void)state;
     own_flow(3);
-    give(dead_notice(2));
-    give(dead_notice(1)); /* itself: it is the last to know */
+    send(dead_notice(2));
+    send(dead_notice(1)); /* itself: it is the last to know */
     assert_int_equal(questions(), 0);
     assert_true(owns(TERM));
 }
@@ -721,11 +652,11 @@ static void a_notice_is_nothing_to_an_owner(void **state)
 static void the_next_packet_tells_of_the_death(void **state)
 {
     (void)state;
-    give(data(TERM + 1, FLOW + 12, alive(TERM, 2)));
-    pass_time(PULL_NS + CORE_MS);
+    send(data(TERM + 1, FLOW + 12, alive(TERM, 2)));
+    run_for(PULL_NS + CORE_MS);
     core_expect(&out, RILL_FRAME_PULL, peer(2));
-    give(data(TERM + 1, FLOW + 13, dead(TERM, 2)));
-    pass_time(4 * PULL_NS);
+    send(data(TERM + 1, FLOW + 13, dead(TERM, 2)));
+    run_for(4 * PULL_NS);
     expect_question(2, TERM, TERM + 1);
     assert_int_equal(core_count(&out, RILL_FRAME_PULL, 0), 0);
 }
@@ -736,11 +667,11 @@ static void the_controllers_answer_tells_of_the_death(void **state)
     struct rte_mbuf *m = about_flow(RILL_FRAME_CHAIN, CONTROLLER, TERM + 3);
 
     (void)state;
-    give(add_entry(add_entry(data(TERM + 3, FLOW + 12, dead(TERM + 2, 2)), alive(TERM + 1, 3)),
+    send(add_entry(add_entry(data(TERM + 3, FLOW + 12, dead(TERM + 2, 2)), alive(TERM + 1, 3)),
                    birth()));
-    give(refused(2, TERM + 2, TERM + 3)); /* we are at the second */
+    send(refused(2, TERM + 2, TERM + 3)); /* we are at the second */
     core_clear(&out);
-    give(add_entry(add_entry(add_entry(m, dead(TERM + 2, 2)), dead(TERM + 1, 3)), birth()));
+    send(add_entry(add_entry(add_entry(m, dead(TERM + 2, 2)), dead(TERM + 1, 3)), birth()));
     expect_question(3, TERM + 1, TERM + 3);
     assert_int_equal(questions(), 0);
 }
@@ -752,28 +683,28 @@ static void take_fetches_the_state_without_a_packet(void **state)
     struct rill_frame f;
 
     (void)state;
-    give(take(TERM + 1, dead(TERM, 2)));
+    send(take(TERM + 1, dead(TERM, 2)));
     expect_question(2, TERM, TERM + 1);
-    give(answer_at_step(2, TERM, TERM + 1, 11, true));
+    send(answer_at_step(2, TERM, TERM + 1, 11, true));
     assert_true(owns(TERM + 1));
     assert_int_equal(counted(), 11);
     assert_int_equal(step_count, 0);
-    pass_time(T_NS); /* our logger hears of it, so that it gets a second copy */
+    run_for(T_NS); /* our logger hears of it, so that it gets a second copy */
     f = core_expect(&out, RILL_FRAME_SYNC, OL);
     assert_int_equal(f.step, 11);
-    give(about_flow(RILL_FRAME_REQUEST_FULL, OL, 0));
+    send(about_flow(RILL_FRAME_REQUEST_FULL, OL, 0));
     f = core_expect(&out, RILL_FRAME_FULL, OL);
     assert_int_equal(f.granted_term, TERM + 1);
     assert_int_equal(f.term, TERM); /* of the last step */
-    give(data(TERM + 1, FLOW + 12, dead(TERM, 2)));
+    send(data(TERM + 1, FLOW + 12, dead(TERM, 2)));
     assert_int_equal(counted(), 12);
 }
 
 static void take_again_asks_only_once(void **state)
 {
     (void)state;
-    give(take(TERM + 1, dead(TERM, 2)));
-    give(take(TERM + 1, dead(TERM, 2)));
+    send(take(TERM + 1, dead(TERM, 2)));
+    send(take(TERM + 1, dead(TERM, 2)));
     assert_int_equal(questions(), 1);
     assert_int_equal(rill_unit_flows(unit), 1);
 }
@@ -781,12 +712,12 @@ static void take_again_asks_only_once(void **state)
 static void take_of_a_term_that_has_begun_is_nothing(void **state)
 {
     (void)state;
-    give(take(TERM + 1, dead(TERM, 2)));
-    give(answer_at_step(2, TERM, TERM + 1, 11, true));
-    give(data(TERM + 1, FLOW + 12, dead(TERM, 2)));
+    send(take(TERM + 1, dead(TERM, 2)));
+    send(answer_at_step(2, TERM, TERM + 1, 11, true));
+    send(data(TERM + 1, FLOW + 12, dead(TERM, 2)));
     core_clear(&out);
-    give(take(TERM + 1, dead(TERM, 2)));
-    give(take(TERM, birth()));
+    send(take(TERM + 1, dead(TERM, 2)));
+    send(take(TERM, birth()));
     assert_int_equal(questions(), 0);
     assert_true(owns(TERM + 1));
     assert_int_equal(counted(), 12);
@@ -797,24 +728,24 @@ static void take_of_a_term_that_has_begun_is_nothing(void **state)
 static void take_does_not_go_on_from_a_replica_unasked(void **state)
 {
     (void)state;
-    give(replica(2, TERM, 11, UINT64_MAX));
-    give(take(TERM + 1, dead(TERM, 2)));
+    send(replica(2, TERM, 11, UINT64_MAX));
+    send(take(TERM + 1, dead(TERM, 2)));
     assert_false(owns(TERM + 1));
     assert_int_equal(expect_question(2, TERM, TERM + 1).step, 11);
-    give(data(TERM + 1, FLOW + 12, dead(TERM, 2))); /* now we do */
+    send(data(TERM + 1, FLOW + 12, dead(TERM, 2))); /* now we do */
     assert_true(owns(TERM + 1));
     assert_int_equal(counted(), 12);
-    give(answer_at_step(2, TERM, TERM + 1, 11, true));
+    send(answer_at_step(2, TERM, TERM + 1, 11, true));
     assert_int_equal(counted(), 12);
 }
 
 static void take_of_a_flow_that_was_never_begun_begins_it(void **state)
 {
     (void)state;
-    give(take(TERM + 1, birth()));
+    send(take(TERM + 1, birth()));
     assert_true(owns(TERM + 1));
     assert_int_equal(counted(), 0);
-    give(data(TERM + 1, FLOW, birth()));
+    send(data(TERM + 1, FLOW, birth()));
     assert_int_equal(counted(), 1);
 }
 
@@ -825,10 +756,10 @@ static void take_leads_back_to_our_own_copy(void **state)
 
     (void)state;
     own_flow(3);
-    give(add_entry(m, (struct rill_chain_entry){.term = TERM, .unit = UNIT}));
+    send(add_entry(m, (struct rill_chain_entry){.term = TERM, .unit = UNIT}));
     assert_false(owns(TERM));
     expect_question(2, TERM + 1, TERM + 2);
-    give(refused(2, TERM + 1, TERM + 2));
+    send(refused(2, TERM + 1, TERM + 2));
     controller_confirms(TERM + 2);
     assert_true(owns(TERM + 2));
     assert_int_equal(counted(), 3);
@@ -838,15 +769,15 @@ static void take_leads_back_to_our_own_copy(void **state)
 static void take_without_a_chain_or_room_is_nothing(void **state)
 {
     (void)state;
-    give(about_flow(RILL_FRAME_TAKE, CONTROLLER, TERM));
-    pass_time(20 * PULL_NS);
+    send(about_flow(RILL_FRAME_TAKE, CONTROLLER, TERM));
+    run_for(20 * PULL_NS);
     assert_int_equal(out.count, 0);
     assert_false(owns(TERM));
     for (uint64_t flow = 0; flow < 20; flow++) { /* flows_max is 8 */
         struct rte_mbuf *m = take(TERM, dead(TERM - 1, 2));
 
         rill_frame(m)->flow = 1000 + flow;
-        give(m);
+        send(m);
     }
     assert_int_equal(rill_unit_flows(unit), 8);
 }
@@ -856,9 +787,9 @@ static void take_without_a_chain_or_room_is_nothing(void **state)
 static void the_dead_units_final_is_late(void **state)
 {
     (void)state;
-    give(data(TERM + 1, FLOW + 12, dead(TERM, 2)));
-    give(answer_at_step(2, TERM, TERM + 1, 11, true));
-    give(final_of(2, TERM, TERM + 1, 13)); /* with steps that its logger refused */
+    send(data(TERM + 1, FLOW + 12, dead(TERM, 2)));
+    send(answer_at_step(2, TERM, TERM + 1, 11, true));
+    send(final_of(2, TERM, TERM + 1, 13)); /* with steps that its logger refused */
     assert_true(owns(TERM + 1));
     assert_int_equal(counted(), 12);
 }
@@ -866,10 +797,10 @@ static void the_dead_units_final_is_late(void **state)
 static void the_dead_units_final_came_first(void **state)
 {
     (void)state;
-    give(data(TERM + 1, FLOW + 14, dead(TERM, 2)));
-    give(final_of(2, TERM, TERM + 1, 13));
+    send(data(TERM + 1, FLOW + 14, dead(TERM, 2)));
+    send(final_of(2, TERM, TERM + 1, 13));
     assert_int_equal(counted(), 14);
-    give(answer_at_step(2, TERM, TERM + 1, 11, true));
+    send(answer_at_step(2, TERM, TERM + 1, 11, true));
     assert_true(owns(TERM + 1));
     assert_int_equal(counted(), 14);
     assert_int_equal(n()->recovered_from_logger, 0);
@@ -905,10 +836,10 @@ static struct rte_mbuf *chain_refused(uint64_t term)
 static void the_controller_hears_at_once_that_a_state_is_lost(void **state)
 {
     (void)state;
-    give(data(TERM + 1, FLOW + 12, lost(TERM, 2)));
+    send(data(TERM + 1, FLOW + 12, lost(TERM, 2)));
     expect_word_of_loss(TERM + 1);
     assert_int_equal(rill_unit_packets_held(unit), 1);
-    give(chain_refused(TERM + 1)); /* it has ended the flow */
+    send(chain_refused(TERM + 1)); /* it has ended the flow */
     assert_int_equal(rill_unit_packets_held(unit), 0);
     assert_int_equal(n()->dropped_superseded, 1);
     assert_int_equal(n()->states_lost, 1);
@@ -920,11 +851,11 @@ static void a_notice_says_that_the_logger_is_dead_too(void **state)
     struct rte_mbuf *m = dead_notice(2);
 
     (void)state;
-    give(data(TERM + 1, FLOW + 12, alive(TERM, 2)));
-    give(dead_notice(2));
+    send(data(TERM + 1, FLOW + 12, alive(TERM, 2)));
+    send(dead_notice(2));
     expect_question(2, TERM, TERM + 1);
     rill_frame(m)->count = RILL_LOGGER_LOST;
-    give(m);
+    send(m);
     expect_word_of_loss(TERM + 1);
 }
 
@@ -934,10 +865,10 @@ static void nothing_below_what_is_lost_is_gone_on_from(void **state)
     struct rte_mbuf *m = data(TERM + 3, FLOW + 12, dead(TERM + 2, 2));
 
     (void)state;
-    give(add_entry(add_entry(add_entry(m, lost(TERM + 1, 3)), alive(TERM, 4)), birth()));
-    give(refused(2, TERM + 2, TERM + 3));
+    send(add_entry(add_entry(add_entry(m, lost(TERM + 1, 3)), alive(TERM, 4)), birth()));
+    send(refused(2, TERM + 2, TERM + 3));
     core_clear(&out);
-    pass_time(20 * PULL_NS);
+    run_for(20 * PULL_NS);
     assert_int_equal(questions(), 0);
     assert_int_equal(n()->flows_born, 0);
     assert_int_equal(rill_unit_packets_held(unit), 1);
@@ -949,24 +880,24 @@ static void the_word_of_a_loss_is_repeated_in_its_time(void **state)
     struct rte_mbuf *m = about_flow(RILL_FRAME_CHAIN, CONTROLLER, TERM + 1);
 
     (void)state;
-    give(data(TERM + 1, FLOW + 12, lost(TERM, 2)));
+    send(data(TERM + 1, FLOW + 12, lost(TERM, 2)));
     core_clear(&out);
-    give(add_entry(m, lost(TERM, 2)));
+    send(add_entry(m, lost(TERM, 2)));
     assert_int_equal(out.count, 0);
-    pass_time(20 * PULL_NS);
+    run_for(20 * PULL_NS);
     assert_in_range(core_count(&out, RILL_FRAME_WHERE, CONTROLLER), 2, 10);
     expect_word_of_loss(TERM + 1);
     core_clear(&out);
     m = about_flow(RILL_FRAME_CHAIN, CONTROLLER, TERM + 1);
-    give(add_entry(m, dead(TERM, 3))); /* somebody has it after all */
+    send(add_entry(m, dead(TERM, 3))); /* somebody has it after all */
     expect_question(3, TERM, TERM + 1);
 }
 
 static void a_replica_that_fits_is_not_lost(void **state)
 {
     (void)state;
-    give(replica(2, TERM, 11, UINT64_MAX));
-    give(data(TERM + 1, FLOW + 12, lost(TERM, 2)));
+    send(replica(2, TERM, 11, UINT64_MAX));
+    send(data(TERM + 1, FLOW + 12, lost(TERM, 2)));
     assert_true(owns(TERM + 1));
     assert_int_equal(counted(), 12);
     assert_int_equal(core_count(&out, RILL_FRAME_WHERE, 0), 0);
@@ -981,10 +912,10 @@ static void a_question_is_passed_on_to_a_dead_units_logger(void **state)
     struct rill_frame f;
 
     (void)state;
-    give(add_entry(pull(4, TERM + 1, TERM + 2), dead(TERM, 2)));
+    send(add_entry(pull(4, TERM + 1, TERM + 2), dead(TERM, 2)));
     controller_confirms(TERM + 1);
     expect_question(2, TERM, TERM + 1);
-    give(answer_at_step(2, TERM, TERM + 1, 11, true));
+    send(answer_at_step(2, TERM, TERM + 1, 11, true));
     f = core_expect(&out, RILL_FRAME_FINAL, peer(4));
     assert_int_equal(f.next_term, TERM + 2);
     assert_int_equal(f.step, 11);
@@ -999,13 +930,13 @@ static void a_question_about_a_flow_that_ended_begins_nothing(void **state)
     struct rte_mbuf *m = about_flow(RILL_FRAME_CHAIN, CONTROLLER, TERM);
 
     (void)state;
-    give(add_entry(pull(4, TERM, TERM + 1), birth()));
+    send(add_entry(pull(4, TERM, TERM + 1), birth()));
     assert_false(owns(TERM));
     assert_int_equal(core_count(&out, RILL_FRAME_FINAL, 0), 0);
     core_expect(&out, RILL_FRAME_WHERE, CONTROLLER);
     rill_frame(m)->flags = RILL_FLAG_REFUSED;
-    give(m);
-    pass_time(20 * PULL_NS);
+    send(m);
+    run_for(20 * PULL_NS);
     assert_int_equal(core_count(&out, RILL_FRAME_WHERE, 0), 0);
     assert_int_equal(core_count(&out, RILL_FRAME_FINAL, 0), 0);
     assert_int_equal(n()->flows_born, 0);
@@ -1015,9 +946,9 @@ static void a_question_about_a_flow_that_ended_begins_nothing(void **state)
 static void a_term_that_is_established_and_forgotten_is_told(void **state)
 {
     (void)state;
-    give(add_entry(pull(4, TERM, TERM + 1), birth()));
+    send(add_entry(pull(4, TERM, TERM + 1), birth()));
     core_clear(&out);
-    give(about_flow(RILL_FRAME_CHAIN, CONTROLLER, TERM)); /* nothing is below it */
+    send(about_flow(RILL_FRAME_CHAIN, CONTROLLER, TERM)); /* nothing is below it */
     assert_int_equal(core_expect(&out, RILL_FRAME_WHERE, CONTROLLER).flags, RILL_FLAG_FORGOTTEN);
     assert_int_equal(n()->flows_born, 0);
 }
@@ -1029,16 +960,16 @@ static void who_takes_a_flow_over_knows_how_long_it_was_idle(void **state)
 
     (void)state;
     now_ns += 100 * CORE_MS;
-    give(take(TERM + 1, dead(TERM, 2)));
+    send(take(TERM + 1, dead(TERM, 2)));
     rill_frame(m)->count = 70000; /* us */
-    give(m);
+    send(m);
     assert_true(owns(TERM + 1));
     core_clear(&out);
     m = about_flow(RILL_FRAME_MOVE, CONTROLLER, TERM + 1);
     rill_frame(m)->next_term = TERM + 2;
     rill_frame(m)->next_unit = peer(3);
     now_ns += 5 * CORE_MS;
-    give(m);
+    send(m);
     assert_int_equal(core_expect(&out, RILL_FRAME_FINAL, peer(3)).count, 75000);
 }
 
@@ -1046,8 +977,8 @@ static void who_takes_a_flow_over_knows_how_long_it_was_idle(void **state)
 static void a_question_that_comes_before_the_first_packet_is_answered(void **state)
 {
     (void)state;
-    give(add_entry(pull(4, TERM, TERM + 1), birth()));
-    give(data(TERM, FLOW, birth()));
+    send(add_entry(pull(4, TERM, TERM + 1), birth()));
+    send(data(TERM, FLOW, birth()));
     assert_int_equal(core_expect(&out, RILL_FRAME_FINAL, peer(4)).step, 1);
     assert_int_equal(n()->flows_born, 1);
 }
@@ -1061,18 +992,18 @@ static void the_former_owner_answers_the_next_of_the_chain_too(void **state)
     own_flow(3);
     rill_frame(move)->next_term = TERM + 1;
     rill_frame(move)->next_unit = peer(2);
-    give(move);
+    send(move);
     core_expect(&out, RILL_FRAME_FINAL, peer(2));
     for (int i = 0; i < 2; i++) { /* asked again */
         struct rill_frame f;
 
-        give(pull(4, TERM, TERM + 2));
+        send(pull(4, TERM, TERM + 2));
         f = core_expect(&out, RILL_FRAME_FINAL, peer(4));
         assert_int_equal(f.next_term, TERM + 2);
         assert_int_equal(f.step, 3);
         assert_true(f.flags & RILL_FLAG_STATE);
     }
-    give(data(TERM, FLOW + 3, birth())); /* late: to the newest owner that we know */
+    send(data(TERM, FLOW + 3, birth())); /* late: to the newest owner that we know */
     core_expect(&out, RILL_FRAME_FORWARDED, peer(4));
 }
 
@@ -1094,7 +1025,7 @@ static void acknowledge(uint32_t logger, uint64_t term, uint64_t step)
 
     rill_frame(m)->granted_term = term;
     rill_frame(m)->step = step;
-    give(m);
+    send(m);
 }
 
 /* A term that begins without a packet may begin with the very version that our logger knows from an
@@ -1108,28 +1039,28 @@ static void the_logger_hears_of_a_term_of_a_version_that_it_knows(void **state)
     (void)state;
     own_flow(3);
     acknowledge(OL, TERM, 3);
-    pass_time(100 * RETRY_NS);
-    give(add_entry(m, (struct rill_chain_entry){.term = TERM, .unit = UNIT}));
+    run_for(100 * RETRY_NS);
+    send(add_entry(m, (struct rill_chain_entry){.term = TERM, .unit = UNIT}));
     core_clear(&out);
-    give(refused(2, TERM + 1, TERM + 2));
+    send(refused(2, TERM + 1, TERM + 2));
     controller_confirms(TERM + 2);
     assert_true(owns(TERM + 2));
     core_clear(&out);
-    pass_time(T_NS);
+    run_for(T_NS);
     f = core_expect(&out, RILL_FRAME_SYNC, OL);
     assert_int_equal(f.term, TERM);
     assert_int_equal(f.step, 3);
     assert_int_equal(f.granted_term, TERM + 2);
     acknowledge(OL, TERM, 3); /* late, of the earlier term */
     core_clear(&out);
-    pass_time(100 * RETRY_NS);
+    run_for(100 * RETRY_NS);
     core_expect(&out, RILL_FRAME_SYNC, OL);
     m = about_flow(RILL_FRAME_SYNC_ACK, OL, TERM);
     rill_frame(m)->step = 3;
     rill_frame(m)->granted_term = TERM + 2;
-    give(m);
+    send(m);
     core_clear(&out);
-    pass_time(100 * RETRY_NS);
+    run_for(100 * RETRY_NS);
     assert_int_equal(core_count(&out, RILL_FRAME_SYNC, 0), 0);
 }
 
@@ -1140,24 +1071,24 @@ static void changes_go_to_the_new_logger_and_it_is_filled(void **state)
 
     (void)state;
     own_flow(3);
-    give(new_logger(1, NEW_OL));
+    send(new_logger(1, NEW_OL));
     expect_word_to_rm(1, 0);
-    give(data(TERM, FLOW + 3, birth()));
+    send(data(TERM, FLOW + 3, birth()));
     assert_int_equal(core_count(&out, RILL_FRAME_CHANGE, OL), 0);
     core_expect(&out, RILL_FRAME_CHANGE, NEW_OL);
-    pass_time(CORE_MS);
+    run_for(CORE_MS);
     m = core_take(&out, RILL_FRAME_FULL, NEW_OL);
     assert_non_null(m);
     assert_int_equal(rill_frame(m)->flow, FLOW);
     assert_int_equal(rill_frame(m)->granted_term, TERM);
     assert_int_equal(rill_frame(m)->step, 4);
-    assert_int_equal(rte_pktmbuf_pkt_len(m), rill_nf_state_bytes(nf));
+    assert_int_equal(rte_pktmbuf_pkt_len(m), rill_nf_state_bytes(unit_nf));
     assert_int_equal(rill_body_read(m, sizeof(struct rill_state_head), &packets, 8), 0);
     assert_int_equal(packets, 4);
     rte_pktmbuf_free(m);
     assert_int_equal(core_count(&out, RILL_FRAME_NEW_LOGGER_ACK, 0), 0);
     acknowledge(NEW_OL, TERM, 4);
-    pass_time(2 * RETRY_NS);
+    run_for(2 * RETRY_NS);
     expect_word_to_rm(1, 1);
     assert_int_equal(core_count(&out, RILL_FRAME_FULL, 0), 0);
     assert_int_equal(n()->loggers_replaced, 1);
@@ -1167,13 +1098,13 @@ static void a_full_that_is_lost_is_repeated(void **state)
 {
     (void)state;
     own_flow(3);
-    give(new_logger(1, NEW_OL));
-    pass_time(8 * RETRY_NS); /* pauses double */
+    send(new_logger(1, NEW_OL));
+    run_for(8 * RETRY_NS); /* pauses double */
     assert_true(core_count(&out, RILL_FRAME_FULL, NEW_OL) >= 3);
     expect_word_to_rm(1, 0);
     assert_int_equal(core_count(&out, RILL_FRAME_NEW_LOGGER_ACK, 0), 0);
     acknowledge(NEW_OL, TERM, 3);
-    pass_time(8 * RETRY_NS);
+    run_for(8 * RETRY_NS);
     expect_word_to_rm(1, 1);
 }
 
@@ -1182,10 +1113,10 @@ static void the_old_loggers_word_does_not_count(void **state)
 {
     (void)state;
     own_flow(3);
-    give(new_logger(1, NEW_OL));
+    send(new_logger(1, NEW_OL));
     acknowledge(OL, TERM, 3);
     core_clear(&out);
-    pass_time(10 * RETRY_NS);
+    run_for(10 * RETRY_NS);
     assert_int_equal(core_count(&out, RILL_FRAME_NEW_LOGGER_ACK, 0), 0);
     assert_true(core_count(&out, RILL_FRAME_FULL, NEW_OL) >= 1);
 }
@@ -1195,11 +1126,11 @@ static void what_the_old_logger_had_is_given_to_the_new_one(void **state)
 {
     (void)state;
     own_flow(3);
-    pass_time(T_NS);
+    run_for(T_NS);
     acknowledge(OL, TERM, 3);
-    give(new_logger(1, NEW_OL));
+    send(new_logger(1, NEW_OL));
     core_clear(&out);
-    pass_time(CORE_MS);
+    run_for(CORE_MS);
     core_expect(&out, RILL_FRAME_FULL, NEW_OL);
 }
 
@@ -1212,9 +1143,9 @@ static void a_flow_that_was_passed_on_is_filled_too(void **state)
     own_flow(3);
     rill_frame(move)->next_term = TERM + 1;
     rill_frame(move)->next_unit = peer(2);
-    give(move);
-    give(new_logger(1, NEW_OL));
-    pass_time(CORE_MS);
+    send(move);
+    send(new_logger(1, NEW_OL));
+    run_for(CORE_MS);
     assert_int_equal(core_expect(&out, RILL_FRAME_FULL, NEW_OL).step, 3);
 }
 
@@ -1222,14 +1153,14 @@ static void a_flow_that_was_passed_on_is_filled_too(void **state)
 static void what_is_not_ours_is_not_filled(void **state)
 {
     (void)state;
-    give(replica(2, TERM, 11, with_a_hole));
-    give(data(TERM + 1, FLOW + 12, dead(TERM, 2)));
-    give(new_logger(1, NEW_OL));
-    pass_time(CORE_MS);
+    send(replica(2, TERM, 11, with_a_hole));
+    send(data(TERM + 1, FLOW + 12, dead(TERM, 2)));
+    send(new_logger(1, NEW_OL));
+    run_for(CORE_MS);
     assert_int_equal(core_count(&out, RILL_FRAME_FULL, 0), 0);
     expect_word_to_rm(1, 0);
     expect_word_to_rm(1, 1);
-    give(answer_at_step(2, TERM, TERM + 1, 11, true));
+    send(answer_at_step(2, TERM, TERM + 1, 11, true));
     assert_true(core_expect(&out, RILL_FRAME_CHANGE, NEW_OL).flags & RILL_FLAG_FULL);
 }
 
@@ -1237,21 +1168,21 @@ static void assignments_are_numbered(void **state)
 {
     (void)state;
     own_flow(1);
-    give(new_logger(2, NEW_OL));
+    send(new_logger(2, NEW_OL));
     expect_word_to_rm(2, 0);
-    give(new_logger(1, OL)); /* an older word */
+    send(new_logger(1, OL)); /* an older word */
     assert_int_equal(core_count(&out, RILL_FRAME_NEW_LOGGER_ACK, 0), 0);
-    give(data(TERM, FLOW + 1, birth()));
+    send(data(TERM, FLOW + 1, birth()));
     core_expect(&out, RILL_FRAME_CHANGE, NEW_OL);
-    give(new_logger(2, NEW_OL)); /* asked again */
+    send(new_logger(2, NEW_OL)); /* asked again */
     expect_word_to_rm(2, 0);
     acknowledge(NEW_OL, TERM, 2);
-    pass_time(2 * RETRY_NS);
+    run_for(2 * RETRY_NS);
     expect_word_to_rm(2, 1);
-    give(new_logger(2, NEW_OL)); /* our word was lost: said again, and nothing is filled anew */
+    send(new_logger(2, NEW_OL)); /* our word was lost: said again, and nothing is filled anew */
     expect_word_to_rm(2, 1);
     core_clear(&out);
-    pass_time(2 * RETRY_NS);
+    run_for(2 * RETRY_NS);
     assert_int_equal(core_count(&out, RILL_FRAME_FULL, 0), 0);
     assert_int_equal(n()->loggers_replaced, 1);
 }
@@ -1263,30 +1194,30 @@ static void a_newer_assignment_begins_anew(void **state)
 
     (void)state;
     own_flow(3);
-    give(new_logger(1, NEW_OL));
-    pass_time(CORE_MS);
-    give(new_logger(2, newest));
+    send(new_logger(1, NEW_OL));
+    run_for(CORE_MS);
+    send(new_logger(2, newest));
     core_clear(&out);
     acknowledge(NEW_OL, TERM, 3);
-    pass_time(2 * RETRY_NS);
+    run_for(2 * RETRY_NS);
     assert_int_equal(core_count(&out, RILL_FRAME_FULL, NEW_OL), 0);
     core_expect(&out, RILL_FRAME_FULL, newest);
     assert_int_equal(core_count(&out, RILL_FRAME_NEW_LOGGER_ACK, 0), 0);
     core_clear(&out);
     acknowledge(newest, TERM, 3);
-    pass_time(2 * RETRY_NS);
+    run_for(2 * RETRY_NS);
     expect_word_to_rm(2, 1);
 }
 
 static void a_logger_that_is_none_is_malformed(void **state)
 {
     (void)state;
-    give(new_logger(1, peer(2)));
-    give(new_logger(1, 0));
+    send(new_logger(1, peer(2)));
+    send(new_logger(1, 0));
     assert_int_equal(n()->messages_malformed, 2);
     assert_int_equal(n()->loggers_replaced, 0);
     own_flow(1);
-    give(data(TERM, FLOW + 1, birth()));
+    send(data(TERM, FLOW + 1, birth()));
     core_expect(&out, RILL_FRAME_CHANGE, OL);
 }
 
@@ -1297,17 +1228,17 @@ static void an_ended_flow_is_kept_until_the_new_logger_has_it(void **state)
 
     (void)state;
     own_flow(3);
-    pass_time(T_NS);
+    run_for(T_NS);
     acknowledge(OL, TERM, 3);
-    give(new_logger(1, NEW_OL));
+    send(new_logger(1, NEW_OL));
     now_ns += 2 * KEEP_NS;
     core_clear(&out);
-    give(forget);
+    send(forget);
     assert_int_equal(rill_unit_flows(unit), 1);
     core_expect(&out, RILL_FRAME_SYNC, NEW_OL);
     acknowledge(NEW_OL, TERM, 3);
     acknowledge(OL, TERM, 3); /* late; takes nothing back */
-    give(about_flow(RILL_FRAME_FORGET, CONTROLLER, UINT64_MAX));
+    send(about_flow(RILL_FRAME_FORGET, CONTROLLER, UINT64_MAX));
     assert_int_equal(rill_unit_flows(unit), 0);
 }
 
@@ -1317,18 +1248,18 @@ static void the_old_logger_gets_nothing(void **state)
 {
     (void)state;
     own_flow(3);
-    give(new_logger(1, NEW_OL));
+    send(new_logger(1, NEW_OL));
     core_clear(&out);
-    give(about_flow(RILL_FRAME_REQUEST_FULL, OL, 0));
+    send(about_flow(RILL_FRAME_REQUEST_FULL, OL, 0));
     assert_int_equal(core_count(&out, RILL_FRAME_FULL, 0), 0);
     assert_int_equal(core_count(&out, RILL_FRAME_NO_FULL, 0), 0);
-    give(about_flow(RILL_FRAME_REQUEST_FULL, NEW_OL, 0));
+    send(about_flow(RILL_FRAME_REQUEST_FULL, NEW_OL, 0));
     core_expect(&out, RILL_FRAME_FULL, NEW_OL);
-    give(data(TERM, FLOW + 3, birth()));
+    send(data(TERM, FLOW + 3, birth()));
     core_expect(&out, RILL_FRAME_CHANGE, NEW_OL);
 }
 
-#define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define T(test) cmocka_unit_test_setup_teardown(test, setup, unit_teardown)
 
 int main(void)
 {

@@ -7,23 +7,15 @@
 
 #include <cmocka.h>
 
-#include "nf-runtime/unit.h"
-#include "tests/core_testing.h"
+#include "nf-runtime/unit_testing.h"
 
-enum { BYTES = 1000, QUEUE = 16, BLOCK = 8, CONTROLLERS = 3, PORT_LOW = 1000 };
+enum { QUEUE = 16, BLOCK = 8, CONTROLLERS = 3, PORT_LOW = 1000 };
 
-#define UNIT rill_role_id(RILL_ROLE_UNIT, 1)
-#define OL rill_role_id(RILL_ROLE_OUTPUT_LOGGER, 1)
-#define RM rill_role_id(RILL_ROLE_RM, 1)
 #define PACKET_NS (1 * CORE_MS) /* of the whole unit's time */
 
 static const uint32_t slots[CONTROLLERS] = {0, 1, 63};
 
-static struct rill_unit *unit;
-static struct rill_nf *nf;
-static struct rill_outbox out;
-static uint64_t now_ns, share_number, clock_of[CONTROLLERS];
-static unsigned in_use;
+static uint64_t clock_of[CONTROLLERS];
 
 /* --- an NF that takes an endpoint for each flow --- */
 
@@ -83,17 +75,6 @@ static uint64_t number(uint32_t who, uint64_t n)
     return (uint64_t)epoch(who) << RILL_EPOCH_SHIFT | n;
 }
 
-static void give(struct rte_mbuf *m)
-{
-    rill_unit_recv(unit, &m, 1, now_ns, &out);
-}
-
-static void at(uint64_t ns)
-{
-    now_ns = ns;
-    rill_unit_tick(unit, now_ns, &out);
-}
-
 /* Every time that the unit asks for. */
 static void run_until(uint64_t ns)
 {
@@ -104,13 +85,7 @@ static void run_until(uint64_t ns)
 
 static void lease(uint32_t who, uint32_t thousandths)
 {
-    struct rte_mbuf *m = core_frame(RILL_FRAME_SHARE, RM, UNIT);
-
-    rill_frame(m)->epoch = epoch(who);
-    rill_frame(m)->next_unit = controller(who);
-    rill_frame(m)->count = thousandths;
-    rill_frame(m)->clock = ++share_number;
-    give(m);
+    lease_to(controller(who), epoch(who), thousandths);
 }
 
 static void send(uint32_t who, uint64_t flow, uint32_t packets)
@@ -139,45 +114,18 @@ static uint64_t served(uint32_t who)
 
 static int setup(void **state)
 {
-    struct rill_error err = {.text = ""};
-    struct rill_unit_config config = {.id = UNIT,
-                                      .output_logger = OL,
-                                      .vni = 1,
-                                      .pool = core_pool,
-                                      .capacity_bps = BYTES * 8 * 1000,
-                                      .flowlet_timeout_ns = 10 * CORE_MS,
-                                      .pull_timeout_ns = 4 * CORE_MS,
-                                      .retry_ns = 6 * CORE_MS,
-                                      .resend = {.attempts = 100, .slow_ns = 1000 * CORE_MS},
-                                      .keep_ns = 100000 * CORE_MS,
-                                      .queue_packets = QUEUE,
-                                      .stash_packets_per_flow = 8,
-                                      .stash_packets_per_unit = 12,
-                                      .flows_max = 64,
-                                      .replica_kb = 1024,
-                                      .pool_block = BLOCK,
-                                      .proactive = false};
+    struct rill_unit_config config = unit_usual();
 
-    (void)state;
-    in_use = core_in_use();
-    nf = rill_nf_create(&descriptor, NULL, &err);
-    assert_non_null(nf);
-    config.nf = nf;
-    unit = rill_unit_create(&config, &err);
-    assert_non_null(unit);
-    now_ns = CORE_MS;
-    share_number = 0;
+    unit_setup(state);
+    config.controller = 0;
+    config.capacity_bps = BYTES * 8 * 1000;
+    config.keep_ns = 100000 * CORE_MS;
+    config.queue_packets = QUEUE;
+    config.pool_block = BLOCK;
+    config.proactive = false;
+    unit_create(&descriptor, config);
     memset(clock_of, 0, sizeof(clock_of));
     return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    rill_unit_destroy(unit);
-    rill_nf_destroy(nf);
-    rill_outbox_fini(&out);
-    return core_in_use() == in_use ? 0 : -1;
 }
 
 /* --- capacity --- */
@@ -343,8 +291,8 @@ static void a_flow_gets_an_endpoint_of_its_own_controllers_part(void **state)
         of_one = rill_number_slot(rill_frame(m)->flow) == slots[1];
         assert_int_equal(public_port(m), PORT_LOW + (of_one ? 300 : 600));
     }
-    assert_int_equal(rill_nf_pool_free_of(nf, 0, slots[1]), BLOCK - 1);
-    assert_int_equal(rill_nf_pool_free(nf, 0), 2 * BLOCK - 2);
+    assert_int_equal(rill_nf_pool_free_of(unit_nf, 0, slots[1]), BLOCK - 1);
+    assert_int_equal(rill_nf_pool_free(unit_nf, 0), 2 * BLOCK - 2);
 }
 
 /* Of one controller nothing is left: the other's are no help. */
@@ -357,10 +305,10 @@ static void a_dry_part_is_dry(void **state)
     send(2, 1, 1);
     run_until(now_ns + 2 * PACKET_NS);
     assert_int_equal(rill_unit_counters(unit)->dropped_nf, 1);
-    assert_int_equal(rill_nf_pool_free(nf, 0), BLOCK);
+    assert_int_equal(rill_nf_pool_free(unit_nf, 0), BLOCK);
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, unit_teardown)
 
 int main(void)
 {

@@ -5,17 +5,13 @@
 
 #include <cmocka.h>
 
-#include "nf-runtime/unit.h"
-#include "tests/core_testing.h"
+#include "nf-runtime/unit_testing.h"
 
-enum { FLOW = 100, TERM = 5, BYTES = 1000, STEPS_MAX = 256, BLOCK = 8 };
+enum { FLOW = 100, TERM = 5, BLOCK = 8 };
 
-#define UNIT rill_role_id(RILL_ROLE_UNIT, 1)
 #define PEER rill_role_id(RILL_ROLE_UNIT, 2)
 #define THIRD rill_role_id(RILL_ROLE_UNIT, 3)
-#define OL rill_role_id(RILL_ROLE_OUTPUT_LOGGER, 1)
 #define CONTROLLER rill_role_id(RILL_ROLE_CONTROLLER, 1)
-#define RM rill_role_id(RILL_ROLE_RM, 1)
 #define T_NS (10 * CORE_MS)
 #define PULL_NS (4 * CORE_MS)
 #define RETRY_NS (6 * CORE_MS)
@@ -102,7 +98,6 @@ static enum rill_verdict count_packet(struct rill_nf *nf, struct rill_pkt *pkt)
 
 static unsigned ends;
 static uint64_t end_packets, end_time_ns; /* as flow_end saw them */
-static uint64_t now_ns;
 
 /* All that needs a packet fails, and does no harm. */
 static void end_flow(struct rill_nf *nf, struct rill_pkt *pkt)
@@ -139,100 +134,33 @@ static const struct rill_nf_descriptor small_nf = {.abi = RILL_NF_ABI,
 
 /* --- the unit --- */
 
-static struct rill_unit *unit;
-static struct rill_nf *nf;
 static struct rill_nf_descriptor descriptor;
-static struct rill_outbox out;
-static uint64_t share_number;
-static unsigned in_use;
-static uint64_t steps[STEPS_MAX]; /* clocks, in order of processing */
-static uint32_t step_count;
-
-static void on_step(void *arg, const struct rill_unit_step *step)
-{
-    (void)arg;
-    if (step_count < STEPS_MAX)
-        steps[step_count++] = step->clock;
-}
-
-static void give(struct rte_mbuf *m)
-{
-    rill_unit_recv(unit, &m, 1, now_ns, &out);
-}
-
-static void at(uint64_t ns)
-{
-    now_ns = ns;
-    rill_unit_tick(unit, now_ns, &out);
-}
-
-static void pass_time(uint64_t ns)
-{
-    at(now_ns + ns);
-}
-
-static const struct rill_unit_counters *n(void)
-{
-    return rill_unit_counters(unit);
-}
 
 static void set_share(uint32_t thousandths)
 {
-    struct rte_mbuf *m = core_frame(RILL_FRAME_SHARE, RM, UNIT);
-
-    rill_frame(m)->next_unit = CONTROLLER;
-    rill_frame(m)->count = thousandths;
-    rill_frame(m)->clock = ++share_number;
-    give(m);
+    lease_to(CONTROLLER, 0, thousandths);
 }
 
 static struct rill_unit_config usual(void)
 {
-    return (struct rill_unit_config){.id = UNIT,
-                                     .output_logger = OL,
-                                     .controller = CONTROLLER,
-                                     .vni = 1,
-                                     .pool = core_pool,
-                                     .capacity_bps = NO_COST_BPS,
-                                     .flowlet_timeout_ns = T_NS,
-                                     .pull_timeout_ns = PULL_NS,
-                                     .retry_ns = RETRY_NS,
-                                     .resend = {.attempts = 100, .slow_ns = SLOW_NS},
-                                     .keep_ns = KEEP_NS,
-                                     .queue_packets = 16,
-                                     .stash_packets_per_flow = 8,
-                                     .stash_packets_per_unit = 12,
-                                     .flows_max = 64,
-                                     .replica_kb = 1024,
-                                     .pool_block = BLOCK,
-                                     .proactive = true};
-}
+    struct rill_unit_config config = unit_usual();
 
-static void destroy(void)
-{
-    rill_unit_destroy(unit);
-    rill_nf_destroy(nf);
-    unit = NULL;
-    nf = NULL;
+    config.capacity_bps = NO_COST_BPS;
+    config.flowlet_timeout_ns = T_NS;
+    config.pull_timeout_ns = PULL_NS;
+    config.retry_ns = RETRY_NS;
+    config.resend.slow_ns = SLOW_NS;
+    config.keep_ns = KEEP_NS;
+    config.pool_block = BLOCK;
+    return config;
 }
 
 static void create_without_share(struct rill_unit_config config,
                                  int (*init)(struct rill_nf *, const struct rill_config *))
 {
-    struct rill_error err = {.text = ""};
-
-    destroy();
     descriptor = small_nf;
     descriptor.init = init;
-    nf = rill_nf_create(&descriptor, NULL, &err);
-    assert_non_null(nf);
-    config.nf = nf;
-    unit = rill_unit_create(&config, &err);
-    assert_non_null(unit);
-    rill_unit_set_step_hook(unit, on_step, NULL);
-    step_count = 0;
-    share_number = 0;
-    now_ns = CORE_MS;
+    unit_create(&descriptor, config);
 }
 
 static void create(struct rill_unit_config config,
@@ -245,19 +173,9 @@ static void create(struct rill_unit_config config,
 
 static int setup(void **state)
 {
-    (void)state;
-    in_use = core_in_use();
+    unit_setup(state);
     create(usual(), init_small);
     return 0;
-}
-
-/* Whatever a test left pending: every buffer comes back. */
-static int teardown(void **state)
-{
-    (void)state;
-    destroy();
-    rill_outbox_fini(&out);
-    return core_in_use() == in_use ? 0 : -1;
 }
 
 /* --- frames --- */
@@ -275,27 +193,10 @@ static void set_chain(struct rte_mbuf *m, struct rill_chain_entry below)
     rill_frame(m)->chain_len = 1;
 }
 
-static struct rte_mbuf *data(uint64_t flow, uint64_t term, uint64_t clock,
-                             struct rill_chain_entry below)
-{
-    struct rte_mbuf *m = core_udp("10.0.0.1", 1, "192.0.2.1", 2, BYTES);
-    struct rill_frame *f = rill_frame(m);
-
-    f->type = RILL_FRAME_DATA;
-    f->src = CONTROLLER;
-    f->dst = UNIT;
-    f->flow = flow;
-    f->term = term;
-    f->clock = clock;
-    f->ingress_id = clock;
-    set_chain(m, below);
-    return m;
-}
-
 /* A packet of the flow that is born here. */
 static struct rte_mbuf *own(uint64_t clock)
 {
-    return data(FLOW, TERM, clock, birth);
+    return data_frame(FLOW, TERM, clock, birth);
 }
 
 static struct rte_mbuf *to_targets(struct rte_mbuf *m, uint32_t a, uint32_t b)
@@ -309,7 +210,7 @@ static struct rte_mbuf *to_targets(struct rte_mbuf *m, uint32_t a, uint32_t b)
 /* The first packet after a move from PEER, which had the term before. */
 static struct rte_mbuf *moved_in(uint64_t clock)
 {
-    struct rte_mbuf *m = data(FLOW, TERM + 1, clock, entry(TERM, PEER));
+    struct rte_mbuf *m = data_frame(FLOW, TERM + 1, clock, entry(TERM, PEER));
 
     rill_frame(m)->flags |= RILL_FLAG_MOVED;
     return m;
@@ -333,7 +234,7 @@ static void put_state(struct rte_mbuf *m, uint64_t packets)
     uint8_t state[sizeof(struct rill_state_head) + sizeof(struct counting)] = {0};
 
     memcpy(state + sizeof(struct rill_state_head), &packets, 8);
-    assert_int_equal(sizeof(state), rill_nf_state_bytes(nf));
+    assert_int_equal(sizeof(state), rill_nf_state_bytes(unit_nf));
     core_body(m, state, sizeof(state));
 }
 
@@ -367,7 +268,7 @@ static struct rte_mbuf *replica(uint64_t packets, uint64_t clock, uint64_t windo
                                    .step = packets,
                                    .clock = clock,
                                    .window = window,
-                                   .state_bytes = rill_nf_state_bytes(nf)};
+                                   .state_bytes = rill_nf_state_bytes(unit_nf)};
 
     core_body(m, &e, sizeof(e));
     put_state(m, packets);
@@ -428,7 +329,7 @@ static void a_flow_is_born_from_zeros(void **state)
     assert_int_equal(f.ingress_id, FLOW);
     assert_true(f.flags & RILL_FLAG_PACKET);
     assert_true(f.flags & RILL_FLAG_FULL);
-    assert_int_equal(f.state_bytes, rill_nf_state_bytes(nf));
+    assert_int_equal(f.state_bytes, rill_nf_state_bytes(unit_nf));
     assert_int_equal(packets_in_state(f.state), 1);
     assert_int_equal(n()->flows_born, 1);
     assert_true(owner(FLOW));
@@ -461,7 +362,7 @@ static void a_large_change_goes_ahead_by_itself(void **state)
     give(own(FLOW));
     assert_true(out.count >= 2);
     assert_int_equal(rill_frame(out.frames[0])->type, RILL_FRAME_FULL);
-    assert_int_equal(rte_pktmbuf_pkt_len(out.frames[0]), rill_nf_state_bytes(nf));
+    assert_int_equal(rte_pktmbuf_pkt_len(out.frames[0]), rill_nf_state_bytes(unit_nf));
     f = core_expect(&out, RILL_FRAME_CHANGE, OL);
     assert_true(f.flags & RILL_FLAG_ELSEWHERE);
     assert_false(f.flags & RILL_FLAG_FULL);
@@ -476,7 +377,7 @@ static void bytes_that_were_never_used_do_not_travel(void **state)
 
     (void)state;
     create(usual(), init_hardly_used);
-    assert_true(rill_nf_state_bytes(nf) > 60000);
+    assert_true(rill_nf_state_bytes(unit_nf) > 60000);
     give(to_targets(own(FLOW), PEER, 0));
     assert_int_equal(core_expect(&out, RILL_FRAME_CHANGE, OL).state_bytes, used);
     pass_time(T_NS / 2);
@@ -487,7 +388,7 @@ static void bytes_that_were_never_used_do_not_travel(void **state)
     m = core_take(&out, RILL_FRAME_FINAL, PEER);
     rte_pktmbuf_free(m);
     assert_true(rill_unit_flow_info(unit, FLOW, &info));
-    for (uint32_t i = used; i < rill_nf_state_bytes(nf); i++)
+    for (uint32_t i = used; i < rill_nf_state_bytes(unit_nf); i++)
         assert_int_equal(info.state[i], 0);
 }
 
@@ -525,7 +426,7 @@ static void a_shorter_state_leaves_nothing_of_a_longer_one(void **state)
         assert_true(rill_unit_flow_info(unit, FLOW, &info));
         assert_int_equal(info.term, TERM + 1 + 2 * i);
         assert_int_equal(info.state[lengths[i] - 1], 7);
-        for (uint32_t k = lengths[i]; k < rill_nf_state_bytes(nf); k++)
+        for (uint32_t k = lengths[i]; k < rill_nf_state_bytes(unit_nf); k++)
             assert_int_equal(info.state[k], 0);
     }
     give_final(TERM + 5, bytes, sizeof(struct rill_state_head) - 8); /* no state at all */
@@ -664,7 +565,7 @@ static void no_more_flows_than_the_bound(void **state)
     config.flows_max = 2;
     create(config, init_small);
     for (uint64_t flow = 1; flow <= 4; flow++)
-        give(data(flow * 1000, TERM, flow * 1000, birth));
+        give(data_frame(flow * 1000, TERM, flow * 1000, birth));
     assert_int_equal(changes(), 2);
     assert_int_equal(n()->dropped_unit_flows_full, 2);
     assert_int_equal(rill_unit_flows(unit), 2);
@@ -861,8 +762,8 @@ static void final_brings_the_state(void **state)
     assert_int_equal(rill_frame(m)->next_unit, PEER);
     assert_int_equal(rill_frame(m)->chain[0].term, TERM);
     assert_int_equal(rill_frame(m)->chain[0].unit, UNIT);
-    assert_int_equal(rte_pktmbuf_pkt_len(m), rill_nf_state_bytes(nf));
-    assert_int_equal(rill_body_read(m, 0, bytes, rill_nf_state_bytes(nf)), 0);
+    assert_int_equal(rte_pktmbuf_pkt_len(m), rill_nf_state_bytes(unit_nf));
+    assert_int_equal(rill_body_read(m, 0, bytes, rill_nf_state_bytes(unit_nf)), 0);
     assert_int_equal(packets_in_state(bytes), 2);
     rte_pktmbuf_free(m);
     assert_int_equal(n()->handoffs_out, 1);
@@ -930,7 +831,7 @@ static void a_late_packet_at_the_former_owner_is_forwarded(void **state)
 
 static void a_packet_of_a_later_term_implies_move(void **state)
 {
-    struct rte_mbuf *m = data(FLOW, TERM + 2, FLOW + 9, entry(TERM + 1, PEER));
+    struct rte_mbuf *m = data_frame(FLOW, TERM + 2, FLOW + 9, entry(TERM + 1, PEER));
 
     (void)state;
     rill_frame(m)->chain[1] = entry(TERM, UNIT);
@@ -949,9 +850,9 @@ static void packets_are_held_until_final_and_processed_by_clock(void **state)
 {
     (void)state;
     give(moved_in(FLOW + 12));
-    give(data(FLOW, TERM + 1, FLOW + 14, entry(TERM, PEER)));
-    give(data(FLOW, TERM + 1, FLOW + 13, entry(TERM, PEER)));
-    give(data(FLOW, TERM + 1, FLOW + 13, entry(TERM, PEER)));
+    give(data_frame(FLOW, TERM + 1, FLOW + 14, entry(TERM, PEER)));
+    give(data_frame(FLOW, TERM + 1, FLOW + 13, entry(TERM, PEER)));
+    give(data_frame(FLOW, TERM + 1, FLOW + 13, entry(TERM, PEER)));
     assert_int_equal(changes(), 0);
     assert_int_equal(rill_unit_packets_held(unit), 3);
     assert_int_equal(n()->moved_in_held, 1);
@@ -1162,7 +1063,7 @@ static void a_replica_of_another_clock_is_not_gone_on_from(void **state)
 
 static void a_forwarded_packet_does_not_say_where_a_term_begins(void **state)
 {
-    struct rte_mbuf *m = data(FLOW, TERM + 1, FLOW + 12, entry(TERM, PEER));
+    struct rte_mbuf *m = data_frame(FLOW, TERM + 1, FLOW + 12, entry(TERM, PEER));
 
     (void)state;
     rill_frame(m)->type = RILL_FRAME_FORWARDED;
@@ -1272,7 +1173,7 @@ static void a_replica_gives_way_to_a_flow_of_our_own(void **state)
     give_replica_of(1000);
     give_replica_of(2000);
     give(own(FLOW));
-    give(data(FLOW + 1000, TERM, FLOW + 1000, birth));
+    give(data_frame(FLOW + 1000, TERM, FLOW + 1000, birth));
     assert_int_equal(changes(), 2);
     assert_int_equal(n()->replicas_evicted, 2);
     assert_int_equal(n()->dropped_unit_flows_full, 0);
@@ -1288,13 +1189,14 @@ static void nothing_but_a_replica_gives_way(void **state)
     config.flows_max = 3;
     create(config, init_small);
     give(own(FLOW));
-    give(handoff(RILL_FRAME_MOVE, TERM, TERM + 1, PEER));              /* pinned */
-    give(data(FLOW + 1000, TERM, FLOW + 1000, birth));                 /* owned */
-    give_replica_of(FLOW + 2000);                                      /* a replica ... */
-    give(data(FLOW + 2000, TERM + 1, FLOW + 2020, entry(TERM, PEER))); /* ... of one that waits */
+    give(handoff(RILL_FRAME_MOVE, TERM, TERM + 1, PEER));    /* pinned */
+    give(data_frame(FLOW + 1000, TERM, FLOW + 1000, birth)); /* owned */
+    give_replica_of(FLOW + 2000);                            /* a replica ... */
+    give(data_frame(FLOW + 2000, TERM + 1, FLOW + 2020,
+                    entry(TERM, PEER))); /* ... of one that waits */
     assert_int_equal(rill_unit_replicas(unit), 0);
     give_replica_of(5000);
-    give(data(6000, TERM, 6000, birth));
+    give(data_frame(6000, TERM, 6000, birth));
     assert_int_equal(n()->replicas_refused, 1);
     assert_int_equal(n()->dropped_unit_flows_full, 1);
     assert_int_equal(n()->replicas_evicted, 0);
@@ -1325,11 +1227,11 @@ static void the_stash_is_bounded_for_a_flow_and_for_the_unit(void **state)
 {
     (void)state;
     for (uint64_t i = 0; i < 10; i++)
-        give(data(FLOW, TERM + 1, FLOW + 12 + i, entry(TERM, PEER)));
+        give(data_frame(FLOW, TERM + 1, FLOW + 12 + i, entry(TERM, PEER)));
     assert_int_equal(rill_unit_packets_held(unit), 8);
     assert_int_equal(n()->dropped_stash_full, 2);
     for (uint64_t i = 0; i < 8; i++)
-        give(data(FLOW + 1000, TERM + 1, FLOW + 1012 + i, entry(TERM, PEER)));
+        give(data_frame(FLOW + 1000, TERM + 1, FLOW + 1012 + i, entry(TERM, PEER)));
     assert_int_equal(rill_unit_packets_held(unit), 12);
     assert_int_equal(n()->dropped_stash_full, 6);
     give(final_from_peer(12, FLOW + 11, true));
@@ -1350,7 +1252,7 @@ static void the_logger_gets_the_full_state_when_it_asks(void **state)
     assert_non_null(m);
     assert_int_equal(rill_frame(m)->step, 1);
     assert_int_equal(rill_frame(m)->granted_term, TERM);
-    assert_int_equal(rill_body_read(m, 0, bytes, rill_nf_state_bytes(nf)), 0);
+    assert_int_equal(rill_body_read(m, 0, bytes, rill_nf_state_bytes(unit_nf)), 0);
     assert_int_equal(packets_in_state(bytes), 1);
     rte_pktmbuf_free(m);
 }
@@ -1505,12 +1407,12 @@ static void a_packet_that_waited_is_pushed_at_once(void **state)
 static void entries_of_several_flows_for_one_peer_share_a_frame(void **state)
 {
     struct rill_replica_entry e;
-    uint32_t entry_bytes = sizeof(e) + rill_nf_state_bytes(nf);
+    uint32_t entry_bytes = sizeof(e) + rill_nf_state_bytes(unit_nf);
     struct rte_mbuf *m;
 
     (void)state;
     for (uint64_t flow = 1000; flow < 1003; flow++)
-        give(to_targets(data(flow, TERM, flow, birth), PEER, 0));
+        give(to_targets(data_frame(flow, TERM, flow, birth), PEER, 0));
     pass_time(T_NS / 2);
     assert_int_equal(core_count(&out, RILL_FRAME_REPLICA, PEER), 1);
     m = core_take(&out, RILL_FRAME_REPLICA, PEER);
@@ -1519,7 +1421,7 @@ static void entries_of_several_flows_for_one_peer_share_a_frame(void **state)
         assert_int_equal(rill_body_read(m, i * entry_bytes, &e, sizeof(e)), 0);
         assert_int_equal(e.flow, 1000 + i);
         assert_int_equal(e.step, 1);
-        assert_int_equal(e.state_bytes, rill_nf_state_bytes(nf));
+        assert_int_equal(e.state_bytes, rill_nf_state_bytes(unit_nf));
     }
     rte_pktmbuf_free(m);
     assert_int_equal(n()->replica_frames, 1);
@@ -1720,7 +1622,7 @@ static void at_the_end_of_a_deployment_the_owner_ends_all(void **state)
     acknowledge_sync(TERM, 1);
     give(handoff(RILL_FRAME_MOVE, TERM, TERM + 1, PEER)); /* that one reports on it */
     for (uint64_t i = 1; i <= 40; i++)
-        give(data(FLOW + i, TERM, 1, birth));
+        give(data_frame(FLOW + i, TERM, 1, birth));
     rill_unit_end_owned(unit, now_ns);
     assert_int_equal(ends, 40);
     assert_int_equal(rill_unit_flows(unit), 1);
@@ -1764,7 +1666,7 @@ static void endpoints_are_asked_for_by_number_until_they_come(void **state)
     again = core_expect(&out, RILL_FRAME_POOL_REQUEST, CONTROLLER);
     assert_int_equal(again.clock, first.clock);
     give(grant(first.clock, 0));
-    assert_int_equal(rill_nf_pool_free(nf, 0), BLOCK);
+    assert_int_equal(rill_nf_pool_free(unit_nf, 0), BLOCK);
     pass_time(2 * RETRY_NS);
     assert_int_equal(core_count(&out, RILL_FRAME_POOL_REQUEST, 0), 0);
 }
@@ -1786,7 +1688,7 @@ static void a_dry_pool_is_asked_ever_more_rarely(void **state)
     }
     number = core_expect(&out, RILL_FRAME_POOL_REQUEST, CONTROLLER).clock;
     give(grant(number, 0));
-    assert_int_equal(rill_nf_pool_free(nf, 0), BLOCK);
+    assert_int_equal(rill_nf_pool_free(unit_nf, 0), BLOCK);
 }
 
 static void a_doubled_or_stale_grant_gives_nothing(void **state)
@@ -1797,10 +1699,10 @@ static void a_doubled_or_stale_grant_gives_nothing(void **state)
     create(usual(), init_pool);
     number = core_expect(&out, RILL_FRAME_POOL_REQUEST, CONTROLLER).clock;
     give(grant(number + 1, 100));
-    assert_int_equal(rill_nf_pool_free(nf, 0), 0);
+    assert_int_equal(rill_nf_pool_free(unit_nf, 0), 0);
     give(grant(number, 0));
     give(grant(number, 0));
-    assert_int_equal(rill_nf_pool_free(nf, 0), BLOCK);
+    assert_int_equal(rill_nf_pool_free(unit_nf, 0), BLOCK);
     assert_int_equal(n()->pool_grants, 1);
 }
 
@@ -1823,7 +1725,7 @@ static void a_grant_that_makes_no_sense_is_malformed(void **state)
     rill_frame(m)->pool = UINT16_MAX;
     give(m);
     assert_int_equal(n()->messages_malformed, 4);
-    assert_int_equal(rill_nf_pool_free(nf, 0), 0);
+    assert_int_equal(rill_nf_pool_free(unit_nf, 0), 0);
 }
 
 /* Half a grant would be given again with the answer to the repeated question. */
@@ -1845,7 +1747,7 @@ static void a_grant_is_taken_whole_or_not_at_all(void **state)
     core_body(m, indexes, sizeof(indexes));
     give(m);
     assert_int_equal(n()->messages_malformed, 1);
-    assert_int_equal(rill_nf_pool_free(nf, 0), 0);
+    assert_int_equal(rill_nf_pool_free(unit_nf, 0), 0);
 }
 
 /* --- the rest --- */
@@ -1858,7 +1760,7 @@ static void destroying_frees_all_that_is_pending(void **state)
     give(handoff(RILL_FRAME_MOVE, TERM, TERM + 1, PEER));
     create(usual(), init_small);
     give(moved_in(FLOW + 12));
-    give(data(FLOW, TERM + 3, FLOW + 20, entry(TERM + 1, THIRD)));
+    give(data_frame(FLOW, TERM + 3, FLOW + 20, entry(TERM + 1, THIRD)));
     assert_int_equal(rill_unit_packets_held(unit), 2);
 }
 
@@ -1905,7 +1807,7 @@ static void garbage_is_survived(void **state)
     survive(4, config, init_small);
 }
 
-#define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define T(test) cmocka_unit_test_setup_teardown(test, setup, unit_teardown)
 
 static void no_memory_is_taken_for_the_first_flow_of_a_prepared_unit(void **state)
 {

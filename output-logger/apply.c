@@ -14,7 +14,7 @@ static struct entry *entry_for(struct rill_ol *ol, uint32_t unit, uint64_t flow)
         e->node.unit = unit;
         e->established = true; /* there is no term yet to tell of */
         e->waiting_tail = &e->waiting;
-        e->state = (uint8_t *)e + RTE_ALIGN_CEIL(sizeof(*e), 8);
+        e->state = (uint8_t *)e + ol->state_at;
         rill_flow_map_insert(&ol->entries, &e->node);
         rill_timer_arm(ol->slow, &e->keep_timer, ol->now_ns + ol->config.keep_ns);
     }

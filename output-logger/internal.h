@@ -50,7 +50,7 @@ struct entry {
     struct rill_timer retry_timer;
     struct rill_timer keep_timer;
 };
-_Static_assert(offsetof(struct entry, tries) <= 128, "prefetch_entry() fetches two lines");
+_Static_assert(offsetof(struct entry, tries) <= 128, "fetch_entry() fetches two lines");
 
 enum { FENCED_MAX = 64 }; /* units that one logger served, and that died */
 
@@ -63,6 +63,7 @@ struct rill_ol {
     struct rill_timer_wheel *retries;
     struct rill_timer_wheel *slow;
     uint64_t held;                   /* packets kept back */
+    uint32_t state_at;               /* in an entry */
     uint64_t turned[RILL_SLOTS_MAX]; /* packets sent back to the controller of that slot */
     uint32_t fenced[FENCED_MAX];
     uint32_t fenced_count;

@@ -8,26 +8,16 @@
 #include <cmocka.h>
 
 #include "lib/frame/inventory.h"
-#include "output-logger/internal.h"
-#include "tests/core_testing.h"
+#include "output-logger/ol_testing.h"
 
-enum { STATE = sizeof(struct rill_state_head) + 8, SLOT = 2, ITEMS_MAX = 64, TERM = 7 };
+enum { SLOT = 2, ITEMS_MAX = 64, TERM = 7 };
 
-#define OL rill_role_id(RILL_ROLE_OUTPUT_LOGGER, 1)
 #define OL2 rill_role_id(RILL_ROLE_OUTPUT_LOGGER, 2)
 #define BEFORE rill_role_id(RILL_ROLE_CONTROLLER, 1)
 #define AFTER rill_role_id(RILL_ROLE_CONTROLLER, 2)
-#define UNIT rill_role_id(RILL_ROLE_UNIT, 1)
-#define UNIT2 rill_role_id(RILL_ROLE_UNIT, 2)
 #define OLD rill_epoch(SLOT, 4)
 #define NEW rill_epoch(SLOT, 5)
 #define OTHERS rill_epoch(SLOT + 1, 1)
-#define RETRY_NS (2 * CORE_MS)
-
-static struct rill_ol *ol;
-static struct rill_outbox out;
-static uint64_t now_ns;
-static unsigned in_use;
 
 static const struct rill_alias alias = {
     .local = {.addr = {198, 51, 100, 1}, .port = 1000, .family = 4, .proto = RILL_UDP}, .lease = 5};
@@ -35,43 +25,14 @@ static const struct rill_flow_tuple tuple = {.port_a = 1, .port_b = 2, .family =
 
 static int setup(void **state)
 {
-    struct rill_ol_config config = {.id = OL,
-                                    .controller = BEFORE,
-                                    .epoch = OLD,
-                                    .vni = 1,
-                                    .state_bytes = STATE,
-                                    .pool = core_pool,
-                                    .retry_ns = RETRY_NS,
-                                    .resend = {.attempts = 100, .slow_ns = 1000 * CORE_MS},
-                                    .keep_ns = 1000 * CORE_MS,
-                                    .flows_max = 1024,
-                                    .held_packets = 16};
-    struct rill_error err;
+    struct rill_ol_config config = ol_usual();
 
-    (void)state;
-    in_use = core_in_use();
-    now_ns = CORE_MS;
-    ol = rill_ol_create(&config, &err);
-    assert_non_null(ol);
+    ol_setup(state);
+    config.epoch = OLD;
+    config.resend = (struct rill_resend){.attempts = 100, .slow_ns = 1000 * CORE_MS};
+    config.flows_max = 1024;
+    ol_create(&config);
     return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    rill_ol_destroy(ol);
-    rill_outbox_fini(&out);
-    return core_in_use() == in_use ? 0 : -1;
-}
-
-static const struct rill_ol_counters *n(void)
-{
-    return rill_ol_counters(ol);
-}
-
-static void give(struct rte_mbuf *m)
-{
-    rill_ol_recv(ol, &m, 1, now_ns, &out);
 }
 
 static uint64_t number(uint16_t epoch, uint64_t sequence)
@@ -85,22 +46,14 @@ static uint64_t number(uint16_t epoch, uint64_t sequence)
 static struct rte_mbuf *step(uint32_t unit, uint64_t flow, uint64_t term, uint64_t k,
                              const struct rill_state_head *head)
 {
-    struct rte_mbuf *m = core_udp("10.0.0.1", 1, "192.0.2.1", 2, 60);
+    struct rte_mbuf *m = with_whole_state(change(unit, flow, term, k), NULL);
     struct rill_frame *f = rill_frame(m);
 
-    f->type = RILL_FRAME_CHANGE;
-    f->src = unit;
-    f->dst = OL;
     f->epoch = OLD;
-    f->side = RILL_OUTSIDE;
     f->flow = number(OLD, flow);
     f->term = number(OLD, term);
-    f->step = k;
     f->clock = number(OLD, flow + k);
     f->window = UINT64_MAX >> 1;
-    f->flags |= RILL_FLAG_FULL;
-    f->state_bytes = STATE;
-    memset(f->state, 0, STATE);
     if (head != NULL)
         memcpy(f->state, head, sizeof(*head));
     return m;
@@ -492,7 +445,7 @@ static void established_says_that_the_state_has_the_tuple(void **state)
     assert_int_equal(core_expect(&out, RILL_FRAME_ESTABLISHED, BEFORE).flags, RILL_FLAG_TUPLE);
 }
 
-#define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define T(test) cmocka_unit_test_setup_teardown(test, setup, ol_teardown)
 
 int main(void)
 {

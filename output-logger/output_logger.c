@@ -2,7 +2,10 @@
 
 #include <errno.h>
 
-enum { BURST = 32 }; /* what is prefetched together */
+enum {
+    BURST = 32, /* whose entries are looked for together */
+    AHEAD = 8,  /* and fetched so many frames before they are needed */
+};
 
 #include "output-logger/internal.h"
 
@@ -230,35 +233,38 @@ static void receive(struct rill_ol *ol, struct rte_mbuf *m)
         handle_message(ol, m);
 }
 
-enum { PREFETCHED_STATE_BYTES = 192 }; /* most states are smaller */
-
-/* The entry, and the part of the state that is the NF's. */
-static void prefetch_entry(const struct rill_ol *ol, const struct rill_map_node *node)
+/* Where the change's entry is found. */
+static inline void fetch_place(const struct rill_ol *ol, struct rte_mbuf *frame)
 {
-    const uint8_t *at = (const uint8_t *)node;
-    const uint8_t *state = at + RTE_ALIGN_CEIL(sizeof(struct entry), 8);
+    const struct rill_frame *f = rill_frame(frame);
 
-    rte_prefetch0(at);
-    rte_prefetch0(at + RTE_CACHE_LINE_SIZE);
-    rte_prefetch0(state +
-                  RTE_MIN(ol->config.state_bytes, (uint32_t)sizeof(struct rill_state_head)));
-    rte_prefetch0(state + RTE_MIN(ol->config.state_bytes, (uint32_t)PREFETCHED_STATE_BYTES) - 1);
+    rill_flow_map_prefetch(&ol->entries, f->flow, f->src);
 }
 
-/* What the changes of a burst will look at. */
-static void prefetch(const struct rill_ol *ol, struct rte_mbuf **frames, uint32_t n)
+/* The entry, and the part of the state that is the NF's. */
+static inline void fetch_entry(const struct rill_ol *ol, struct rte_mbuf *frame)
 {
-    for (uint32_t i = 0; i < n; i++) {
-        const struct rill_frame *f = rill_frame(frames[i]);
+    const struct rill_frame *f = rill_frame(frame);
+    const uint8_t *at = (const uint8_t *)rill_flow_map_first(&ol->entries, f->flow, f->src);
 
-        rill_flow_map_prefetch(&ol->entries, f->flow, f->src);
-    }
-    for (uint32_t i = 0; i < n; i++) {
-        const struct rill_frame *f = rill_frame(frames[i]);
-        const struct rill_map_node *node = rill_flow_map_first(&ol->entries, f->flow, f->src);
+    if (at == NULL)
+        return;
+    rte_prefetch0(at);
+    rte_prefetch0(at + RTE_CACHE_LINE_SIZE);
+    rill_state_fetch(at + ol->state_at, ol->config.state_bytes);
+}
 
-        if (node != NULL)
-            prefetch_entry(ol, node);
+/* Each frame's entry is fetched while those before it are at work. */
+static void receive_burst(struct rill_ol *ol, struct rte_mbuf **frames, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        fetch_place(ol, frames[i]);
+    for (uint32_t i = 0; i < RTE_MIN(n, (uint32_t)AHEAD); i++)
+        fetch_entry(ol, frames[i]);
+    for (uint32_t i = 0; i < n; i++) {
+        if (i + AHEAD < n)
+            fetch_entry(ol, frames[i + AHEAD]);
+        receive(ol, frames[i]);
     }
 }
 
@@ -270,9 +276,7 @@ void rill_ol_recv(struct rill_ol *ol, struct rte_mbuf **frames, uint32_t n, uint
     while (n > 0) {
         uint32_t burst = RTE_MIN(n, (uint32_t)BURST);
 
-        prefetch(ol, frames, burst);
-        for (uint32_t i = 0; i < burst; i++)
-            receive(ol, frames[i]);
+        receive_burst(ol, frames, burst);
         frames += burst;
         n -= burst;
     }
@@ -298,11 +302,12 @@ uint64_t rill_ol_next_ns(struct rill_ol *ol)
 struct rill_ol *rill_ol_create(const struct rill_ol_config *config, struct rill_error *err)
 {
     struct rill_ol *ol = calloc(1, sizeof(*ol));
-    size_t head = RTE_ALIGN_CEIL(sizeof(struct entry), 8);
+    size_t head = rill_state_at(sizeof(struct entry), config->state_bytes);
 
     if (ol == NULL)
         goto fail;
     ol->config = *config;
+    ol->state_at = (uint32_t)head;
     if (config->controllers != NULL)
         ol->controllers = *config->controllers;
     else

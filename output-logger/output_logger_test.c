@@ -11,133 +11,30 @@
 #include <rill/nf.h>
 
 #include "lib/packet/split.h"
-#include "output-logger/output_logger.h"
-#include "tests/core_testing.h"
+#include "output-logger/ol_testing.h"
 
-enum {
-    STATE = sizeof(struct rill_state_head) + 8,
-    VALUE_AT = sizeof(struct rill_state_head),
-    FLOW = 100,
-    TERM = 7
-};
+enum { FLOW = 100, TERM = 7 };
 
-#define OL rill_role_id(RILL_ROLE_OUTPUT_LOGGER, 1)
 #define CONTROLLER rill_role_id(RILL_ROLE_CONTROLLER, 1)
-#define UNIT rill_role_id(RILL_ROLE_UNIT, 1)
-#define UNIT2 rill_role_id(RILL_ROLE_UNIT, 2)
-#define RETRY_NS (2 * CORE_MS)
-#define KEEP_NS (1000 * CORE_MS)
-
-static struct rill_resend resend;
-static struct rill_ol *ol;
-static struct rill_outbox out;
-static uint64_t now_ns;
-static unsigned in_use;
 
 static const struct rill_alias alias_a = {
     .local = {.addr = {198, 51, 100, 1}, .port = 1000, .family = 4, .proto = RILL_UDP}};
 
-static uint64_t hold_ns;
-
-static struct rill_ol_config usual(uint32_t flows_max, uint32_t held_packets)
-{
-    return (struct rill_ol_config){.id = OL,
-                                   .controller = CONTROLLER,
-                                   .vni = 1,
-                                   .state_bytes = STATE,
-                                   .pool = core_pool,
-                                   .retry_ns = RETRY_NS,
-                                   .resend = resend,
-                                   .keep_ns = KEEP_NS,
-                                   .hold_ns = hold_ns,
-                                   .flows_max = flows_max,
-                                   .held_packets = held_packets};
-}
-
 static void create(uint32_t flows_max, uint32_t held_packets)
 {
-    const struct rill_ol_config config = usual(flows_max, held_packets);
-    struct rill_error err;
+    struct rill_ol_config config = ol_usual();
 
-    ol = rill_ol_create(&config, &err);
-    assert_non_null(ol);
-}
-
-static int setup(void **state)
-{
-    (void)state;
-    in_use = core_in_use();
-    now_ns = CORE_MS;
-    resend = (struct rill_resend){0}; /* as often as at first */
-    create(64, 16);
-    return 0;
-}
-
-/* Whatever a test left pending: every buffer comes back. */
-static int teardown(void **state)
-{
-    (void)state;
-    rill_ol_destroy(ol);
-    rill_outbox_fini(&out);
-    return core_in_use() == in_use ? 0 : -1;
-}
-
-static const struct rill_ol_counters *n(void)
-{
-    return rill_ol_counters(ol);
-}
-
-static void give(struct rte_mbuf *m)
-{
-    rill_ol_recv(ol, &m, 1, now_ns, &out);
-}
-
-static void pass_time(uint64_t ns)
-{
-    now_ns += ns;
-    rill_ol_tick(ol, now_ns, &out);
+    config.flows_max = flows_max;
+    config.held_packets = held_packets;
+    ol_create(&config);
 }
 
 /* --- what units send --- */
-
-static struct rte_mbuf *change(uint32_t unit, uint64_t flow, uint64_t term, uint64_t step)
-{
-    struct rte_mbuf *m = core_udp("10.0.0.1", 1, "192.0.2.1", 2, 60);
-    struct rill_frame *f = rill_frame(m);
-
-    f->type = RILL_FRAME_CHANGE;
-    f->src = unit;
-    f->dst = OL;
-    f->side = RILL_OUTSIDE;
-    f->flow = flow;
-    f->term = term;
-    f->step = step;
-    f->clock = step;
-    f->ingress_id = step;
-    f->state_offset = VALUE_AT;
-    f->state_bytes = 8;
-    memcpy(f->state, &step, 8);
-    return m;
-}
 
 /* Step n, that changes the value to n. */
 static struct rte_mbuf *step(uint64_t k)
 {
     return change(UNIT, FLOW, TERM, k);
-}
-
-static struct rte_mbuf *with_whole_state(struct rte_mbuf *m, const struct rill_alias *alias)
-{
-    struct rill_frame *f = rill_frame(m);
-
-    f->flags |= RILL_FLAG_FULL;
-    f->state_offset = 0;
-    f->state_bytes = STATE;
-    memset(f->state, 0, STATE);
-    if (alias != NULL)
-        memcpy(f->state, alias, sizeof(*alias));
-    memcpy(f->state + VALUE_AT, &f->step, 8);
-    return m;
 }
 
 static struct rte_mbuf *first_step(uint64_t k)
@@ -371,7 +268,7 @@ static void of_several_controllers_it_goes_to_whose_it_is(void **state)
     struct rill_controllers known = {0};
     struct rill_error err;
     struct rill_split *split = rill_split_create(&config, &err);
-    struct rill_ol_config logger = usual(64, 16);
+    struct rill_ol_config logger = ol_usual();
 
     (void)state;
     assert_non_null(split);
@@ -379,8 +276,7 @@ static void of_several_controllers_it_goes_to_whose_it_is(void **state)
         rill_controllers_adopt(&known, rill_epoch(i, 3), rill_role_id(RILL_ROLE_CONTROLLER, 5 + i));
     logger.split = split;
     logger.controllers = &known;
-    rill_ol_destroy(ol);
-    ol = rill_ol_create(&logger, &err);
+    ol_create(&logger);
     for (uint32_t k = 1; k <= 4; k++) {
         uint16_t port = k % 2 == 1 ? 1499 : 1500;
         struct rte_mbuf *m = core_udp("198.51.100.1", 1700, "198.51.100.1", port, 60);
@@ -462,10 +358,11 @@ static uint32_t asked_within(enum rill_frame_type type, uint64_t ns)
 /* The unit is gone, say. A new question does not wait for the pauses of an old one. */
 static void questions_without_an_answer_get_rare_but_not_new_ones(void **state)
 {
+    struct rill_ol_config config = ol_usual();
+
     (void)state;
-    rill_ol_destroy(ol);
-    resend = (struct rill_resend){.attempts = 3, .slow_ns = 500 * RETRY_NS};
-    create(64, 16);
+    config.resend = (struct rill_resend){.attempts = 3, .slow_ns = 500 * RETRY_NS};
+    ol_create(&config);
     give(first_step(1));
     give(about_flow(RILL_FRAME_ESTABLISHED_ACK, CONTROLLER, TERM));
     give(step(3));
@@ -791,11 +688,11 @@ static struct rte_mbuf *vouch(uint64_t term)
 /* Others may have older copies, and not have heard that they may forget them. */
 static void an_ended_flow_is_held(void **state)
 {
+    struct rill_ol_config config = ol_usual();
+
     (void)state;
-    rill_ol_destroy(ol);
-    hold_ns = 3 * KEEP_NS;
-    create(64, 8);
-    hold_ns = 0;
+    config.hold_ns = 3 * KEEP_NS;
+    ol_create(&config);
     give(first_step(1));
     now_ns += 2 * KEEP_NS;
     give(vouch(TERM));
@@ -848,7 +745,6 @@ static void a_flow_that_is_forgotten_drops_what_it_holds(void **state)
 static void no_more_packets_are_held_than_the_bound(void **state)
 {
     (void)state;
-    rill_ol_destroy(ol);
     create(64, 3);
     for (uint64_t k = 10; k < 15; k++)
         give(step(k));
@@ -859,7 +755,6 @@ static void no_more_packets_are_held_than_the_bound(void **state)
 static void the_bound_counts_packets_that_wait_for_an_alias(void **state)
 {
     (void)state;
-    rill_ol_destroy(ol);
     create(64, 2);
     give(with_whole_state(step(1), &alias_a));
     give(step(2));
@@ -872,7 +767,6 @@ static void the_bound_counts_packets_that_wait_for_an_alias(void **state)
 static void no_more_flows_are_kept_than_the_bound(void **state)
 {
     (void)state;
-    rill_ol_destroy(ol);
     create(2, 16);
     for (uint64_t flow = 1; flow <= 4; flow++)
         give(with_whole_state(change(UNIT, flow, TERM, 1), NULL));
@@ -991,7 +885,7 @@ static void garbage_is_survived(void **state)
     assert_int_equal(in, n()->packets_released + dropped + rill_ol_packets_held(ol));
 }
 
-#define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define T(test) cmocka_unit_test_setup_teardown(test, ol_setup, ol_teardown)
 
 int main(void)
 {

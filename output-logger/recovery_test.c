@@ -1,5 +1,5 @@
-/* What an output logger does when one of its units is dead: it takes nothing more of it, and then
- * gives its state to who goes on. */
+/* What an output logger does when one of its units, UNIT, is dead: it takes nothing more of it, and
+ * then gives its state to who goes on. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,116 +7,31 @@
 
 #include <cmocka.h>
 
-#include "output-logger/internal.h"
-#include "tests/core_testing.h"
+#include "output-logger/ol_testing.h"
 
-enum {
-    STATE = sizeof(struct rill_state_head) + 8,
-    VALUE_AT = sizeof(struct rill_state_head),
-    FLOW = 100,
-    TERM = 7
-};
+enum { FLOW = 100, TERM = 7 };
 
-#define OL rill_role_id(RILL_ROLE_OUTPUT_LOGGER, 1)
 #define CONTROLLER rill_role_id(RILL_ROLE_CONTROLLER, 1)
-#define UNIT rill_role_id(RILL_ROLE_UNIT, 1) /* it dies */
-#define UNIT2 rill_role_id(RILL_ROLE_UNIT, 2)
 #define ASKER rill_role_id(RILL_ROLE_UNIT, 3)
-#define RETRY_NS (2 * CORE_MS)
-#define KEEP_NS (1000 * CORE_MS)
-
-static struct rill_ol *ol;
-static struct rill_outbox out;
-static uint64_t now_ns;
-static unsigned in_use;
 
 static const struct rill_alias alias_a = {
     .local = {.addr = {198, 51, 100, 1}, .port = 1000, .family = 4, .proto = RILL_UDP}};
 
-static int setup(void **state)
-{
-    struct rill_ol_config config = {.id = OL,
-                                    .controller = CONTROLLER,
-                                    .vni = 1,
-                                    .state_bytes = STATE,
-                                    .pool = core_pool,
-                                    .retry_ns = RETRY_NS,
-                                    .keep_ns = KEEP_NS,
-                                    .flows_max = 64,
-                                    .held_packets = 16};
-    struct rill_error err;
-
-    (void)state;
-    in_use = core_in_use();
-    now_ns = CORE_MS;
-    ol = rill_ol_create(&config, &err);
-    assert_non_null(ol);
-    return 0;
-}
-
-/* Whatever a test left pending: every buffer comes back. */
-static int teardown(void **state)
-{
-    (void)state;
-    rill_ol_destroy(ol);
-    rill_outbox_fini(&out);
-    return core_in_use() == in_use ? 0 : -1;
-}
-
-static const struct rill_ol_counters *n(void)
-{
-    return rill_ol_counters(ol);
-}
-
-static void give(struct rte_mbuf *m)
-{
-    rill_ol_recv(ol, &m, 1, now_ns, &out);
-}
-
-static void pass_time(uint64_t ns)
-{
-    now_ns += ns;
-    rill_ol_tick(ol, now_ns, &out);
-}
-
 /* --- what comes in --- */
 
-/* Step k, that changes the value to k. */
 static struct rte_mbuf *step_of(uint32_t unit, uint64_t term, uint64_t k)
 {
-    struct rte_mbuf *m = core_udp("10.0.0.1", 1, "192.0.2.1", 2, 60);
-    struct rill_frame *f = rill_frame(m);
+    struct rte_mbuf *m = change(unit, FLOW, term, k);
 
-    f->type = RILL_FRAME_CHANGE;
-    f->src = unit;
-    f->dst = OL;
-    f->side = RILL_OUTSIDE;
-    f->flow = FLOW;
-    f->term = term;
-    f->step = k;
-    f->clock = FLOW + k;
-    f->window = UINT64_MAX >> 1;
-    f->ingress_id = k;
-    f->state_offset = VALUE_AT;
-    f->state_bytes = 8;
-    memcpy(f->state, &k, 8);
+    rill_frame(m)->clock = FLOW + k;
+    rill_frame(m)->window = UINT64_MAX >> 1;
     return m;
 }
 
 static struct rte_mbuf *first_step_of(uint32_t unit, uint64_t term, uint64_t k,
                                       const struct rill_alias *alias)
 {
-    struct rte_mbuf *m = step_of(unit, term, k);
-    struct rill_frame *f = rill_frame(m);
-
-    f->flags |= RILL_FLAG_FULL;
-    f->state_offset = 0;
-    f->state_bytes = STATE;
-    memset(f->state, 0, STATE);
-    if (alias != NULL)
-        memcpy(f->state, alias, sizeof(*alias));
-    memcpy(f->state + VALUE_AT, &k, 8);
-    return m;
+    return with_whole_state(step_of(unit, term, k), alias);
 }
 
 static struct rte_mbuf *step(uint64_t k)
@@ -640,7 +555,7 @@ static void without_a_buffer_nothing_is_answered(void **state)
     expect_state(TERM, TERM + 1, 1);
 }
 
-#define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define T(test) cmocka_unit_test_setup_teardown(test, ol_setup, ol_teardown)
 
 int main(void)
 {

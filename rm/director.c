@@ -55,6 +55,8 @@ void rill_director_destroy(struct rill_director *d)
     for (uint32_t i = 0; d->deployments != NULL && i < RILL_DIRECTOR_DEPLOYMENTS_MAX; i++)
         dir_free_deployment(&d->deployments[i]);
     free(d->deployments);
+    for (uint32_t i = 0; d->roles != NULL && i < d->role_slots; i++)
+        free(d->roles[i].objects);
     free(d->roles);
     free(d->failures);
     free(d->requests);
@@ -187,6 +189,9 @@ static void role_message(struct rill_director *d, struct dir_role *role,
     case CONTROL__MESSAGE__BODY_DONE:
     case CONTROL__MESSAGE__BODY_ERROR:
         on_role_answer(d, role, message);
+        break;
+    case CONTROL__MESSAGE__BODY_OBJECTS:
+        dir_on_objects(d, role, message);
         break;
     case CONTROL__MESSAGE__BODY_LEASE_REQUEST:
     case CONTROL__MESSAGE__BODY_MEMBERS_REQUEST:

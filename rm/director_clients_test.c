@@ -211,6 +211,90 @@ static void metrics_are_passed_on(void **state)
     world_free(w);
 }
 
+/* --- objects ---------------------------------------------------------------------------------- */
+
+static void say_objects(struct world *w, uint32_t role, uint32_t n, const char *version)
+{
+    Control__Message m = rill_control_message(role, w->config.id, 0);
+    Control__Objects body = CONTROL__OBJECTS__INIT;
+    Control__Object object = CONTROL__OBJECT__INIT, *list[9];
+
+    for (uint32_t i = 0; i < n; i++)
+        list[i] = &object;
+    object.name = "rules.txt";
+    object.version = (char *)(uintptr_t)version;
+    object.error = "rules.txt:1: no";
+    body.objects = list;
+    body.n_objects = n;
+    RILL_CONTROL_SET(&m, OBJECTS, objects, &body);
+    world_program_says(w, role, &m);
+}
+
+/* NULL: nothing. */
+static const char *version_of(struct world *w, uint32_t role)
+{
+    const Control__Status *status = world_status(w, 0);
+
+    for (size_t i = 0; i < status->n_roles; i++)
+        if (status->roles[i]->role == role && status->roles[i]->objects != NULL)
+            return status->roles[i]->objects->objects[0]->version;
+    return NULL;
+}
+
+static void units_say_which_objects_they_have(void **state)
+{
+    struct world *w = world_with_web(1, 2);
+    uint32_t unit = world_active(w, RILL_ROLE_UNIT, 0), other = world_active(w, RILL_ROLE_UNIT, 1);
+
+    (void)state;
+    assert_null(version_of(w, unit));
+    say_objects(w, unit, 1, "a1");
+    assert_string_equal(version_of(w, unit), "a1");
+    assert_null(version_of(w, other));
+    say_objects(w, unit, 8, "b2"); /* as many as an NF can have */
+    assert_string_equal(version_of(w, unit), "b2");
+    assert_int_equal(rill_director_counters(w->d)->messages_unexpected, 0);
+    world_segfaults(w, unit);
+    assert_null(version_of(w, unit));
+    world_free(w);
+}
+
+static void others_do_not(void **state)
+{
+    struct world *w = world_with_web(1, 1);
+    uint32_t unit = world_active(w, RILL_ROLE_UNIT, 0);
+
+    (void)state;
+    say_objects(w, world_active(w, RILL_ROLE_CONTROLLER, 0), 1, "a1");
+    say_objects(w, world_find(w, RILL_ROLE_UNIT, 0, "warm", 0), 1, "a1");
+    say_objects(w, unit, 9, "a1");
+    assert_null(version_of(w, unit));
+    assert_int_equal(rill_director_counters(w->d)->messages_unexpected, 3);
+    world_free(w);
+}
+
+/* The next resource manager hears it again. */
+static void the_next_director_knows_nothing_of_them(void **state)
+{
+    struct world *w = world_keeping(1);
+    uint32_t unit;
+
+    (void)state;
+    world_agent_joins(w, 0);
+    world_client_joins(w, 0, 0);
+    world_deploy(w, 0, "web", 1);
+    world_expect(w, 0, CONTROL__MESSAGE__BODY_DEPLOYED);
+    unit = world_active(w, RILL_ROLE_UNIT, 0);
+    say_objects(w, unit, 1, "a1");
+    world_replace_director(w);
+    world_agent_joins(w, 0);
+    world_client_joins(w, 0, 0);
+    assert_null(version_of(w, unit));
+    say_objects(w, unit, 1, "a1");
+    assert_string_equal(version_of(w, unit), "a1");
+    world_free(w);
+}
+
 /* --- the end ---------------------------------------------------------------------------------- */
 
 static void shutdown_stops_all(void **state)
@@ -293,6 +377,9 @@ int main(void)
         cmocka_unit_test(a_client_that_is_frozen),
         cmocka_unit_test(a_client_stays_while_a_pair_is_replaced),
         cmocka_unit_test(metrics_are_passed_on),
+        cmocka_unit_test(units_say_which_objects_they_have),
+        cmocka_unit_test(others_do_not),
+        cmocka_unit_test(the_next_director_knows_nothing_of_them),
         cmocka_unit_test(shutdown_stops_all),
         cmocka_unit_test(shutdown_ends_what_waits),
         cmocka_unit_test(shutdown_by_a_client_that_is_gone),

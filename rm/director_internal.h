@@ -12,6 +12,7 @@
  *   director_leases.c     the lease cores' frames
  *   director_clients.c    clients, and who is attached
  *   director_status.c     Status
+ *   director_objects.c    which versions of objects units have
  *   director_usage.c      what units did, for billing
  *   director_record.c     what the next director has to know, and the next one, that reads it
  *   director_keep.c       what waits until that is kept
@@ -95,6 +96,8 @@ struct dir_role {
     uint64_t join_until_ns; /* while it is starting */
     uint64_t start_ns, ready_ns, activation_ns;
     uint64_t active_ns; /* when it became active */
+    uint8_t *objects;   /* a unit's, packed, as it said last; NULL: nothing yet */
+    size_t objects_bytes;
     struct dir_links links;
 };
 
@@ -441,6 +444,13 @@ void dir_usage_free(struct rill_director *d);
 /* --- director_status.c ------------------------------------------------------------------------ */
 
 void dir_on_status_request(struct rill_director *d, uint32_t peer, const Control__Message *message);
+
+/* --- director_objects.c ----------------------------------------------------------------------- */
+
+void dir_on_objects(struct rill_director *d, struct dir_role *role,
+                    const Control__Message *message);
+/* The caller's to free; NULL: it said nothing. */
+Control__Objects *dir_objects_of(const struct dir_role *role);
 
 /* --- director_record.c ------------------------------------------------------------------------ */
 

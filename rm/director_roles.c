@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 
@@ -57,6 +58,7 @@ static void remove_role(struct rill_director *d, struct dir_role *role)
 {
     dir_forget_requests_about(d, role->id);
     rill_id_map_remove(&d->role_at, role->id);
+    free(role->objects);
     *role = (struct dir_role){0};
 }
 

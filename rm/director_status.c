@@ -58,6 +58,7 @@ static void add_role(struct rill_director *d, struct report *report, const struc
         to->leased = dir_leased_by(dep, role->id);
         to->epoch = slot->epoch;
     }
+    to->objects = dir_objects_of(role);
     report->role_list[report->body.n_roles++] = to;
 }
 
@@ -172,6 +173,14 @@ static void fill(struct rill_director *d, struct report *report)
     dir_add_failures(d, report->deaths, report->death_list, body);
 }
 
+static void free_report(struct report *report)
+{
+    for (size_t i = 0; i < report->body.n_roles; i++)
+        if (report->roles[i].objects != NULL)
+            control__objects__free_unpacked(report->roles[i].objects, NULL);
+    free(report);
+}
+
 void dir_on_status_request(struct rill_director *d, uint32_t peer, const Control__Message *message)
 {
     struct dir_asker asker = dir_asker_of(peer, message);
@@ -185,5 +194,5 @@ void dir_on_status_request(struct rill_director *d, uint32_t peer, const Control
     fill(d, report);
     RILL_CONTROL_SET(&m, STATUS, status, &report->body);
     dir_answer(d, &asker, &m);
-    free(report);
+    free_report(report);
 }

@@ -63,9 +63,56 @@ struct rill_rm {
     struct rill_lease *leases;
 };
 
-/* rm.c: when there is something to do next, after whatever changed. */
-void rill_rm_find_next(struct rill_rm *rm);
-int rill_rm_grow(void **array, uint32_t room, size_t bytes);
-struct share *rill_rm_add_share(struct unit *unit, uint32_t controller); /* NULL: no memory */
+/* --- rm.c: units, and time --- */
+
+struct unit *rm_find_unit(const struct rill_rm *rm, uint32_t id); /* NULL: none */
+int rm_grow(void **array, uint32_t room, size_t bytes);
+/* When there is something to do next, after whatever changed. */
+void rm_find_next(struct rill_rm *rm);
+/* When what is said for the *tries-th time, counted here, is said again. */
+uint64_t rm_resend_at_ns(struct rill_rm *rm, uint32_t *tries, uint64_t now_ns);
+
+/* --- rm_loggers.c: units hear which output logger is theirs --- */
+
+bool rm_logger_word_due(const struct unit *unit, uint64_t now_ns);
+void rm_repeat_new_logger(struct rill_rm *rm, struct unit *unit, uint64_t now_ns,
+                          struct rill_outbox *outbox);
+void rm_take_logger_ack(struct rill_rm *rm, const struct rill_frame *f);
+
+/* --- rm_shares.c: units hear what each controller may have of them --- */
+
+struct share *rm_find_share(const struct unit *unit, uint32_t controller); /* NULL: none */
+struct share *rm_add_share(struct unit *unit, uint32_t controller);        /* NULL: no memory */
+/* What of the unit nobody else may have. */
+uint32_t rm_committed(const struct share *share);
+void rm_send_share(struct rill_rm *rm, const struct unit *unit, struct share *share,
+                   uint64_t now_ns, struct rill_outbox *outbox);
+void rm_tell_unit(struct rill_rm *rm, const struct unit *unit, struct share *share, uint64_t now_ns,
+                  struct rill_outbox *outbox);
+void rm_tell_units(struct rill_rm *rm, uint32_t controller, uint64_t now_ns,
+                   struct rill_outbox *outbox);
+void rm_drop_if_over(struct unit *unit, struct share *share);
+void rm_take_ack(struct rill_rm *rm, const struct rill_frame *f, uint64_t now_ns,
+                 struct rill_outbox *outbox);
+void rm_resend_shares(struct rill_rm *rm, uint64_t now_ns, struct rill_outbox *outbox);
+
+/* --- rm_grants.c: controllers hear what they have, and until when --- */
+
+void rm_send_grant(struct rill_rm *rm, uint32_t controller, uint64_t now_ns,
+                   struct rill_outbox *outbox);
+/* Once all units know of it, or an epoch after the question. */
+void rm_grant_if_ready(struct rill_rm *rm, uint32_t controller, uint64_t now_ns,
+                       struct rill_outbox *outbox);
+bool rm_expires(const struct controller *c);
+void rm_expire(struct rill_rm *rm, uint32_t controller, uint64_t now_ns,
+               struct rill_outbox *outbox);
+uint64_t rm_next_of_controller(const struct rill_rm *rm, const struct controller *c);
+
+/* --- rm_requests.c: controllers ask for units, and who is there --- */
+
+void rm_take_request(struct rill_rm *rm, const struct rill_frame *f, uint64_t now_ns,
+                     struct rill_outbox *outbox);
+void rm_tell_members(struct rill_rm *rm, const struct rill_frame *f, uint64_t now_ns,
+                     struct rill_outbox *outbox);
 
 #endif

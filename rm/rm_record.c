@@ -33,7 +33,7 @@ static void record_shares(struct rill_rm *rm, struct rill_memo *r, struct unit *
     rill_memo_count(r, &count, RILL_RM_CONTROLLERS_MAX);
     for (uint32_t i = 0; i < count && !rill_memo_failed(r); i++) {
         struct share none = {0};
-        struct share *share = r->reading ? rill_rm_add_share(unit, 0) : &unit->shares[i];
+        struct share *share = r->reading ? rm_add_share(unit, 0) : &unit->shares[i];
 
         record_share(r, share == NULL ? &none : share);
         if (share == NULL || share->controller >= rm->controller_count)
@@ -127,7 +127,7 @@ void rill_rm_record(struct rill_rm *rm, struct rill_memo *r, uint64_t now_ns)
     record_units(rm, r, now_ns);
     record_deaths(rm, r, now_ns);
     if (r->reading)
-        rill_rm_find_next(rm);
+        rm_find_next(rm);
 }
 
 void rill_rm_run_lease(struct rill_rm *rm, uint32_t controller, uint64_t now_ns)
@@ -140,5 +140,5 @@ void rill_rm_run_lease(struct rill_rm *rm, uint32_t controller, uint64_t now_ns)
         c->granted = true;
         c->expire_ns = now_ns + rm->config.lease_ns + rm->config.margin_ns;
     }
-    rill_rm_find_next(rm);
+    rm_find_next(rm);
 }

@@ -1,6 +1,8 @@
 /* What the Geneve codec costs a frame, on the way out and on the way in (lib/frame/geneve.h), for
- * the two frames that each packet is: DATA from the controller to the unit, CHANGE from there to
- * the output logger. In bursts, as a role sends and receives them.
+ * the frames that each packet is: INGRESS from the client to the controller, DATA from there to the
+ * unit, CHANGE from there to the output logger, RELEASED from there to the client. In bursts, as a
+ * role sends and receives them, and in one buffer, as they are on their way: the headers that were
+ * taken off leave room for the next.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -11,10 +13,10 @@
 #include "lib/frame/geneve.h"
 
 enum { MEMORY_MB = 256, MBUFS = 4096, BURST = 32, BURSTS = 1 << 14, QUICK_BURSTS = 1 << 8 };
-enum { STATE_BYTES = 16 };
+enum { STATE_BYTES = 16, ROOM = 256 };
 
-enum what { WHAT_DATA, WHAT_CHANGE, WHATS };
-static const char *const whats[WHATS] = {"data", "change"};
+enum what { WHAT_INGRESS, WHAT_DATA, WHAT_CHANGE, WHAT_RELEASED, WHATS };
+static const char *const whats[WHATS] = {"ingress", "data", "change", "released"};
 
 struct cycles {
     double encode, decode;
@@ -27,12 +29,20 @@ static const struct rill_underlay underlay = {
     .dst = {4, {10, 0, 0, 2}},
 };
 
+static void fill_ingress(struct rill_frame *f)
+{
+    f->type = RILL_FRAME_INGRESS;
+    f->src = rill_role_id(RILL_ROLE_CLIENT, 1);
+    f->dst = rill_role_id(RILL_ROLE_CONTROLLER, 1);
+}
+
 static void fill_data(struct rill_frame *f)
 {
     f->type = RILL_FRAME_DATA;
     f->src = rill_role_id(RILL_ROLE_CONTROLLER, 1);
     f->dst = rill_role_id(RILL_ROLE_UNIT, 1);
-    f->flags = RILL_FLAG_PACKET;
+    f->term = 1;
+    f->clock = f->flow;
     f->chain_len = 1;
     f->chain[0] = (struct rill_chain_entry){.term = 1, .unit = f->dst};
 }
@@ -42,7 +52,8 @@ static void fill_change(struct rill_frame *f)
     f->type = RILL_FRAME_CHANGE;
     f->src = rill_role_id(RILL_ROLE_UNIT, 1);
     f->dst = rill_role_id(RILL_ROLE_OUTPUT_LOGGER, 1);
-    f->flags = RILL_FLAG_PACKET;
+    f->term = 1;
+    f->clock = f->flow;
     f->step = 1;
     f->window = 1;
     f->granted_term = 1;
@@ -50,23 +61,29 @@ static void fill_change(struct rill_frame *f)
     memset(f->state, 1, STATE_BYTES);
 }
 
+static void fill_released(struct rill_frame *f)
+{
+    f->type = RILL_FRAME_RELEASED;
+    f->src = rill_role_id(RILL_ROLE_OUTPUT_LOGGER, 1);
+    f->dst = rill_role_id(RILL_ROLE_CLIENT, 1);
+}
+
 static void make(struct rte_mbuf *m, enum what what, uint64_t flow, uint16_t bytes)
 {
+    static void (*const fills[WHATS])(struct rill_frame *) = {fill_ingress, fill_data, fill_change,
+                                                              fill_released};
     struct rill_frame *f = rill_frame(m);
 
     rill_frame_reset(f);
+    f->flags = RILL_FLAG_PACKET;
     f->epoch = 1;
     f->vni = 1;
     f->flow = flow;
-    f->term = 1;
-    f->clock = flow;
     f->wire_bytes = bytes;
     f->ingress_ns = flow;
     f->ingress_id = flow;
-    if (what == WHAT_DATA)
-        fill_data(f);
-    else
-        fill_change(f);
+    fills[what](f);
+    m->data_off = ROOM;
     m->data_len = bytes;
     m->pkt_len = bytes;
 }
@@ -76,12 +93,13 @@ static int refused(const char *way, enum what what, struct rill_error *err)
     return rill_error_set(err, -EINVAL, "the codec refuses to %s a frame '%s'", way, whats[what]);
 }
 
-static int encode(struct rte_mbuf **burst, struct rte_mempool *pool)
+static int encode(struct rte_mbuf **burst, struct rte_mempool *pool,
+                  const struct rill_geneve_outer *outer)
 {
     int rc = 0;
 
     for (int i = 0; i < BURST; i++)
-        rc |= rill_geneve_encode(&burst[i], pool, &underlay);
+        rc |= rill_geneve_encode(&burst[i], pool, outer);
     return rc;
 }
 
@@ -99,7 +117,9 @@ static int run(struct rte_mempool *pool, enum what what, uint16_t bytes, unsigne
 {
     struct rte_mbuf *burst[BURST];
     uint64_t begin, middle, out = 0, in = 0;
+    struct rill_geneve_outer outer;
 
+    rill_geneve_outer_init(&outer, &underlay);
     for (unsigned n = 0; n < bursts; n++) {
         bool whole;
 
@@ -108,14 +128,14 @@ static int run(struct rte_mempool *pool, enum what what, uint16_t bytes, unsigne
         for (unsigned i = 0; i < BURST; i++)
             make(burst[i], what, 1 + n * BURST + i, bytes);
         begin = bench_cycles();
-        if (encode(burst, pool) != 0)
+        if (encode(burst, pool, &outer) != 0)
             return refused("encode", what, err);
         middle = bench_cycles();
         if (decode(burst) != 0)
             return refused("decode", what, err);
         in += bench_cycles() - middle;
         out += middle - begin;
-        whole = burst[0]->pkt_len == bytes && rill_frame(burst[0])->flow == 1 + n * BURST;
+        whole = burst[0]->pkt_len == bytes && rill_frame(burst[0])->ingress_id == 1 + n * BURST;
         rte_pktmbuf_free_bulk(burst, BURST);
         if (!whole)
             return refused("give back", what, err);

@@ -58,6 +58,9 @@ struct rill_role_ops {
      * client among its peers, whose packets come in. NULL: not of interest. */
     void (*egress)(void *arg, uint32_t client);
     void (*metrics)(void *arg, struct rill_role_metrics *metrics);
+    /* Fills in what it has of the configuration store, for the resource manager; pointers stay the
+     * callee's, valid until the next call. False: nothing to tell. NULL: never. */
+    bool (*objects)(void *arg, Control__Objects *objects);
     /* The last turn is over, if there ever was one; metrics are asked for once more. NULL: nothing
      * to do. */
     void (*end)(void *arg, uint64_t now_ns);

@@ -4,7 +4,7 @@
 #include "lib/control/lease.h"
 #include "lib/daemon/role_internal.h"
 
-enum { JOIN_NUMBER = 1 };
+enum { JOIN_NUMBER = 1, OBJECTS_EVERY_NS = 500000000 };
 
 /* --- sending ---------------------------------------------------------------------------------- */
 
@@ -28,6 +28,20 @@ void role_tell_manager(struct role_process *p, Control__Message *message)
     message->from = p->host.role;
     message->to = rill_role_id(RILL_ROLE_RM, 1);
     send_message(p, message);
+}
+
+void role_tell_objects(struct role_process *p, uint64_t now_ns)
+{
+    Control__Message m = CONTROL__MESSAGE__INIT;
+    Control__Objects body = CONTROL__OBJECTS__INIT;
+
+    if (p->ops->objects == NULL || now_ns < p->next_objects_ns)
+        return;
+    p->next_objects_ns = now_ns + OBJECTS_EVERY_NS;
+    if (!p->ops->objects(p->ops->arg, &body))
+        return;
+    RILL_CONTROL_SET(&m, OBJECTS, objects, &body);
+    role_tell_manager(p, &m);
 }
 
 bool role_answer_done(struct role_process *p, const struct role_asker *asker)

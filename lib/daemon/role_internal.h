@@ -60,7 +60,7 @@ struct role_process {
     uint64_t messages_lost;     /* lease messages for which there was no buffer or no connection */
     uint64_t messages_unknown;  /* control messages that are not for a role like this */
     uint64_t messages_old_rm;   /* from a resource manager whose place was taken */
-    uint64_t next_control_ns;
+    uint64_t next_control_ns, next_objects_ns;
     bool active;
     struct role_asker activated_by;
     Control__Facts facts; /* a unit's: what the answer says */
@@ -77,6 +77,9 @@ bool role_answer(struct role_process *p, const struct role_asker *asker, Control
 bool role_answer_done(struct role_process *p, const struct role_asker *asker);
 /* Unasked; lost if there is no connection. */
 void role_tell_manager(struct role_process *p, Control__Message *message);
+/* Every half second what it has of the configuration store, so that one that was lost does not
+ * matter, nor that the resource manager is another. */
+void role_tell_objects(struct role_process *p, uint64_t now_ns);
 /* Says the line here, too. */
 void role_answer_error(struct role_process *p, const struct role_asker *asker, const char *line);
 /* A frame of the lease protocol, to the resource manager; frees it. */

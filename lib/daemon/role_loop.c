@@ -123,6 +123,7 @@ static void look_at_control(struct role_process *p, uint64_t now_ns)
     p->next_control_ns = now_ns + CONTROL_EVERY_NS;
     uv_run(&p->loop, UV_RUN_NOWAIT);
     role_peers_look(p);
+    role_tell_objects(p, now_ns);
     rill_daemon_log_look(now_ns);
 }
 

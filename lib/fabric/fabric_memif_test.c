@@ -362,8 +362,10 @@ static void send_frame_raw(uint32_t mac_from, uint32_t mac_to, uint32_t dst, uin
 {
     struct rte_mbuf *m = rill_fabric_test_frame(pool, unit(2), dst, 3, true);
     struct rill_underlay u = underlay(mac_from, mac_to);
+    struct rill_geneve_outer outer;
 
-    assert_int_equal(rill_geneve_encode(&m, pool, &u), 0);
+    assert_int_equal(rill_geneve_outer_init(&outer, &u), 0);
+    assert_int_equal(rill_geneve_encode(&m, pool, &outer), 0);
     if (damage != 0)
         rte_pktmbuf_mtod(m, uint8_t *)[damage] ^= 0x55;
     send_raw(m);

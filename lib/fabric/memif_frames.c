@@ -91,7 +91,7 @@ uint32_t rill_memif_recv(struct memif *f, struct link *link, struct rte_mbuf **f
 /* Writes the headers in front. False: it can not be sent, and is gone. */
 static bool encode(struct memif *f, const struct link *link, struct rte_mbuf **m)
 {
-    int code = rill_geneve_encode(m, f->config.pool, &link->underlay);
+    int code = rill_geneve_encode(m, f->config.pool, &link->outer);
 
     if (code == 0 && (*m)->pkt_len <= RILL_FABRIC_MEMIF_FRAME_BYTES)
         return true;

@@ -31,9 +31,9 @@ struct link {
     struct rill_memif_port *port;
     struct link *other; /* the other end, if it is in this fabric; else NULL */
     enum link_state state;
-    uint8_t header[12]; /* of frames that arrive here: destination and source address */
-    struct rill_underlay underlay;
-    uint64_t there, there_packets; /* towards us in the ring; counted where `other` is known */
+    uint8_t header[12];             /* of frames that arrive here: destination and source address */
+    struct rill_geneve_outer outer; /* of frames that leave */
+    uint64_t there, there_packets;  /* towards us in the ring; counted where `other` is known */
     int remote;
     int knocked; /* a server's: the peer is here anew while the old link is taken down; else -1 */
     uint64_t retry_tsc, retry_wait_us;

@@ -45,7 +45,7 @@ static void close_fd(int *fd)
 
 static void set_addresses(struct link *link)
 {
-    struct rill_underlay *u = &link->underlay;
+    struct rill_underlay u = {.src = {4, {10}}, .dst = {4, {10}}};
     uint8_t self[6] = {2,
                        'R',
                        (uint8_t)(link->self >> 24),
@@ -59,12 +59,11 @@ static void set_addresses(struct link *link)
                        (uint8_t)(link->peer >> 8),
                        (uint8_t)link->peer};
 
-    memcpy(u->src_mac, self, sizeof(self));
-    memcpy(u->dst_mac, peer, sizeof(peer));
-    u->src.family = u->dst.family = 4;
-    u->src.addr[0] = u->dst.addr[0] = 10;
-    memcpy(u->src.addr + 1, self + 3, 3);
-    memcpy(u->dst.addr + 1, peer + 3, 3);
+    memcpy(u.src_mac, self, sizeof(self));
+    memcpy(u.dst_mac, peer, sizeof(peer));
+    memcpy(u.src.addr + 1, self + 3, 3);
+    memcpy(u.dst.addr + 1, peer + 3, 3);
+    rill_geneve_outer_init(&link->outer, &u);
     memcpy(link->header, self, sizeof(self));
     memcpy(link->header + sizeof(self), peer, sizeof(peer));
 }

@@ -16,9 +16,12 @@ int sim_wire(struct rte_mbuf **m, struct rte_mempool *pool)
         .dst = {.family = 4, .addr = {10, 0, 0, 2}},
     };
     const char *name = rill_frame_type_name(rill_frame(*m)->type);
-    int code = rill_geneve_encode(m, pool, &underlay);
+    struct rill_geneve_outer outer;
     enum rill_geneve_result result;
+    int code = rill_geneve_outer_init(&outer, &underlay);
 
+    if (code == 0)
+        code = rill_geneve_encode(m, pool, &outer);
     if (code == -ENOMEM || code == -EMSGSIZE)
         return code;
     if (code != 0) {

@@ -7,8 +7,9 @@
  * packet from its Ethernet header on, and messages, whose data is the message's body, if it has one
  * (lib/frame/body.h).
  *
- * Which fields a type uses is said with the type; all others are zero. `src`, `dst`, `epoch` and
- * `vni` are in every frame.
+ * Which fields a type uses is said with the type; all others are zero, but for what is void: of
+ * lists what is behind their end, and the tuple without its flag. `src`, `dst`, `epoch` and `vni`
+ * are in every frame.
  */
 #ifndef RILL_LIB_FRAME_FRAME_H
 #define RILL_LIB_FRAME_FRAME_H

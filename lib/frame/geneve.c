@@ -1,31 +1,20 @@
 #include "lib/frame/geneve.h"
 
-#include <errno.h>
-
 #include <rte_ether.h>
 #include <rte_ip.h>
 #include <rte_udp.h>
 
 #include "lib/frame/geneve_options.h"
+#include "lib/frame/geneve_sums.h"
 
 enum {
-    GENEVE_BYTES = 8,
     IP4_HEADER_MAX = 60,
-    HEADERS_MAX = RTE_ETHER_HDR_LEN + IP4_HEADER_MAX + 8 + GENEVE_BYTES + RILL_GENEVE_OPTIONS_MAX,
-    OUTER_TTL = 64,
-    PROTOCOL_ETHERNET = 0x6558,
-    PROTOCOL_BODY = 0x88b5,
-    GENEVE_CONTROL = 1 << 7,  /* O */
-    GENEVE_CRITICAL = 1 << 6, /* C: some option is critical */
-    VNI_MAX = 0xffffff,
+    HEADERS_MAX =
+        RTE_ETHER_HDR_LEN + IP4_HEADER_MAX + 8 + RILL_GENEVE_BYTES + RILL_GENEVE_OPTIONS_MAX,
     /* What is left in the first segment after the headers are off, if the frame has as much: more
      * than the headers of any packet that rill_parse() takes. */
     FIRST_SEGMENT_MIN = 1024,
 };
-
-_Static_assert(RTE_ETHER_HDR_LEN + 40 + 8 + GENEVE_BYTES + RILL_GENEVE_OPTIONS_MAX ==
-                   RILL_GENEVE_HEADROOM,
-               "the most that goes in front");
 
 const char *rill_geneve_result_name(enum rill_geneve_result result)
 {
@@ -42,178 +31,6 @@ const char *rill_geneve_result_name(enum rill_geneve_result result)
     };
 
     return (unsigned)result < RILL_GENEVE_RESULTS ? names[result] : "unknown";
-}
-
-/* The ones' complement sum of m's bytes from `from` to `to`. DPDK's rte_raw_cksum_mbuf() loses
- * carries where a segment begins at an odd offset (22.11). */
-static uint32_t sum_of(const struct rte_mbuf *m, uint32_t from, uint32_t to)
-{
-    uint32_t sum = 0;
-    bool odd = false;
-
-    for (; m != NULL && from >= m->data_len; m = m->next) {
-        from -= m->data_len;
-        to -= m->data_len;
-    }
-    for (; m != NULL && from < to; m = m->next) {
-        uint32_t n = RTE_MIN(to, (uint32_t)m->data_len) - from;
-        uint16_t part = rte_raw_cksum(rte_pktmbuf_mtod_offset(m, const uint8_t *, from), n);
-
-        sum += odd ? rte_bswap16(part) : part;
-        odd ^= n & 1;
-        to -= RTE_MIN(to, (uint32_t)m->data_len);
-        from = 0;
-    }
-    return sum;
-}
-
-/* Folds a sum of sums of 16 bits. */
-static uint16_t folded(uint32_t sum)
-{
-    sum = (sum >> 16) + (sum & 0xffff);
-    return (uint16_t)((sum >> 16) + sum);
-}
-
-/* --- encode ----------------------------------------------------------------------------------- */
-
-/* All packets of a flow get one source port, so that a network with several paths keeps them in
- * order (RFC 8926, 3.3). */
-static uint16_t source_port(const struct rill_frame *f)
-{
-    uint64_t hash = (f->flow ^ ((uint64_t)f->vni << 40)) * 0x9e3779b97f4a7c15u;
-
-    return (uint16_t)(0xc000 | (hash >> 50));
-}
-
-/* `bytes`: from the UDP header on. */
-static uint8_t *write_ip4(uint8_t *to, const struct rill_underlay *underlay, uint16_t bytes)
-{
-    struct rte_ipv4_hdr ip = {
-        .version_ihl = RTE_IPV4_VHL_DEF,
-        .total_length = rte_cpu_to_be_16((uint16_t)(bytes + sizeof(ip))),
-        .fragment_offset = rte_cpu_to_be_16(RTE_IPV4_HDR_DF_FLAG),
-        .time_to_live = OUTER_TTL,
-        .next_proto_id = IPPROTO_UDP,
-    };
-
-    memcpy(&ip.src_addr, underlay->src.addr, sizeof(ip.src_addr));
-    memcpy(&ip.dst_addr, underlay->dst.addr, sizeof(ip.dst_addr));
-    ip.hdr_checksum = rte_ipv4_cksum(&ip);
-    return (uint8_t *)memcpy(to, &ip, sizeof(ip)) + sizeof(ip);
-}
-
-static uint8_t *write_ip6(uint8_t *to, const struct rill_underlay *underlay, uint16_t bytes)
-{
-    struct rte_ipv6_hdr ip = {
-        .vtc_flow = rte_cpu_to_be_32(6u << 28),
-        .payload_len = rte_cpu_to_be_16(bytes),
-        .proto = IPPROTO_UDP,
-        .hop_limits = OUTER_TTL,
-    };
-
-    memcpy(ip.src_addr, underlay->src.addr, sizeof(ip.src_addr));
-    memcpy(ip.dst_addr, underlay->dst.addr, sizeof(ip.dst_addr));
-    return (uint8_t *)memcpy(to, &ip, sizeof(ip)) + sizeof(ip);
-}
-
-static uint8_t *write_udp(uint8_t *to, const struct rill_frame *f, uint16_t bytes)
-{
-    struct rte_udp_hdr udp = {
-        .src_port = rte_cpu_to_be_16(source_port(f)),
-        .dst_port = rte_cpu_to_be_16(RILL_GENEVE_PORT),
-        .dgram_len = rte_cpu_to_be_16(bytes),
-    };
-
-    return (uint8_t *)memcpy(to, &udp, sizeof(udp)) + sizeof(udp);
-}
-
-static uint8_t *write_geneve(uint8_t *to, const struct rill_frame *f, uint32_t option_bytes)
-{
-    uint16_t protocol = f->flags & RILL_FLAG_PACKET ? PROTOCOL_ETHERNET : PROTOCOL_BODY;
-
-    to[0] = (uint8_t)(option_bytes / 4);
-    to[1] = GENEVE_CRITICAL;
-    to[2] = (uint8_t)(protocol >> 8);
-    to[3] = (uint8_t)protocol;
-    to[4] = (uint8_t)(f->vni >> 16);
-    to[5] = (uint8_t)(f->vni >> 8);
-    to[6] = (uint8_t)f->vni;
-    to[7] = 0;
-    return to + GENEVE_BYTES;
-}
-
-/* Makes `bytes` of room in front, in a segment of its own if it must be. */
-static int make_room(struct rte_mbuf **m, struct rte_mempool *pool, uint32_t bytes)
-{
-    struct rte_mbuf *front;
-
-    if (RTE_MBUF_DIRECT(*m) && rte_mbuf_refcnt_read(*m) == 1 &&
-        rte_pktmbuf_prepend(*m, (uint16_t)bytes) != NULL)
-        return 0;
-    if (pool == NULL)
-        return -ENOSPC;
-    front = rte_pktmbuf_alloc(pool);
-    if (front == NULL)
-        return -ENOMEM;
-    if (rte_pktmbuf_append(front, (uint16_t)bytes) == NULL) {
-        rte_pktmbuf_free(front);
-        return -ENOSPC;
-    }
-    if (rte_pktmbuf_chain(front, *m) != 0) {
-        rte_pktmbuf_free(front);
-        return -EMSGSIZE;
-    }
-    rill_frame_copy_metadata(rill_frame(front), rill_frame(*m));
-    *m = front;
-    return 0;
-}
-
-/* The UDP checksum field is zero yet. */
-static void write_ip6_udp_checksum(const struct rte_mbuf *m, uint8_t *start, uint32_t udp_off)
-{
-    const struct rte_ipv6_hdr *ip = (const struct rte_ipv6_hdr *)(start + RTE_ETHER_HDR_LEN);
-    uint16_t sum = folded(sum_of(m, udp_off, m->pkt_len) + rte_ipv6_phdr_cksum(ip, 0));
-
-    if (sum != 0xffff) /* its complement, zero, would say that there is none */
-        sum = (uint16_t)~sum;
-    memcpy(start + udp_off + offsetof(struct rte_udp_hdr, dgram_cksum), &sum, sizeof(sum));
-}
-
-int rill_geneve_encode(struct rte_mbuf **m, struct rte_mempool *pool,
-                       const struct rill_underlay *underlay)
-{
-    uint8_t options[RILL_GENEVE_OPTIONS_MAX];
-    const struct rill_frame *f = rill_frame(*m);
-    bool ip6 = underlay->src.family == 6;
-    uint32_t option_bytes, udp_off, udp_bytes;
-    uint8_t *start, *at;
-    int code;
-
-    if (underlay->src.family != underlay->dst.family || (!ip6 && underlay->src.family != 4) ||
-        f->vni > VNI_MAX || rill_geneve_check(f, (*m)->pkt_len) != RILL_GENEVE_OK)
-        return -EINVAL;
-    option_bytes = rill_geneve_options_write(f, options);
-    udp_off = RTE_ETHER_HDR_LEN + (ip6 ? sizeof(struct rte_ipv6_hdr) : sizeof(struct rte_ipv4_hdr));
-    udp_bytes = sizeof(struct rte_udp_hdr) + GENEVE_BYTES + option_bytes + (*m)->pkt_len;
-    if (udp_bytes + (ip6 ? 0 : sizeof(struct rte_ipv4_hdr)) > UINT16_MAX)
-        return -EMSGSIZE;
-    code = make_room(m, pool, udp_off + udp_bytes - (*m)->pkt_len);
-    if (code != 0)
-        return code;
-    f = rill_frame(*m);
-    start = at = rte_pktmbuf_mtod(*m, uint8_t *);
-    at = (uint8_t *)memcpy(at, underlay->dst_mac, RTE_ETHER_ADDR_LEN) + RTE_ETHER_ADDR_LEN;
-    at = (uint8_t *)memcpy(at, underlay->src_mac, RTE_ETHER_ADDR_LEN) + RTE_ETHER_ADDR_LEN;
-    *at++ = ip6 ? RTE_ETHER_TYPE_IPV6 >> 8 : RTE_ETHER_TYPE_IPV4 >> 8;
-    *at++ = ip6 ? RTE_ETHER_TYPE_IPV6 & 0xff : RTE_ETHER_TYPE_IPV4 & 0xff;
-    at = ip6 ? write_ip6(at, underlay, (uint16_t)udp_bytes)
-             : write_ip4(at, underlay, (uint16_t)udp_bytes);
-    at = write_udp(at, f, (uint16_t)udp_bytes);
-    at = write_geneve(at, f, option_bytes);
-    memcpy(at, options, option_bytes);
-    if (ip6)
-        write_ip6_udp_checksum(*m, start, udp_off);
-    return 0;
 }
 
 /* --- decode: headers -------------------------------------------------------------------------- */
@@ -289,14 +106,14 @@ static enum rill_geneve_result read_outer(const uint8_t *h, uint32_t have, uint3
     udp = h + outer->udp_off;
     if (be16_at(udp + 2) != RILL_GENEVE_PORT)
         return RILL_GENEVE_NOT_OURS;
-    if (outer->end < outer->udp_off + sizeof(struct rte_udp_hdr) + GENEVE_BYTES)
+    if (outer->end < outer->udp_off + sizeof(struct rte_udp_hdr) + RILL_GENEVE_BYTES)
         return RILL_GENEVE_SHORT;
     if (be16_at(udp + 4) != outer->end - outer->udp_off)
         return RILL_GENEVE_VALUE;
     geneve = udp + sizeof(struct rte_udp_hdr);
     outer->protocol = be16_at(geneve + 2);
     outer->data_off =
-        outer->udp_off + sizeof(struct rte_udp_hdr) + GENEVE_BYTES + (geneve[0] & 0x3f) * 4u;
+        outer->udp_off + sizeof(struct rte_udp_hdr) + RILL_GENEVE_BYTES + (geneve[0] & 0x3f) * 4u;
     if (geneve[0] >> 6 != 0)
         return RILL_GENEVE_VERSION;
     return outer->data_off > outer->end ? RILL_GENEVE_SHORT : RILL_GENEVE_OK;
@@ -312,9 +129,9 @@ static bool udp_checksum_right(const struct rte_mbuf *m, const uint8_t *h,
 
     if (be16_at(h + outer->udp_off + offsetof(struct rte_udp_hdr, dgram_cksum)) == 0)
         return !ip6;
-    sum = sum_of(m, outer->udp_off, outer->end);
+    sum = rill_sum_of(m, outer->udp_off, outer->end);
     sum += ip6 ? rte_ipv6_phdr_cksum(ip, 0) : rte_ipv4_phdr_cksum(ip, 0);
-    return folded(sum) == 0xffff;
+    return rill_sum_folded(sum) == 0xffff;
 }
 
 /* --- decode: taking the headers off ----------------------------------------------------------- */
@@ -385,7 +202,7 @@ static void fill_first(struct rte_mbuf *m)
     }
 }
 
-enum rill_geneve_result rill_geneve_decode(struct rte_mbuf *m)
+enum rill_geneve_result rill_geneve_decode_any(struct rte_mbuf *m)
 {
     uint8_t copy[HEADERS_MAX];
     uint32_t have = RTE_MIN(m->pkt_len, (uint32_t)HEADERS_MAX);
@@ -403,21 +220,27 @@ enum rill_geneve_result rill_geneve_decode(struct rte_mbuf *m)
     if (!udp_checksum_right(m, h, &outer))
         return RILL_GENEVE_CHECKSUM;
     geneve = h + outer.udp_off + sizeof(struct rte_udp_hdr);
-    result = rill_geneve_options_read(geneve + GENEVE_BYTES, (geneve[0] & 0x3f) * 4u, &f);
+    result = rill_geneve_options_read(geneve + RILL_GENEVE_BYTES, (geneve[0] & 0x3f) * 4u, &f);
     if (result != RILL_GENEVE_OK)
         return result;
     f.vni = (uint32_t)geneve[4] << 16 | (uint32_t)geneve[5] << 8 | geneve[6];
     result = rill_geneve_check(&f, outer.end - outer.data_off);
     if (result != RILL_GENEVE_OK)
         return result;
-    if ((geneve[1] & GENEVE_CONTROL) ||
-        outer.protocol != (f.flags & RILL_FLAG_PACKET ? PROTOCOL_ETHERNET : PROTOCOL_BODY))
+    if ((geneve[1] & RILL_GENEVE_CONTROL_BIT) ||
+        outer.protocol != (f.flags & RILL_FLAG_PACKET ? RILL_GENEVE_PROTOCOL_ETHERNET
+                                                      : RILL_GENEVE_PROTOCOL_BODY))
         return RILL_GENEVE_VALUE;
     rill_frame_copy_metadata(rill_frame(m), &f);
     cut_end(m, outer.end);
     cut_front(m, outer.data_off);
     fill_first(m);
     return RILL_GENEVE_OK;
+}
+
+enum rill_geneve_result rill_geneve_decode(struct rte_mbuf *m)
+{
+    return rill_geneve_decode_short(m) ? RILL_GENEVE_OK : rill_geneve_decode_any(m);
 }
 
 bool rill_geneve_says_packet(const struct rte_mbuf *m)
@@ -428,5 +251,5 @@ bool rill_geneve_says_packet(const struct rte_mbuf *m)
     struct outer outer;
 
     return h != NULL && read_outer(h, have, m->pkt_len, &outer) == RILL_GENEVE_OK &&
-           outer.protocol == PROTOCOL_ETHERNET;
+           outer.protocol == RILL_GENEVE_PROTOCOL_ETHERNET;
 }

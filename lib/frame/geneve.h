@@ -43,6 +43,17 @@ enum rill_geneve_result {
 
 const char *rill_geneve_result_name(enum rill_geneve_result result);
 
+/* The headers from Ethernet to IP, as every frame to that peer has them: only the lengths, and over
+ * IPv4 the checksum, are written for each. */
+struct rill_geneve_outer {
+    uint8_t headers[14 + 40];
+    uint16_t sum; /* of the IPv4 header, as the machine reads it; its length is zero yet */
+    bool ip6;
+};
+
+/* -EINVAL: the addresses are not both of IPv4, or both of IPv6. */
+int rill_geneve_outer_init(struct rill_geneve_outer *outer, const struct rill_underlay *underlay);
+
 /* Puts the headers in front of m's data. Where the headroom does not do, they go into a segment
  * from `pool`, which becomes *m. The UDP source port carries the flow's hash (RFC 8926, 3.3); the
  * UDP checksum is 0 over IPv4 and right over IPv6. Fields that the frame's type does not use are
@@ -52,7 +63,7 @@ const char *rill_geneve_result_name(enum rill_geneve_result result);
  * the headers, -EINVAL    the metadata is not what its type may have (or vni has more than 24 bits,
  * or wire_bytes is less than the packet): a bug of whoever made the frame. */
 int rill_geneve_encode(struct rte_mbuf **m, struct rte_mempool *pool,
-                       const struct rill_underlay *underlay);
+                       const struct rill_geneve_outer *outer);
 
 /* Reads the headers into m's private area and takes them off, and Ethernet's padding behind. The
  * first 1,024 bytes of what is left are then in the first segment. On anything but OK m is

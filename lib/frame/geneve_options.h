@@ -6,12 +6,21 @@
 #include "lib/frame/geneve.h"
 
 enum {
+    RILL_GENEVE_BYTES = 8,             /* Geneve's own header */
+    RILL_GENEVE_CONTROL_BIT = 1 << 7,  /* O */
+    RILL_GENEVE_CRITICAL_BIT = 1 << 6, /* C: some option is critical */
+    RILL_GENEVE_PROTOCOL_ETHERNET = 0x6558,
+    RILL_GENEVE_PROTOCOL_BODY = 0x88b5,
     RILL_GENEVE_LAYOUT = 1,         /* version of the options' layout */
     RILL_GENEVE_OPTIONS_MAX = 252,  /* bytes of all options: 63 words */
     RILL_GENEVE_OPTION_HEADER = 4,  /* class, type, length */
     RILL_GENEVE_CRITICAL = 1 << 7,  /* in an option's type: who does not know it must drop */
     RILL_GENEVE_LENGTH_MASK = 0x1f, /* in words, without the option's header */
     RILL_GENEVE_STATE_FIRST = 120,  /* bytes of state in the option STATE */
+    RILL_GENEVE_STATE_HEAD = 4,     /* and in front of them */
+    RILL_GENEVE_CHAIN_ENTRY = 16,
+    RILL_GENEVE_TARGET = 4,
+    RILL_GENEVE_TUPLE = 40,
 };
 
 /* One option per group of fields. The type on the wire is this number with the critical bit. */
@@ -40,13 +49,14 @@ enum rill_geneve_option {
  * metadata may be: OK, TYPE or VALUE. */
 enum rill_geneve_result rill_geneve_check(const struct rill_frame *f, uint32_t data_bytes);
 
-/* Writes the options that f's type uses; f has passed rill_geneve_check(). Returns their length,
- * at most RILL_GENEVE_OPTIONS_MAX. vni is not among them: it is in the Geneve header. */
-uint32_t rill_geneve_options_write(const struct rill_frame *f, uint8_t *to);
-
 /* Reads `bytes` of options (a multiple of 4) into f; what the type does not use is zero. On
  * anything but OK f is undefined. Checks all but what rill_geneve_check() does. */
 enum rill_geneve_result rill_geneve_options_read(const uint8_t *from, uint32_t bytes,
                                                  struct rill_frame *f);
+
+/* The two ways of rill_geneve_decode(). The short one knows a packet's frame as the encoder writes
+ * it; of anything else it says false, and m is as it was. */
+enum rill_geneve_result rill_geneve_decode_any(struct rte_mbuf *m);
+bool rill_geneve_decode_short(struct rte_mbuf *m);
 
 #endif

@@ -12,7 +12,7 @@
 #include "lib/base/eal.h"
 #include "lib/base/rng.h"
 #include "lib/frame/body.h"
-#include "lib/frame/geneve.h"
+#include "lib/frame/geneve_options.h"
 #include "lib/frame/inventory.h"
 
 enum {
@@ -316,7 +316,9 @@ static struct rte_mbuf *random_frame(struct rill_rng *rng, const struct type_inf
 static void assert_same_metadata(const struct rill_frame *a, const struct rill_frame *b)
 {
     assert_memory_equal(&a->type, &b->type,
-                        offsetof(struct rill_frame, state) - offsetof(struct rill_frame, type));
+                        offsetof(struct rill_frame, targets) - offsetof(struct rill_frame, type));
+    assert_memory_equal(a->targets, b->targets, a->target_count * sizeof(a->targets[0]));
+    assert_memory_equal(a->chain, b->chain, a->chain_len * sizeof(a->chain[0]));
     assert_memory_equal(a->state, b->state, a->state_bytes);
     if (has_tuple(a))
         assert_memory_equal(&a->tuple, &b->tuple, sizeof(a->tuple));
@@ -489,10 +491,18 @@ static void check_wire(const uint8_t *w, uint32_t bytes, const struct rill_under
 
 static uint8_t wire[WIRE_MAX];
 
+static int try_encode(struct rte_mbuf **m, struct rte_mempool *from, const struct rill_underlay *u)
+{
+    struct rill_geneve_outer outer;
+
+    assert_int_equal(rill_geneve_outer_init(&outer, u), 0);
+    return rill_geneve_encode(m, from, &outer);
+}
+
 /* Encodes m; the bytes are then in `wire` too. */
 static struct rte_mbuf *encode(struct rte_mbuf *m, const struct rill_underlay *u)
 {
-    assert_int_equal(rill_geneve_encode(&m, pool, u), 0);
+    assert_int_equal(try_encode(&m, pool, u), 0);
     rte_mbuf_sanity_check(m, 1);
     assert_int_equal(rill_body_read(m, 0, wire, m->pkt_len), 0);
     return m;
@@ -600,7 +610,7 @@ static void largest_packet(void **state)
             check_wire(wire, m->pkt_len, u, &types[3], &before, bytes);
             assert_int_equal(rill_geneve_decode(m), RILL_GENEVE_OK);
         } else {
-            assert_int_equal(rill_geneve_encode(&m, pool, u), -EMSGSIZE);
+            assert_int_equal(try_encode(&m, pool, u), -EMSGSIZE);
             assert_ptr_equal(m, same);
         }
         assert_same_metadata(rill_frame(m), &before);
@@ -679,7 +689,7 @@ static void encode_refuses(void (*spoil)(struct rill_frame *), int type)
     rill_rng_seed(&rng, 5);
     m = same = random_frame(&rng, &types[type], 0);
     spoil(rill_frame(m));
-    assert_int_equal(rill_geneve_encode(&m, pool, &underlay4), -EINVAL);
+    assert_int_equal(try_encode(&m, pool, &underlay4), -EINVAL);
     assert_ptr_equal(m, same);
     assert_int_equal(m->pkt_len, 0);
     rte_pktmbuf_free(m);
@@ -766,6 +776,7 @@ static void encode_refuses_what_no_frame_may_be(void **state)
 static void encode_refuses_data_that_does_not_fit(void **state)
 {
     struct rill_underlay mixed = underlay4;
+    struct rill_geneve_outer outer;
     struct rill_rng rng;
     struct rte_mbuf *m;
 
@@ -773,18 +784,18 @@ static void encode_refuses_data_that_does_not_fit(void **state)
     rill_rng_seed(&rng, 6);
     m = random_frame(&rng, &types[0], 100);
     rill_frame(m)->wire_bytes = 99;
-    assert_int_equal(rill_geneve_encode(&m, pool, &underlay4), -EINVAL);
+    assert_int_equal(try_encode(&m, pool, &underlay4), -EINVAL);
     rill_frame(m)->wire_bytes = 100;
     mixed.dst.family = 6;
-    assert_int_equal(rill_geneve_encode(&m, pool, &mixed), -EINVAL);
+    assert_int_equal(rill_geneve_outer_init(&outer, &mixed), -EINVAL);
     mixed.src.family = mixed.dst.family = 0;
-    assert_int_equal(rill_geneve_encode(&m, pool, &mixed), -EINVAL);
+    assert_int_equal(rill_geneve_outer_init(&outer, &mixed), -EINVAL);
     rte_pktmbuf_free(m);
     m = random_frame(&rng, &types[4], 1); /* MOVE has no body */
-    assert_int_equal(rill_geneve_encode(&m, pool, &underlay4), -EINVAL);
+    assert_int_equal(try_encode(&m, pool, &underlay4), -EINVAL);
     rte_pktmbuf_free(m);
     m = random_frame(&rng, &types[7], RILL_BODY_MAX + 1);
-    assert_int_equal(rill_geneve_encode(&m, pool, &underlay4), -EINVAL);
+    assert_int_equal(try_encode(&m, pool, &underlay4), -EINVAL);
     rte_pktmbuf_free(m);
 }
 
@@ -801,8 +812,8 @@ static void encode_without_buffers(void **state)
     while ((held[n] = rte_pktmbuf_alloc(pool)) != NULL)
         n++;
     m->data_off = 0;
-    assert_int_equal(rill_geneve_encode(&m, pool, &underlay4), -ENOMEM);
-    assert_int_equal(rill_geneve_encode(&m, NULL, &underlay4), -ENOSPC);
+    assert_int_equal(try_encode(&m, pool, &underlay4), -ENOMEM);
+    assert_int_equal(try_encode(&m, NULL, &underlay4), -ENOSPC);
     assert_ptr_equal(m, same);
     assert_int_equal(m->pkt_len, 100);
     rte_pktmbuf_free(m);
@@ -1178,6 +1189,252 @@ static void corruptions_are_refused_or_in_range(void **state)
         assert_true(seen[i] > 100); /* the corruptions reach every check */
 }
 
+/* --- the short way in ----------------------------------------------------------------------------
+ */
+
+static const uint8_t short_types[] = {RILL_FRAME_INGRESS, RILL_FRAME_DATA, RILL_FRAME_CHANGE,
+                                      RILL_FRAME_RELEASED};
+
+struct both_ways {
+    uint64_t shorter, general, refused;
+};
+
+/* Where the short way takes a frame, the general one makes the same of it; where it does not, it
+ * touches nothing. */
+static bool decode_both_ways(uint32_t length, struct both_ways *counts)
+{
+    struct rte_mbuf *m = as_received(wire, length, SEGMENT_ROOM);
+    struct rte_mbuf *other = as_received(wire, length, SEGMENT_ROOM);
+    enum rill_geneve_result result = rill_geneve_decode_any(other);
+    bool shorter = rill_geneve_decode_short(m);
+
+    if (shorter) {
+        assert_int_equal(result, RILL_GENEVE_OK);
+        assert_null(rill_frame(m)->link);
+        assert_same_metadata(rill_frame(m), rill_frame(other));
+        assert_int_equal(m->data_off, other->data_off);
+        assert_int_equal(m->data_len, other->data_len);
+        assert_int_equal(m->pkt_len, other->pkt_len);
+    } else {
+        const uint8_t *meta = (const uint8_t *)rill_frame(m);
+
+        assert_int_equal(m->data_off, RTE_PKTMBUF_HEADROOM);
+        assert_int_equal(m->pkt_len, length);
+        for (size_t i = 0; i < sizeof(struct rill_frame); i++)
+            assert_int_equal(meta[i], 0xee);
+    }
+    assert_memory_equal(rte_pktmbuf_mtod(m, void *), wire + length - m->pkt_len, m->data_len);
+    rte_pktmbuf_free(m);
+    rte_pktmbuf_free(other);
+    counts->shorter += shorter;
+    counts->general += !shorter && result == RILL_GENEVE_OK;
+    counts->refused += result != RILL_GENEVE_OK;
+    return shorter;
+}
+
+static const struct type_info *info_of(uint8_t type)
+{
+    int t = 0;
+
+    while (types[t].type != type)
+        t++;
+    return &types[t];
+}
+
+/* A random frame in `wire`, of a type that the short way knows, in one segment; its length. */
+static uint32_t make_short_wire(struct rill_rng *rng, uint8_t type, const struct rill_underlay *u)
+{
+    uint32_t length;
+
+    do {
+        struct rte_mbuf *m = random_frame(rng, info_of(type), -1);
+
+        m = encode(m, u);
+        length = m->pkt_len;
+        rte_pktmbuf_free(m);
+    } while (length > SEGMENT_ROOM);
+    return length;
+}
+
+/* What each packet is in a cluster goes the short way, and only that. */
+static void packets_go_the_short_way(void **state)
+{
+    struct both_ways counts = {0};
+    struct rill_rng rng;
+
+    (void)state;
+    rill_rng_seed(&rng, 17);
+    for (int round = 0; round < 20000; round++) {
+        const struct rill_underlay *u = round % 16 == 0 ? &underlay6 : &underlay4;
+        uint32_t length = make_short_wire(&rng, short_types[round / 16 % 4], u);
+        const uint8_t *frame = wire + (u == &underlay6 ? 70 : 50);
+        bool flagged =
+            frame[5] == RILL_FRAME_DATA && (frame[6] & (RILL_FLAG_TUPLE | RILL_FLAG_ENDPOINT)) != 0;
+        bool packet = (frame[6] & RILL_FLAG_PACKET) && length > 50 + (wire[42] & 0x3fu) * 4;
+        bool long_state = frame[5] == RILL_FRAME_CHANGE && wire[160] > 120;
+
+        assert_int_equal(decode_both_ways(length, &counts),
+                         u == &underlay4 && packet && !flagged && !long_state);
+    }
+    assert_true(counts.shorter > 8000 && counts.general > 4000 && counts.refused == 0);
+}
+
+/* Every byte of the headers, with every value. */
+static void any_byte_gives_the_same_both_ways(void **state)
+{
+    struct both_ways counts = {0};
+    struct rill_rng rng;
+
+    (void)state;
+    rill_rng_seed(&rng, 18);
+    for (unsigned t = 0; t < sizeof(short_types); t++) {
+        uint32_t length, headers;
+
+        do
+            length = make_short_wire(&rng, short_types[t], &underlay4);
+        while (!decode_both_ways(length, &counts));
+        headers = 50 + wire[42] * 4u;
+        for (uint32_t at = 12; at < headers; at++) {
+            uint8_t was = wire[at], sum[2] = {wire[24], wire[25]};
+
+            for (unsigned value = 0; value < 512; value++) { /* with the sum as it was, and right */
+                wire[at] = (uint8_t)value;
+                if (value >= 256 && at < 34) {
+                    set16(24, 0);
+                    set16(24, ~ones_sum(wire + 14, 20, 0) & 0xffff);
+                }
+                decode_both_ways(length, &counts);
+                wire[at] = was;
+                memcpy(wire + 24, sum, sizeof(sum));
+            }
+        }
+    }
+    assert_true(counts.shorter > 10000 && counts.general > 1000 && counts.refused > 10000);
+}
+
+/* Gives one of the options a word more. */
+static uint32_t grow_option(struct rill_rng *rng, uint32_t length)
+{
+    uint32_t end = 50 + (wire[42] & 0x3fu) * 4, at = 50, next = at + 4 + (wire[at + 3] & 0x1fu) * 4;
+
+    while (next + 4 <= end && rill_rng_below(rng, 8) != 0) {
+        at = next;
+        next += 4 + (wire[at + 3] & 0x1fu) * 4;
+    }
+    if (next > end || end + 4 > 50 + 63 * 4)
+        return length;
+    memmove(wire + next + 4, wire + next, length - next);
+    wire[at + 3]++;
+    wire[42]++;
+    return length + 4;
+}
+
+/* Puts the first option behind the last, or one of another's in front, or takes the last away, or
+ * makes one longer. */
+static uint32_t move_options(struct rill_rng *rng, uint32_t length)
+{
+    uint32_t end = 50 + (wire[42] & 0x3fu) * 4, first = 4 + (wire[53] & 0x1fu) * 4;
+    uint8_t option[128];
+
+    switch (rill_rng_below(rng, 4)) {
+    case 0:
+        if (50 + first > end)
+            return length;
+        memcpy(option, wire + 50, first);
+        memmove(wire + 50, wire + 50 + first, end - 50 - first);
+        memcpy(wire + end - first, option, first);
+        return length;
+    case 1:
+        if (end + 8 > 50 + 63 * 4)
+            return length;
+        return insert_option(length, (uint16_t)(0xff52 + rill_rng_below(rng, 2)),
+                             (uint8_t)rill_rng_u64(rng), 1);
+    case 2:
+        return grow_option(rng, length);
+    default:
+        wire[42] = (uint8_t)(wire[42] - 1 - rill_rng_below(rng, 8));
+        return length;
+    }
+}
+
+static void any_change_gives_the_same_both_ways(void **state)
+{
+    struct both_ways counts = {0};
+    struct rill_rng rng;
+
+    (void)state;
+    rill_rng_seed(&rng, 19);
+    for (int round = 0; round < 60000; round++) {
+        uint32_t length = make_short_wire(&rng, short_types[round % 4], &underlay4);
+        uint32_t changes = rill_rng_below(&rng, 4);
+
+        for (uint32_t i = 0; i < changes; i++)
+            wire[12 + rill_rng_below(&rng, RTE_MIN(length, 250u) - 12)] =
+                (uint8_t)(rill_rng_below(&rng, 2) ? rill_rng_u64(&rng) : rill_rng_below(&rng, 40));
+        if (rill_rng_below(&rng, 4) == 0)
+            length = move_options(&rng, length);
+        if (rill_rng_below(&rng, 4) == 0)
+            length -= rill_rng_below(&rng, length - 60);
+        if (rill_rng_below(&rng, 8) != 0)
+            repair(length);
+        if (rill_rng_below(&rng, 8) == 0)
+            length += rill_rng_below(&rng, 20); /* padding */
+        decode_both_ways(length, &counts);
+    }
+    assert_true(counts.shorter > 5000 && counts.general > 5000 && counts.refused > 5000);
+}
+
+/* Segments, and data that is not there, are for the general way. */
+static void short_way_is_for_one_segment(void **state)
+{
+    struct both_ways counts = {0};
+    struct rte_mbuf *m;
+    struct rill_rng rng;
+    uint32_t length;
+
+    (void)state;
+    rill_rng_seed(&rng, 20);
+    do
+        length = make_short_wire(&rng, RILL_FRAME_DATA, &underlay4);
+    while (!decode_both_ways(length, &counts));
+    m = as_received(wire, length, length - 1);
+    assert_false(rill_geneve_decode_short(m));
+    assert_int_equal(rill_geneve_decode(m), RILL_GENEVE_OK);
+    rte_pktmbuf_free(m);
+    m = as_received(wire, length + 1, length); /* a byte of padding */
+    assert_false(rill_geneve_decode_short(m));
+    assert_int_equal(rill_geneve_decode(m), RILL_GENEVE_OK);
+    assert_int_equal(m->nb_segs, 1);
+    rte_pktmbuf_free(m);
+    for (uint32_t n = 0; n < length; n++) {
+        m = as_received(wire, n, SEGMENT_ROOM);
+        assert_false(rill_geneve_decode_short(m));
+        rte_pktmbuf_free(m);
+    }
+    assert_int_equal(rte_mempool_in_use_count(pool), 0);
+}
+
+/* The length of an option has five bits: 32 words are none. */
+static void state_of_32_words_is_refused_both_ways(void **state)
+{
+    struct both_ways counts = {0};
+    struct rill_rng rng;
+    uint32_t length;
+
+    (void)state;
+    rill_rng_seed(&rng, 21);
+    do
+        length = make_short_wire(&rng, RILL_FRAME_CHANGE, &underlay4);
+    while (wire[157] != 31 || wire[160] > 120 || !decode_both_ways(length, &counts));
+    memmove(wire + 162 + 124, wire + 162 + 120, length - (162 + 120));
+    wire[157] = 32;
+    wire[160] = 124;
+    wire[42]++;
+    repair(length + 4);
+    assert_false(decode_both_ways(length + 4, &counts));
+    assert_int_equal(counts.refused, 1);
+}
+
 /* --- smaller promises ----------------------------------------------------------------------------
  */
 
@@ -1301,6 +1558,11 @@ int main(void)
         cmocka_unit_test(ip4_checksum_is_honoured),
         cmocka_unit_test(every_truncation_is_refused),
         cmocka_unit_test(corruptions_are_refused_or_in_range),
+        cmocka_unit_test(packets_go_the_short_way),
+        cmocka_unit_test(any_byte_gives_the_same_both_ways),
+        cmocka_unit_test(any_change_gives_the_same_both_ways),
+        cmocka_unit_test(short_way_is_for_one_segment),
+        cmocka_unit_test(state_of_32_words_is_refused_both_ways),
         cmocka_unit_test(source_port_is_the_flows),
         cmocka_unit_test(unused_fields_are_not_carried),
         cmocka_unit_test(shared_buffers_are_left_alone),

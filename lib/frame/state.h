@@ -9,7 +9,29 @@
 
 #include "lib/frame/body.h"
 
-enum { RILL_STATE_WORD = 8 };
+enum { RILL_STATE_WORD = 8, RILL_STATE_LINE = 64 };
+
+enum { RILL_STATE_FETCHED_BYTES = 192 }; /* most states are smaller */
+
+/* Where the state stands behind the first head_bytes of an entry: what of it is the NF's begins a
+ * cache line, as it alone is read and written all the time. */
+static inline size_t rill_state_at(size_t head_bytes, uint32_t state_bytes)
+{
+    size_t own = (head_bytes + RILL_STATE_WORD - 1) / RILL_STATE_WORD * RILL_STATE_WORD +
+                 sizeof(struct rill_state_head);
+
+    if (state_bytes > sizeof(struct rill_state_head))
+        own = (own + RILL_STATE_LINE - 1) / RILL_STATE_LINE * RILL_STATE_LINE;
+    return own - sizeof(struct rill_state_head);
+}
+
+static inline void rill_state_fetch(const uint8_t *state, uint32_t state_bytes)
+{
+    uint32_t end = state_bytes < RILL_STATE_FETCHED_BYTES ? state_bytes : RILL_STATE_FETCHED_BYTES;
+
+    for (uint32_t at = sizeof(struct rill_state_head); at < end; at += RILL_STATE_LINE)
+        __builtin_prefetch(state + at);
+}
 
 /* Can a state of this deployment travel as so many bytes? */
 static inline bool rill_state_fits(uint32_t bytes, uint32_t state_bytes)

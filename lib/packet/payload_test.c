@@ -100,7 +100,7 @@ static void test_padding_is_none_of_it(void **unused)
     holds(&p, 4, 5);
 }
 
-static void test_other_protocols_have_none(void **unused)
+static void test_other_protocols(void **unused)
 {
     struct test_packet p;
 
@@ -108,15 +108,49 @@ static void test_other_protocols_have_none(void **unused)
     ip4(&p, RILL_ICMP, 0);
     test_icmp(&p, 8, 0, 7, 20);
     test_finish(&p);
-    has_none(&p);
+    holds(&p, 20, 0);
+    ip6(&p, RILL_ICMP6);
+    test_icmp(&p, 133, 0, 7, 12);
+    test_finish(&p);
+    holds(&p, 12, 0);
+    ip6(&p, RILL_ICMP); /* means nothing there */
+    test_fill(&p, 40);
+    test_finish(&p);
+    holds(&p, 40, 0);
     ip4(&p, SCTP, 0);
     test_fill(&p, 40);
+    test_finish(&p);
+    holds(&p, 40, 0);
+    ip4(&p, SCTP, 0);
     test_finish(&p);
     has_none(&p);
     ip4(&p, RILL_UDP, 100);
     test_fill(&p, 40);
     test_finish(&p);
     has_none(&p);
+}
+
+/* From the header on to the end of the packet, not of the frame. */
+static void test_from_the_header_on(void **unused)
+{
+    struct rill_view view;
+    struct test_packet p;
+    struct rte_mbuf *m;
+    uint32_t n;
+
+    (void)unused;
+    ip4(&p, RILL_TCP, 0);
+    test_tcp(&p, 1, 2, 0x18, 12, 7);
+    test_finish(&p);
+    test_fill(&p, 9);
+    m = cut(&p, p.len, &view);
+    assert_ptr_equal(rill_ip_piece(m, &view, view.l2_len, &n),
+                     rte_pktmbuf_mtod_offset(m, const uint8_t *, view.l2_len));
+    assert_int_equal(n, p.len - view.l2_len - 9);
+    assert_ptr_equal(rill_ip_piece(m, &view, view.l4_off, &n),
+                     rte_pktmbuf_mtod_offset(m, const uint8_t *, view.l4_off));
+    assert_int_equal(n, 20 + 12 + 7);
+    test_mbuf_free(m);
 }
 
 static void test_first_fragment(void **unused)
@@ -190,11 +224,9 @@ static void test_segments(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_whole),
-        cmocka_unit_test(test_padding_is_none_of_it),
-        cmocka_unit_test(test_other_protocols_have_none),
-        cmocka_unit_test(test_first_fragment),
-        cmocka_unit_test(test_cut_by_a_snap_length),
+        cmocka_unit_test(test_whole),           cmocka_unit_test(test_padding_is_none_of_it),
+        cmocka_unit_test(test_other_protocols), cmocka_unit_test(test_from_the_header_on),
+        cmocka_unit_test(test_first_fragment),  cmocka_unit_test(test_cut_by_a_snap_length),
         cmocka_unit_test(test_segments),
     };
 

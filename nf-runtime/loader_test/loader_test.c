@@ -100,7 +100,7 @@ static void test_faults(void **unused)
         {"static_local", {"static_local.so", "packets_here"}},
         {"thread_local", {"thread_local.so", "packets_seen", "thread-local"}},
         {"pointer", {"pointer.so", "last_name"}},
-        {"other_abi", {"other_abi.so", " 43,", " 2;"}},
+        {"other_abi", {"other_abi.so", " 44,", " 3;"}},
         {"no_entry", {"no_entry.so", "rill_nf_entry", "RILL_NF("}},
         {"no_init", {"no_init.so", "'variant'", "no init"}},
         {"bad_option", {"bad_option.so", "'choice'", "choices"}},

@@ -18,13 +18,16 @@
 enum { TCP_SYN = 0x02, TCP_ACK = 0x10 };
 enum { DEFAULT_OUTBOUND, DEFAULT_DENY, DEFAULT_ALLOW };
 enum { ON_CHANGE_REJUDGE, ON_CHANGE_KEEP };
+#define VERSION_MASK ((UINT64_C(1) << 45) - 1)
 
 /* All zero until a packet of it was allowed. */
 struct fw_flow {
     uint64_t allowed : 1;
     uint64_t low_opened : 1; /* the opener's endpoint is the lower one (memcmp) */
     uint64_t outbound : 1;   /* its first packet came from the inside */
-    uint64_t version : 61;   /* of rules and lists, by which it was allowed */
+    uint64_t icmp_type : 8;  /* that opened it */
+    uint64_t icmp_code : 8;
+    uint64_t version : 45; /* of rules and lists, by which it was allowed */
 };
 _Static_assert(sizeof(struct fw_flow) == 8, "README.md says so");
 
@@ -40,6 +43,8 @@ struct firewall {
 struct fw_object {
     struct fw_acl *acl;
     uint8_t *allow; /* by rule, a byte each */
+    uint8_t *typed; /* likewise: it names an ICMP type */
+    bool any_typed;
     struct fw_list *list;
     uint64_t version;
 };
@@ -89,6 +94,7 @@ static void object_unload(void *object)
     fw_acl_free(o->acl);
     fw_list_free(o->list);
     free(o->allow);
+    free(o->typed);
     free(o);
 }
 
@@ -105,10 +111,14 @@ static struct fw_object *object_create(struct rill_load *load, const char *text,
 static bool fill_rules(struct fw_object *o, struct rill_load *load, const struct fw_rules *rules)
 {
     o->allow = malloc(rules->n + 1);
-    if (o->allow == NULL)
+    o->typed = malloc(rules->n + 1);
+    if (o->allow == NULL || o->typed == NULL)
         return rill_load_error(load, 0, "no memory for %zu rules; free some", rules->n) != NULL;
-    for (size_t i = 0; i < rules->n; i++)
+    for (size_t i = 0; i < rules->n; i++) {
         o->allow[i] = rules->rule[i].allow;
+        o->typed[i] = rules->rule[i].icmp_message.named;
+        o->any_typed = o->any_typed || o->typed[i];
+    }
     o->acl = fw_acl_build(load, rules);
     return o->acl != NULL;
 }
@@ -231,23 +241,16 @@ static void get_policy(struct rill_nf *nf, const struct firewall *f, struct poli
         p->version = p->version * 31 + p->deny_list->version;
     if (p->allow_list != NULL)
         p->version = p->version * 31 + p->allow_list->version;
-    p->version >>= 3; /* 61 bits */
+    p->version &= VERSION_MASK;
 }
 
-/* A packet as it would open a connection. */
-struct opening {
-    struct rill_endpoint source, destination;
-    bool outbound;
-    uint8_t tcp_flags;
-};
-
-static bool in_list(const struct fw_object *object, const struct opening *o)
+static bool in_list(const struct fw_object *object, const struct fw_packet *o)
 {
     return object != NULL &&
            (fw_list_has(object->list, &o->source) || fw_list_has(object->list, &o->destination));
 }
 
-static bool may_open(const struct firewall *f, const struct policy *p, const struct opening *o)
+static bool may_open(const struct firewall *f, const struct policy *p, const struct fw_packet *o)
 {
     int rule = -1;
 
@@ -256,7 +259,7 @@ static bool may_open(const struct firewall *f, const struct policy *p, const str
     if (in_list(p->allow_list, o))
         return true;
     if (p->rules != NULL)
-        rule = fw_acl_find(p->rules->acl, o->outbound, &o->source, &o->destination, o->tcp_flags);
+        rule = fw_acl_find(p->rules->acl, o);
     if (rule >= 0)
         return p->rules->allow[rule] != 0;
     return f->on_unmatched == DEFAULT_ALLOW || (f->on_unmatched == DEFAULT_OUTBOUND && o->outbound);
@@ -268,35 +271,70 @@ static bool is_low(const struct rill_endpoint *a, const struct rill_endpoint *b)
 }
 
 /* The packet as its connection's opener would have sent it. */
-static struct opening of_opener(const struct fw_flow *flow, const struct opening *packet)
+static struct fw_packet of_opener(const struct fw_flow *flow, const struct fw_packet *packet)
 {
-    struct opening o = *packet;
+    struct fw_packet o = *packet;
 
     if (is_low(&packet->source, &packet->destination) != flow->low_opened) {
         o.source = packet->destination;
         o.destination = packet->source;
     }
     o.outbound = flow->outbound;
+    o.icmp_type = flow->icmp_type;
+    o.icmp_code = flow->icmp_code;
     return o;
+}
+
+static bool is_icmp(const struct fw_packet *packet)
+{
+    return packet->source.proto == (packet->source.family == 4 ? RILL_ICMP : RILL_ICMP6);
+}
+
+/* The type that answers one; -1: there is none. */
+static int answer_to(uint8_t family, uint8_t type)
+{
+    static const struct {
+        uint8_t family, type, answer;
+    } pairs[] = {
+        {4, 8, 0},     {4, 13, 14},   {4, 15, 16},   {4, 17, 18},   {4, 10, 9},
+        {6, 128, 129}, {6, 133, 134}, {6, 135, 136}, {6, 139, 140},
+    };
+
+    for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
+        if (pairs[i].family == family && pairs[i].type == type)
+            return pairs[i].answer;
+    return -1;
+}
+
+/* Of ICMP, more of what opened the flow and the answers to it; all of what is not ICMP. */
+static bool belongs(const struct fw_flow *flow, const struct fw_packet *packet)
+{
+    if (!is_icmp(packet))
+        return true;
+    if (is_low(&packet->source, &packet->destination) == flow->low_opened)
+        return packet->icmp_type == flow->icmp_type && packet->icmp_code == flow->icmp_code;
+    return packet->icmp_type == answer_to(packet->source.family, (uint8_t)flow->icmp_type);
 }
 
 /* --- packets ---------------------------------------------------------------------------------- */
 
 static void let_in(struct firewall *f, struct rill_pkt *pkt, struct fw_flow *flow,
-                   const struct opening *o, uint64_t version)
+                   const struct fw_packet *o, uint64_t version)
 {
     *flow = (struct fw_flow){.allowed = 1,
                              .low_opened = is_low(&o->source, &o->destination),
                              .outbound = o->outbound,
-                             .version = version & (UINT64_MAX >> 3)};
+                             .icmp_type = o->icmp_type,
+                             .icmp_code = o->icmp_code,
+                             .version = version & VERSION_MASK};
     rill_put(f->flows, pkt, 0, sizeof(*flow));
 }
 
 /* Of a connection that was let in: does it stay? */
 static bool stays(struct rill_nf *nf, struct firewall *f, struct rill_pkt *pkt,
-                  struct fw_flow *flow, const struct opening *packet, const struct policy *p)
+                  struct fw_flow *flow, const struct fw_packet *packet, const struct policy *p)
 {
-    struct opening o;
+    struct fw_packet o;
 
     if (flow->version == p->version || f->on_change == ON_CHANGE_KEEP)
         return true;
@@ -313,7 +351,7 @@ static bool stays(struct rill_nf *nf, struct firewall *f, struct rill_pkt *pkt,
 }
 
 static enum rill_verdict open_flow(struct rill_nf *nf, struct firewall *f, struct rill_pkt *pkt,
-                                   struct fw_flow *flow, const struct opening *o,
+                                   struct fw_flow *flow, const struct fw_packet *o,
                                    const struct policy *p)
 {
     if (f->require_syn && o->source.proto == RILL_TCP &&
@@ -330,26 +368,66 @@ static enum rill_verdict open_flow(struct rill_nf *nf, struct firewall *f, struc
     return RILL_FORWARD;
 }
 
+/* An error goes with the connection that it is about, unless a rule that names a type says
+ * otherwise.
+ */
+static enum rill_verdict judge_error(struct rill_nf *nf, const struct firewall *f,
+                                     const struct fw_flow *flow, const struct fw_packet *packet,
+                                     const struct policy *p)
+{
+    const struct fw_object *rules = p->rules;
+    bool pass = flow->allowed;
+    int rule = -1;
+
+    if (rules != NULL && rules->any_typed)
+        rule = fw_acl_find(rules->acl, packet);
+    if (rule >= 0 && rules->typed[rule])
+        pass = rules->allow[rule] && (pass || !in_list(p->deny_list, packet));
+    if (!pass)
+        rill_count(nf, flow->allowed ? f->denied : f->stray_error, 1);
+    return pass ? RILL_FORWARD : RILL_DROP;
+}
+
+static void read_packet(const struct rill_pkt *pkt, struct fw_packet *packet)
+{
+    const uint8_t *header;
+    uint32_t bytes;
+
+    rill_pkt_source(pkt, &packet->source);
+    rill_pkt_destination(pkt, &packet->destination);
+    packet->outbound = rill_pkt_from_inside(pkt);
+    packet->tcp_flags = rill_pkt_tcp_flags(pkt);
+    packet->icmp_type = packet->icmp_code = 0;
+    if (!is_icmp(packet))
+        return;
+    header = rill_pkt_transport(pkt, &bytes);
+    if (header != NULL) {
+        packet->icmp_type = header[0];
+        packet->icmp_code = header[1];
+    }
+}
+
 static enum rill_verdict firewall_process(struct rill_nf *nf, struct rill_pkt *pkt)
 {
     struct firewall *f = rill_nf_private(nf);
     struct fw_flow *flow = rill_get(f->flows, pkt);
-    struct opening packet = {.outbound = rill_pkt_from_inside(pkt),
-                             .tcp_flags = rill_pkt_tcp_flags(pkt)};
     struct rill_endpoint source, destination;
+    struct fw_packet packet;
     struct policy policy;
+    bool later;
 
-    if (rill_pkt_quoted(pkt, &source, &destination)) {
-        if (flow->allowed)
-            return RILL_FORWARD;
-        rill_count(nf, f->stray_error, 1);
+    read_packet(pkt, &packet);
+    get_policy(nf, f, &policy);
+    if (rill_pkt_quoted(pkt, &source, &destination))
+        return judge_error(nf, f, flow, &packet, &policy);
+    later = is_icmp(&packet) && rill_pkt_is_later_fragment(pkt);
+    if (flow->allowed && (later || belongs(flow, &packet)) &&
+        stays(nf, f, pkt, flow, &packet, &policy))
+        return RILL_FORWARD;
+    if (later) { /* its type went by with the first one */
+        rill_count(nf, f->denied, 1);
         return RILL_DROP;
     }
-    rill_pkt_source(pkt, &packet.source);
-    rill_pkt_destination(pkt, &packet.destination);
-    get_policy(nf, f, &policy);
-    if (flow->allowed && stays(nf, f, pkt, flow, &packet, &policy))
-        return RILL_FORWARD;
     return open_flow(nf, f, pkt, flow, &packet, &policy);
 }
 

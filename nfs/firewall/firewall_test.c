@@ -286,43 +286,6 @@ static void test_require_syn(void **unused)
     close_bench(&b, &f);
 }
 
-/* Port unreachable, about the reply DNS_ANS: it goes outwards. */
-static void send_error(struct nf_bench *b, struct nf_flow *f, bool passes)
-{
-    struct test_packet p = {.len = 0}, quoted = {.len = 0};
-    struct rill_pkt pkt = {.side = RILL_INSIDE};
-
-    test_ethernet(&quoted, 0x0800, 0);
-    test_ip(&quoted, "203.0.113.5", "10.0.0.1", RILL_UDP, 0, 0);
-    test_udp(&quoted, 53, 4000, 40);
-    test_finish(&quoted);
-    test_ethernet(&p, 0x0800, 0);
-    test_ip(&p, "10.0.0.1", "203.0.113.5", RILL_ICMP, 0, 0);
-    test_icmp(&p, 3, 3, 0, 0);
-    test_quote(&p, &quoted, 28);
-    test_finish(&p);
-    pkt.m = test_mbuf(p.bytes, p.len);
-    assert_int_equal(rill_parse(pkt.m, p.len, &pkt.view), RILL_PARSE_OK);
-    assert_true(rill_pkt_quoted(&pkt, &(struct rill_endpoint){.port = 0},
-                                &(struct rill_endpoint){.port = 0}));
-    assert_int_equal(nf_run(b, f, &pkt), passes ? RILL_FORWARD : RILL_DROP);
-    test_mbuf_free(pkt.m);
-}
-
-static void test_errors_pass_with_their_connection(void **unused)
-{
-    struct nf_bench b;
-    struct nf_flow f;
-
-    (void)unused;
-    open_bench(&b, &f, with_rules, "allow udp\ndeny icmp");
-    send_error(&b, &f, false);
-    nf_send(&b, &f, RILL_INSIDE, DNS, DNS);
-    send_error(&b, &f, true);
-    assert_int_equal(nf_count(&b, "stray_error"), 1);
-    close_bench(&b, &f);
-}
-
 /* --- many rules, ClassBench ------------------------------------------------------------------- */
 
 /* Each rule denies one port; the last of many still counts, and the first goes before it. */
@@ -432,7 +395,6 @@ int main(void)
         cmocka_unit_test(test_unmatched),
         cmocka_unit_test(test_lists),
         cmocka_unit_test(test_require_syn),
-        cmocka_unit_test(test_errors_pass_with_their_connection),
         cmocka_unit_test(test_many_rules),
         cmocka_unit_test(test_classbench),
         cmocka_unit_test(test_example_file),

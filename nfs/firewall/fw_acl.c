@@ -9,7 +9,8 @@
 #include <rte_acl.h>
 
 /* A key as rte_acl reads it: the protocol in its first byte, then words of 4 bytes in network
- * order: source and destination (1 each or 4 each), both ports, the TCP flags. */
+ * order: source and destination (1 each or 4 each), both ports; ICMP's type and code and the TCP
+ * flags, in the last three bytes. */
 enum {
     WORDS_MAX = 4, /* of an address */
     FIELDS_MAX = 1 + 2 * WORDS_MAX + 3,
@@ -110,6 +111,18 @@ static struct rte_acl_field *set_ports(struct rte_acl_field *field, const struct
     return field + 1;
 }
 
+static void set_icmp(struct rte_acl_field *field, const struct fw_icmp_message *message)
+{
+    if (message->type != FW_ICMP_ANY) {
+        field->value.u32 |= (uint32_t)message->type << 16;
+        field->mask_range.u32 |= 0xff0000;
+    }
+    if (message->code != FW_ICMP_ANY) {
+        field->value.u32 |= (uint32_t)message->code << 8;
+        field->mask_range.u32 |= 0xff00;
+    }
+}
+
 static void convert(const struct build *b, size_t number, struct rte_acl_rule *out)
 {
     const struct fw_rule *rule = &b->rules->rule[number];
@@ -130,6 +143,8 @@ static void convert(const struct build *b, size_t number, struct rte_acl_rule *o
     field = set_ports(field, &rule->to_ports);
     field->value.u32 = rule->flags;
     field->mask_range.u32 = rule->flags_mask;
+    if (rule->icmp_message.named)
+        set_icmp(field, &rule->icmp_message.of[b->family]);
 }
 
 static bool belongs(const struct build *b, const struct fw_rule *rule)
@@ -137,6 +152,8 @@ static bool belongs(const struct build *b, const struct fw_rule *rule)
     uint8_t family = rule->from.family != 0 ? rule->from.family : rule->to.family;
 
     if (b->acl->directed && rule->way != FW_BOTH_WAYS && rule->way != b->way)
+        return false;
+    if (rule->icmp_message.named && rule->icmp_message.of[b->family].type == FW_ICMP_NONE)
         return false;
     return family == 0 || family == (b->family == FAMILY4 ? 4 : 6);
 }
@@ -256,30 +273,30 @@ static void put_port(uint8_t *at, uint16_t port)
     at[1] = (uint8_t)port;
 }
 
-static void make_key(uint8_t *key, unsigned family, const struct rill_endpoint *source,
-                     const struct rill_endpoint *destination, uint8_t tcp_flags)
+static void make_key(uint8_t *key, unsigned family, const struct fw_packet *packet)
 {
     size_t bytes = 4 * words_of[family];
 
     memset(key, 0, KEY_BYTES);
-    key[0] = source->proto;
-    memcpy(key + 4, source->addr, bytes);
-    memcpy(key + 4 + bytes, destination->addr, bytes);
-    put_port(key + 4 + 2 * bytes, source->port);
-    put_port(key + 6 + 2 * bytes, destination->port);
-    key[8 + 2 * bytes + 3] = tcp_flags;
+    key[0] = packet->source.proto;
+    memcpy(key + 4, packet->source.addr, bytes);
+    memcpy(key + 4 + bytes, packet->destination.addr, bytes);
+    put_port(key + 4 + 2 * bytes, packet->source.port);
+    put_port(key + 6 + 2 * bytes, packet->destination.port);
+    key[8 + 2 * bytes + 1] = packet->icmp_type;
+    key[8 + 2 * bytes + 2] = packet->icmp_code;
+    key[8 + 2 * bytes + 3] = packet->tcp_flags;
 }
 
-int fw_acl_find(const struct fw_acl *acl, bool outbound, const struct rill_endpoint *source,
-                const struct rill_endpoint *destination, uint8_t tcp_flags)
+int fw_acl_find(const struct fw_acl *acl, const struct fw_packet *packet)
 {
-    unsigned family = source->family == 4 ? FAMILY4 : FAMILY6;
-    const struct set *set = &acl->set[acl->directed && !outbound ? 1 : 0][family];
+    unsigned family = packet->source.family == 4 ? FAMILY4 : FAMILY6;
+    const struct set *set = &acl->set[acl->directed && !packet->outbound ? 1 : 0][family];
     uint8_t key[KEY_BYTES];
     const uint8_t *keys[] = {key};
     uint32_t found = 0;
 
-    make_key(key, family, source, destination, tcp_flags);
+    make_key(key, family, packet);
     for (unsigned i = 0; i < set->n && found == 0; i++)
         if (rte_acl_classify(set->run[i], keys, &found, 1, 1) != 0)
             found = 0;

@@ -18,9 +18,15 @@ struct fw_acl;
 struct fw_acl *fw_acl_build(struct rill_load *load, const struct fw_rules *rules);
 void fw_acl_free(struct fw_acl *acl); /* NULL is fine */
 
-/* Number of the first rule that matches, or -1. Any threads at a time. `outbound`: it comes from
- * the inside. */
-int fw_acl_find(const struct fw_acl *acl, bool outbound, const struct rill_endpoint *source,
-                const struct rill_endpoint *destination, uint8_t tcp_flags);
+/* A packet, as rules see it. */
+struct fw_packet {
+    struct rill_endpoint source, destination;
+    bool outbound; /* it comes from the inside */
+    uint8_t tcp_flags;
+    uint8_t icmp_type, icmp_code;
+};
+
+/* Number of the first rule that matches, or -1. Any threads at a time. */
+int fw_acl_find(const struct fw_acl *acl, const struct fw_packet *packet);
 
 #endif

@@ -271,17 +271,48 @@ static const char *unseen(const struct reading *r)
     for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++)
         if (is(r, words[i]))
             return words[i];
-    if (!r->rule.any_proto && r->rule.proto == RILL_ICMP && fw_ios_is_icmp_message(r->word))
-        return "an ICMP type";
     return NULL;
+}
+
+/* --- ICMP messages ---------------------------------------------------------------------------- */
+
+/* A name of IOS's, or a type and maybe a code. True: it is one; *rc is not 0 after an error. */
+static bool read_icmp(struct reading *r, int *rc)
+{
+    struct fw_icmp *icmp = &r->rule.icmp_message;
+    unsigned long number;
+
+    if (r->rule.any_proto || r->rule.proto != RILL_ICMP || r->entry->standard)
+        return false;
+    if (fw_ios_icmp_message(r->word, &icmp->of[0])) {
+        next(r);
+    } else if (fw_number_read(r->word, 255, &number)) {
+        icmp->of[0] = (struct fw_icmp_message){(int16_t)number, FW_ICMP_ANY};
+        next(r);
+        if (r->word != NULL && fw_number_read(r->word, 255, &number)) {
+            icmp->of[0].code = (int16_t)number;
+            next(r);
+        }
+    } else {
+        return false;
+    }
+    *rc =
+        icmp->named ? bad_flags(r, "an ICMP message is there already; write an entry for each") : 0;
+    icmp->named = true;
+    return true;
 }
 
 static int read_options(struct reading *r)
 {
+    int rc = 0;
+
     while (r->word != NULL) {
         if (is(r, "log") || is(r, "log-input")) {
             r->entry->logs = true;
             next(r);
+        } else if (read_icmp(r, &rc)) {
+            if (rc != 0)
+                return -1;
         } else if (!r->entry->standard && is_flags(r)) {
             if (read_flags(r) != 0)
                 return -1;

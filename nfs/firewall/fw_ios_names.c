@@ -64,52 +64,54 @@ static const struct named udp_ports[] = {
     {NULL, 0},
 };
 
-static const char *const icmp_messages[] = {
-    "administratively-prohibited",
-    "alternate-address",
-    "conversion-error",
-    "dod-host-prohibited",
-    "dod-net-prohibited",
-    "echo",
-    "echo-reply",
-    "general-parameter-problem",
-    "host-isolated",
-    "host-precedence-unreachable",
-    "host-redirect",
-    "host-tos-redirect",
-    "host-tos-unreachable",
-    "host-unknown",
-    "host-unreachable",
-    "information-reply",
-    "information-request",
-    "mask-reply",
-    "mask-request",
-    "mobile-redirect",
-    "net-redirect",
-    "net-tos-redirect",
-    "net-tos-unreachable",
-    "net-unreachable",
-    "network-unknown",
-    "no-room-for-option",
-    "option-missing",
-    "packet-too-big",
-    "parameter-problem",
-    "port-unreachable",
-    "precedence-unreachable",
-    "protocol-unreachable",
-    "reassembly-timeout",
-    "redirect",
-    "router-advertisement",
-    "router-solicitation",
-    "source-quench",
-    "source-route-failed",
-    "time-exceeded",
-    "timestamp-reply",
-    "timestamp-request",
-    "traceroute",
-    "ttl-exceeded",
-    "unreachable",
-    NULL,
+static const struct {
+    const char *name;
+    struct fw_icmp_message message;
+} icmp_messages[] = {
+    {"administratively-prohibited", {3, 13}},
+    {"alternate-address", {6, FW_ICMP_ANY}},
+    {"conversion-error", {31, FW_ICMP_ANY}},
+    {"dod-host-prohibited", {3, 10}},
+    {"dod-net-prohibited", {3, 9}},
+    {"echo", {8, FW_ICMP_ANY}},
+    {"echo-reply", {0, FW_ICMP_ANY}},
+    {"general-parameter-problem", {12, 0}},
+    {"host-isolated", {3, 8}},
+    {"host-precedence-unreachable", {3, 14}},
+    {"host-redirect", {5, 1}},
+    {"host-tos-redirect", {5, 3}},
+    {"host-tos-unreachable", {3, 12}},
+    {"host-unknown", {3, 7}},
+    {"host-unreachable", {3, 1}},
+    {"information-reply", {16, FW_ICMP_ANY}},
+    {"information-request", {15, FW_ICMP_ANY}},
+    {"mask-reply", {18, FW_ICMP_ANY}},
+    {"mask-request", {17, FW_ICMP_ANY}},
+    {"mobile-redirect", {32, FW_ICMP_ANY}},
+    {"net-redirect", {5, 0}},
+    {"net-tos-redirect", {5, 2}},
+    {"net-tos-unreachable", {3, 11}},
+    {"net-unreachable", {3, 0}},
+    {"network-unknown", {3, 6}},
+    {"no-room-for-option", {12, 2}},
+    {"option-missing", {12, 1}},
+    {"packet-too-big", {3, 4}},
+    {"parameter-problem", {12, FW_ICMP_ANY}},
+    {"port-unreachable", {3, 3}},
+    {"precedence-unreachable", {3, 15}},
+    {"protocol-unreachable", {3, 2}},
+    {"reassembly-timeout", {11, 1}},
+    {"redirect", {5, FW_ICMP_ANY}},
+    {"router-advertisement", {9, FW_ICMP_ANY}},
+    {"router-solicitation", {10, FW_ICMP_ANY}},
+    {"source-quench", {4, FW_ICMP_ANY}},
+    {"source-route-failed", {3, 5}},
+    {"time-exceeded", {11, FW_ICMP_ANY}},
+    {"timestamp-reply", {14, FW_ICMP_ANY}},
+    {"timestamp-request", {13, FW_ICMP_ANY}},
+    {"traceroute", {30, FW_ICMP_ANY}},
+    {"ttl-exceeded", {11, 0}},
+    {"unreachable", {3, FW_ICMP_ANY}},
 };
 
 static int find(const struct named *list, const char *word)
@@ -136,12 +138,12 @@ int fw_ios_port(uint8_t proto, const char *word)
     return find(proto == RILL_TCP ? tcp_ports : udp_ports, word);
 }
 
-bool fw_ios_is_icmp_message(const char *word)
+bool fw_ios_icmp_message(const char *word, struct fw_icmp_message *message)
 {
-    unsigned long number;
-
-    for (unsigned i = 0; icmp_messages[i] != NULL; i++)
-        if (strcasecmp(icmp_messages[i], word) == 0)
+    for (unsigned i = 0; i < sizeof(icmp_messages) / sizeof(icmp_messages[0]); i++)
+        if (strcasecmp(icmp_messages[i].name, word) == 0) {
+            *message = icmp_messages[i].message;
             return true;
-    return fw_number_read(word, 255, &number);
+        }
+    return false;
 }

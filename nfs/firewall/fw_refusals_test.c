@@ -54,6 +54,19 @@ static void test_errors_in_rules(void **unused)
         {"allow to any port 80", "write a rule for each"},
         {"allow icmp to any port 80", "write a rule for each"},
         {"allow inbound outbound", "direction is there already"},
+        {"allow type echo-request", "type is for icmp"},
+        {"allow tcp type 8", "type is for icmp"},
+        {"allow icmp type", "type ''"},
+        {"allow icmp type 256", "type '256'"},
+        {"allow icmp type echo", "type 'echo'"},
+        {"allow icmp type unreachable type redirect", "'type' stands twice"},
+        {"allow icmp code 3", "'code' follows a type"},
+        {"allow icmp type unreachable code 3 code 3", "'code' follows a type"},
+        {"allow icmp type packet-too-big code 4", "'code' follows a type"},
+        {"allow 1 type 3 code", "code ''"},
+        {"allow 1 type 3 code 256", "code '256'"},
+        {"allow icmp type 8", "is ICMP's or ICMPv6's"},
+        {"allow icmp type unreachable code 3", "is ICMP's or ICMPv6's"},
     };
 
     (void)unused;

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { FRAGMENTATION_NEEDED = 4 }; /* code of ICMP's "unreachable" */
+
 /* --- the list --------------------------------------------------------------------------------- */
 
 int fw_rules_add(struct fw_lines *lines, struct fw_rules *rules, const struct fw_rule *rule)
@@ -41,7 +43,8 @@ struct reading {
     struct fw_rule rule;
     bool has_proto, has_way, has_from, has_to;
     struct fw_ports *ports; /* of the end that was read last */
-    bool has_ports;
+    bool has_ports, has_type, has_code;
+    bool both_families; /* its type has a name, which either family has a number for */
 };
 
 static int read_way(struct reading *r, const char *word)
@@ -143,6 +146,81 @@ static int read_ports(struct reading *r, char *word)
     return 0;
 }
 
+/* What both families have, under numbers of their own. */
+static const struct {
+    const char *name;
+    int16_t type[2];
+} icmp_types[] = {
+    {"echo-request", {8, 128}},
+    {"echo-reply", {0, 129}},
+    {"unreachable", {3, 1}},
+    {"time-exceeded", {11, 3}},
+    {"parameter-problem", {12, 4}},
+    {"packet-too-big", {3, 2}},
+    {"redirect", {5, 137}},
+    {"router-solicitation", {10, 133}},
+    {"router-advertisement", {9, 134}},
+};
+
+static bool find_icmp_type(struct reading *r, const char *word)
+{
+    struct fw_icmp_message *of = r->rule.icmp_message.of;
+    unsigned long number;
+
+    for (unsigned i = 0; i < sizeof(icmp_types) / sizeof(icmp_types[0]); i++) {
+        if (strcmp(icmp_types[i].name, word) != 0)
+            continue;
+        for (unsigned k = 0; k < 2; k++)
+            of[k] = (struct fw_icmp_message){icmp_types[i].type[k], FW_ICMP_ANY};
+        if (strcmp(word, "packet-too-big") == 0)
+            of[0].code = FRAGMENTATION_NEEDED; /* a type of its own in ICMPv6 */
+        r->both_families = true;
+        return true;
+    }
+    if (!fw_number_read(word, 255, &number))
+        return false;
+    of[0] = of[1] = (struct fw_icmp_message){(int16_t)number, FW_ICMP_ANY};
+    return true;
+}
+
+static int read_type(struct reading *r, const char *word)
+{
+    if (r->has_type) {
+        rill_load_error(r->lines->load, r->lines->number, "'type' stands twice; give one");
+        return -1;
+    }
+    if (word == NULL || !find_icmp_type(r, word)) {
+        rill_load_error(r->lines->load, r->lines->number,
+                        "type '%s': give a number, 0 to 255, or echo-request, echo-reply, "
+                        "unreachable, packet-too-big, time-exceeded, parameter-problem, redirect, "
+                        "router-solicitation, router-advertisement",
+                        word != NULL ? word : "");
+        return -1;
+    }
+    r->has_type = r->rule.icmp_message.named = true;
+    return 0;
+}
+
+static int read_code(struct reading *r, const char *word)
+{
+    struct fw_icmp_message *of = r->rule.icmp_message.of;
+    unsigned long number;
+
+    if (!r->has_type || r->has_code || of[0].code != FW_ICMP_ANY) {
+        rill_load_error(r->lines->load, r->lines->number,
+                        "'code' follows a type that says none itself, once: type 3 code 4");
+        return -1;
+    }
+    if (word == NULL || !fw_number_read(word, 255, &number)) {
+        rill_load_error(r->lines->load, r->lines->number, "code '%s': give a number, 0 to 255",
+                        word != NULL ? word : "");
+        return -1;
+    }
+    of[0].code = of[1].code = (int16_t)number;
+    r->has_code = true;
+    return 0;
+}
+
 static int read_word(struct reading *r, char *word, char **rest)
 {
     if (strcmp(word, "inbound") == 0 || strcmp(word, "outbound") == 0)
@@ -151,6 +229,10 @@ static int read_word(struct reading *r, char *word, char **rest)
         return read_end(r, word, fw_word(rest));
     if (strcmp(word, "port") == 0)
         return read_ports(r, fw_word(rest));
+    if (strcmp(word, "type") == 0)
+        return read_type(r, fw_word(rest));
+    if (strcmp(word, "code") == 0)
+        return read_code(r, fw_word(rest));
     if (read_proto(r, word) == 0)
         return 0;
     rill_load_error(r->lines->load, r->lines->number,
@@ -163,6 +245,38 @@ static int read_word(struct reading *r, char *word, char **rest)
 static bool is_all(const struct fw_ports *ports)
 {
     return ports->low == 0 && ports->high == 65535;
+}
+
+/* Of which family a rule must be; 0: either. */
+static uint8_t family_of(const struct fw_rule *rule)
+{
+    if (!rule->icmp && !rule->any_proto && rule->proto == RILL_ICMP)
+        return 4;
+    if (!rule->icmp && !rule->any_proto && rule->proto == RILL_ICMP6)
+        return 6;
+    return rule->from.family != 0 ? rule->from.family : rule->to.family;
+}
+
+/* A number means one thing in ICMP and another in ICMPv6. */
+static int check_icmp(struct reading *r)
+{
+    struct fw_rule *rule = &r->rule;
+    bool icmp =
+        rule->icmp || (!rule->any_proto && (rule->proto == RILL_ICMP || rule->proto == RILL_ICMP6));
+
+    if (!r->has_type)
+        return 0;
+    if (!icmp) {
+        rill_load_error(r->lines->load, r->lines->number, "type is for icmp; write icmp, too");
+        return -1;
+    }
+    if (family_of(rule) == 0 && (!r->both_families || r->has_code)) {
+        rill_load_error(r->lines->load, r->lines->number,
+                        "a number of a type or code is ICMP's or ICMPv6's; write 1 or 58 for icmp, "
+                        "or an address, as in from 0.0.0.0/0");
+        return -1;
+    }
+    return 0;
 }
 
 static int check(struct reading *r)
@@ -181,7 +295,7 @@ static int check(struct reading *r)
                         "from and to are of two families; nothing can match");
         return -1;
     }
-    return 0;
+    return check_icmp(r);
 }
 
 static int read_line(struct fw_lines *lines, struct fw_rules *rules)

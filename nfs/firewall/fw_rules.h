@@ -2,6 +2,7 @@
  *
  *     # first match
  *     allow outbound tcp from 10.0.0.0/8 to any port 80-443
+ *     allow inbound icmp type echo-request
  *     deny udp from any to 192.0.2.53 port 53
  *
  * or a filter set of ClassBench's (Taylor and Turner, 2007), whose rules have no action, but may
@@ -30,6 +31,15 @@ struct fw_ports {
     uint16_t low, high;
 };
 
+/* A type of ICMP and of ICMPv6, and a code, as far as a rule names them. */
+enum { FW_ICMP_ANY = -1, FW_ICMP_NONE = -2 /* of that family nothing matches */ };
+struct fw_icmp {
+    bool named; /* else it is of no consequence */
+    struct fw_icmp_message {
+        int16_t type, code;
+    } of[2]; /* IPv4, IPv6 */
+};
+
 struct fw_rule {
     bool allow;
     uint8_t way;               /* enum fw_way */
@@ -40,6 +50,7 @@ struct fw_rule {
     uint32_t from_wild,
         to_wild; /* of IPv4: bits that may be anything, besides those behind the prefix */
     struct fw_ports from_ports, to_ports;
+    struct fw_icmp icmp_message; /* ICMP and ICMPv6 alone */
 };
 
 struct fw_rules {

@@ -21,11 +21,16 @@ _BITS = {"fin": 1, "syn": 2, "rst": 4, "psh": 8, "ack": 16, "urg": 32}
 _COMPARE = {"eq": lambda port, p: port in p, "neq": lambda port, p: port not in p,
             "gt": lambda port, p: port > p[0], "lt": lambda port, p: port < p[0],
             "range": lambda port, p: p[0] <= port <= p[1]}
+# Type, and code where the name says it.
+_MESSAGES = {"echo": (8,), "echo-reply": (0,), "unreachable": (3,), "host-unreachable": (3, 1), "port-unreachable": (3, 3),
+             "packet-too-big": (3, 4), "administratively-prohibited": (3, 13), "source-quench": (4,), "redirect": (5,),
+             "time-exceeded": (11,), "ttl-exceeded": (11, 0), "parameter-problem": (12,), "timestamp-request": (13,),
+             "timestamp-reply": (14,), "traceroute": (30,)}
 _UNSEEN = {"fragments", "time-range", "dscp", "precedence", "tos", "ttl"}
 
 # ends: (address, wildcard) as numbers. ports: (word of _COMPARE, numbers), None for any.
-# flags: ("any" or "all", ((bit, is set), ...)), None.
-Entry = namedtuple("Entry", "permit proto source sports destination dports flags")
+# flags: ("any" or "all", ((bit, is set), ...)), None. icmp: (type,) or (type, code), None.
+Entry = namedtuple("Entry", "permit proto source sports destination dports flags icmp", defaults=(None,))
 
 
 def _dotted(word):
@@ -55,6 +60,15 @@ def _ports(words):
     return name, tuple(numbers)
 
 
+def _message(words):
+    if words and words[0] in _MESSAGES:
+        return _MESSAGES[words.pop(0)]
+    numbers = []
+    while words and words[0].isdigit():
+        numbers.append(int(words.pop(0)))
+    return tuple(numbers) or None
+
+
 def _flags(words):
     if not words:
         return None
@@ -77,11 +91,12 @@ def _entry(words, standard):
     word = words.pop(0)
     proto = _PROTOCOLS[word] if word in _PROTOCOLS else int(word)
     source, sports, destination, dports = _end(words), _ports(words), _end(words), _ports(words)
-    if words and (words[0] in _UNSEEN or proto == ICMP):
+    icmp = _message(words) if proto == ICMP else None
+    if words and words[0] in _UNSEEN:
         if not permit:
             raise ValueError("denies by what can't be seen")
         return None
-    return Entry(permit, proto, source, sports, destination, dports, _flags(words))
+    return Entry(permit, proto, source, sports, destination, dports, _flags(words), icmp)
 
 
 def _is_standard(name):
@@ -128,7 +143,8 @@ def matches(entry, o):
             and _at(entry.destination, o.destination)
             and (entry.sports is None or _COMPARE[entry.sports[0]](o.sport, entry.sports[1]))
             and (entry.dports is None or _COMPARE[entry.dports[0]](o.dport, entry.dports[1]))
-            and (entry.flags is None or _has_flags(entry.flags, o.flags)))
+            and (entry.flags is None or _has_flags(entry.flags, o.flags))
+            and (entry.icmp is None or o.icmp is not None and o.icmp[: len(entry.icmp)] == entry.icmp))
 
 
 class Policy:
@@ -138,15 +154,25 @@ class Policy:
     def __init__(self, inbound, outbound, unmatched="outbound"):
         self.inbound, self.outbound, self.unmatched, self.hit = inbound, outbound, unmatched, set()
 
-    def may_open(self, o):
-        entries = self.inbound if o.inbound else self.outbound
-        if entries is None or o.family != 4:
-            return self.unmatched == "allow" or (self.unmatched == "outbound" and not o.inbound)
-        for entry in entries:
+    def _entries(self, o):
+        return (self.inbound if o.inbound else self.outbound) if o.family == 4 else None
+
+    def _first(self, o):
+        for entry in self._entries(o) or ():
             if matches(entry, o):
                 self.hit.add(entry)
-                return entry.permit
-        return False
+                return entry
+        return None
+
+    def error_passes(self, o, let_in):
+        entry = self._first(o)
+        return let_in if entry is None or entry.icmp is None else entry.permit
+
+    def may_open(self, o):
+        if self._entries(o) is None:
+            return self.unmatched == "allow" or (self.unmatched == "outbound" and not o.inbound)
+        entry = self._first(o)
+        return entry is not None and entry.permit
 
 
 # --- packets ---
@@ -172,6 +198,10 @@ def draw_packets(seed, entries, n):
     """Frames: openers at the edges of the entries, others, and packets either way of connections drawn before."""
     r, drawn, frames = random.Random(seed), [], []
     for _ in range(n):
+        entry = r.choice(entries)
+        if frames and r.random() < 0.05:
+            frames.append(draw_rules.draw_error(r, frames))
+            continue
         if drawn and r.random() < 0.3:
             family, a, b, proto, sport, dport = r.choice(drawn)
             if r.random() < 0.6:
@@ -179,7 +209,6 @@ def draw_packets(seed, entries, n):
         elif r.random() < 0.05:
             family, a, b, proto, sport, dport = 6, r.getrandbits(128), r.getrandbits(128), TCP, 4000, 80
         else:
-            entry = r.choice(entries)
             proto = entry.proto if entry.proto is not None else r.choice((TCP, UDP, ICMP, 50))
             family, a, b = 4, _address(r, entry.source), _address(r, entry.destination)
             sport, dport = _port(r, entry.sports), _port(r, entry.dports)
@@ -188,5 +217,8 @@ def draw_packets(seed, entries, n):
             elif (a, sport) == (b, dport):
                 a ^= 1  # from an endpoint to itself: malformed, and dropped before any NF
             drawn.append((family, a, b, proto, sport, dport))
-        frames.append(draw_rules.frame(family, a, b, proto, sport, dport, r.choice((2, 2, 2, 18, 16, 4, 20, 1, 0, 63))))
+        icmp = None
+        if proto == ICMP:
+            icmp = (*entry.icmp, r.choice((0, 1, 4)))[:2] if entry.icmp and r.random() < 0.7 else draw_rules.draw_message(r, 4)
+        frames.append(draw_rules.frame(family, a, b, proto, sport, dport, r.choice((2, 2, 2, 18, 16, 4, 20, 1, 0, 63)), icmp))
     return frames

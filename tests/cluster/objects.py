@@ -31,6 +31,15 @@ def count(c, line):
     return sum(line in text for text in logs(c))
 
 
+def has(c, version, error, **more):
+    """All units say so, in a status."""
+    units = [r for r in c.roles("unit") if r["deployment"] is not None]
+    return len(units) > 0 and all(
+        len(u["objects"]) == 1 and (o := u["objects"][0])["version"] == version and error in o["error"]
+        and (error == "") == (o["error"] == "") and o["option"] == "ports" and o["name"] == "ports.txt"
+        and all(o[key] == value for key, value in more.items()) for u in units)
+
+
 def take_turns(c, store, config_store=""):
     """One version after the other; `store` is the same store as users see it."""
     def put(text):
@@ -46,14 +55,20 @@ def take_turns(c, store, config_store=""):
     first = put("80\n")
     c.rill("deploy", "--config", deployment(c.folder, config_store), "--units", 2)
     assert count(c, "ports.txt: version " + first) == 2, logs(c)
+    until("status has it", lambda: has(c, first, "", updates_taken=0, updates_refused=0, lines_skipped=0))
     report = c.replay(common.BUNDLED, "--speed", "0.2x")
     listed = report["nf_counters"]["listed"]
     assert listed > 100 and report["packets_in_flight"] == 0, report["nf_counters"]
     put("no\n")
     until("both have refused it", lambda: count(c, "'no' is no port; the version before stays") == 2)
+    until("status has why", lambda: has(c, first, "ports.txt:1: 'no' is no port", updates_taken=0, updates_refused=1))
+    text = c.rill("status")[0]
+    assert "version %s at unit-" % first in text and "REFUSED the newest: ports.txt:1: 'no' is no port\n" in text, text
     second = put("80\n443\n# more\n")
     until("both have it", lambda: count(c, "version %s is in use now" % second) == 2)
     assert count(c, "ports.txt:3: a comment; left out") == 2
+    until("status has it", lambda: has(c, second, "", updates_taken=1, updates_refused=1, lines_skipped=1))
+    assert "; 1 line left out\n" in c.rill("status")[0]
     more = c.replay(common.BUNDLED, "--speed", "0.2x")["nf_counters"]["listed"]
     assert more > listed + 100, (listed, more)
     found = [json.loads(line) for line in c.rill("records")[0].splitlines()]
@@ -89,10 +104,12 @@ def a_server_that_goes():
         c.rill("deploy", "--config", deployment(c.folder, "redis+unix:/run/store/redis.sock"), "--units", 1)
         server.kill()
         until("it says so", lambda: count(c, "; what is in use stays") == 1)
+        until("status, too", lambda: "can't read the store: " in c.rill("status")[0])
         assert c.replay(c.small, "--speed", "0.2x")["nf_counters"]["listed"] > 0
         server.start()
         rill("store", "put", "ports.txt", path, "--store", store)
         until("it says so", lambda: count(c, "the configuration store is read again") == 1)
+        until("status, too", lambda: "can't read the store: " not in c.rill("status")[0])
 
 
 def sums_add_up():

@@ -703,8 +703,11 @@ static struct rte_mbuf *draw_frame(const struct type_info *info)
 
 static struct rte_mbuf *encode(struct rte_mbuf *m, const struct rill_underlay *underlay)
 {
-    int code = rill_geneve_encode(&m, pool, underlay);
+    struct rill_geneve_outer outer;
+    int code = rill_geneve_outer_init(&outer, underlay);
 
+    if (code == 0)
+        code = rill_geneve_encode(&m, pool, &outer);
     if (code != 0) {
         rill_error_set(&err, code, "code %d, type %u", code, rill_frame(m)->type);
         die("encode");

@@ -26,7 +26,7 @@ extern "C" {
 #endif
 
 /* Grows with every change that an older NF could not bear; the loader wants the very number. */
-#define RILL_NF_ABI 2
+#define RILL_NF_ABI 3
 
 struct rill_nf;     /* one instance of an NF: one in each unit */
 struct rill_pkt;    /* the packet at hand */
@@ -125,7 +125,7 @@ struct rill_nf_descriptor {
 
 /* The instance's private memory (instance_bytes, zeroed before init). Not moved, not replicated:
  * for what init derives from the configuration. */
-void *rill_nf_private(struct rill_nf *nf);
+static inline void *rill_nf_private(struct rill_nf *nf);
 
 /* Says why init fails, in one line that names the option. Returns -1. */
 int rill_nf_error(struct rill_nf *nf, const char *format, ...)
@@ -163,14 +163,15 @@ struct rill_table *rill_table_create(struct rill_nf *nf, const char *name, enum 
 /* The value of this packet's flow (per-flow) or of the instance (global): local memory, 8-byte
  * aligned, never NULL, valid until the call that got the packet returns. For a global table `pkt`
  * may be NULL. */
-void *rill_get(struct rill_table *table, struct rill_pkt *pkt);
+static inline void *rill_get(struct rill_table *table, struct rill_pkt *pkt);
 
 /* Says that the bytes [offset, offset + bytes) of this flow's value have changed. What is not put
  * is lost when the flow moves: that is a bug of the NF, and the debug build finds it. */
-void rill_put(struct rill_table *table, struct rill_pkt *pkt, size_t offset, size_t bytes);
+static inline void rill_put(struct rill_table *table, struct rill_pkt *pkt, size_t offset,
+                            size_t bytes);
 
 /* True for the first packet that this flow's state has ever seen. */
-bool rill_flow_is_new(const struct rill_pkt *pkt);
+static inline bool rill_flow_is_new(const struct rill_pkt *pkt);
 
 /* This packet is the last of its flow's life: the next one begins another, with a state of zeros,
  * and may have another alias and endpoint. Packets that are under way to the NF already still come
@@ -292,18 +293,19 @@ void rill_record_end(struct rill_record *record);
 /* --- packet --------------------------------------------------------------------------------- */
 
 /* The side that it came in on: true for the inside. */
-bool rill_pkt_from_inside(const struct rill_pkt *pkt);
+static inline bool rill_pkt_from_inside(const struct rill_pkt *pkt);
 /* When it came in, in nanoseconds of the cluster's clock. The only clock that an NF has. */
-uint64_t rill_pkt_time_ns(const struct rill_pkt *pkt);
+static inline uint64_t rill_pkt_time_ns(const struct rill_pkt *pkt);
 /* Bytes on the wire, Ethernet header included, checksum trailer not. */
-uint32_t rill_pkt_bytes(const struct rill_pkt *pkt);
+static inline uint32_t rill_pkt_bytes(const struct rill_pkt *pkt);
 /* Of these the IP packet's, its header included, as it says itself. */
 uint32_t rill_pkt_ip_bytes(const struct rill_pkt *pkt);
 
 /* The packet's own source and destination. A fragment that is not the first has the ports of its
  * first. For an ICMP echo both ports are the identifier. */
-void rill_pkt_source(const struct rill_pkt *pkt, struct rill_endpoint *source);
-void rill_pkt_destination(const struct rill_pkt *pkt, struct rill_endpoint *destination);
+static inline void rill_pkt_source(const struct rill_pkt *pkt, struct rill_endpoint *source);
+static inline void rill_pkt_destination(const struct rill_pkt *pkt,
+                                        struct rill_endpoint *destination);
 
 /* Rewrite address and port (or ICMP identifier; both directions of an echo share it). Checksums are
  * fixed incrementally (RFC 1624, equation 3); a UDP checksum of zero stays zero; a fragment that is
@@ -313,18 +315,28 @@ int rill_pkt_set_source(struct rill_pkt *pkt, const struct rill_endpoint *source
 int rill_pkt_set_destination(struct rill_pkt *pkt, const struct rill_endpoint *destination);
 
 /* TCP flags byte (FIN 1, SYN 2, RST 4, ...), 0 where the packet has no TCP header. */
-uint8_t rill_pkt_tcp_flags(const struct rill_pkt *pkt);
+static inline uint8_t rill_pkt_tcp_flags(const struct rill_pkt *pkt);
 /* Sequence and acknowledgement number; false where the packet has no TCP header. */
 bool rill_pkt_tcp_numbers(const struct rill_pkt *pkt, uint32_t *sequence,
                           uint32_t *acknowledgement);
 
 /* A fragment of an IP packet; and one that is not the first, which has no header of TCP or UDP. */
-bool rill_pkt_is_fragment(const struct rill_pkt *pkt);
-bool rill_pkt_is_later_fragment(const struct rill_pkt *pkt);
+static inline bool rill_pkt_is_fragment(const struct rill_pkt *pkt);
+static inline bool rill_pkt_is_later_fragment(const struct rill_pkt *pkt);
 
-/* What TCP or UDP carries, by IP's own length (no padding of the frame), as far as it is here: a
+/* The IP header (RFC 791, RFC 8200), extension headers and options included, and behind it all that
+ * lies in one piece with it: *bytes of it, at least 20 or 40. For what has no function of its own
+ * here; read only. NULL where there is no packet (flow_end). */
+const uint8_t *rill_pkt_ip(const struct rill_pkt *pkt, uint32_t *bytes);
+/* What IP carries, from its header on, as far as it lies in one piece: of TCP at least 20 bytes, of
+ * UDP, ICMP and ICMPv6 8. NULL where there is nothing: in later fragments, and if a capture has cut
+ * it. */
+const uint8_t *rill_pkt_transport(const struct rill_pkt *pkt, uint32_t *bytes);
+
+/* What TCP, UDP, ICMP or ICMPv6 carries (behind 8 bytes of ICMP's, whatever its type), of other
+ * protocols what IP carries; by IP's own length (no padding of the frame), as far as it is here: a
  * capture may have cut it. `offset` bytes into it, the run that lies in one piece, its length in
- * *bytes; NULL at its end, and for other protocols and later fragments. So
+ * *bytes; NULL at its end, and for later fragments. So
  *
  *     while ((piece = rill_pkt_payload(pkt, offset, &bytes)) != NULL)
  *         offset += bytes;
@@ -341,13 +353,15 @@ int rill_pkt_set_dscp(struct rill_pkt *pkt, uint8_t dscp);
 
 /* An ICMP error quotes the packet that it is about. False where this packet is none. The quoted
  * packet is as it went, so the error travels against it. */
-bool rill_pkt_quoted(const struct rill_pkt *pkt, struct rill_endpoint *source,
-                     struct rill_endpoint *destination);
+static inline bool rill_pkt_quoted(const struct rill_pkt *pkt, struct rill_endpoint *source,
+                                   struct rill_endpoint *destination);
 /* Rewrite the quoted packet's endpoints, with all checksums within (RFC 5508, 4.2). 0, or -1 and
  * nothing changed. The error's own addresses are set by rill_pkt_set_source() and _destination().
  */
 int rill_pkt_set_quoted_source(struct rill_pkt *pkt, const struct rill_endpoint *source);
 int rill_pkt_set_quoted_destination(struct rill_pkt *pkt, const struct rill_endpoint *destination);
+
+#include <rill/nf_inline.h>
 
 #ifdef __cplusplus
 }
