@@ -1,5 +1,5 @@
-/* A burst of packets on its way in: parsed, and their flows looked up together. With tables larger
- * than the caches, a look waits for memory; in a burst the waits are one. */
+/* A burst of packets on its way in: parsed, and the places of their flows fetched together. With
+ * tables larger than the caches, a look waits for memory; in a burst the waits are one. */
 #include "controller/internal.h"
 
 static bool is_outside_only(const struct rill_controller *c, enum rill_side side)
@@ -22,7 +22,7 @@ static void set_key(const struct rill_controller *c, struct arrival *a, enum ril
     else
         rill_flow_key(&a->view, side, c->config.flow_kind, c->config.vni, &a->key);
     a->hash = key_hash(map_of(c, a), &a->key);
-    rte_prefetch0(key_map_bucket(map_of(c, a), a->hash));
+    rte_prefetch0(key_map_place(map_of(c, a), a->hash));
 }
 
 /* Later fragments are found by their first. */
@@ -30,32 +30,10 @@ static void parse(const struct rill_controller *c, struct rte_mbuf *m, struct ar
 {
     const struct rill_frame *f = rill_frame(m);
 
-    a->flow = NULL;
-    a->removed = c->keys_removed;
     a->parsed = rill_parse(m, f->wire_bytes, &a->view);
     a->has_key = a->parsed == RILL_PARSE_OK && !(a->view.flags & RILL_VIEW_LATER_FRAGMENT);
     if (a->has_key)
         set_key(c, a, (enum rill_side)f->side);
-}
-
-static struct flow *flow_of(const struct arrival *a, const struct key_node *node)
-{
-    return a->by_alias ? flow_of_alias(node) : flow_of_key(node);
-}
-
-/* The flow that is the packet's, if its chain is of one. */
-static void fetch_flow(const struct rill_controller *c, const struct arrival *a)
-{
-    const struct key_node *node = *key_map_bucket(map_of(c, a), a->hash);
-    const uint8_t *at = (const uint8_t *)flow_of(a, node);
-
-    if (at == NULL)
-        return;
-    rte_prefetch0(at);
-    rte_prefetch0(at + RTE_CACHE_LINE_SIZE);
-    rte_prefetch0(at + 2 * RTE_CACHE_LINE_SIZE);
-    if (a->by_alias)
-        rte_prefetch0(&node->key);
 }
 
 void arrivals_read(struct rill_controller *c, struct rte_mbuf **packets, uint32_t n,
@@ -68,15 +46,25 @@ void arrivals_read(struct rill_controller *c, struct rte_mbuf **packets, uint32_
         }
         parse(c, packets[i], &arrivals[i]);
     }
-    for (uint32_t i = 0; i < n; i++)
-        if (arrivals[i].has_key)
-            fetch_flow(c, &arrivals[i]);
-    for (uint32_t i = 0; i < n; i++) {
-        struct arrival *a = &arrivals[i];
+}
 
-        if (a->has_key)
-            a->flow = flow_of(a, key_map_find(map_of(c, a), &a->key, a->hash));
-    }
+void arrival_fetch(const struct rill_controller *c, const struct arrival *a)
+{
+    const struct rill_flow_key *key;
+    const uint8_t *flow;
+
+    if (!a->has_key)
+        return;
+    key = key_map_likely(map_of(c, a), a->hash);
+    if (key == NULL)
+        return;
+    if (a->by_alias)
+        rte_prefetch0(key);
+    flow = (const uint8_t *)(a->by_alias ? flow_of_alias(key) : flow_of_key(key));
+    rte_prefetch0(flow);
+    rte_prefetch0(flow + RTE_CACHE_LINE_SIZE);
+    if (c->copies)
+        rte_prefetch0(flow + 2 * RTE_CACHE_LINE_SIZE);
 }
 
 static struct flow *find_by_alias(struct rill_controller *c, const struct rill_view *view)
@@ -89,16 +77,11 @@ static struct flow *find_by_alias(struct rill_controller *c, const struct rill_v
     return flow != NULL ? flow : flows_by_alias(c, &remote);
 }
 
-/* What was found stays so while no flow loses its key. What was not may have begun since, with a
- * packet of the same burst. */
 struct flow *arrival_flow(struct rill_controller *c, const struct arrival *a, enum rill_side side)
 {
-    struct flow *flow = NULL;
+    const struct rill_flow_key *key = key_map_find(map_of(c, a), &a->key, a->hash);
+    struct flow *flow = a->by_alias ? flow_of_alias(key) : flow_of_key(key);
 
-    if (a->flow != NULL && a->removed == c->keys_removed)
-        return a->flow;
-    if (!is_outside_only(c, side))
-        flow = flows_by_key(c, &a->key);
     if (flow == NULL && (side == RILL_OUTSIDE || !c->config.inside_opens))
         flow = find_by_alias(c, &a->view);
     return flow;

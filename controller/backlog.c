@@ -74,6 +74,7 @@ void rill_backlog_set(struct rill_backlog *b, uint32_t slot, uint64_t bytes_per_
     if (b->units[slot].place != 0)
         take_out(b, slot);
     b->units[slot].busy_until_ns = 0;
+    b->units[slot].rest_q24 = 0;
     b->units[slot].ns_per_byte_q24 =
         bytes_per_s > 0 ? (UINT64_C(1000000000) << 24) / bytes_per_s : 0;
 }
@@ -81,10 +82,14 @@ void rill_backlog_set(struct rill_backlog *b, uint32_t slot, uint64_t bytes_per_
 bool rill_backlog_sent(struct rill_backlog *b, uint32_t slot, uint32_t bytes, uint64_t now_ns)
 {
     struct rill_backlog_unit *unit = &b->units[slot];
+    uint64_t work_q24 = bytes * unit->ns_per_byte_q24;
 
     if (unit->busy_until_ns < now_ns)
         unit->busy_until_ns = now_ns;
-    unit->busy_until_ns += (bytes * unit->ns_per_byte_q24) >> 24;
+    else
+        work_q24 += unit->rest_q24;
+    unit->busy_until_ns += work_q24 >> 24;
+    unit->rest_q24 = work_q24 & ((1 << 24) - 1);
     if (unit->place != 0) {
         sift_down(b, unit->place - 1);
         return false;

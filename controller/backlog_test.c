@@ -44,6 +44,40 @@ static void test_no_limit_no_capacity(void **unused)
     rill_backlog_fini(&b);
 }
 
+/* A nanosecond's third is not lost when it is added three times. */
+static void test_one_by_one_or_together(void **unused)
+{
+    struct rill_rng rng;
+    struct rill_backlog b;
+    uint64_t now_ns = 0;
+
+    (void)unused;
+    rill_rng_seed(&rng, 3);
+    assert_int_equal(rill_backlog_init(&b, 2, 100 * US), 0);
+    rill_backlog_set(&b, 0, 3000000007);
+    rill_backlog_set(&b, 1, 3000000007);
+    for (int round = 0; round < 2000; round++) {
+        uint32_t sum = 0;
+
+        now_ns += rill_rng_below(&rng, 3 * US / 2);
+        while (rill_backlog_expire(&b, now_ns) != UINT32_MAX)
+            ;
+        for (uint32_t n = rill_rng_below(&rng, 40); n > 0; n--) {
+            uint32_t bytes = 64 + rill_rng_below(&rng, 200);
+
+            sum += bytes;
+            rill_backlog_sent(&b, 0, bytes, now_ns);
+        }
+        if (sum == 0)
+            continue;
+        assert_int_equal(rill_backlog_would_be_behind(&b, 1, sum, now_ns),
+                         rill_backlog_is_behind(&b, 0));
+        rill_backlog_sent(&b, 1, sum, now_ns);
+        assert_int_equal(b.units[0].busy_until_ns, b.units[1].busy_until_ns);
+    }
+    rill_backlog_fini(&b);
+}
+
 /* Against a plain list: the same units are behind, and they come out in order of when they are
  * done. */
 static void test_model(void **unused)
@@ -86,6 +120,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_behind_and_done),
         cmocka_unit_test(test_no_limit_no_capacity),
+        cmocka_unit_test(test_one_by_one_or_together),
         cmocka_unit_test(test_model),
     };
 

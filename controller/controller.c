@@ -5,6 +5,8 @@
 #include <rill/nf.h>
 
 #include "controller/internal.h"
+#include "controller/stamp.h"
+#include "controller/wam_packet.h"
 
 /* NULL (counted) if there is no buffer: as if the network had lost it; what matters is repeated. */
 struct rte_mbuf *ctl_message(struct rill_controller *c, enum rill_frame_type type, uint32_t dst,
@@ -22,7 +24,7 @@ struct rte_mbuf *ctl_message(struct rill_controller *c, enum rill_frame_type typ
     return m;
 }
 
-static void drop(struct rte_mbuf *m, uint64_t *counter)
+static __attribute__((noinline)) void drop(struct rte_mbuf *m, uint64_t *counter)
 {
     (*counter)++;
     rte_pktmbuf_free(m);
@@ -160,46 +162,53 @@ static uint8_t reopen(struct rill_controller *c, struct flow *flow, uint8_t star
 }
 
 /* A flowlet begins: where does it go? Gives the flags of its first packet. */
-static uint8_t begin_flowlet(struct rill_controller *c, struct flow *flow,
-                             enum rill_flowlet_start start)
+static __attribute__((noinline)) uint8_t begin_flowlet(struct rill_controller *c, struct flow *flow,
+                                                       enum rill_flowlet_start start)
 {
     uint8_t flags = start == RILL_FLOWLET_BY_SIZE  ? RILL_FLAG_BY_SIZE
                     : start == RILL_FLOWLET_BY_GAP ? RILL_FLAG_BY_GAP
                                                    : 0;
 
     c->n.flowlets++;
-    rill_wam_flowlet_end(c->wam, flow->owner, &flow->pending, c->now_ns);
+    wam_flowlet_end(c->wam, flow->owner, &flow->pending, c->now_ns);
     if (flow->reopen)
         flags = reopen(c, flow, flags);
     else if (flow->owner == 0)
         smm_born(c, flow, flows_choose_unit(c, flow));
-    else if (c->config.mode != RILL_MODE_FLOW || !rill_wam_is_active(c->wam, flow->owner))
+    else if (c->config.mode != RILL_MODE_FLOW || !wam_is_active(c->wam, flow->owner))
         flags = place_flowlet(c, flow, flows_choose_unit(c, flow), flags);
     rill_wam_assign(c->wam, flow->owner, rill_wgm_demand_bps(&c->wgm, &flow->wgm), &flow->pending,
                     c->now_ns);
-    smm_choose_targets(c, flow);
+    if (wam_only(c->wam) == flow->owner)
+        flow->target_count = 0; /* there is nobody else */
+    else
+        smm_choose_targets(c, flow);
     return flags;
 }
 
-static void send_to_unit(struct rill_controller *c, struct flow *flow, struct rte_mbuf *m,
-                         enum flow_use use)
+/* All that most packets pass. */
+static inline void send_to_unit(struct rill_controller *c, struct flow *flow, struct rte_mbuf *m,
+                                enum flow_use use)
 {
     uint32_t bytes = rill_frame(m)->wire_bytes;
-    enum rill_flowlet_start start = rill_wgm_packet(&c->wgm, &flow->wgm, bytes, c->now_ns);
+    enum rill_flowlet_start start;
     uint8_t flags = 0;
 
+    if (unlikely(use != FLOW_USED || flow->reopen))
+        flow_keep_used_ns(flow);
+    start = rill_wgm_packet(&c->wgm, &flow->wgm, bytes, c->now_ns);
     /* A unit that is no longer leased serves nothing: the flow must not wait there for its gap. An
      * inherited flow's term is over, also where the flowlet's first packets were dropped below. */
-    if (start == RILL_FLOWLET_SAME && (flow->reopen || !rill_wam_is_active(c->wam, flow->owner)))
+    if (start == RILL_FLOWLET_SAME && unlikely(flow->reopen || !wam_is_active(c->wam, flow->owner)))
         start = RILL_FLOWLET_BY_SIZE;
-    if (flow->reopen && flow->chain_len == RILL_CHAIN_MAX) {
+    if (unlikely(flow->reopen && flow->chain_len == RILL_CHAIN_MAX)) {
         drop(m, &c->n.dropped_takeover); /* until one of its terms turns out to be established */
         return;
     }
     if (start != RILL_FLOWLET_SAME)
         flags = begin_flowlet(c, flow, start);
     flows_touch(c, flow, use);
-    rill_wam_drained(c->wam, flow->owner, bytes, &flow->pending, c->now_ns);
+    wam_drained(c->wam, flow->owner, bytes, &flow->pending, c->now_ns);
     smm_stamp(c, flow, m, flags);
     c->n.packets_to_units++;
     c->n.bytes_to_units += bytes;
@@ -225,7 +234,7 @@ static void take_later_fragment(struct rill_controller *c, const struct rill_vie
 static void take_first_fragment(struct rill_controller *c, const struct rill_view *view,
                                 struct flow *flow, struct rte_mbuf *m)
 {
-    rill_fragments_first(c->fragments, view, (enum rill_side)rill_frame(m)->side, flow->node.flow,
+    rill_fragments_first(c->fragments, view, (enum rill_side)rill_frame(m)->side, flow->number,
                          c->now_ns);
     send_to_unit(c, flow, m, FLOW_USED);
     for (uint32_t i = 0; i < c->early.count;) {
@@ -253,7 +262,8 @@ static void wait_for_unit(struct rill_controller *c, const struct arrival *a, st
     waiting_put(c, m);
 }
 
-static void take_packet(struct rill_controller *c, struct rte_mbuf *m, const struct arrival *a)
+/* One that is not simply a whole packet of a flow, or none is served now. */
+static void take_other(struct rill_controller *c, struct rte_mbuf *m, const struct arrival *a)
 {
     const struct rill_view *view = &a->view;
     struct flow *flow;
@@ -293,12 +303,41 @@ static void take_packet(struct rill_controller *c, struct rte_mbuf *m, const str
         send_to_unit(c, flow, m, view->flags & RILL_VIEW_ICMP_ERROR ? FLOW_SPOKEN_OF : FLOW_USED);
 }
 
+static void take_packet(struct rill_controller *c, struct rte_mbuf *m, const struct arrival *a)
+{
+    const struct rill_view *view = &a->view;
+    struct flow *flow;
+
+    if (unlikely(a->parsed != RILL_PARSE_OK || !c->serves ||
+                 (view->flags & (RILL_VIEW_FRAGMENT | RILL_VIEW_ICMP_ERROR)) != 0 ||
+                 !(handles_bit(view) & c->config.handles))) {
+        take_other(c, m, a);
+        return;
+    }
+    flow = find_flow(c, a, m);
+    if (flow == NULL)
+        return;
+    if (view->source.proto == RILL_TCP)
+        flows_saw_tcp(c, flow, view, (enum rill_side)rill_frame(m)->side);
+    send_to_unit(c, flow, m, FLOW_USED);
+}
+
+/* Whether units are active changes only between bursts. */
+static void look_at_units(struct rill_controller *c)
+{
+    uint32_t units = rill_controller_units(c);
+
+    c->serves = units > 0 && !c->takeover.active;
+    c->copies = units > 1 && c->config.proactive;
+}
+
 /* A unit is leased: what waited for it goes on, in the order in which it came. */
 static void resume(struct rill_controller *c)
 {
     struct arrival a;
     struct rte_mbuf *m;
 
+    look_at_units(c);
     while (rill_controller_units(c) > 0 && (m = waiting_take(c)) != NULL) {
         arrivals_read(c, &m, 1, &a);
         take_packet(c, m, &a);
@@ -318,16 +357,22 @@ static void begin(struct rill_controller *c, uint64_t now_ns, struct rill_outbox
 void rill_controller_ingress(struct rill_controller *c, struct rte_mbuf **packets, uint32_t n,
                              uint64_t now_ns, struct rill_outbox *out)
 {
+    enum { FETCH_AHEAD = 8 }; /* packets: the time of that many is as long as a wait for memory */
     struct arrival arrivals[ARRIVALS_MAX];
 
     begin(c, now_ns, out);
     if (!RILL_MUTANT(lease_asleep))
         capacity_expire(c);
+    look_at_units(c);
     while (n > 0) {
         uint32_t burst = RTE_MIN(n, (uint32_t)ARRIVALS_MAX);
 
         arrivals_read(c, packets, burst, arrivals);
+        for (uint32_t i = 0; i < burst && i < FETCH_AHEAD; i++)
+            arrival_fetch(c, &arrivals[i]);
         for (uint32_t i = 0; i < burst; i++) {
+            if (i + FETCH_AHEAD < burst)
+                arrival_fetch(c, &arrivals[i + FETCH_AHEAD]);
             c->n.packets_in++;
             c->n.bytes_in += rill_frame(packets[i])->wire_bytes;
             take_packet(c, packets[i], &arrivals[i]);
@@ -383,6 +428,9 @@ static void handle_message(struct rill_controller *c, struct rte_mbuf *m)
         break;
     case RILL_FRAME_RECOVERED_ACK:
         recovery_on_recovered_ack(c, f);
+        break;
+    case RILL_FRAME_LOGGER_STATE:
+        recovery_on_logger_state(c, f);
         break;
     default:
         c->n.messages_unknown++;
@@ -575,7 +623,7 @@ uint32_t rill_controller_unestablished(const struct rill_controller *c)
 
     for (uint32_t i = 0; i <= c->by_number.mask; i++)
         for (const struct rill_map_node *node = c->by_number.buckets[i]; node; node = node->next) {
-            const struct flow *flow = (const struct flow *)node;
+            const struct flow *flow = flow_of_node(node);
 
             n += flow->chain_len > 1 && !flow->retired; /* one that is may get no packet more */
         }
@@ -590,5 +638,5 @@ uint64_t rill_controller_alias_flow(struct rill_controller *c, const struct rill
 
     rill_alias_key(local, remote, c->config.vni, &key);
     flow = flows_by_alias(c, &key);
-    return flow != NULL ? flow->node.flow : 0;
+    return flow != NULL ? flow->number : 0;
 }

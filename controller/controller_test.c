@@ -129,11 +129,13 @@ static void establish(const struct rill_frame *packet)
 static const struct rill_endpoint remote_a = {
     .addr = {203, 0, 113, 1}, .port = 53, .family = 4, .proto = RILL_UDP};
 
+static uint64_t first_lease; /* number of UNIT's */
+
 static struct rill_alias alias_of(uint16_t port, const struct rill_endpoint *remote)
 {
     struct rill_alias alias = {
         .local = {.addr = {198, 51, 100, 1}, .port = port, .family = 4, .proto = RILL_UDP},
-        .lease = rill_lease_id(UNIT, 1)};
+        .lease = first_lease};
 
     if (remote != NULL)
         alias.remote = *remote;
@@ -175,6 +177,8 @@ static uint32_t lease_endpoints(uint32_t unit, uint64_t number, uint32_t want, u
         return UINT32_MAX;
     count = rill_frame(m)->count;
     assert_int_equal(rill_frame(m)->clock, number);
+    if (unit == UNIT && number == 1)
+        first_lease = rill_frame(m)->term;
     assert_int_equal(rte_pktmbuf_pkt_len(m), count * sizeof(uint32_t));
     assert_int_equal(rill_body_read(m, 0, indexes, count * sizeof(uint32_t)), 0);
     rte_pktmbuf_free(m);
@@ -801,10 +805,14 @@ static void a_cut_alias_is_malformed(void **state)
 static void a_repeated_pool_request_gets_the_same_answer(void **state)
 {
     uint32_t first[1024], again[1024], other[1024];
+    uint64_t number;
 
     (void)state;
     assert_int_equal(lease_endpoints(UNIT, 1, 4, first), 4);
+    number = first_lease;
+    assert_int_equal(rill_number_epoch(number), epoch);
     assert_int_equal(lease_endpoints(UNIT, 1, 4, again), 4);
+    assert_int_equal(first_lease, number);
     assert_memory_equal(first, again, 4 * sizeof(first[0]));
     assert_int_equal(endpoints_free(), POOL_SIZE - 4);
     assert_int_equal(lease_endpoints(UNIT2, 1, 4, other), 4);

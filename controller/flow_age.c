@@ -113,7 +113,7 @@ static void rest(struct rill_controller *c, struct flow *flow)
     flow_age_end(c, flow);
     flows_retire(c, flow);
     if (flow->has_alias)
-        key_map_remove(&c->by_alias, &flow->by_alias);
+        key_map_remove(&c->by_alias, &flow->alias_key);
     flow->has_alias = false;
     flow->resting = true;
     flow->listed_ns = c->now_ns;
@@ -124,10 +124,10 @@ static void rest(struct rill_controller *c, struct flow *flow)
 
 static void end(struct rill_controller *c, struct flow *flow)
 {
-    uint64_t idle_ns = c->now_ns - flow->last_ns;
+    uint64_t idle_ns = c->now_ns - flow_used_ns(flow);
 
     /* Else who tells of it says that it had ended. */
-    if (idle_ns < RTE_MIN(c->config.vouched_ns, flow_age_idle_ns(c, flow->by_key.key.proto)))
+    if (idle_ns < RTE_MIN(c->config.vouched_ns, flow_age_idle_ns(c, flow->key.proto)))
         recovery_early_end(c, flow->chain, flow->chain_len);
     flows_end(c, flow);
 }
@@ -151,13 +151,8 @@ bool flow_age_has_rested(const struct rill_controller *c, const struct flow *flo
     return flow->resting && c->now_ns >= rested_ns(c, flow);
 }
 
-void flows_touch(struct rill_controller *c, struct flow *flow, enum flow_use use)
+void flows_list_anew(struct rill_controller *c, struct flow *flow)
 {
-    if (use == FLOW_USED) {
-        flow->last_ns = c->now_ns;
-        if (c->now_ns - flow->listed_ns <= c->config.frame_life_ns)
-            return;
-    }
     list_take(c, flow);
     list_put_newest(c, flow);
 }
@@ -165,7 +160,7 @@ void flows_touch(struct rill_controller *c, struct flow *flow, enum flow_use use
 /* Until then a frame may be under way. */
 static uint64_t needed_until_ns(const struct rill_controller *c, const struct flow *flow)
 {
-    return RTE_MAX(flow->last_ns, flow->listed_ns) + c->config.frame_life_ns;
+    return RTE_MAX(flow_used_ns(flow), flow->listed_ns) + c->config.frame_life_ns;
 }
 
 static bool is_established(const struct flow *flow)
@@ -203,7 +198,7 @@ void rill_controller_each_flow(const struct rill_controller *c,
                                void (*each)(void *arg, uint64_t flow, uint32_t owner), void *arg)
 {
     for (const struct flow *flow = c->flows.oldest; flow != NULL; flow = flow->newer)
-        each(arg, flow->node.flow, flow->owner);
+        each(arg, flow->number, flow->owner);
 }
 
 static bool is_closed(const struct flow *flow)
@@ -222,9 +217,9 @@ static uint64_t idle_ns(const struct rill_controller *c, const struct flow *flow
 {
     if (is_closed(flow) && is_established(flow))
         return closed_ns(c);
-    if (flow->by_key.key.proto == RILL_TCP && flow->talked != FLOW_BOTH_SIDES)
+    if (flow->key.proto == RILL_TCP && flow->talked != FLOW_BOTH_SIDES)
         return or_idle(c, c->config.flow_idle_tcp_transitory_ns);
-    return flow_age_idle_ns(c, flow->by_key.key.proto);
+    return flow_age_idle_ns(c, flow->key.proto);
 }
 
 void flow_age_begin(struct rill_controller *c, struct flow *flow)
@@ -236,11 +231,11 @@ void flow_age_begin(struct rill_controller *c, struct flow *flow)
 /* The timer ran out; the flow may have had packets since. */
 static void idle_due(struct rill_controller *c, struct flow *flow)
 {
-    uint64_t due_ns = flow->last_ns + idle_ns(c, flow);
+    uint64_t due_ns = flow_used_ns(flow) + idle_ns(c, flow);
 
     if (flow->resting)
         due_ns = rested_ns(c, flow);
-    else if (flow->listed_ns > flow->last_ns) /* there was an error about it */
+    else if (flow->listed_ns > flow_used_ns(flow)) /* there was an error about it */
         due_ns = RTE_MAX(due_ns, needed_until_ns(c, flow));
     if (due_ns > c->now_ns) {
         arm(c, flow, due_ns);

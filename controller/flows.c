@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "controller/internal.h"
+#include "controller/wam_packet.h"
 
 enum { RESTING_PART = 8 }; /* of the table */
 
@@ -38,7 +39,7 @@ struct flow *flows_by_alias(const struct rill_controller *c, const struct rill_f
 
 struct flow *flows_by_number(const struct rill_controller *c, uint64_t number)
 {
-    return (struct flow *)rill_flow_map_find(&c->by_number, number, 0);
+    return flow_of_node(rill_flow_map_find(&c->by_number, number, 0));
 }
 
 /* The number of a new life: above every clock that was ever given, so that a tuple that comes again
@@ -57,7 +58,8 @@ static struct flow *add(struct rill_controller *c, const struct rill_flow_key *k
 
     if (flow == NULL)
         return NULL;
-    key_map_insert(&c->by_key, &flow->by_key, key);
+    key_map_insert(&c->by_key, &flow->key, key);
+    flow->number = number;
     flow->node.flow = number;
     rill_flow_map_insert(&c->by_number, &flow->node);
     flow_age_begin(c, flow);
@@ -89,7 +91,7 @@ struct flow *flows_begin(struct rill_controller *c, const struct rill_flow_key *
     flow = add(c, key, new_number(c, key));
     if (flow == NULL)
         return NULL;
-    flow->clock = flow->node.flow - 1;
+    flow->clock = flow->number - 1;
     c->n.flows++;
     return flow;
 }
@@ -103,7 +105,8 @@ struct flow *flows_inherit(struct rill_controller *c, const struct rill_flow_key
     if (flow == NULL)
         return NULL;
     flow->clock = rill_epoch_base(c->config.epoch);
-    flow->last_ns = c->now_ns;
+    flow->used_ns = c->now_ns;
+    flow->used_before = true;
     flow->talked = FLOW_BOTH_SIDES; /* who knows; it may have been idle for long */
     return flow;
 }
@@ -111,9 +114,8 @@ struct flow *flows_inherit(struct rill_controller *c, const struct rill_flow_key
 void flows_retire(struct rill_controller *c, struct flow *flow)
 {
     if (!flow->retired)
-        key_map_remove(&c->by_key, &flow->by_key);
+        key_map_remove(&c->by_key, &flow->key);
     flow->retired = true;
-    c->keys_removed++;
 }
 
 void flows_end(struct rill_controller *c, struct flow *flow)
@@ -123,7 +125,7 @@ void flows_end(struct rill_controller *c, struct flow *flow)
     flow_age_end(c, flow);
     flows_retire(c, flow);
     if (flow->has_alias)
-        key_map_remove(&c->by_alias, &flow->by_alias);
+        key_map_remove(&c->by_alias, &flow->alias_key);
     if (flow->has_endpoint || flow->has_kept)
         endpoints_flow_ended(c, flow);
     rill_wam_flowlet_end(c->wam, flow->owner, &flow->pending, c->now_ns);
@@ -136,16 +138,17 @@ void flows_end(struct rill_controller *c, struct flow *flow)
 uint32_t flows_choose_unit(struct rill_controller *c, struct flow *flow)
 {
     uint32_t holders[1 + RILL_TARGETS_MAX];
-    uint32_t n = 0;
+    uint64_t demand_bps = rill_wgm_demand_bps(&c->wgm, &flow->wgm);
+    uint32_t unit = wam_choose_only(c->wam, demand_bps, c->now_ns), n = 0;
     bool overload = false;
-    uint32_t unit;
 
+    if (unit != 0)
+        return unit;
     if (flow->owner != 0)
         holders[n++] = flow->owner;
     for (uint8_t i = 0; i < flow->target_count; i++)
         holders[n++] = flow->targets[i];
-    unit = rill_wam_choose(c->wam, rill_wgm_demand_bps(&c->wgm, &flow->wgm), holders, n, c->now_ns,
-                           &overload);
+    unit = rill_wam_choose(c->wam, demand_bps, holders, n, c->now_ns, &overload);
     if (overload) {
         c->n.overloads++;
         capacity_lacks(c, unit);

@@ -36,12 +36,11 @@
 enum { FLOW_BOTH_SIDES = 1 << RILL_INSIDE | 1 << RILL_OUTSIDE }; /* of 1 << side */
 
 struct flow {
-    /* what every packet reads and writes: three lines */
-    struct rill_map_node node; /* by number */
-    uint64_t clock;            /* of the last packet */
-    uint64_t term;
-    uint64_t last_ns;
-    uint64_t listed_ns; /* its place in the list of flows: see flows_touch() */
+    /* what every packet reads, and writes: two lines */
+    struct rill_flow_key key; /* unless it is retired: in by_key */
+    uint64_t number;
+    uint64_t term;  /* beside the number: both are stamped, and seldom written */
+    uint64_t clock; /* of the last packet */
     uint32_t owner;
     uint8_t chain_len; /* chain[0] is the present term; 1 entry: established */
     uint8_t target_count;
@@ -54,24 +53,28 @@ struct flow {
     bool resting : 1;      /* it has ended, and its endpoint not yet rested; see flow_age.c */
     bool reopen : 1;       /* inherited: its next packet begins a new term */
     bool many_remotes : 1; /* not one connection: FIN and RST end nothing */
+    bool used_before : 1;  /* its last packet was none that counts as use: see flow_used_ns() */
     /* TCP, 1 << side of who sent it: a segment other than SYN and RST; FIN; RST, and nothing else
      * since. */
     uint8_t talked : 2, finished : 2, reset : 2;
+    uint64_t listed_ns; /* its place in the list of flows: see flows_touch() */
     struct rill_wgm_flow wgm;
+    uint32_t remote; /* hash of the only one; 0: none yet */
     struct rill_wam_pending pending;
+    /* where copies are kept, or the term is not established */
     uint32_t targets[RILL_TARGETS_MAX];
-    uint32_t remote;        /* hash of the only one; 0: none yet */
-    struct key_node by_key; /* unless it is retired */
-    /* cold */
     struct rill_chain_entry chain[RILL_CHAIN_MAX];
+    /* cold */
+    uint64_t used_ns;           /* see flow_used_ns() */
     struct flow *older, *newer; /* by listed_ns */
     struct rill_timer idle_timer;
-    struct key_node by_alias; /* if it has one */
+    struct rill_flow_key alias_key; /* if it has one */
+    struct rill_map_node node;      /* by number */
     uint32_t endpoint_pool, endpoint_index;
     uint32_t kept_pool, kept_index;
 };
-_Static_assert(offsetof(struct flow, wgm) == 64 && offsetof(struct flow, chain) == 192,
-               "arrivals.c fetches three lines");
+_Static_assert(offsetof(struct flow, clock) == 64 && offsetof(struct flow, targets) == 128,
+               "arrivals.c fetches two lines, or three");
 
 /* docs/figures.md says what a flow costs. */
 _Static_assert(sizeof(struct flow) <= 448, "a million flows take 448 MB, and no more");
@@ -194,7 +197,6 @@ struct rill_controller {
     struct rill_fragment_hold early; /* fragments that came before their first */
     struct rill_rng rng;
     struct key_map by_key, by_alias;
-    uint64_t keys_removed; /* how often a flow lost its key */
     struct rill_flow_map by_number;
     struct rill_slab slab;
     struct rill_timer_wheel *idle;
@@ -206,7 +208,7 @@ struct rill_controller {
     uint64_t untold_until_ns; /* see endpoints.c */
     struct pool_question questions[POOL_QUESTIONS_MAX];
     uint32_t questions_next;
-    uint64_t *lease[RILL_CONTROLLER_POOLS_MAX]; /* by index: rill_lease_id() of its last lease */
+    uint64_t *lease[RILL_CONTROLLER_POOLS_MAX]; /* by index: number of the last one */
     struct capacity capacity;
     struct waiting waiting;
     struct recovery recovery;
@@ -214,6 +216,8 @@ struct rill_controller {
     struct turned turned;
     uint64_t clock, term; /* the highest of any flow: a new flow begins above ("birth") */
     uint64_t newest_ns;   /* of any packet: times do not go backwards */
+    bool serves;          /* packets at hand: there is a unit, and its flows are known */
+    bool copies;          /* and others, which may get copies */
     struct rill_controller_counters n;
     uint64_t now_ns;
     struct rill_outbox *out;
@@ -238,18 +242,18 @@ enum { ARRIVALS_MAX = 32 };
 struct arrival {
     struct rill_view view;
     enum rill_parse_result parsed;
-    bool has_key;      /* it was read whole and is no later fragment */
-    bool by_alias;     /* the key is one */
-    uint32_t hash;     /* of the key */
-    struct flow *flow; /* as looked up when keys_removed was `removed`; NULL: not found */
-    uint64_t removed;
+    bool has_key;  /* it was read whole and is no later fragment */
+    bool by_alias; /* the key is one */
+    uint64_t hash; /* of the key */
     struct rill_flow_key key;
 };
 
-/* Reads n packets, at most ARRIVALS_MAX, and looks for their flows; fetches what the next steps
- * will look at. Nothing else changes. */
+/* Reads n packets, at most ARRIVALS_MAX, and fetches the places where their flows are. Nothing else
+ * changes. */
 void arrivals_read(struct rill_controller *c, struct rte_mbuf **packets, uint32_t n,
                    struct arrival *arrivals);
+/* Fetches what the next steps will look at of the packet's flow, once its place is near. */
+void arrival_fetch(const struct rill_controller *c, const struct arrival *a);
 /* The packet's flow; NULL: there is none now. */
 struct flow *arrival_flow(struct rill_controller *c, const struct arrival *a, enum rill_side side);
 
@@ -270,14 +274,32 @@ void flows_end(struct rill_controller *c, struct flow *flow);
  * by itself: units that forgot its newest state sooner than others an older one would let a
  * controller that takes over go on from that. */
 void flows_retire(struct rill_controller *c, struct flow *flow);
-static inline struct flow *flow_of_key(const struct key_node *node)
+static inline struct flow *flow_of_key(const struct rill_flow_key *key)
 {
-    return node != NULL ? RTE_PTR_SUB(node, offsetof(struct flow, by_key)) : NULL;
+    return key != NULL ? RTE_PTR_SUB(key, offsetof(struct flow, key)) : NULL;
 }
 
-static inline struct flow *flow_of_alias(const struct key_node *node)
+static inline struct flow *flow_of_alias(const struct rill_flow_key *key)
 {
-    return node != NULL ? RTE_PTR_SUB(node, offsetof(struct flow, by_alias)) : NULL;
+    return key != NULL ? RTE_PTR_SUB(key, offsetof(struct flow, alias_key)) : NULL;
+}
+
+static inline struct flow *flow_of_node(const struct rill_map_node *node)
+{
+    return node != NULL ? RTE_PTR_SUB(node, offsetof(struct flow, node)) : NULL;
+}
+
+/* When its last packet came; one that does not count as use (flows_touch()) leaves it as it is. */
+static inline uint64_t flow_used_ns(const struct flow *flow)
+{
+    return flow->used_before ? flow->used_ns : flow->wgm.last_ns;
+}
+
+/* Before a packet is counted that may be no use. */
+static inline void flow_keep_used_ns(struct flow *flow)
+{
+    flow->used_ns = flow_used_ns(flow);
+    flow->used_before = true;
 }
 
 /* flow_age.c */
@@ -296,7 +318,19 @@ void flows_tick(struct rill_controller *c);
 /* A packet of the flow: it is in use. An ICMP error about it only says that frames are under way:
  * it must not lengthen the flow's life (RFC 5508, REQ-6). */
 enum flow_use { FLOW_USED, FLOW_SPOKEN_OF };
-void flows_touch(struct rill_controller *c, struct flow *flow, enum flow_use use);
+void flows_list_anew(struct rill_controller *c, struct flow *flow);
+
+static inline void flows_touch(struct rill_controller *c, struct flow *flow, enum flow_use use)
+{
+    if (likely(use == FLOW_USED)) {
+        if (unlikely(flow->used_before))
+            flow->used_before = false;
+        if (likely(c->now_ns - flow->listed_ns <= c->config.frame_life_ns))
+            return;
+    }
+    flows_list_anew(c, flow);
+}
+
 /* A TCP packet of the flow, other than a later fragment: does its connection end? */
 void flows_saw_tcp(struct rill_controller *c, struct flow *flow, const struct rill_view *view,
                    enum rill_side side);
@@ -304,7 +338,8 @@ void flows_saw_tcp(struct rill_controller *c, struct flow *flow, const struct ri
 uint32_t flows_choose_unit(struct rill_controller *c, struct flow *flow);
 
 /* smm.c */
-void smm_stamp(struct rill_controller *c, struct flow *flow, struct rte_mbuf *m, uint8_t flags);
+/* smm_stamp() is in stamp.h */
+void smm_stamp_first(struct rill_controller *c, struct flow *flow, struct rill_frame *f);
 void smm_born(struct rill_controller *c, struct flow *flow, uint32_t unit);
 void smm_move(struct rill_controller *c, struct flow *flow, uint32_t unit);
 void smm_choose_targets(struct rill_controller *c, struct flow *flow);
@@ -364,6 +399,8 @@ void endpoints_told_lease(struct rill_controller *c, uint32_t unit, uint32_t poo
                           uint64_t lease);
 /* ... or it is in the state of a flow, which may have ended. */
 void endpoints_told_use(struct rill_controller *c, const struct rill_alias *alias);
+/* Of all that was told: somebody has a later lease of the alias's endpoint. */
+bool endpoints_leased_since(const struct rill_controller *c, const struct rill_alias *alias);
 void endpoints_inherit(struct rill_controller *c, struct flow *flow, const struct rill_alias *alias,
                        bool confirmed);
 /* All that inherited flows and units have is known: the rest is free, when nothing of a dead unit's
@@ -377,6 +414,7 @@ uint32_t recovery_logger_of(const struct rill_controller *c, uint32_t unit);
 void recovery_on_death(struct rill_controller *c, const struct rill_frame *f);
 void recovery_on_fence_ack(struct rill_controller *c, const struct rill_frame *f);
 void recovery_on_recovered_ack(struct rill_controller *c, const struct rill_frame *f);
+void recovery_on_logger_state(struct rill_controller *c, const struct rill_frame *f);
 void recovery_tick(struct rill_controller *c);
 void recovery_unit_came(struct rill_controller *c);
 uint64_t recovery_next_ns(const struct rill_controller *c);

@@ -1,29 +1,29 @@
-/* From a flow key to the entry that has it: a chained hash table whose nodes are part of the
- * entries.
+/* From a flow key to the entry that has it: open addressing with linear probing, the keys being
+ * part of the entries.
  *
- * The number of buckets is fixed at creation, twice the entries or more, so that nothing is
- * rehashed while packets wait, and most chains are of one. The memory of buckets that are not used
- * is not touched. No two nodes have the same key: who inserts one has looked. One thread.
+ * A place holds the key's address and, where addresses have no bits, 16 of its hash: so a look
+ * waits for the place and then for the one entry that it wants, and hardly ever for another. The
+ * number of places is fixed at creation, twice the entries or more, so that nothing is rehashed
+ * while packets wait. The memory of places that are not used is not touched. No two entries have
+ * the same key: who inserts one has looked. One thread.
  */
 #ifndef RILL_CONTROLLER_KEY_MAP_H
 #define RILL_CONTROLLER_KEY_MAP_H
 
+#include <assert.h>
 #include <stdint.h>
 #include <string.h>
 
 #include "lib/base/table_memory.h"
 #include "lib/packet/flow_key.h"
 
-struct key_node {
-    struct key_node *next;
-    struct rill_flow_key key;
-};
-
 struct key_map {
-    struct key_node **buckets;
+    uint64_t *places; /* 0: free */
     uint32_t mask, count;
     uint64_t seed;
 };
+
+enum { KEY_MAP_TAG_SHIFT = 48 };
 
 static inline uint64_t key_mix(uint64_t a, uint64_t b)
 {
@@ -36,24 +36,24 @@ static inline int key_map_init(struct key_map *map, uint32_t entries, uint64_t s
 {
     uint32_t n = 1024;
 
-    while (n / 2 < entries && n < (1u << 28))
+    while (n / 2 < entries && n < (1u << 31))
         n *= 2;
     *map = (struct key_map){
-        .buckets = rill_table_alloc(n * sizeof(map->buckets[0])),
+        .places = rill_table_alloc(n * sizeof(map->places[0])),
         .mask = n - 1,
         .seed = key_mix(seed ^ UINT64_C(0xa0761d6478bd642f), UINT64_C(0xe7037ed1a0b428db))};
-    return map->buckets == NULL ? -1 : 0;
+    return map->places == NULL ? -1 : 0;
 }
 
 static inline void key_map_fini(struct key_map *map)
 {
-    rill_table_free(map->buckets, ((size_t)map->mask + 1) * sizeof(map->buckets[0]));
+    rill_table_free(map->places, ((size_t)map->mask + 1) * sizeof(map->places[0]));
     *map = (struct key_map){0};
 }
 
-/* Depends on the seed in more than its start, so that keys of one bucket can not be worked out
+/* Depends on the seed in more than its start, so that keys of one place can not be worked out
  * without it. */
-static inline uint32_t key_hash(const struct key_map *map, const struct rill_flow_key *key)
+static inline uint64_t key_hash(const struct key_map *map, const struct rill_flow_key *key)
 {
     uint64_t w[6], hash;
 
@@ -62,7 +62,7 @@ static inline uint32_t key_hash(const struct key_map *map, const struct rill_flo
     hash = key_mix(w[0] ^ map->seed, w[1] ^ UINT64_C(0x9e3779b97f4a7c15)) ^
            key_mix(w[2] ^ map->seed, w[3] ^ UINT64_C(0xd1b54a32d192ed03)) ^
            key_mix(w[4] ^ map->seed, w[5] ^ UINT64_C(0x8bb84b93962eacc9));
-    return (uint32_t)(hash ^ hash >> 32);
+    return hash ^ hash >> 32;
 }
 
 /* In words of 16 bytes, as keys are written. */
@@ -78,40 +78,77 @@ static inline bool key_equal(const struct rill_flow_key *a, const struct rill_fl
     return (x[0][0] | x[0][1]) == 0;
 }
 
-static inline struct key_node **key_map_bucket(const struct key_map *map, uint32_t hash)
+static inline const uint64_t *key_map_place(const struct key_map *map, uint64_t hash)
 {
-    return &map->buckets[hash & map->mask];
+    return &map->places[hash & map->mask];
 }
 
-static inline struct key_node *key_map_find(const struct key_map *map,
-                                            const struct rill_flow_key *key, uint32_t hash)
+static inline uint64_t key_map_tag(uint64_t hash_or_place)
 {
-    struct key_node *node = *key_map_bucket(map, hash);
-
-    while (node != NULL && !key_equal(&node->key, key))
-        node = node->next;
-    return node;
+    return hash_or_place >> KEY_MAP_TAG_SHIFT;
 }
 
-static inline void key_map_insert(struct key_map *map, struct key_node *node,
+static inline struct rill_flow_key *key_map_key(uint64_t place)
+{
+    return (struct rill_flow_key *)(uintptr_t)(place & ((UINT64_C(1) << KEY_MAP_TAG_SHIFT) - 1));
+}
+
+/* The key that the map has, part of its entry; NULL: it has it not. */
+static inline struct rill_flow_key *key_map_find(const struct key_map *map,
+                                                 const struct rill_flow_key *key, uint64_t hash)
+{
+    uint32_t i = (uint32_t)hash & map->mask;
+    uint64_t place;
+
+    for (; (place = map->places[i]) != 0; i = (i + 1) & map->mask)
+        if (key_map_tag(place) == key_map_tag(hash) && key_equal(key_map_key(place), key))
+            return key_map_key(place);
+    return NULL;
+}
+
+/* What a look for a key of that hash will most likely find, without a look at any entry. */
+static inline const struct rill_flow_key *key_map_likely(const struct key_map *map, uint64_t hash)
+{
+    uint32_t i = (uint32_t)hash & map->mask;
+    uint64_t place;
+
+    for (; (place = map->places[i]) != 0; i = (i + 1) & map->mask)
+        if (key_map_tag(place) == key_map_tag(hash))
+            return key_map_key(place);
+    return NULL;
+}
+
+/* `at` is where the entry keeps its key. */
+static inline void key_map_insert(struct key_map *map, struct rill_flow_key *at,
                                   const struct rill_flow_key *key)
 {
-    struct key_node **bucket = key_map_bucket(map, key_hash(map, key));
+    uint64_t hash = key_hash(map, key);
+    uint32_t i = (uint32_t)hash & map->mask;
 
-    node->key = *key;
-    node->next = *bucket;
-    *bucket = node;
+    assert(map->count < map->mask && (uintptr_t)at >> KEY_MAP_TAG_SHIFT == 0);
+    *at = *key;
+    while (map->places[i] != 0)
+        i = (i + 1) & map->mask;
+    map->places[i] = key_map_tag(hash) << KEY_MAP_TAG_SHIFT | (uintptr_t)at;
     map->count++;
 }
 
-/* It is in the map. Its key stays as it was. */
-static inline void key_map_remove(struct key_map *map, struct key_node *node)
+/* It is in the map. It stays as it was. Those behind it move up, so that no look ends too early. */
+static inline void key_map_remove(struct key_map *map, const struct rill_flow_key *at)
 {
-    struct key_node **at = key_map_bucket(map, key_hash(map, &node->key));
+    uint32_t hole = (uint32_t)key_hash(map, at) & map->mask;
 
-    while (*at != node)
-        at = &(*at)->next;
-    *at = node->next;
+    while (key_map_key(map->places[hole]) != at)
+        hole = (hole + 1) & map->mask;
+    for (uint32_t i = (hole + 1) & map->mask; map->places[i] != 0; i = (i + 1) & map->mask) {
+        uint32_t home = (uint32_t)key_hash(map, key_map_key(map->places[i])) & map->mask;
+
+        if (((i - home) & map->mask) >= ((i - hole) & map->mask)) {
+            map->places[hole] = map->places[i];
+            hole = i;
+        }
+    }
+    map->places[hole] = 0;
     map->count--;
 }
 

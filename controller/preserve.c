@@ -41,9 +41,9 @@ static uint32_t address_for(const struct rill_controller *c, uint32_t pool, uint
 static bool keep(struct rill_controller *c, struct flow *flow, uint32_t pool, uint32_t index)
 {
     if (!endpoints_own(c, pool, &index) ||
-        rill_port_pool_take(c->pools[pool], index, flow->node.flow) != RILL_PORT_OK)
+        rill_port_pool_take(c->pools[pool], index, flow->number) != RILL_PORT_OK)
         return false;
-    c->lease[pool][index] = rill_kept_lease_id(flow->node.flow);
+    c->lease[pool][index] = flow->number;
     flow->has_kept = true;
     flow->kept_pool = pool;
     flow->kept_index = index;

@@ -47,7 +47,7 @@ static void send_move(struct rill_controller *c, struct flow *flow, uint64_t ter
 
     if (recovery_logger_of(c, flow->owner) != 0 || unit == flow->owner)
         return; /* nobody is there; or its packet says so */
-    m = ctl_message(c, RILL_FRAME_MOVE, flow->owner, flow->node.flow);
+    m = ctl_message(c, RILL_FRAME_MOVE, flow->owner, flow->number);
     if (m == NULL)
         return;
     f = rill_frame(m);
@@ -72,53 +72,35 @@ void smm_move(struct rill_controller *c, struct flow *flow, uint32_t unit)
     flow->reopen = false;
 }
 
-void smm_choose_targets(struct rill_controller *c, struct flow *flow)
+static void predict_targets(struct rill_controller *c, struct flow *flow)
 {
     uint32_t holders[RILL_TARGETS_MAX];
     uint32_t n = flow->target_count;
 
+    memcpy(holders, flow->targets, n * sizeof(holders[0]));
+    flow->target_count =
+        (uint8_t)rill_wam_predict(c->wam, rill_wgm_demand_bps(&c->wgm, &flow->wgm), holders, n,
+                                  c->config.replicas, flow->owner, c->now_ns, flow->targets);
+}
+
+void smm_choose_targets(struct rill_controller *c, struct flow *flow)
+{
     if (!c->config.proactive)
         return;
-    if (c->config.replica_choice == RILL_REPLICA_PREDICTED) {
-        memcpy(holders, flow->targets, n * sizeof(holders[0]));
+    if (c->config.replica_choice == RILL_REPLICA_PREDICTED)
+        predict_targets(c, flow);
+    else
         flow->target_count =
-            (uint8_t)rill_wam_predict(c->wam, rill_wgm_demand_bps(&c->wgm, &flow->wgm), holders, n,
-                                      c->config.replicas, flow->owner, c->now_ns, flow->targets);
-        return;
-    }
-    flow->target_count = rill_wam_targets(c->wam, &c->rng, c->config.replica_choice,
-                                          c->config.replicas, flow->owner, flow->targets);
+            (uint8_t)rill_wam_targets(c->wam, &c->rng, c->config.replica_choice, c->config.replicas,
+                                      flow->owner, flow->targets);
 }
 
-/* An inherited alias that nobody confirmed may be another branch's of the flow's history. */
-static bool knows_alias(const struct flow *flow)
+/* What a flow's first packets carry besides. */
+void smm_stamp_first(struct rill_controller *c, struct flow *flow, struct rill_frame *f)
 {
-    return flow->has_alias && !flow->alias_unsure;
-}
-
-/* Makes the packet a DATA frame of the flow's present term, with the next clock. */
-void smm_stamp(struct rill_controller *c, struct flow *flow, struct rte_mbuf *m, uint8_t flags)
-{
-    struct rill_frame *f = rill_frame(m);
-
-    flow->clock++;
-    if (flow->clock > c->clock)
-        c->clock = flow->clock;
-    f->type = RILL_FRAME_DATA;
-    f->flags = RILL_FLAG_PACKET | flags | (knows_alias(flow) ? RILL_FLAG_ALIAS_KNOWN : 0);
-    f->src = c->config.id;
-    f->dst = flow->owner;
-    f->epoch = c->config.epoch;
-    f->vni = c->config.vni;
-    f->flow = flow->node.flow;
-    f->term = flow->term;
-    f->clock = flow->clock;
-    smm_copy_chain_below(c, f, flow, 1);
-    f->target_count = flow->target_count;
-    memcpy(f->targets, flow->targets, sizeof(f->targets));
     if (!flow->tuple_known && f->chain_len <= RILL_CHAIN_MAX_WITH_TUPLE) {
         f->flags |= RILL_FLAG_TUPLE;
-        rill_flow_key_pack(&flow->by_key.key, &f->tuple);
+        rill_flow_key_pack(&flow->key, &f->tuple);
     }
     if (flow->has_kept && !flow->has_alias)
         endpoints_stamp(c, flow, f);

@@ -836,10 +836,10 @@ static void a_confirmed_alias_goes_before_a_newer_one(void **state)
     rill_inventory_claim(of_unit, old_number(9), unit(2), false);
     take_over_from_two();
     assert_non_null(flow_at(5));
-    assert_int_equal(flow_at(5)->node.flow, old_number(8));
+    assert_int_equal(flow_at(5)->number, old_number(8));
     assert_null(flow_at(6));
     assert_non_null(flow_at(3));
-    assert_int_equal(flow_at(3)->node.flow, old_number(7));
+    assert_int_equal(flow_at(3)->number, old_number(7));
     assert_null(flow_at(4));
     assert_true(sent(1).flags & RILL_FLAG_ALIAS_KNOWN);
 }
@@ -853,7 +853,7 @@ static void a_confirmed_alias_goes_before_another_flows(void **state)
     tells[2].items[0].head.alias = alias_at(3, 33); /* of logger 2 */
     tells[2].items[0].flow.flags |= RILL_INVENTORY_CONFIRMED;
     take_over_from_two();
-    assert_int_equal(flow_at(3)->node.flow, old_number(8));
+    assert_int_equal(flow_at(3)->number, old_number(8));
 }
 
 /* The other one had ended, before that one could lease it. */
@@ -871,8 +871,8 @@ static void of_two_with_one_endpoint_the_one_alive_last_has_it(void **state)
         tells[1].items[2 * i + 1].flow.flags |= RILL_INVENTORY_CONFIRMED;
     }
     take_over_from_two();
-    assert_int_equal(flow_at(3)->node.flow, old_number(7));
-    assert_int_equal(flow_at(4)->node.flow, old_number(10));
+    assert_int_equal(flow_at(3)->number, old_number(7));
+    assert_int_equal(flow_at(4)->number, old_number(10));
     assert_int_equal(n()->flows_inherited, 2);
 }
 
@@ -902,14 +902,14 @@ static void an_unconfirmed_alias_is_what_the_logger_says(void **state)
     tell_endpoint(1, 5, 55);
     take_over_from_two();
     assert_null(flow_at(3));
-    assert_int_equal(flow_at(4)->node.flow, old_number(7));
+    assert_int_equal(flow_at(4)->number, old_number(7));
     f = sent(1);
     assert_false(f.flags & RILL_FLAG_ALIAS_KNOWN);
     give(alias_of(1, f.flow, f.term, &other));
     ack = core_expect(&out, RILL_FRAME_ALIAS_ACK, logger(1));
     assert_false(ack.flags & RILL_FLAG_REFUSED);
     assert_null(flow_at(4));
-    assert_int_equal(flow_at(5)->node.flow, old_number(7));
+    assert_int_equal(flow_at(5)->number, old_number(7));
     assert_int_equal(n()->aliases_replaced, 1);
     assert_true(sent(1).flags & RILL_FLAG_ALIAS_KNOWN);
     assert_int_equal(rill_port_pool_state(c->pools[0], 4, NULL, NULL), RILL_PORT_QUARANTINE);
@@ -969,7 +969,7 @@ static void endpoints_stay_where_they_are(void **state)
     (void)state;
     tell_endpoint(1, 0, 11);
     tell_endpoint(2, 1, 12);
-    tell_endpoint(2, 0, 13); /* of another */
+    tell_endpoint(2, 0, 10); /* of another, that had it before */
     tell_endpoint(1, POOL_SIZE, 14);
     tell_settled(1, 7, 1)->head.alias = alias;
     take_over_from_two();
@@ -1046,6 +1046,32 @@ static void a_flow_whose_endpoint_is_anothers_has_ended(void **state)
     take_over_from_two();
     assert_null(flows_by_number(c, old_number(7)));
     assert_int_equal(state_of(4, NULL), RILL_PORT_LEASED);
+}
+
+/* The same where the other one is a flow that is no longer alive, or whose alias no controller has
+ * confirmed yet; whoever tells it first. ("endpoint_order") */
+static void the_later_of_two_leases_is_the_flows(void **state)
+{
+    (void)state;
+    for (uint16_t i = 0; i < 4; i++) {
+        bool later = i % 2 != 0, confirmed = !later;
+
+        tell_settled(1, 7 + i, 1 + i)->head.alias = alias_at(3 + i / 2, later ? 44 : 33);
+        tells[0].items[i].head.alias = alias_at(3 + i / 2, later ? 44 : 33);
+        tells[0].items[i].flow.flags |= confirmed ? RILL_INVENTORY_CONFIRMED : 0;
+    }
+    for (uint16_t i = 0; i < 2; i++) { /* of the second endpoint, the other way round */
+        struct rill_inventory_item *a = &tells[i].items[2], *b = &tells[i].items[3], tmp = *a;
+
+        *a = *b;
+        *b = tmp;
+    }
+    take_over_from_two();
+    assert_null(flows_by_number(c, old_number(7)));
+    assert_int_equal(flow_at(3)->number, old_number(8));
+    assert_null(flows_by_number(c, old_number(9)));
+    assert_int_equal(flow_at(4)->number, old_number(10));
+    assert_int_equal(c->lease[0][4], 44);
 }
 
 /* With a death on the way nothing that was unreported is free. */
@@ -1142,6 +1168,7 @@ int main(void)
         T(what_rests_is_not_forgotten),
         T(all_rests_when_a_unit_is_lost_with_its_logger),
         T(a_flow_whose_endpoint_is_anothers_has_ended),
+        T(the_later_of_two_leases_is_the_flows),
         T(unreported_endpoints_come_back_when_deaths_are_over),
         T(they_come_back_with_a_short_rest_too),
     };

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "controller/wam_internal.h"
+#include "controller/wam_packet.h"
 
 enum {
     ROOM_QUANTA = 2048, /* the largest capacity lies in the upper half: quanta of 1/1024 or less */
@@ -152,14 +152,6 @@ static void unindex(struct rill_wam *wam, struct unit *unit)
     set_first_fit(wam, unit, false);
 }
 
-static inline void touch(struct rill_wam *wam, struct unit *unit)
-{
-    if (unit->stale)
-        return;
-    unit->stale = true;
-    wam->stale[wam->stale_count++] = wam_slot_of(wam, unit);
-}
-
 void wam_index(struct rill_wam *wam)
 {
     while (wam->stale_count > 0) {
@@ -179,7 +171,7 @@ static inline void settle(struct rill_wam *wam)
         rill_load_window_drained(&wam->load, slot, unit->sent_bytes);
         rill_backlog_sent(&wam->backlog, slot, unit->sent_bytes, wam->now_ns);
         unit->sent_bytes = 0;
-        touch(wam, unit);
+        wam_touch(wam, unit);
     }
 }
 
@@ -189,11 +181,11 @@ static void expire(struct rill_wam *wam)
 
     while ((slot = rill_load_window_expire(&wam->load, wam->now_ns)) != UINT32_MAX) {
         if (wam->units[slot].id != 0)
-            touch(wam, &wam->units[slot]);
+            wam_touch(wam, &wam->units[slot]);
     }
     while ((slot = rill_backlog_expire(&wam->backlog, wam->now_ns)) != UINT32_MAX) {
         if (wam->units[slot].id != 0)
-            touch(wam, &wam->units[slot]);
+            wam_touch(wam, &wam->units[slot]);
     }
 }
 
@@ -517,10 +509,6 @@ static struct unit *highest_score(struct rill_wam *wam, uint64_t need, const uin
     struct unit *best;
     double best_score = -1;
 
-    if (wam->active_count == 1) { /* whatever its score */
-        best = &wam->units[wam->active[0]];
-        return best->draining || !wam_fits(wam, best, need) ? NULL : best;
-    }
     wam_index(wam);
     best = best_fit(wam, need); /* if it is a holder, the loop scores it as one */
     if (best != NULL)
@@ -544,11 +532,14 @@ uint32_t rill_wam_choose(struct rill_wam *wam, uint64_t demand_bps, const uint32
                          uint32_t holder_count, uint64_t now_ns, bool *overload)
 {
     uint64_t need = wam_need(demand_bps);
+    uint32_t only = wam_choose_only(wam, demand_bps, now_ns);
     struct unit *unit = NULL;
 
     assert(holder_count <= RILL_WAM_HOLDERS_MAX);
-    wam_advance(wam, now_ns);
     *overload = false;
+    if (only != 0)
+        return only;
+    wam_advance(wam, now_ns);
     if (wam->config.placement == RILL_PLACEMENT_PACK)
         unit = highest_score(wam, need, holders, holder_count);
     else if (wam->config.placement == RILL_PLACEMENT_FIRST_FIT)
@@ -580,29 +571,13 @@ void rill_wam_assign(struct rill_wam *wam, uint32_t id, uint64_t demand_bps,
     wam->recent_id = id;
     rill_load_window_expect(&wam->load, wam_slot_of(wam, unit),
                             bytes < UINT32_MAX ? (uint32_t)bytes : UINT32_MAX, pending);
-    touch(wam, unit);
+    wam_touch(wam, unit);
 }
 
-/* Once a packet, so it only takes note, as long as time stands still and nobody asks. */
 void rill_wam_drained(struct rill_wam *wam, uint32_t id, uint32_t wire_bytes,
                       struct rill_wam_pending *pending, uint64_t now_ns)
 {
-    struct unit *unit = wam_find(wam, id);
-
-    if (now_ns > wam->now_ns || (unit != NULL && unit->sent_bytes > UINT32_MAX - wire_bytes))
-        wam_advance(wam, now_ns);
-    if (unit == NULL) {
-        *pending = (struct rill_wam_pending){0};
-        return;
-    }
-    unit->used_ns = wam->now_ns;
-    if (unit->sent_bytes == 0 && wire_bytes > 0)
-        wam->sent[wam->sent_count++] = wam_slot_of(wam, unit);
-    unit->sent_bytes += wire_bytes;
-    if (pending->bytes == 0)
-        return;
-    rill_load_window_settle(&wam->load, wam_slot_of(wam, unit), wire_bytes, pending);
-    touch(wam, unit);
+    wam_drained(wam, id, wire_bytes, pending, now_ns);
 }
 
 void rill_wam_flowlet_end(struct rill_wam *wam, uint32_t id, struct rill_wam_pending *pending,
@@ -613,7 +588,7 @@ void rill_wam_flowlet_end(struct rill_wam *wam, uint32_t id, struct rill_wam_pen
     catch_up(wam, now_ns);
     if (unit != NULL && pending->bytes > 0) {
         rill_load_window_settle(&wam->load, wam_slot_of(wam, unit), pending->bytes, pending);
-        touch(wam, unit);
+        wam_touch(wam, unit);
     }
     *pending = (struct rill_wam_pending){0};
 }
@@ -686,9 +661,7 @@ uint64_t rill_wam_idle_ns(const struct rill_wam *wam, uint32_t id, uint64_t now_
 
 bool rill_wam_is_active(const struct rill_wam *wam, uint32_t id)
 {
-    struct unit *unit = wam_find(wam, id);
-
-    return unit != NULL && unit->active;
+    return wam_is_active(wam, id);
 }
 
 uint32_t rill_wam_active_count(const struct rill_wam *wam)

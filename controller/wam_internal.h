@@ -112,6 +112,14 @@ static inline uint64_t wam_need(uint64_t demand_bps)
     return demand_bps / BPS_PER_BYTE + (demand_bps % BPS_PER_BYTE != 0);
 }
 
+static inline void wam_touch(struct rill_wam *wam, struct unit *unit)
+{
+    if (unit->stale)
+        return;
+    unit->stale = true;
+    wam->stale[wam->stale_count++] = wam_slot_of(wam, unit);
+}
+
 /* What was drained goes into the loads, and what is too old leaves them: before anybody looks at
  * these. */
 void wam_advance(struct rill_wam *wam, uint64_t now_ns);

@@ -11,8 +11,6 @@ uint32_t rill_wam_targets(const struct rill_wam *wam, struct rill_rng *rng,
     bool excepts;
 
     assert(k < RILL_SAMPLE_MAX);
-    if (wam->active_count == 1 && wam->units[wam->active[0]].id == except_unit)
-        return 0;
     except = wam_position(wam, wam->active, wam->active_count, except_unit);
     excepts = rill_wam_active_at(wam, except) == except_unit && except_unit != 0;
     candidates = wam->active_count - excepts;

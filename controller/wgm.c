@@ -17,7 +17,7 @@ void rill_wgm_init(struct rill_wgm *wgm, uint64_t timeout_ns, uint32_t flowlet_b
 void rill_wgm_init_period(struct rill_wgm *wgm, uint64_t period_ns, double weight)
 {
     rill_wgm_init(wgm, period_ns, UINT32_MAX, weight);
-    wgm->by_period = 1;
+    wgm->by_period = true;
 }
 
 static uint32_t measure(const struct rill_wgm *wgm, const struct rill_wgm_flow *flow)
@@ -47,10 +47,9 @@ static void average_add(struct rill_wgm *wgm, uint32_t load)
     }
     wgm->closed++;
     wgm->load_sum += load;
-    wgm->average_bytes_per_s = (uint32_t)(wgm->load_sum / wgm->closed);
 }
 
-void rill_wgm_close(struct rill_wgm *wgm, struct rill_wgm_flow *flow)
+static inline void close_flowlet(struct rill_wgm *wgm, struct rill_wgm_flow *flow)
 {
     uint32_t load;
 
@@ -64,47 +63,16 @@ void rill_wgm_close(struct rill_wgm *wgm, struct rill_wgm_flow *flow)
     average_add(wgm, load);
 }
 
-static enum rill_flowlet_start start_of(const struct rill_wgm *wgm,
-                                        const struct rill_wgm_flow *flow, uint32_t wire_bytes,
-                                        uint64_t now_ns)
+void rill_wgm_close(struct rill_wgm *wgm, struct rill_wgm_flow *flow)
 {
-    if (flow->flowlets == 0)
-        return RILL_FLOWLET_FIRST;
-    if (wgm->by_period)
-        return now_ns - flow->flowlet_start_ns >= wgm->timeout_ns ||
-                       (uint64_t)flow->flowlet_bytes + wire_bytes > UINT32_MAX
-                   ? RILL_FLOWLET_BY_PERIOD
-                   : RILL_FLOWLET_SAME;
-    if (!(flow->flags & RILL_WGM_OPEN) || now_ns - flow->last_ns > wgm->timeout_ns)
-        return RILL_FLOWLET_BY_GAP;
-    if ((uint64_t)flow->flowlet_bytes + wire_bytes > wgm->flowlet_bytes)
-        return RILL_FLOWLET_BY_SIZE;
-    return RILL_FLOWLET_SAME;
+    close_flowlet(wgm, flow);
 }
 
-enum rill_flowlet_start rill_wgm_packet(struct rill_wgm *wgm, struct rill_wgm_flow *flow,
-                                        uint32_t wire_bytes, uint64_t now_ns)
+void rill_wgm_begin(struct rill_wgm *wgm, struct rill_wgm_flow *flow, uint32_t wire_bytes,
+                    uint64_t now_ns)
 {
-    enum rill_flowlet_start start = start_of(wgm, flow, wire_bytes, now_ns);
-
-    if (start == RILL_FLOWLET_SAME) {
-        flow->flowlet_bytes += wire_bytes;
-    } else {
-        rill_wgm_close(wgm, flow);
-        flow->flags |= RILL_WGM_OPEN;
-        flow->flowlet_start_ns = now_ns;
-        flow->flowlet_bytes = wire_bytes;
-        if (flow->flowlets < UINT32_MAX)
-            flow->flowlets++;
-    }
-    flow->last_ns = now_ns;
-    return start;
-}
-
-uint64_t rill_wgm_demand_bps(const struct rill_wgm *wgm, const struct rill_wgm_flow *flow)
-{
-    uint64_t bytes_per_s =
-        flow->flags & RILL_WGM_MEASURED ? flow->ewma_bytes_per_s : wgm->average_bytes_per_s;
-
-    return bytes_per_s * 8;
+    close_flowlet(wgm, flow);
+    flow->flags |= RILL_WGM_OPEN;
+    flow->flowlet_start_ns = now_ns;
+    flow->flowlet_bytes = wire_bytes;
 }

@@ -90,7 +90,7 @@ field("dead.output_logger", "string", "The dead unit's output logger")
 field("alias", "string", "Alias")
 endpoint_fields("alias.local", "Local")
 endpoint_fields("alias.remote", "Remote")
-field("alias.lease", "string", "Lease that it was taken from: unit and request")
+numbered_field("alias.lease", "Lease that it was taken from")
 field("tuple", "string", "What the flow is known by")
 address_fields("tuple.a", "One side's")
 address_fields("tuple.b", "The other side's")
@@ -113,7 +113,7 @@ field("member.output_logger", "string", "Output logger")
 field("member.dead", "uint32", "Dead, and not recovered from", base.DEC)
 field("item.pool", "uint16", "Pool", base.DEC)
 field("item.index", "uint32", "Index", base.DEC)
-field("item.lease", "string", "Lease that it is of: unit and request")
+numbered_field("item.lease", "Lease that it is of")
 numbered_field("item.flow", "Flow")
 numbered_field("item.term", "Term of the version that the head is of")
 field("item.step", "uint64", "Its step", base.DEC)
@@ -241,7 +241,7 @@ local TYPES = {
     [30] = {"where", "FLOW TERM"},
     [31] = {"chain", "FLOW TERM CHAIN"},
     [32] = {"pool_request", "CLOCK POOL COUNT"},
-    [33] = {"pool_grant", "CLOCK POOL COUNT", "indexes"},
+    [33] = {"pool_grant", "TERM CLOCK POOL COUNT", "indexes"},
     [34] = {"fence", "NEXT_UNIT"},
     [35] = {"fence_ack", "NEXT_UNIT"},
     [36] = {"dead", "NEXT_UNIT COUNT"},
@@ -571,9 +571,7 @@ local function read_alias(c, tree, range)
     local item = tree:add(range(0, ALIAS_BYTES), "Alias")
     local here = read_endpoint(c, item, "alias.local", range(0, ENDPOINT_BYTES))
     local there = read_endpoint(c, item, "alias.remote", range(ENDPOINT_BYTES, ENDPOINT_BYTES))
-    local lease = range(2 * ENDPOINT_BYTES, 8)
-    item:add(f["alias.lease"], lease,
-             lease(5, 3):le_uint() .. "." .. tostring(lease(0, 5):le_uint64()))
+    add_numbered(item, "alias.lease", range(2 * ENDPOINT_BYTES, 8), true)
     local text = here == "any" and "none" or here .. " from " .. there
     item:add(f["alias"], range(0, ALIAS_BYTES), text)
     item:append_text(": " .. text)
@@ -674,8 +672,7 @@ local function read_endpoint_item(c, tree, range)
     local item = tree:add(range(0, ITEM_ENDPOINT_BYTES), "Endpoint")
     item:add_le(f["item.pool"], range(2, 2))
     item:add_le(f["item.index"], range(4, 4))
-    item:add(f["item.lease"], range(8, 8),
-             range(13, 3):le_uint() .. "." .. tostring(range(8, 5):le_uint64()))
+    add_numbered(item, "item.lease", range(8, 8), true)
     return ITEM_ENDPOINT_BYTES
 end
 

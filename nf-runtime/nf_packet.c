@@ -3,7 +3,7 @@
 
 #include "lib/packet/bytes.h"
 #include "lib/packet/payload.h"
-#include "lib/packet/rewrite.h"
+#include "lib/packet/rewrite_plain.h"
 #include "nf-runtime/nf_impl.h"
 
 uint32_t rill_pkt_ip_bytes(const struct rill_pkt *pkt)
@@ -21,31 +21,28 @@ const struct rill_endpoint *rill_pkt_destination_in(const struct rill_pkt *pkt)
     return pkt->destination_set ? &pkt->destination_in : &pkt->view.destination;
 }
 
-static bool fits(const struct rill_endpoint *own, const struct rill_endpoint *to)
-{
-    return own->family == to->family && own->proto == to->proto;
-}
-
 int rill_pkt_set_source(struct rill_pkt *pkt, const struct rill_endpoint *source)
 {
-    if (pkt->m == NULL || !fits(&pkt->view.source, source))
+    if (pkt->m == NULL)
         return -1;
-    if (!pkt->source_set) {
-        pkt->source_set = true;
+    if (!pkt->source_set)
         pkt->source_in = pkt->view.source;
-    }
-    return rill_rewrite_source(pkt->m, &pkt->view, source);
+    if (rill_rewrite_inline(pkt->m, &pkt->view, true, source) != 0)
+        return -1;
+    pkt->source_set = true;
+    return 0;
 }
 
 int rill_pkt_set_destination(struct rill_pkt *pkt, const struct rill_endpoint *destination)
 {
-    if (pkt->m == NULL || !fits(&pkt->view.destination, destination))
+    if (pkt->m == NULL)
         return -1;
-    if (!pkt->destination_set) {
-        pkt->destination_set = true;
+    if (!pkt->destination_set)
         pkt->destination_in = pkt->view.destination;
-    }
-    return rill_rewrite_destination(pkt->m, &pkt->view, destination);
+    if (rill_rewrite_inline(pkt->m, &pkt->view, false, destination) != 0)
+        return -1;
+    pkt->destination_set = true;
+    return 0;
 }
 
 bool rill_pkt_tcp_numbers(const struct rill_pkt *pkt, uint32_t *sequence, uint32_t *acknowledgement)

@@ -118,4 +118,8 @@ struct rill_ol_flow_info {
 bool rill_ol_flow_info(const struct rill_ol *ol, uint32_t unit, uint64_t flow,
                        struct rill_ol_flow_info *info);
 
+/* For tests: changes that most are like do not go a way of their own. What comes of it is the same.
+ */
+void rill_ol_go_long_way(struct rill_ol *ol);
+
 #endif

@@ -58,9 +58,9 @@ enum rill_frame_type {
                                      yours, the controller has not answered for the alias */
     RILL_FRAME_REQUEST_FULL = 19, /* K: output logger asks its unit for FULL */
     /* recovery: a dead unit's output logger has its state */
-    RILL_FRAME_LOGGER_PULL = 21,  /* unit to output logger: K, tag (the asker's replica's),
-                                     granted_term  (the dead unit's, asked about), N: next_term is
-                                     the  asker's,  next_unit the dead unit */
+    RILL_FRAME_LOGGER_PULL = 21,  /* unit or controller to output logger: K, tag (the asker's
+                                     replica's), granted_term (the dead unit's, asked about), N:
+                                     next_term is the asker's, next_unit the dead unit */
     RILL_FRAME_LOGGER_STATE = 22, /* the answer: K, tag, granted_term and N as asked; body: state,
                                      if flag STATE is set; flag REFUSED: nothing of that term;
                                      neither: the asker's replica is it */
@@ -77,7 +77,8 @@ enum rill_frame_type {
                                leads to is lost" */
     RILL_FRAME_CHAIN = 31,  /* K T H: the answer; flag REFUSED: your term was passed over */
     RILL_FRAME_POOL_REQUEST = 32, /* unit: `pool` index; `count` wanted; clock = its number */
-    RILL_FRAME_POOL_GRANT = 33,   /* `pool`, `count`, clock; body: uint32_t[count] indexes */
+    RILL_FRAME_POOL_GRANT = 33,   /* `pool`, `count`, clock; term = the lease's number; body:
+                                     uint32_t[count] indexes */
     RILL_FRAME_FENCE = 34,        /* controller to output logger: take nothing more of next_unit */
     RILL_FRAME_FENCE_ACK = 35,    /* next_unit */
     RILL_FRAME_DEAD = 36, /* controller to unit: next_unit is dead, output logger `count` has

@@ -89,7 +89,7 @@ static const struct type_info types[] = {
     {RILL_FRAME_WHERE, "123", '-'},
     {RILL_FRAME_CHAIN, "123a", '-'},
     {RILL_FRAME_POOL_REQUEST, "14de", '-'},
-    {RILL_FRAME_POOL_GRANT, "14de", 'b'},
+    {RILL_FRAME_POOL_GRANT, "134de", 'b'},
     {RILL_FRAME_LEASE_REQUEST, "14e", '-'},
     {RILL_FRAME_LEASE_GRANT, "14e", 'b'},
     {RILL_FRAME_SHARE, "147e", '-'},

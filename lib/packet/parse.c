@@ -4,12 +4,11 @@
 #include <rte_mbuf.h>
 
 #include "lib/packet/bytes.h"
+#include "lib/packet/parse_plain.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "loads swap bytes");
 
-enum { ETHERNET_BYTES = 14, VLAN_TAG_BYTES = 4, VLAN_TAGS_MAX = 4, IP_BYTES_MAX = 65535 };
-enum { ETHERTYPE_IP4 = 0x0800, ETHERTYPE_IP6 = 0x86dd };
-enum { IP4_MORE_FRAGMENTS = 0x2000, IP4_FRAGMENT_OFFSET = 0x1fff };
+enum { VLAN_TAG_BYTES = 4, VLAN_TAGS_MAX = 4, IP_BYTES_MAX = 65535, ETHERTYPE_IP6 = 0x86dd };
 
 /* The packet as far as it is understood. Offsets are from the first byte of the frame. */
 struct packet {
@@ -425,8 +424,8 @@ static bool skip_vlan_tags(struct packet *p, uint16_t *type)
     return true;
 }
 
-static __attribute__((noinline)) enum rill_parse_result
-parse_any(const struct rte_mbuf *m, uint32_t wire_bytes, struct rill_view *view)
+enum rill_parse_result rill_parse_any(const struct rte_mbuf *m, uint32_t wire_bytes,
+                                      struct rill_view *view)
 {
     struct packet p = {
         .bytes = rte_pktmbuf_mtod(m, const uint8_t *),
@@ -456,66 +455,8 @@ parse_any(const struct rte_mbuf *m, uint32_t wire_bytes, struct rill_view *view)
     return RILL_PARSE_NOT_IP;
 }
 
-/* ---- what most packets are ---- */
-
-enum { PLAIN_L4 = ETHERNET_BYTES + IP4_HEADER_BYTES };
-
-/* Bytes of the L4 header; 0 if the length in it is not sound, or what it says is not all here. */
-static inline uint32_t plain_l4_bytes(const uint8_t *l4, uint32_t there, uint8_t proto)
-{
-    uint32_t header, length;
-
-    if (proto == RILL_UDP) {
-        length = load_be16(l4 + 4);
-        return length >= UDP_HEADER_BYTES && length <= there ? UDP_HEADER_BYTES : 0;
-    }
-    if (proto != RILL_TCP || there < TCP_HEADER_BYTES)
-        return 0;
-    header = (l4[12] >> 4) * 4u;
-    return header >= TCP_HEADER_BYTES && header <= there ? header : 0;
-}
-
-/* TCP or UDP in IPv4 without options in Ethernet without tags, whole and no fragment. False: it is
- * something else, or there is something wrong with it, and nothing has been written. */
-static inline bool parse_plain(const struct rte_mbuf *m, uint32_t wire_bytes,
-                               struct rill_view *view)
-{
-    static const uint8_t begin[4] = {ETHERTYPE_IP4 >> 8, ETHERTYPE_IP4 & 0xff, 0x45, 0};
-    static const uint8_t looked_at[4] = {0xff, 0xff, 0xff, 0};
-    static const uint8_t fragment[2] = {(IP4_MORE_FRAGMENTS | IP4_FRAGMENT_OFFSET) >> 8, 0xff};
-    const uint8_t *bytes = rte_pktmbuf_mtod(m, const uint8_t *), *ip = bytes + ETHERNET_BYTES;
-    const uint8_t *l4 = bytes + PLAIN_L4;
-    uint32_t end, header;
-
-    if (m->data_len < PLAIN_L4 + UDP_HEADER_BYTES || m->data_len != m->pkt_len ||
-        wire_bytes > m->pkt_len ||
-        ((load_raw32(bytes + 12) ^ load_raw32(begin)) & load_raw32(looked_at)) != 0 ||
-        (load_raw16(ip + 6) & load_raw16(fragment)) != 0)
-        return false;
-    end = ETHERNET_BYTES + load_be16(ip + 2);
-    if (end > m->data_len || end < PLAIN_L4 + UDP_HEADER_BYTES ||
-        load_raw16(l4) == load_raw16(l4 + 2))
-        return false;
-    header = plain_l4_bytes(l4, end - PLAIN_L4, ip[9]);
-    if (header == 0)
-        return false;
-    view->l2_len = ETHERNET_BYTES;
-    view->l4_off = PLAIN_L4;
-    view->l4_payload_off = (uint16_t)(PLAIN_L4 + header);
-    view->flags = 0;
-    view->tcp_flags = ip[9] == RILL_TCP ? l4[13] : 0;
-    view->fragment_id = 0;
-    view->quoted_off = 0;
-    view->quoted_l4_off = 0;
-    rill_endpoint_set4(&view->source, ip + 12, load_be16(l4), ip[9]);
-    rill_endpoint_set4(&view->destination, ip + 16, load_be16(l4 + 2), ip[9]);
-    return true;
-}
-
 enum rill_parse_result rill_parse(const struct rte_mbuf *m, uint32_t wire_bytes,
                                   struct rill_view *view)
 {
-    if (likely(parse_plain(m, wire_bytes, view)))
-        return RILL_PARSE_OK;
-    return parse_any(m, wire_bytes, view);
+    return rill_parse_inline(m, wire_bytes, view);
 }

@@ -3,6 +3,7 @@
 #include <rte_mbuf.h>
 
 #include "lib/packet/bytes.h"
+#include "lib/packet/rewrite_plain.h"
 
 /* Sums are of 16-bit words in memory order: one's complement addition does not care which byte is
  * the high one, as long as all words have it on the same side. Every field here lies at an even
@@ -118,10 +119,8 @@ static inline uint32_t rewrite_l4(const struct target *t, enum end end, uint16_t
     return change;
 }
 
-/* Returns the change of all the bytes of the target together. Inline, so that of the target what
- * the caller knows is not asked again. */
-static inline __attribute__((always_inline)) uint32_t rewrite(const struct target *t, enum end end,
-                                                              const struct rill_endpoint *to)
+/* Returns the change of all the bytes of the target together. */
+static uint32_t rewrite(const struct target *t, enum end end, const struct rill_endpoint *to)
 {
     uint8_t *ip = t->bytes + t->ip;
     uint32_t address_change, change;
@@ -147,20 +146,10 @@ static bool may_become(const struct target *t, const struct rill_endpoint *to)
 
 /* ---- the packet itself ---- */
 
-/* Most packets are these. */
-static inline void rewrite_known(struct target *t, enum end end, const struct rill_endpoint *to)
+int rill_rewrite_any(struct rte_mbuf *m, struct rill_view *view, bool source,
+                     const struct rill_endpoint *to)
 {
-    if (t->family == 4 && t->proto == RILL_TCP)
-        rewrite(&(struct target){t->bytes, t->limit, t->ip, t->l4, 4, RILL_TCP, false}, end, to);
-    else if (t->family == 4 && t->proto == RILL_UDP)
-        rewrite(&(struct target){t->bytes, t->limit, t->ip, t->l4, 4, RILL_UDP, false}, end, to);
-    else
-        rewrite(t, end, to);
-}
-
-static inline int rewrite_packet(struct rte_mbuf *m, struct rill_view *view, enum end end,
-                                 const struct rill_endpoint *to)
-{
+    enum end end = source ? SOURCE : DESTINATION;
     struct rill_endpoint *this_end = end == SOURCE ? &view->source : &view->destination;
     struct rill_endpoint *other_end = end == SOURCE ? &view->destination : &view->source;
     struct target t = {
@@ -177,7 +166,7 @@ static inline int rewrite_packet(struct rte_mbuf *m, struct rill_view *view, enu
         return -1;
     if (!(view->flags & RILL_VIEW_LATER_FRAGMENT) && !may_become(&t, to))
         return -1;
-    rewrite_known(&t, end, to);
+    rewrite(&t, end, to);
     *this_end = *to;
     if (view->flags & RILL_VIEW_ICMP_ECHO)
         other_end->port = to->port;
@@ -186,13 +175,13 @@ static inline int rewrite_packet(struct rte_mbuf *m, struct rill_view *view, enu
 
 int rill_rewrite_source(struct rte_mbuf *m, struct rill_view *view, const struct rill_endpoint *to)
 {
-    return rewrite_packet(m, view, SOURCE, to);
+    return rill_rewrite_inline(m, view, true, to);
 }
 
 int rill_rewrite_destination(struct rte_mbuf *m, struct rill_view *view,
                              const struct rill_endpoint *to)
 {
-    return rewrite_packet(m, view, DESTINATION, to);
+    return rill_rewrite_inline(m, view, false, to);
 }
 
 /* ---- the code point ---- */
