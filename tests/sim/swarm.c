@@ -72,9 +72,12 @@ static void icmp_errors(struct sim_plan *plan, struct rill_rng *rng)
     plan->icmp_errors = SIM_PICK(rng, 0.05, 0.2, 0.4);
 }
 
-/* Packets to other flows' public endpoints, which their flow turns round. */
+/* Packets to other flows' public endpoints, which their flow turns round. Not where connections
+ * close: an endpoint that talks to two others is no connection, and a FIN ends nothing. */
 static void hairpins(struct sim_plan *plan, struct rill_rng *rng)
 {
+    if (plan->tcp > 0)
+        return;
     plan->hairpins = SIM_PICK(rng, 0.1, 0.3, 0.7);
     plan->flows = RTE_MAX(plan->flows, (uint32_t)SIM_PICK(rng, 2, 8));
 }
