@@ -90,6 +90,9 @@ static int create_output_logger(struct rill_cluster *k, struct logger_node *node
     config.controllers = &known;
     config.state_bytes = rill_nf_state_bytes(nf);
     config.pool = k->config.pool;
+    config.split = k->split != NULL ? rill_ingress_split_of(k->split) : NULL;
+    config.turning = k->config.turning;
+    config.turning_arg = k->config.arg;
     config.flows_max = k->config.output_logger_flows_max ? k->config.output_logger_flows_max
                                                          : bounded(k, config.flows_max);
     node->ol = rill_ol_create(&config, err);
@@ -122,6 +125,8 @@ int cluster_add_pair(struct rill_cluster *k, uint32_t share, struct rill_error *
     node->id = rill_role_id(RILL_ROLE_UNIT, k->unit_count);
     /* The logger's number is the next one; the unit is made first, as it knows the NF. */
     rc = create_unit(k, node, rill_role_id(RILL_ROLE_OUTPUT_LOGGER, k->logger_count + 1), err);
+    if (rc == 0 && k->unit_count == 1)
+        rc = cluster_create_split(k, err);
     if (rc == 0)
         rc = cluster_add_logger(k, k->unit_count - 1, err);
     if (rc == 0)
@@ -295,8 +300,6 @@ static int create_roles(struct rill_cluster *k, struct rill_error *err)
     }
     for (uint32_t i = 0; rc == 0 && i < k->slots; i++)
         rc = create_controller(k, &k->controllers[i], false, err);
-    if (rc == 0)
-        rc = cluster_create_split(k, err);
     if (rc == 0 && is_external(k))
         rc = create_store(k, err);
     return rc == 0 ? attach_all(k, err) : rc;

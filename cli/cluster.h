@@ -49,6 +49,8 @@ struct rill_cluster_config {
     struct rill_store *store; /* for state=external; the caller's; NULL: a modelled one */
     /* A released packet (frame metadata intact, dst = port and side). The callee owns it. */
     void (*released)(void *arg, struct rte_mbuf *m, uint64_t now_ns);
+    /* For simulators: output_logger.h. NULL: nobody wants to know. */
+    void (*turning)(void *arg, struct rill_ol *ol, struct rte_mbuf *m);
     void *arg;
     const struct rill_cluster_pace *pace; /* NULL: one clock for all, and turns at once */
     /* Processor time of this thread, to measure what units take; NULL: what their packets' service

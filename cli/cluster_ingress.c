@@ -21,7 +21,7 @@ int cluster_create_split(struct rill_cluster *k, struct rill_error *err)
     if (k->slots == 1)
         return 0;
     *split = (struct rill_split_config){.controllers = k->slots,
-                                        .kind = rill_controller_key_kind(d->flow_scope),
+                                        .kind = rill_split_kind_of(d->flow_scope),
                                         .writes = d->writes,
                                         .pool_count = rill_nf_pool_count(nf),
                                         .seed = rill_config_u64(k->config.settings, "seed")};

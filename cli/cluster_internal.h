@@ -90,6 +90,7 @@ int cluster_add_logger(struct rill_cluster *k, uint32_t unit, struct rill_error 
 bool cluster_flush(struct rill_cluster *k, uint32_t src, uint64_t now_ns);
 
 /* cluster_ingress.c: who gets which packets. */
+/* Once there is an NF. */
 int cluster_create_split(struct rill_cluster *k, struct rill_error *err);
 
 /* cluster_faults.c: ends the output loggers of dead units that nobody needs any more. */

@@ -122,7 +122,11 @@ static int report_controllers(struct run *r)
 static int report_counters(struct run *r)
 {
     struct rill_report *report = r->player.report;
-    int rc = rill_cluster_drops(r->cluster, &report->packets_dropped);
+    int rc;
+
+    for (uint32_t i = 1; i <= rill_cluster_logger_count(r->cluster); i++)
+        report->packets_turned += rill_cluster_logger_counters(r->cluster, i)->packets_turned;
+    rc = rill_cluster_drops(r->cluster, &report->packets_dropped);
 
     if (rc == 0)
         rc = rill_cluster_counters(r->cluster, &report->counters);

@@ -93,6 +93,7 @@ int rill_player_create_ends(struct rill_player *p, const struct rill_config *set
         .inside_prefixes = p->options->inside,
         .writes = nf->writes,
         .inverts = (nf->flags & RILL_NF_INVERTS) != 0,
+        .turns = (nf->flags & RILL_NF_TURNS) != 0,
         .flow_idle_ns = shortest_idle_ns(settings),
         .handles_errors =
             (nf->handles & (RILL_HANDLES_ICMP4_ERROR | RILL_HANDLES_ICMP6_ERROR)) != 0};

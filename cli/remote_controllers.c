@@ -4,10 +4,8 @@
 #include <string.h>
 
 #include "cli/remote_run.h"
-#include "controller/controller_settings.h"
+#include "lib/control/split_facts.h"
 #include "lib/frame/frame.h"
-
-enum { ADDRESS_BYTES = 16 };
 
 /* --- who they are ---------------------------------------------------------------------------- */
 
@@ -48,38 +46,17 @@ static void send_to(void *arg, uint32_t slot, struct rte_mbuf **packets, uint32_
     r->fabric->ops->send(r->fabric, rill_client_role(r->client), packets, n, now_ns);
 }
 
-static int read_pool(const Control__Pool *from, struct rill_split_pool *to, struct rill_error *err)
-{
-    if (from->addresses.len == 0 || from->addresses.len % ADDRESS_BYTES != 0)
-        return rill_error_set(err, -EPROTO, "the resource manager's answer is not understood");
-    *to = (struct rill_split_pool){.proto = (uint8_t)from->proto,
-                                   .family = (uint8_t)from->family,
-                                   .port_low = (uint16_t)from->port_low,
-                                   .port_high = (uint16_t)from->port_high,
-                                   .addresses = (uint32_t)(from->addresses.len / ADDRESS_BYTES),
-                                   .addr = (const uint8_t(*)[16])from->addresses.data};
-    return 0;
-}
-
 int remote_create_split(struct remote *r, struct rill_error *err)
 {
     const Control__Facts *facts = r->attached->attached->facts; /* outlives it */
-    struct rill_ingress_split_config config = {
-        .split = {.controllers = r->controllers.slots,
-                  .kind = rill_controller_key_kind((enum rill_flow_scope)facts->flow_scope),
-                  .writes = facts->writes,
-                  .seed = rill_config_u64(r->settings, "seed")},
-        .give = send_to,
-        .arg = r};
+    struct rill_ingress_split_config config = {.give = send_to, .arg = r};
 
     if (r->controllers.slots == 0 || r->attached->attached->n_controllers != r->controllers.slots ||
-        facts->n_pools > RILL_SPLIT_POOLS_MAX)
+        rill_control_split(facts, r->controllers.slots, rill_config_u64(r->settings, "seed"),
+                           &config.split, err) != 0)
         return rill_error_set(err, -EPROTO, "the resource manager's answer is not understood");
     if (r->controllers.slots == 1)
         return 0;
-    for (size_t i = 0; i < facts->n_pools; i++)
-        if (read_pool(facts->pools[i], &config.split.pools[config.split.pool_count++], err) != 0)
-            return -EPROTO;
     r->controllers.split = rill_ingress_split_create(&config, err);
     return r->controllers.split == NULL ? -EINVAL : 0;
 }

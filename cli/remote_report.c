@@ -43,6 +43,7 @@ static void report_flows(const struct remote *r, const struct rill_books *books)
     report->recoveries = rill_books_counter(books, 0, "unit.recovered_from_replica") +
                          rill_books_counter(books, 0, "unit.recovered_from_logger");
     report->state_pulls = rill_books_counter(books, 0, "unit.pulls_answered");
+    report->packets_turned = rill_books_counter(books, 0, "output_logger.packets_turned");
     report->flowlets_stalled =
         report->flowlets_moved - RTE_MIN(report->flowlets_moved, report->flowlets_seamless);
 }

@@ -79,7 +79,8 @@ struct rill_report {
     uint64_t packets_released, bytes_released;
     struct rill_tally packets_dropped; /* by reason */
     uint64_t packets_in_flight;        /* 0 at the end of a sound run */
-    uint64_t packets_reordered;        /* released after a later packet of its flow and direction */
+    uint64_t packets_turned;    /* round by the NF: on their way they came in again, within */
+    uint64_t packets_reordered; /* released after a later packet of its flow and direction */
     uint64_t inside_packets, outside_packets; /* of packets_in, by the side on which they came in */
     uint64_t
         replies_unmapped; /* replies that went in as captured: their connection was not known */

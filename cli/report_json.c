@@ -20,6 +20,7 @@ static void write_packets(struct rill_json *json, const struct rill_report *r)
     rill_json_u64(json, "bytes_released", r->bytes_released);
     write_tally(json, "packets_dropped", &r->packets_dropped);
     rill_json_u64(json, "packets_in_flight", r->packets_in_flight);
+    rill_json_u64(json, "packets_turned", r->packets_turned);
     rill_json_u64(json, "packets_reordered", r->packets_reordered);
     rill_json_u64(json, "inside_packets", r->inside_packets);
     rill_json_u64(json, "outside_packets", r->outside_packets);

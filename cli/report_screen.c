@@ -37,6 +37,8 @@ static void print_packets(const struct rill_report *r, FILE *out)
             N(r->inside_packets), N(r->outside_packets), N(r->bytes_in));
     fprintf(out, "           %s released, %s dropped, %s in flight, %s reordered\n",
             N(r->packets_released), N(dropped), N(r->packets_in_flight), N(r->packets_reordered));
+    if (r->packets_turned > 0)
+        fprintf(out, "           %s turned round by the NF, and in again\n", N(r->packets_turned));
     fprintf(out, "flows      %s in %s flowlets\n", N(r->flows), N(r->flowlets));
 }
 

@@ -26,6 +26,7 @@ static void fill(struct rill_report *r)
     assert_int_equal(rill_tally_add(&r->packets_dropped, "malformed_short_ip", 10), 0);
     assert_int_equal(rill_tally_add(&r->packets_dropped, "never_seen", 0), 0);
     assert_int_equal(rill_tally_add(&r->packets_dropped, "malformed_short_ip", 7), 0);
+    r->packets_turned = 7;
     r->inside_packets = 600000;
     r->outside_packets = 634567;
     r->replies_unmapped = 50;
@@ -118,6 +119,7 @@ static __attribute__((noinline)) char *screen(const struct rill_report *r)
     "\n"                                                                                           \
     "packets    1,234,567 in (600,000 from inside, 634,567 from outside), 987,654,321 bytes\n"     \
     "           1,234,500 released, 67 dropped, 0 in flight, 0 reordered\n"                        \
+    "           7 turned round by the NF, and in again\n"                                          \
     "flows      4,321 in 99,999 flowlets\n"                                                        \
     "moves      1,000 flowlets went to another unit: 800 by gap, 200 by size\n"                    \
     "seamless   78.8% of the moves (97.5% of those by gap); 212 waited for state\n"                \
@@ -304,7 +306,8 @@ static const struct rill_option schema[] = {
 #define GOLDEN_JSON                                                                                \
     "{\"packets_in\":1234567,\"bytes_in\":987654321,\"packets_released\":1234500,"                 \
     "\"bytes_released\":987650000,\"packets_dropped\":{\"malformed_short_ip\":17,"                 \
-    "\"never_seen\":0,\"unsolicited\":50},\"packets_in_flight\":0,\"packets_reordered\":0,"        \
+    "\"never_seen\":0,\"unsolicited\":50},\"packets_in_flight\":0,\"packets_turned\":7,"           \
+    "\"packets_reordered\":0,"                                                                     \
     "\"inside_packets\":600000,\"outside_packets\":634567,\"replies_unmapped\":50,"                \
     "\"inverse_checked\":634500,\"inverse_mismatches\":0,\"outward_checked\":600000,"              \
     "\"outward_mismatches\":0,\"first_mismatch_packet\":0,\"mappings_changed\":0,\"flows\":4321,"  \

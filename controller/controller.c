@@ -427,18 +427,36 @@ static void handle_message(struct rill_controller *c, struct rte_mbuf *m)
     case RILL_FRAME_RECOVERED_ACK:
         recovery_on_recovered_ack(c, f);
         break;
+    case RILL_FRAME_LOGGER_STATE:
+        recovery_on_logger_state(c, f);
+        break;
     default:
         c->n.messages_unknown++;
         break;
     }
 }
 
+static bool is_turned(const struct rill_controller *c, struct rte_mbuf *m)
+{
+    const struct rill_frame *f = rill_frame(m);
+
+    return f->type == RILL_FRAME_TURNED && f->dst == c->config.id && rill_frame_has_packet(m) &&
+           rill_role_kind(f->src) == RILL_ROLE_OUTPUT_LOGGER;
+}
+
 void rill_controller_recv(struct rill_controller *c, struct rte_mbuf **frames, uint32_t n,
                           uint64_t now_ns, struct rill_outbox *out)
 {
+    uint32_t packets = 0;
+
     begin(c, now_ns, out);
     capacity_expire(c);
     for (uint32_t i = 0; i < n; i++) {
+        if (is_turned(c, frames[i])) {
+            if (turned_take(c, frames[i]))
+                frames[packets++] = frames[i];
+            continue;
+        }
         if (rill_frame(frames[i])->dst == c->config.id)
             handle_message(c, frames[i]);
         else
@@ -446,6 +464,8 @@ void rill_controller_recv(struct rill_controller *c, struct rte_mbuf **frames, u
         c->n.dropped_unexpected += rill_frame_has_packet(frames[i]);
         rte_pktmbuf_free(frames[i]);
     }
+    if (packets > 0)
+        rill_controller_ingress(c, frames, packets, now_ns, out);
 }
 
 void rill_controller_tick(struct rill_controller *c, uint64_t now_ns, struct rill_outbox *out)

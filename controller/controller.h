@@ -93,6 +93,7 @@ struct rill_controller_config {
 
 #define RILL_CONTROLLER_COUNTERS(X)                                                                \
     X(packets_in)                                                                                  \
+    X(packets_turned) /* of these, back from an output logger: the NF turned them round */         \
     X(bytes_in)                                                                                    \
     X(packets_to_units)                                                                            \
     X(bytes_to_units)                                                                              \
@@ -142,7 +143,8 @@ struct rill_controller_config {
     X(dropped_takeover) /* before all was known of the controller's that went before */            \
     X(dropped_no_unit)  /* nothing was leased, for as long as packets wait */                      \
     X(dropped_waiting_full)                                                                        \
-    X(dropped_unexpected) /* in a frame from another role: none carries packets to controllers */  \
+    X(dropped_turned_again) /* turned round, and came before */                                    \
+    X(dropped_unexpected)   /* in a frame that carries no packet to a controller */                \
     X(messages_unknown)                                                                            \
     X(messages_malformed)                                                                          \
     X(messages_no_mbuf)

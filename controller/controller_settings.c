@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "lib/config/settings.h"
+#include "lib/packet/split.h"
 
 static bool passes_unhandled(const struct rill_config *settings,
                              const struct rill_controller_nf *nf)
@@ -17,20 +18,6 @@ static bool passes_unhandled(const struct rill_config *settings,
     }
 }
 
-enum rill_key_kind rill_controller_key_kind(enum rill_flow_scope scope)
-{
-    switch (scope) {
-    case RILL_FLOW_INSIDE_ENDPOINT:
-        return RILL_KEY_INSIDE_ENDPOINT;
-    case RILL_FLOW_INSIDE_HOST:
-        return RILL_KEY_INSIDE_HOST;
-    case RILL_FLOW_OUTSIDE_HOST:
-        return RILL_KEY_OUTSIDE_HOST;
-    default:
-        return RILL_KEY_CONNECTION;
-    }
-}
-
 static uint32_t flowlet_bytes(const struct rill_config *settings)
 {
     if (rill_config_enum(settings, "detection") == RILL_DETECT_TIMEOUT)
@@ -42,7 +29,7 @@ struct rill_controller_config rill_controller_settings(const struct rill_config 
                                                        const struct rill_controller_nf *nf)
 {
     struct rill_controller_config config = {
-        .flow_kind = rill_controller_key_kind(nf->flow_scope),
+        .flow_kind = rill_split_kind_of(nf->flow_scope),
         .handles = nf->handles,
         .inside_opens = (nf->flags & RILL_NF_INSIDE_OPENS) != 0,
         .pass_unhandled = passes_unhandled(s, nf),

@@ -27,7 +27,4 @@ struct rill_controller_config rill_controller_settings(const struct rill_config 
 void rill_controller_is_one_of(struct rill_controller_config *config,
                                const struct rill_config *settings, uint32_t controllers);
 
-/* What a flow is for the NF, as the controller and whoever splits traffic see it. */
-enum rill_key_kind rill_controller_key_kind(enum rill_flow_scope scope);
-
 #endif

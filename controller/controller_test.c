@@ -129,11 +129,13 @@ static void establish(const struct rill_frame *packet)
 static const struct rill_endpoint remote_a = {
     .addr = {203, 0, 113, 1}, .port = 53, .family = 4, .proto = RILL_UDP};
 
+static uint64_t first_lease; /* number of UNIT's */
+
 static struct rill_alias alias_of(uint16_t port, const struct rill_endpoint *remote)
 {
     struct rill_alias alias = {
         .local = {.addr = {198, 51, 100, 1}, .port = port, .family = 4, .proto = RILL_UDP},
-        .lease = rill_lease_id(UNIT, 1)};
+        .lease = first_lease};
 
     if (remote != NULL)
         alias.remote = *remote;
@@ -175,6 +177,8 @@ static uint32_t lease_endpoints(uint32_t unit, uint64_t number, uint32_t want, u
         return UINT32_MAX;
     count = rill_frame(m)->count;
     assert_int_equal(rill_frame(m)->clock, number);
+    if (unit == UNIT && number == 1)
+        first_lease = rill_frame(m)->term;
     assert_int_equal(rte_pktmbuf_pkt_len(m), count * sizeof(uint32_t));
     assert_int_equal(rill_body_read(m, 0, indexes, count * sizeof(uint32_t)), 0);
     rte_pktmbuf_free(m);
@@ -801,10 +805,14 @@ static void a_cut_alias_is_malformed(void **state)
 static void a_repeated_pool_request_gets_the_same_answer(void **state)
 {
     uint32_t first[1024], again[1024], other[1024];
+    uint64_t number;
 
     (void)state;
     assert_int_equal(lease_endpoints(UNIT, 1, 4, first), 4);
+    number = first_lease;
+    assert_int_equal(rill_number_epoch(number), epoch);
     assert_int_equal(lease_endpoints(UNIT, 1, 4, again), 4);
+    assert_int_equal(first_lease, number);
     assert_memory_equal(first, again, 4 * sizeof(first[0]));
     assert_int_equal(endpoints_free(), POOL_SIZE - 4);
     assert_int_equal(lease_endpoints(UNIT2, 1, 4, other), 4);
@@ -1331,6 +1339,81 @@ static void without_a_unit_the_packets_of_old_flows_wait_too(void **state)
 
 /* --- the rest --- */
 
+/* Of an output logger, numbered, to the public endpoint with that port. */
+static struct rte_mbuf *turned(uint32_t from, uint64_t number, uint16_t port)
+{
+    struct rte_mbuf *m = core_udp("198.51.100.1", 1777, "198.51.100.1", port, 100);
+    struct rill_frame *f = rill_frame(m);
+
+    f->type = RILL_FRAME_TURNED;
+    f->src = from;
+    f->dst = C;
+    f->side = RILL_OUTSIDE;
+    f->clock = number;
+    f->ingress_id = 1000 + number;
+    return m;
+}
+
+/* To the flow with that alias, as what comes from the outside; without one it goes nowhere. */
+static void a_packet_that_was_turned_comes_in_from_outside(void **state)
+{
+    struct rill_frame flow, data;
+
+    (void)state;
+    create(nat_like());
+    flow = sent(1);
+    assert_true(declare(&flow, 5005, NULL));
+    give(turned(OL, 1, 5005));
+    data = core_expect(&out, RILL_FRAME_DATA, 0);
+    assert_int_equal(data.flow, flow.flow);
+    assert_int_equal(data.side, RILL_OUTSIDE);
+    assert_int_equal(data.ingress_id, 1001);
+    give(turned(OL, 2, 5006));
+    assert_int_equal(core_count(&out, RILL_FRAME_DATA, 0), 0);
+    assert_int_equal(n()->dropped_unsolicited, 1);
+    assert_int_equal(n()->packets_turned, 2);
+    assert_int_equal(n()->packets_in, 3);
+}
+
+static void a_copy_of_it_is_dropped(void **state)
+{
+    (void)state;
+    create(nat_like());
+    give(turned(OL, 3, 1005));
+    give(turned(OL, 3, 1005));
+    give(turned(OL, 2, 1005)); /* was overtaken */
+    give(turned(OL, 2, 1005));
+    give(turned(OL + 1, 3, 1005)); /* another's */
+    give(turned(OL, 80, 1005));
+    give(turned(OL, 16, 1005)); /* who knows */
+    assert_int_equal(n()->dropped_turned_again, 3);
+    assert_int_equal(n()->dropped_unsolicited, 4);
+    assert_int_equal(n()->packets_turned, 7);
+    assert_int_equal(n()->packets_in, 7);
+}
+
+/* Those that are heard of stay known, however many there were. */
+static void output_loggers_of_long_ago_are_forgotten(void **state)
+{
+    (void)state;
+    create(nat_like());
+    for (uint32_t i = 0; i < 3 * TURNED_LOGGERS_MAX; i++) {
+        pass_time(1000);
+        give(turned(logger(2 + i), 1, 1005));
+        give(turned(OL, 1 + i, 1005));
+    }
+    give(turned(OL, 3 * TURNED_LOGGERS_MAX, 1005));
+    assert_int_equal(n()->dropped_turned_again, 1);
+}
+
+static void only_output_loggers_turn_packets(void **state)
+{
+    (void)state;
+    give(turned(UNIT, 1, 1005));
+    assert_int_equal(n()->dropped_unexpected, 1);
+    assert_int_equal(n()->packets_in, 0);
+}
+
 static void frames_that_make_no_sense_here_are_counted(void **state)
 {
     (void)state;
@@ -1455,6 +1538,10 @@ int main(void)
         T(a_grant_that_ran_out_on_its_way_is_not_taken),
         T(leases_run_out_if_the_manager_is_silent),
         T(without_a_unit_the_packets_of_old_flows_wait_too),
+        T(a_packet_that_was_turned_comes_in_from_outside),
+        T(a_copy_of_it_is_dropped),
+        T(output_loggers_of_long_ago_are_forgotten),
+        T(only_output_loggers_turn_packets),
         T(frames_that_make_no_sense_here_are_counted),
         T(garbage_is_survived),
     };

@@ -55,14 +55,16 @@ static void grant(struct rill_controller *c, const struct pool_question *q)
 {
     uint32_t indexes[RILL_PORT_GRANT_MAX];
     struct rte_mbuf *m;
+    uint64_t lease;
     uint32_t n;
 
     if (rill_port_pool_is_stale(c->pools[q->pool], q->unit, q->number))
         return;
+    lease = ++c->clock;
     rill_port_pool_advance(c->pools[q->pool], c->now_ns);
-    n = rill_port_pool_grant(c->pools[q->pool], q->unit, q->number, q->count, indexes);
+    n = rill_port_pool_grant(c->pools[q->pool], q->unit, q->number, q->count, &lease, indexes);
     for (uint32_t i = 0; i < n; i++) {
-        c->lease[q->pool][indexes[i]] = rill_lease_id(q->unit, q->number);
+        c->lease[q->pool][indexes[i]] = lease;
         indexes[i] += c->part_low[q->pool];
     }
     if (RILL_MUTANT(port_twice))
@@ -73,6 +75,7 @@ static void grant(struct rill_controller *c, const struct pool_question *q)
         return;
     rill_frame(m)->pool = (uint16_t)q->pool;
     rill_frame(m)->clock = q->number;
+    rill_frame(m)->term = lease;
     rill_frame(m)->count = n;
     if (rill_body_append(m, c->config.pool, indexes, n * sizeof(indexes[0])) != 0) {
         c->n.messages_no_mbuf++;
@@ -277,34 +280,45 @@ static uint32_t told_holder(const struct rill_controller *c)
     return c->config.rm;
 }
 
+/* It is his who has the latest lease that anybody tells of. */
+static void told(struct rill_controller *c, uint32_t pool, uint32_t index, uint64_t lease,
+                 uint32_t holder)
+{
+    uint32_t before;
+
+    rill_port_pool_state(c->pools[pool], index, &before, NULL);
+    rill_port_pool_hand_over(c->pools[pool], index, before, holder);
+    c->lease[pool][index] = lease;
+}
+
 void endpoints_told_lease(struct rill_controller *c, uint32_t unit, uint32_t pool, uint32_t index,
                           uint64_t lease)
 {
-    if (!endpoints_own(c, pool, &index) ||
-        (rill_port_pool_hand_over(c->pools[pool], index, c->config.id, unit) != RILL_PORT_OK &&
-         rill_port_pool_hand_over(c->pools[pool], index, told_holder(c), unit) != RILL_PORT_OK))
-        return; /* told before */
-    c->lease[pool][index] = lease;
+    if (endpoints_own(c, pool, &index) && lease > c->lease[pool][index])
+        told(c, pool, index, lease, unit);
 }
 
 void endpoints_told_use(struct rill_controller *c, const struct rill_alias *alias)
 {
     uint32_t pool, index;
 
-    if (endpoints_find(c, &alias->local, &pool, &index))
-        rill_port_pool_hand_over(c->pools[pool], index, c->config.id, told_holder(c));
+    if (endpoints_find(c, &alias->local, &pool, &index) && alias->lease >= c->lease[pool][index])
+        told(c, pool, index, alias->lease, told_holder(c));
+}
+
+bool endpoints_leased_since(const struct rill_controller *c, const struct rill_alias *alias)
+{
+    uint32_t pool, index;
+
+    return endpoints_find(c, &alias->local, &pool, &index) &&
+           c->lease[pool][index] > alias->lease && !RILL_MUTANT(endpoint_order);
 }
 
 void endpoints_inherit(struct rill_controller *c, struct flow *flow, const struct rill_alias *alias,
                        bool confirmed)
 {
-    uint32_t pool, index;
-
-    if (!register_alias(c, flow, alias))
-        return;
-    flow->alias_unsure = !confirmed;
-    if (endpoints_find(c, &alias->local, &pool, &index))
-        c->lease[pool][index] = alias->lease;
+    if (register_alias(c, flow, alias))
+        flow->alias_unsure = !confirmed;
 }
 
 /* A unit and its output logger are both dead, so a flow's end may be told by nobody. */

@@ -161,19 +161,16 @@ static struct chain chain_of(const struct rill_controller *c, struct rill_invent
  * protocol may be, then, wherever it is known; less what packets may have been under way. Or it
  * ended before its time, and no controller has vouched for it since, though one was heard; who had
  * the newest forgets it only later than that ("hold"). Or its endpoint was leased to somebody else
- * since. */
+ * since, whether a unit still has it or a flow, confirmed or not ("endpoint_order"). */
 static bool has_ended(const struct rill_controller *c, const struct found *found)
 {
-    const struct rill_alias *alias = &found->item.head.alias;
     uint64_t idle_ns = flow_age_idle_ns(c, found->item.head.tuple.proto);
-    uint32_t pool, index;
 
     if (found->idle_ns >= idle_ns - RTE_MIN(c->config.frame_life_ns, idle_ns))
         return true;
     if (found->vouched_ns + c->config.vouched_ns <= c->takeover.heard_ns && !RILL_MUTANT(vouch))
         return true;
-    return found->has_head && endpoints_find(c, &alias->local, &pool, &index) &&
-           c->lease[pool][index] != 0 && c->lease[pool][index] != alias->lease;
+    return found->has_head && endpoints_leased_since(c, &found->item.head.alias);
 }
 
 /* Of two with the same key the later one lives; the other one had ended. */
@@ -232,15 +229,15 @@ static void inherit(struct rill_controller *c, struct found *found)
     c->n.flows_inherited++;
 }
 
-/* Of two flows with one endpoint the first has it: one whose alias is confirmed, and of these the
- * one that was alive last; the other had ended before that one could take it. */
+/* Of two flows with one alias the first has it: one whose alias is confirmed, and of these the one
+ * that was alive last; the other had ended before that one could take it. */
 static int by_right(const void *a, const void *b)
 {
     const struct found *x = *(struct found *const *)a, *y = *(struct found *const *)b;
 
     if (x->confirmed != y->confirmed)
         return x->confirmed ? -1 : 1;
-    if (x->vouched_ns != y->vouched_ns && !RILL_MUTANT(endpoint_order))
+    if (x->vouched_ns != y->vouched_ns)
         return x->vouched_ns > y->vouched_ns ? -1 : 1;
     return x->node.flow < y->node.flow ? -1 : 1;
 }

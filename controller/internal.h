@@ -9,6 +9,7 @@
  *   waiting.c     packets that came while nothing was
  *   endpoints.c   the NF's pools: grants, aliases that use them
  *   preserve.c    endpoints kept for flows that begin, with their own ports
+ *   turned.c      packets that output loggers send back, as the NF turned them round
  *   recovery.c    units that died: their flows go on elsewhere
  *   takeover.c    another controller's place is taken: who is asked what
  *   inherit.c     and what its flows, endpoints and aliases were
@@ -174,6 +175,20 @@ struct takeover {
     struct found **order; /* in which they are inherited */
 };
 
+enum { TURNED_LOGGERS_MAX = 128 }; /* a deployment has half as many at a time */
+
+/* Of the packets that an output logger sent back: which have come. */
+struct turned_from {
+    uint32_t logger;
+    uint64_t top, window; /* bit i: number top - i has come */
+    uint64_t heard_ns;
+};
+
+struct turned {
+    struct turned_from from[TURNED_LOGGERS_MAX];
+    uint32_t count;
+};
+
 struct rill_controller {
     struct rill_controller_config config;
     struct rill_wgm wgm;
@@ -193,11 +208,12 @@ struct rill_controller {
     uint64_t untold_until_ns; /* see endpoints.c */
     struct pool_question questions[POOL_QUESTIONS_MAX];
     uint32_t questions_next;
-    uint64_t *lease[RILL_CONTROLLER_POOLS_MAX]; /* by index: rill_lease_id() of its last lease */
+    uint64_t *lease[RILL_CONTROLLER_POOLS_MAX]; /* by index: number of the last one */
     struct capacity capacity;
     struct waiting waiting;
     struct recovery recovery;
     struct takeover takeover;
+    struct turned turned;
     uint64_t clock, term; /* the highest of any flow: a new flow begins above ("birth") */
     uint64_t newest_ns;   /* of any packet: times do not go backwards */
     bool serves;          /* packets at hand: there is a unit, and its flows are known */
@@ -386,6 +402,10 @@ struct rte_mbuf *waiting_take(struct rill_controller *c); /* the oldest; NULL: n
 void waiting_tick(struct rill_controller *c);
 uint64_t waiting_next_ns(const struct rill_controller *c);
 
+/* turned.c */
+/* Makes of the frame a packet that comes in. False: it has come before, and is gone. */
+bool turned_take(struct rill_controller *c, struct rte_mbuf *m);
+
 /* endpoints.c */
 int endpoints_init(struct rill_controller *c, struct rill_error *err);
 void endpoints_fini(struct rill_controller *c);
@@ -409,6 +429,8 @@ void endpoints_told_lease(struct rill_controller *c, uint32_t unit, uint32_t poo
                           uint64_t lease);
 /* ... or it is in the state of a flow, which may have ended. */
 void endpoints_told_use(struct rill_controller *c, const struct rill_alias *alias);
+/* Of all that was told: somebody has a later lease of the alias's endpoint. */
+bool endpoints_leased_since(const struct rill_controller *c, const struct rill_alias *alias);
 void endpoints_inherit(struct rill_controller *c, struct flow *flow, const struct rill_alias *alias,
                        bool confirmed);
 /* All that inherited flows and units have is known: the rest is free, when nothing of a dead unit's
@@ -422,6 +444,7 @@ uint32_t recovery_logger_of(const struct rill_controller *c, uint32_t unit);
 void recovery_on_death(struct rill_controller *c, const struct rill_frame *f);
 void recovery_on_fence_ack(struct rill_controller *c, const struct rill_frame *f);
 void recovery_on_recovered_ack(struct rill_controller *c, const struct rill_frame *f);
+void recovery_on_logger_state(struct rill_controller *c, const struct rill_frame *f);
 void recovery_tick(struct rill_controller *c);
 void recovery_unit_came(struct rill_controller *c);
 uint64_t recovery_next_ns(const struct rill_controller *c);

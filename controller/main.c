@@ -10,6 +10,7 @@
 
 #include "controller/controller_settings.h"
 #include "lib/base/epoch.h"
+#include "lib/control/split_facts.h"
 #include "lib/daemon/daemon.h"
 #include "lib/daemon/ports.h"
 #include "lib/daemon/role.h"
@@ -146,32 +147,17 @@ static void take(void *arg, uint32_t slot, struct rte_mbuf **packets, uint32_t n
 static int create_split(struct gate *g, const struct rill_role_host *host,
                         const Control__Activate *how, struct rill_error *err)
 {
-    const Control__Facts *facts = how->facts;
-    struct rill_ingress_split_config config = {
-        .split = {.controllers = (uint32_t)how->n_controllers,
-                  .kind = rill_controller_key_kind((enum rill_flow_scope)facts->flow_scope),
-                  .writes = facts->writes,
-                  .pool_count = (unsigned)facts->n_pools,
-                  .seed = rill_config_u64(host->settings, "seed")},
-        .give = take,
-        .arg = g};
+    struct rill_ingress_split_config config = {.give = take, .arg = g};
+    uint32_t controllers = (uint32_t)how->n_controllers;
 
     if (how->n_controllers <= 1)
         return 0;
     if (how->n_controllers > RILL_SLOTS_MAX)
         return rill_error_set(err, -EINVAL, "%zu controllers; at most %d can be",
                               how->n_controllers, RILL_SLOTS_MAX);
-    for (unsigned i = 0; i < config.split.pool_count; i++) {
-        const Control__Pool *from = facts->pools[i]; /* as read_pool() has checked it */
-
-        config.split.pools[i] =
-            (struct rill_split_pool){.proto = (uint8_t)from->proto,
-                                     .family = (uint8_t)from->family,
-                                     .port_low = (uint16_t)from->port_low,
-                                     .port_high = (uint16_t)from->port_high,
-                                     .addresses = (uint32_t)(from->addresses.len / ADDRESS_BYTES),
-                                     .addr = (const uint8_t(*)[16])g->addresses[i]};
-    }
+    if (rill_control_split(how->facts, controllers, rill_config_u64(host->settings, "seed"),
+                           &config.split, err) != 0)
+        return -EINVAL;
     g->slot = rill_epoch_slot((uint16_t)how->epoch);
     g->split = rill_ingress_split_create(&config, err);
     return g->split == NULL ? -EINVAL : 0;

@@ -27,7 +27,8 @@ struct holder {     /* a unit that has asked, or leases something */
     uint32_t first; /* of the list through what it leases */
     uint32_t leased;
     uint64_t request_number;
-    uint32_t *granted; /* the answer to it */
+    uint64_t lease;    /* that the answer to it is of */
+    uint32_t *granted; /* the answer */
     uint32_t granted_count, granted_room;
     bool asked, dead;
 };
@@ -243,10 +244,11 @@ static bool leased_to(const struct rill_port_pool *pool, uint32_t index, uint32_
 }
 
 static uint32_t grant_again(struct rill_port_pool *pool, const struct holder *holder, uint32_t unit,
-                            uint32_t *out)
+                            uint64_t *lease, uint32_t *out)
 {
     uint32_t n = 0;
 
+    *lease = holder->lease;
     for (uint32_t i = 0; i < holder->granted_count; i++) {
         if (leased_to(pool, holder->granted[i], unit))
             out[n++] = holder->granted[i];
@@ -295,7 +297,7 @@ static uint32_t grant_new(struct rill_port_pool *pool, struct holder *holder, ui
 }
 
 uint32_t rill_port_pool_grant(struct rill_port_pool *pool, uint32_t unit, uint64_t request_number,
-                              uint32_t want, uint32_t *out)
+                              uint32_t want, uint64_t *lease, uint32_t *out)
 {
     struct holder *holder = find_or_add(pool, unit);
 
@@ -310,9 +312,10 @@ uint32_t rill_port_pool_grant(struct rill_port_pool *pool, uint32_t unit, uint64
         return 0;
     }
     if (holder->asked && request_number == holder->request_number)
-        return grant_again(pool, holder, unit, out);
+        return grant_again(pool, holder, unit, lease, out);
     holder->asked = true;
     holder->request_number = request_number;
+    holder->lease = *lease;
     holder->granted_count = grant_new(pool, holder, unit, want);
     if (holder->granted_count > 0)
         memcpy(out, holder->granted, holder->granted_count * sizeof(out[0]));

@@ -95,9 +95,11 @@ enum rill_port_state rill_port_pool_state(const struct rill_port_pool *pool, uin
  * less those that the unit no longer leases, whatever `want` says: so a lost answer can be
  * repeated, a doubled request costs nothing. (A number that got none gets none again: ask with a
  * new one.) An older number gives nothing, a dead unit gets nothing. Does not look at the time:
- * call advance() before. */
+ * call advance() before.
+ *   *lease: the number of a lease that begins now; afterwards that of the lease which these are of:
+ * what is given again is of the lease that it was of before. */
 uint32_t rill_port_pool_grant(struct rill_port_pool *pool, uint32_t unit, uint64_t request_number,
-                              uint32_t want, uint32_t *out);
+                              uint32_t want, uint64_t *lease, uint32_t *out);
 
 /* Is `request_number` older than the newest that the unit has had an answer to? Then there is
  * nothing to answer. */

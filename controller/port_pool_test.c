@@ -13,26 +13,41 @@
 enum { REST_NS = 1000, UNIT_A = 11, UNIT_B = 12 };
 
 static uint32_t out[RILL_PORT_GRANT_MAX];
+static uint64_t lease; /* that what was granted last is of */
+
+static uint32_t grant(struct rill_port_pool *pool, uint32_t unit, uint64_t request_number,
+                      uint32_t want, uint32_t *to)
+{
+    static uint64_t leases;
+
+    lease = ++leases;
+    return rill_port_pool_grant(pool, unit, request_number, want, &lease, to);
+}
 
 static void same_number_same_endpoints(void **state)
 {
     struct rill_port_pool *pool = rill_port_pool_create(10, REST_NS);
 
+    uint64_t first;
+
     (void)state;
-    assert_int_equal(rill_port_pool_grant(pool, UNIT_A, 5, 3, out), 3);
-    assert_int_equal(rill_port_pool_grant(pool, UNIT_B, 1, 2, out), 2);
+    assert_int_equal(grant(pool, UNIT_A, 5, 3, out), 3);
+    first = lease;
+    assert_int_equal(grant(pool, UNIT_B, 1, 2, out), 2);
     assert_int_equal(out[0], 3);
-    assert_int_equal(rill_port_pool_grant(pool, UNIT_A, 5, 7, out), 3);
+    assert_true(lease > first);
+    assert_int_equal(grant(pool, UNIT_A, 5, 7, out), 3);
+    assert_int_equal(lease, first); /* it is the same one */
     for (uint32_t i = 0; i < 3; i++)
         assert_int_equal(out[i], i);
     assert_int_equal(rill_port_pool_use(pool, 1, UNIT_A, 100), RILL_PORT_OK);
-    assert_int_equal(rill_port_pool_grant(pool, UNIT_A, 5, 3, out), 2);
+    assert_int_equal(grant(pool, UNIT_A, 5, 3, out), 2);
     assert_int_equal(out[1], 2);
     assert_true(rill_port_pool_is_stale(pool, UNIT_A, 4));
     assert_false(rill_port_pool_is_stale(pool, UNIT_A, 5));
-    assert_int_equal(rill_port_pool_grant(pool, UNIT_A, 4, 3, out), 0);
-    assert_int_equal(rill_port_pool_grant(pool, UNIT_A, 6, 9, out), 5);
-    assert_int_equal(rill_port_pool_grant(pool, UNIT_A, 7, 9, out), 0);
+    assert_int_equal(grant(pool, UNIT_A, 4, 3, out), 0);
+    assert_int_equal(grant(pool, UNIT_A, 6, 9, out), 5);
+    assert_int_equal(grant(pool, UNIT_A, 7, 9, out), 0);
     assert_int_equal(rill_port_pool_counters(pool)->grants_short, 2);
     assert_int_equal(rill_port_pool_counters(pool)->grants_repeated, 2);
     assert_int_equal(rill_port_pool_counters(pool)->grants_stale, 1);
@@ -46,7 +61,7 @@ static void a_flow_keeps_others_off(void **state)
     uint64_t flow;
 
     (void)state;
-    rill_port_pool_grant(pool, UNIT_A, 1, 2, out);
+    grant(pool, UNIT_A, 1, 2, out);
     assert_int_equal(rill_port_pool_use(pool, 4, UNIT_A, 100), RILL_PORT_RANGE);
     assert_int_equal(rill_port_pool_use(pool, 3, UNIT_A, 100), RILL_PORT_NOT_LEASED);
     assert_int_equal(rill_port_pool_use(pool, 0, UNIT_B, 100), RILL_PORT_NOT_LEASED);
@@ -71,7 +86,7 @@ static void freed_ones_rest_and_come_last(void **state)
     const uint32_t back[] = {1, 1, 7, 2};
 
     (void)state;
-    rill_port_pool_grant(pool, UNIT_A, 1, 2, out);
+    grant(pool, UNIT_A, 1, 2, out);
     rill_port_pool_use(pool, 0, UNIT_A, 100);
     assert_int_equal(rill_port_pool_next_ns(pool), UINT64_MAX);
     assert_int_equal(rill_port_pool_returned(pool, UNIT_B, back, 4, 50), 0);
@@ -81,7 +96,7 @@ static void freed_ones_rest_and_come_last(void **state)
     assert_int_equal(rill_port_pool_advance(pool, 49 + REST_NS), 0);
     assert_int_equal(rill_port_pool_advance(pool, 50 + REST_NS), 1);
     assert_int_equal(rill_port_pool_advance(pool, 60 + REST_NS), 1);
-    assert_int_equal(rill_port_pool_grant(pool, UNIT_B, 1, 3, out), 3);
+    assert_int_equal(grant(pool, UNIT_B, 1, 3, out), 3);
     assert_int_equal(out[0], 2);
     assert_int_equal(out[1], 1);
     assert_int_equal(out[2], 0);
@@ -102,7 +117,7 @@ static void any_free_one_can_be_taken(void **state)
     assert_int_equal(rill_port_pool_take(pool, 4, 103), RILL_PORT_OK);
     assert_int_equal(rill_port_pool_use(pool, 2, UNIT_A, 100), RILL_PORT_OK); /* declared */
     assert_int_equal(rill_port_pool_use(pool, 2, UNIT_A, 101), RILL_PORT_OTHER_FLOW);
-    assert_int_equal(rill_port_pool_grant(pool, UNIT_A, 1, 6, out), 2);
+    assert_int_equal(grant(pool, UNIT_A, 1, 6, out), 2);
     assert_memory_equal(out, left, sizeof(left));
     assert_int_equal(rill_port_pool_take(pool, 1, 104), RILL_PORT_NOT_LEASED);
     assert_int_equal(rill_port_pool_flow_ended(pool, 2, 100, 0), RILL_PORT_OK);
@@ -110,7 +125,7 @@ static void any_free_one_can_be_taken(void **state)
     assert_int_equal(rill_port_pool_rested(pool, 5, 102), RILL_PORT_OK);
     assert_int_equal(rill_port_pool_advance(pool, REST_NS), 1);
     assert_int_equal(rill_port_pool_take(pool, 2, 104), RILL_PORT_OK);
-    assert_int_equal(rill_port_pool_grant(pool, UNIT_B, 1, 6, out), 1);
+    assert_int_equal(grant(pool, UNIT_B, 1, 6, out), 1);
     assert_int_equal(out[0], 5);
     assert_int_equal(rill_port_pool_count(pool, RILL_PORT_FREE), 0);
     rill_port_pool_destroy(pool);
@@ -122,7 +137,7 @@ static void what_has_rested_is_free_at_once(void **state)
 
     (void)state;
     assert_false(rill_port_pool_knows(pool, UNIT_A));
-    rill_port_pool_grant(pool, UNIT_A, 1, 3, out);
+    grant(pool, UNIT_A, 1, 3, out);
     assert_true(rill_port_pool_knows(pool, UNIT_A));
     assert_int_equal(rill_port_pool_use(pool, 0, UNIT_A, 100), RILL_PORT_OK);
     assert_int_equal(rill_port_pool_rested(pool, 3, 100), RILL_PORT_RANGE);
@@ -134,7 +149,7 @@ static void what_has_rested_is_free_at_once(void **state)
     rill_port_pool_unit_died(pool, UNIT_A);
     assert_int_equal(rill_port_pool_free_dead(pool, UNIT_B), 0);
     assert_int_equal(rill_port_pool_free_dead(pool, UNIT_A), 2);
-    assert_int_equal(rill_port_pool_grant(pool, UNIT_B, 1, 4, out), 3);
+    assert_int_equal(grant(pool, UNIT_B, 1, 4, out), 3);
     assert_int_equal(rill_port_pool_counters(pool)->rested, 1);
     assert_int_equal(rill_port_pool_counters(pool)->freed_dead, 2);
     rill_port_pool_destroy(pool);
@@ -145,14 +160,14 @@ static void dead_units_endpoints_are_kept_back(void **state)
     struct rill_port_pool *pool = rill_port_pool_create(4, REST_NS);
 
     (void)state;
-    rill_port_pool_grant(pool, UNIT_A, 1, 3, out);
+    grant(pool, UNIT_A, 1, 3, out);
     assert_int_equal(rill_port_pool_use(pool, 0, UNIT_A, 100), RILL_PORT_OK);
     assert_int_equal(rill_port_pool_release_dead(pool, UNIT_A, 0), 0); /* is not dead */
     assert_int_equal(rill_port_pool_unit_died(pool, UNIT_A), 2);
     assert_int_equal(rill_port_pool_unit_died(pool, UNIT_A), 2);
-    assert_int_equal(rill_port_pool_grant(pool, UNIT_A, 1, 3, out), 0);
-    assert_int_equal(rill_port_pool_grant(pool, UNIT_A, 2, 3, out), 0);
-    assert_int_equal(rill_port_pool_grant(pool, UNIT_B, 1, 4, out), 1); /* not those */
+    assert_int_equal(grant(pool, UNIT_A, 1, 3, out), 0);
+    assert_int_equal(grant(pool, UNIT_A, 2, 3, out), 0);
+    assert_int_equal(grant(pool, UNIT_B, 1, 4, out), 1); /* not those */
     /* A flow that has moved on has it in its state. */
     assert_int_equal(rill_port_pool_use(pool, 1, UNIT_B, 101), RILL_PORT_OK);
     assert_int_equal(rill_port_pool_release_dead(pool, UNIT_A, 5), 1);
@@ -162,7 +177,7 @@ static void dead_units_endpoints_are_kept_back(void **state)
     assert_int_equal(rill_port_pool_counters(pool)->grants_dead, 2);
     /* One that never asked may be dead, too. */
     assert_int_equal(rill_port_pool_unit_died(pool, 13), 0);
-    assert_int_equal(rill_port_pool_grant(pool, 13, 1, 1, out), 0);
+    assert_int_equal(grant(pool, 13, 1, 1, out), 0);
     rill_port_pool_destroy(pool);
 }
 
@@ -175,9 +190,9 @@ static void sizes_are_checked(void **state)
     assert_null(rill_port_pool_create(RILL_PORT_POOL_MAX + 1, 0));
     rill_port_pool_destroy(NULL);
     pool = rill_port_pool_create(5000, UINT64_MAX);
-    assert_int_equal(rill_port_pool_grant(pool, UNIT_A, 1, UINT32_MAX, out), RILL_PORT_GRANT_MAX);
-    assert_int_equal(rill_port_pool_grant(pool, 0, 1, 1, out), 0);
-    assert_int_equal(rill_port_pool_grant(pool, UNIT_B, 1, 0, out), 0);
+    assert_int_equal(grant(pool, UNIT_A, 1, UINT32_MAX, out), RILL_PORT_GRANT_MAX);
+    assert_int_equal(grant(pool, 0, 1, 1, out), 0);
+    assert_int_equal(grant(pool, UNIT_B, 1, 0, out), 0);
     assert_int_equal(rill_port_pool_returned(pool, UNIT_A, out, 1, 77), 1);
     assert_int_equal(rill_port_pool_next_ns(pool), UINT64_MAX);
     rill_port_pool_destroy(pool);
@@ -243,7 +258,7 @@ static void ask(struct model *m, uint32_t unit)
 
     if (number == 0)
         number = 1;
-    n = rill_port_pool_grant(m->pool, unit + 1, number, want, out);
+    n = grant(m->pool, unit + 1, number, want, out);
     if (m->units[unit].dead || number < m->units[unit].number) {
         assert_int_equal(n, 0);
     } else if (number == m->units[unit].number) {
@@ -403,7 +418,7 @@ static void what_is_held_is_handed_over(void **state)
     (void)state;
     assert_int_equal(rill_port_pool_hold(pool, HOLDER), 0);
     assert_int_equal(rill_port_pool_count(pool, RILL_PORT_LEASED), 6);
-    assert_int_equal(rill_port_pool_grant(pool, UNIT_A, 1, 6, out), 0);
+    assert_int_equal(grant(pool, UNIT_A, 1, 6, out), 0);
     assert_int_equal(rill_port_pool_hand_over(pool, 0, HOLDER, UNIT_A), RILL_PORT_OK);
     assert_int_equal(rill_port_pool_state(pool, 0, &unit, NULL), RILL_PORT_LEASED);
     assert_int_equal(unit, UNIT_A);
@@ -442,7 +457,7 @@ static void a_grant_repeated_is_without_what_was_handed_over(void **state)
     rill_port_pool_release_dead(pool, HOLDER, 0);
     rill_port_pool_advance(pool, 1);
     for (int twice = 0; twice < 2; twice++) {
-        assert_int_equal(rill_port_pool_grant(pool, UNIT_A, 8, 2, out), 2);
+        assert_int_equal(grant(pool, UNIT_A, 8, 2, out), 2);
         assert_int_not_equal(out[0], 3);
         assert_int_not_equal(out[1], 3);
     }

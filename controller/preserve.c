@@ -43,7 +43,7 @@ static bool keep(struct rill_controller *c, struct flow *flow, uint32_t pool, ui
     if (!endpoints_own(c, pool, &index) ||
         rill_port_pool_take(c->pools[pool], index, flow->number) != RILL_PORT_OK)
         return false;
-    c->lease[pool][index] = rill_kept_lease_id(flow->number);
+    c->lease[pool][index] = flow->number;
     flow->has_kept = true;
     flow->kept_pool = pool;
     flow->kept_index = index;

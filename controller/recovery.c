@@ -223,12 +223,34 @@ void recovery_on_recovered_ack(struct rill_controller *c, const struct rill_fram
 
 /* --- passes over the flows -------------------------------------------------------------------- */
 
+/* One owner after another died, and none had begun, as far as is known: one more has no place in
+ * the chain. If the last one had, its output logger has the term and says so (ESTABLISHED); else we
+ * ask for that "nothing" ourselves, as a unit would that shall have the flow. */
+static void ask_about_owner(struct rill_controller *c, struct flow *flow, uint32_t logger)
+{
+    struct rte_mbuf *m;
+
+    if (logger == RILL_LOGGER_LOST) { /* whoever came to ask would say so */
+        c->n.flows_lost++;
+        flows_end(c, flow);
+        return;
+    }
+    m = RILL_MUTANT(full_chain) ? NULL
+                                : ctl_message(c, RILL_FRAME_LOGGER_PULL, logger, flow->number);
+    if (m == NULL)
+        return;
+    rill_frame(m)->granted_term = flow->term;
+    rill_frame(m)->next_term = flow->term + 1;
+    rill_frame(m)->next_unit = flow->owner;
+    rill_outbox_put(c->out, m);
+}
+
 /* Its owner is dead: to another unit, in a new term. */
 static void rehome(struct rill_controller *c, struct flow *flow)
 {
     uint32_t unit;
 
-    if (rill_wam_active_count(c->wam) == 0 || flow->chain_len == RILL_CHAIN_MAX)
+    if (rill_wam_active_count(c->wam) == 0)
         return; /* in a later pass */
     rill_wam_flowlet_end(c->wam, flow->owner, &flow->pending, c->now_ns);
     unit = flows_choose_unit(c, flow);
@@ -240,11 +262,12 @@ static void rehome(struct rill_controller *c, struct flow *flow)
 
 static void visit(struct rill_controller *c, struct flow *flow)
 {
-    bool waits = false;
+    bool full = flow->chain_len == RILL_CHAIN_MAX, waits = false;
+    uint32_t logger;
 
     if (flow->number < c->recovery.oldest)
         c->recovery.oldest = flow->number;
-    if (recovery_logger_of(c, flow->owner) != 0)
+    if (recovery_logger_of(c, flow->owner) != 0 && !full)
         rehome(c, flow);
     for (uint8_t i = 0; i < flow->chain_len; i++) {
         struct death *death = find(c, flow->chain[i].unit);
@@ -254,8 +277,24 @@ static void visit(struct rill_controller *c, struct flow *flow)
         death->met = true;
         waits = true;
     }
-    if (waits && recovery_logger_of(c, flow->owner) == 0 && !RILL_MUTANT(take_never))
+    logger = recovery_logger_of(c, flow->owner);
+    if (waits && logger == 0 && !RILL_MUTANT(take_never))
         send_take(c, flow);
+    if (logger != 0 && full)
+        ask_about_owner(c, flow, logger); /* may end it */
+}
+
+/* That owner never had the term that we asked about, and never will: it is fenced. */
+void recovery_on_logger_state(struct rill_controller *c, const struct rill_frame *f)
+{
+    struct flow *flow = flows_by_number(c, f->flow);
+
+    if (flow == NULL || !(f->flags & RILL_FLAG_REFUSED) || flow->chain_len != RILL_CHAIN_MAX ||
+        flow->chain[0].term != f->granted_term || flow->chain[0].unit != f->next_unit)
+        return;
+    flow->chain_len--;
+    memmove(flow->chain, flow->chain + 1, flow->chain_len * sizeof(flow->chain[0]));
+    visit(c, flow);
 }
 
 static bool all_over(const struct rill_controller *c)
@@ -312,9 +351,11 @@ static void slice(struct rill_controller *c)
 
     for (; c->recovery.bucket < end && c->recovery.bucket <= c->by_number.mask;
          c->recovery.bucket++)
-        for (struct rill_map_node *node = c->by_number.buckets[c->recovery.bucket]; node != NULL;
-             node = node->next)
+        for (struct rill_map_node *node = c->by_number.buckets[c->recovery.bucket], *next;
+             node != NULL; node = next) {
+            next = node->next;
             visit(c, flow_of_node(node));
+        }
     c->recovery.pass_ns = c->now_ns + SLICE_PAUSE_NS;
     if (c->recovery.bucket > c->by_number.mask)
         end_pass(c);

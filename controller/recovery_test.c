@@ -375,17 +375,15 @@ static void where_is_answered_with_whom_to_ask(void **state)
     assert_int_equal(chain.chain[0].output_logger, logger(rill_role_number(f.dst)));
 }
 
-/* One after another dies, and none had begun: up to seven are remembered. Then the flow waits until
- * one of them turns out to have had it. */
-static void a_full_chain_waits(void **state)
+/* One after another dies, and none had begun: up to seven are remembered. Gives the newest term,
+ * whose owner is dead, too. */
+static struct rill_frame full_chain(void)
 {
-    struct rill_frame f, take = {0};
     uint32_t entries = 2; /* the flow's first term, and its birth */
+    struct rill_frame take;
 
-    (void)state;
     create(8);
-    f = sent(1);
-    take = f;
+    take = sent(1);
     while (entries < RILL_CHAIN_MAX) {
         die(take.dst);
         pass_time(10 * US);
@@ -396,6 +394,15 @@ static void a_full_chain_waits(void **state)
     core_clear(&out);
     die(take.dst);
     pass_over_flows();
+    return take;
+}
+
+/* The flow waits until one of them turns out to have had it. */
+static void a_full_chain_waits(void **state)
+{
+    struct rill_frame f, take = full_chain();
+
+    (void)state;
     assert_int_equal(takes(), 0);
     assert_int_equal(core_count(&out, RILL_FRAME_RECOVERED, 0), 0);
     f = sent(1);
@@ -408,6 +415,56 @@ static void a_full_chain_waits(void **state)
     assert_int_equal(take.chain_len, 1);
     assert_int_equal(take.chain[0].term, f.term);
     assert_int_equal(take.chain[0].unit, f.dst);
+}
+
+/* Nothing of that term, says the output logger that was asked. */
+static void refuse(const struct rill_frame *asked, uint64_t term)
+{
+    struct rte_mbuf *m = core_frame(RILL_FRAME_LOGGER_STATE, asked->dst, C);
+    struct rill_frame *f = rill_frame(m);
+
+    f->flow = asked->flow;
+    f->granted_term = term;
+    f->next_term = asked->next_term;
+    f->next_unit = asked->next_unit;
+    f->flags = RILL_FLAG_REFUSED;
+    give(m);
+}
+
+/* ... or that its newest owner never had. Nobody else would ask. ("full_chain") */
+static void the_last_owner_of_a_full_chain_is_asked_about(void **state)
+{
+    struct rill_frame last = full_chain(), take, asked;
+
+    (void)state;
+    asked = core_expect(&out, RILL_FRAME_LOGGER_PULL, logger(rill_role_number(last.dst)));
+    assert_true(asked.flow == last.flow && asked.granted_term == last.term);
+    assert_true(asked.next_term > last.term);
+    assert_int_equal(asked.next_unit, last.dst);
+    core_clear(&out);
+    refuse(&asked, last.term - 1); /* to another question */
+    assert_int_equal(takes(), 0);
+    refuse(&asked, last.term);
+    take = core_expect(&out, RILL_FRAME_TAKE, 0);
+    assert_true(take.term > last.term);
+    assert_int_equal(take.chain_len, RILL_CHAIN_MAX - 1);
+    assert_true(take.chain[0].term < last.term);
+    refuse(&asked, last.term); /* again */
+    core_clear(&out);
+    pass_over_flows();
+    assert_int_equal(core_count(&out, RILL_FRAME_LOGGER_PULL, 0), 0);
+    assert_int_equal(core_expect(&out, RILL_FRAME_TAKE, 0).chain_len, RILL_CHAIN_MAX - 1);
+}
+
+static void a_full_chain_ends_with_a_lost_owner(void **state)
+{
+    struct rill_frame last = full_chain();
+
+    (void)state;
+    give(death(last.dst, 0));
+    pass_over_flows();
+    assert_false(rill_controller_flow_alive(c, last.flow));
+    assert_int_equal(n()->flows_lost, 1);
 }
 
 /* All are dead: more is asked for at once, and the flows go on when it comes. */
@@ -639,14 +696,19 @@ static void nor_after_the_recovery(void **state)
 
 /* --- endpoints --- */
 
+static uint64_t leased; /* number of the last lease */
+
 static uint32_t lease_endpoints(uint32_t role, uint64_t number, uint32_t want)
 {
     struct rte_mbuf *m = core_frame(RILL_FRAME_POOL_REQUEST, role, C);
+    struct rill_frame answer;
 
     rill_frame(m)->clock = number;
     rill_frame(m)->count = want;
     give(m);
-    return core_expect(&out, RILL_FRAME_POOL_GRANT, role).count;
+    answer = core_expect(&out, RILL_FRAME_POOL_GRANT, role);
+    leased = answer.term;
+    return answer.count;
 }
 
 static uint32_t endpoints_free(void)
@@ -717,7 +779,7 @@ static void a_flow_may_still_declare_a_dead_units_endpoint(void **state)
 
     (void)state;
     assert_int_equal(lease_endpoints(f.dst, 1, 4), 4);
-    alias.lease = rill_lease_id(f.dst, 1);
+    alias.lease = leased;
     die(f.dst);
     core_body(m, &alias, sizeof(alias));
     give(m);
@@ -883,7 +945,7 @@ static void the_endpoint_of_a_lost_flow_comes_back(void **state)
 
     (void)state;
     assert_int_equal(lease_endpoints(f.dst, 1, 4), 4);
-    alias.lease = rill_lease_id(f.dst, 1);
+    alias.lease = leased;
     core_body(m, &alias, sizeof(alias));
     give(m);
     assert_int_equal(rill_controller_alias_flow(c, &alias.local, NULL), f.flow);
@@ -1003,6 +1065,8 @@ int main(void)
         T(who_has_a_flow_from_the_dead_unit_is_told_to_take_it),
         T(where_is_answered_with_whom_to_ask),
         T(a_full_chain_waits),
+        T(the_last_owner_of_a_full_chain_is_asked_about),
+        T(a_full_chain_ends_with_a_lost_owner),
         T(without_a_unit_flows_wait_for_one),
         T(a_unit_is_asked_for_though_none_was_wanted_before),
         T(without_flows_it_is_over_after_a_pass),

@@ -969,7 +969,7 @@ static void endpoints_stay_where_they_are(void **state)
     (void)state;
     tell_endpoint(1, 0, 11);
     tell_endpoint(2, 1, 12);
-    tell_endpoint(2, 0, 13); /* of another */
+    tell_endpoint(2, 0, 10); /* of another, that had it before */
     tell_endpoint(1, POOL_SIZE, 14);
     tell_settled(1, 7, 1)->head.alias = alias;
     take_over_from_two();
@@ -1046,6 +1046,32 @@ static void a_flow_whose_endpoint_is_anothers_has_ended(void **state)
     take_over_from_two();
     assert_null(flows_by_number(c, old_number(7)));
     assert_int_equal(state_of(4, NULL), RILL_PORT_LEASED);
+}
+
+/* The same where the other one is a flow that is no longer alive, or whose alias no controller has
+ * confirmed yet; whoever tells it first. ("endpoint_order") */
+static void the_later_of_two_leases_is_the_flows(void **state)
+{
+    (void)state;
+    for (uint16_t i = 0; i < 4; i++) {
+        bool later = i % 2 != 0, confirmed = !later;
+
+        tell_settled(1, 7 + i, 1 + i)->head.alias = alias_at(3 + i / 2, later ? 44 : 33);
+        tells[0].items[i].head.alias = alias_at(3 + i / 2, later ? 44 : 33);
+        tells[0].items[i].flow.flags |= confirmed ? RILL_INVENTORY_CONFIRMED : 0;
+    }
+    for (uint16_t i = 0; i < 2; i++) { /* of the second endpoint, the other way round */
+        struct rill_inventory_item *a = &tells[i].items[2], *b = &tells[i].items[3], tmp = *a;
+
+        *a = *b;
+        *b = tmp;
+    }
+    take_over_from_two();
+    assert_null(flows_by_number(c, old_number(7)));
+    assert_int_equal(flow_at(3)->number, old_number(8));
+    assert_null(flows_by_number(c, old_number(9)));
+    assert_int_equal(flow_at(4)->number, old_number(10));
+    assert_int_equal(c->lease[0][4], 44);
 }
 
 /* With a death on the way nothing that was unreported is free. */
@@ -1142,6 +1168,7 @@ int main(void)
         T(what_rests_is_not_forgotten),
         T(all_rests_when_a_unit_is_lost_with_its_logger),
         T(a_flow_whose_endpoint_is_anothers_has_ended),
+        T(the_later_of_two_leases_is_the_flows),
         T(unreported_endpoints_come_back_when_deaths_are_over),
         T(they_come_back_with_a_short_rest_too),
     };

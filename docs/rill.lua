@@ -90,7 +90,7 @@ field("dead.output_logger", "string", "The dead unit's output logger")
 field("alias", "string", "Alias")
 endpoint_fields("alias.local", "Local")
 endpoint_fields("alias.remote", "Remote")
-field("alias.lease", "string", "Lease that it was taken from: unit and request")
+numbered_field("alias.lease", "Lease that it was taken from")
 field("tuple", "string", "What the flow is known by")
 address_fields("tuple.a", "One side's")
 address_fields("tuple.b", "The other side's")
@@ -113,7 +113,7 @@ field("member.output_logger", "string", "Output logger")
 field("member.dead", "uint32", "Dead, and not recovered from", base.DEC)
 field("item.pool", "uint16", "Pool", base.DEC)
 field("item.index", "uint32", "Index", base.DEC)
-field("item.lease", "string", "Lease that it is of: unit and request")
+numbered_field("item.lease", "Lease that it is of")
 numbered_field("item.flow", "Flow")
 numbered_field("item.term", "Term of the version that the head is of")
 field("item.step", "uint64", "Its step", base.DEC)
@@ -126,7 +126,7 @@ field("claim.established", "uint32", "Established", base.DEC)
 
 -- Bit, key, text. Some bits have two meanings: 0x02 that of DATA, FORWARDED and ESTABLISHED, and the
 -- others'; 0x04 that of FINAL, LOGGER_STATE and STORE_VALUE, and the others'; 0x08 that of DATA and
--- FORWARDED, and the others'; 0x10 and 0x20 that of WHERE, and the others'.
+-- FORWARDED, and the others'; 0x10 and 0x20 that of WHERE, and the others'; 0x20 also that of CHANGE.
 local FLAGS = {
     {0x01, "packet", "A packet follows the options"},
     {0x02, "full", "The state bytes are the whole state"},
@@ -138,6 +138,7 @@ local FLAGS = {
     {0x10, "elsewhere", "Too large to ride along, FULL went before"},
     {0x10, "forgotten", "The term is said to be established, and is not known"},
     {0x20, "ended", "The NF has ended the flow"},
+    {0x20, "turn", "The packet comes in again where it leaves"},
     {0x20, "by_gap", "Flowlet began by gap"},
     {0x40, "by_size", "Flowlet began by size"},
     {0x80, "moved", "First packet of its term, on another unit"},
@@ -218,6 +219,7 @@ local TYPES = {
     [4] = {"pass", "INGRESS", "packet"},
     [5] = {"ingress", "INGRESS", "packet"},
     [6] = {"released", "FLOW INGRESS", "packet"},
+    [7] = {"turned", "CLOCK INGRESS", "packet"},
     [8] = {"move", "FLOW TERM NEXT_TERM NEXT_UNIT CHAIN"},
     [9] = {"pull", "FLOW TERM NEXT_TERM NEXT_UNIT CHAIN"},
     [10] = {"final", "FLOW TERM CLOCK STEP NEXT_TERM NEXT_UNIT GRANTED_TERM COUNT CHAIN", "state"},
@@ -239,7 +241,7 @@ local TYPES = {
     [30] = {"where", "FLOW TERM"},
     [31] = {"chain", "FLOW TERM CHAIN"},
     [32] = {"pool_request", "CLOCK POOL COUNT"},
-    [33] = {"pool_grant", "CLOCK POOL COUNT", "indexes"},
+    [33] = {"pool_grant", "TERM CLOCK POOL COUNT", "indexes"},
     [34] = {"fence", "NEXT_UNIT"},
     [35] = {"fence_ack", "NEXT_UNIT"},
     [36] = {"dead", "NEXT_UNIT COUNT"},
@@ -286,8 +288,9 @@ local function flag_applies(c, key)
         return (key == "tuple") == has_tuple
     elseif key == "refused" or key == "endpoint" then
         return (key == "endpoint") == (c.name == "data" or c.name == "forwarded")
-    elseif key == "ended" or key == "by_gap" then
-        return (key == "ended") == (c.name == "where")
+    elseif key == "ended" or key == "turn" or key == "by_gap" then
+        return key == ({where = "ended", change = "turn"})[c.name] or
+            (key == "by_gap" and c.name ~= "where" and c.name ~= "change")
     elseif key == "elsewhere" or key == "forgotten" then
         return (key == "forgotten") == (c.name == "where")
     end
@@ -568,9 +571,7 @@ local function read_alias(c, tree, range)
     local item = tree:add(range(0, ALIAS_BYTES), "Alias")
     local here = read_endpoint(c, item, "alias.local", range(0, ENDPOINT_BYTES))
     local there = read_endpoint(c, item, "alias.remote", range(ENDPOINT_BYTES, ENDPOINT_BYTES))
-    local lease = range(2 * ENDPOINT_BYTES, 8)
-    item:add(f["alias.lease"], lease,
-             lease(5, 3):le_uint() .. "." .. tostring(lease(0, 5):le_uint64()))
+    add_numbered(item, "alias.lease", range(2 * ENDPOINT_BYTES, 8), true)
     local text = here == "any" and "none" or here .. " from " .. there
     item:add(f["alias"], range(0, ALIAS_BYTES), text)
     item:append_text(": " .. text)
@@ -671,8 +672,7 @@ local function read_endpoint_item(c, tree, range)
     local item = tree:add(range(0, ITEM_ENDPOINT_BYTES), "Endpoint")
     item:add_le(f["item.pool"], range(2, 2))
     item:add_le(f["item.index"], range(4, 4))
-    item:add(f["item.lease"], range(8, 8),
-             range(13, 3):le_uint() .. "." .. tostring(range(8, 5):le_uint64()))
+    add_numbered(item, "item.lease", range(8, 8), true)
     return ITEM_ENDPOINT_BYTES
 end
 

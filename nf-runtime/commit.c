@@ -1,5 +1,5 @@
 /* A step: one packet processed, and its change on the way to the output logger. */
-#include "lib/packet/parse.h"
+#include "lib/packet/parse_plain.h"
 #include "nf-runtime/unit_internal.h"
 
 /* True if the packet's clock was not processed yet; then marks it. A clock older than the window
@@ -30,17 +30,12 @@ static bool window_admit(struct tag *tag, uint64_t clock)
     return true;
 }
 
-/* Fills what the NF sees. False if the packet can't be read here (it could at the controller). */
-static bool show(struct rill_unit *u, struct flow *flow, struct rte_mbuf *m, struct rill_pkt *pkt)
+/* Fills what the NF sees, but for the view. */
+static inline void show(struct rill_unit *u, struct flow *flow, struct rte_mbuf *m,
+                        struct rill_pkt *pkt)
 {
-    struct rill_frame *f = rill_frame(m);
+    const struct rill_frame *f = rill_frame(m);
 
-    if (rill_parse(m, f->wire_bytes, &pkt->view) != RILL_PARSE_OK)
-        return false;
-    if (pkt->view.flags & RILL_VIEW_LATER_FRAGMENT) {
-        pkt->view.source.port = f->first_sport;
-        pkt->view.destination.port = f->first_dport;
-    }
     pkt->m = m;
     pkt->side = (enum rill_side)f->side;
     pkt->time_ns = f->ingress_ns;
@@ -60,6 +55,19 @@ static bool show(struct rill_unit *u, struct flow *flow, struct rte_mbuf *m, str
     pkt->dirty_low = UINT32_MAX;
     pkt->dirty_high = 0;
     pkt->nf = u->config.nf;
+}
+
+/* False if the packet can't be read here (it could at the controller). */
+static bool read_packet(struct rte_mbuf *m, struct rill_view *view)
+{
+    const struct rill_frame *f = rill_frame(m);
+
+    if (rill_parse_inline(m, f->wire_bytes, view) != RILL_PARSE_OK)
+        return false;
+    if (view->flags & RILL_VIEW_LATER_FRAGMENT) {
+        view->source.port = f->first_sport;
+        view->destination.port = f->first_dport;
+    }
     return true;
 }
 
@@ -86,8 +94,8 @@ void commit_send_full(struct rill_unit *u, struct flow *flow, uint32_t dst)
 
 /* Puts the bytes [low, high) of the state on the change; where they do not fit, the whole state
  * goes ahead in a frame of its own. */
-static void attach_state(struct rill_unit *u, struct flow *flow, struct rill_frame *f, uint32_t low,
-                         uint32_t high)
+static inline void attach_state(struct rill_unit *u, struct flow *flow, struct rill_frame *f,
+                                uint32_t low, uint32_t high)
 {
     if (flow->next_full && !RILL_MUTANT(first_full)) {
         low = 0;
@@ -103,7 +111,7 @@ static void attach_state(struct rill_unit *u, struct flow *flow, struct rill_fra
     }
     f->state_offset = low;
     f->state_bytes = high - low;
-    memcpy(f->state, flow->state + low, high - low);
+    rill_state_copy(f->state, flow->state + low, high - low);
 }
 
 /* A packet that the NF drops still sends its change: the frame goes on without it. */
@@ -116,8 +124,8 @@ static void strip_packet(struct rte_mbuf *m)
     m->pkt_len = 0;
 }
 
-static void send_change(struct rill_unit *u, struct flow *flow, struct rte_mbuf *m,
-                        const struct rill_pkt *pkt, enum rill_verdict verdict)
+static inline void send_change(struct rill_unit *u, struct flow *flow, struct rte_mbuf *m,
+                               const struct rill_pkt *pkt, enum rill_verdict verdict)
 {
     struct rill_frame *f = rill_frame(m);
     /* "Known" was said by the controller of the frame's epoch; a newer one may not know. */
@@ -135,15 +143,15 @@ static void send_change(struct rill_unit *u, struct flow *flow, struct rte_mbuf 
     f->target_count = 0;
     f->state_bytes = 0;
     f->state_offset = 0;
-    if (verdict == RILL_FORWARD) {
-        f->flags |= RILL_FLAG_PACKET;
+    if (verdict != RILL_DROP) {
+        f->flags |= verdict == RILL_TURN ? RILL_FLAG_PACKET | RILL_FLAG_TURN : RILL_FLAG_PACKET;
     } else {
         strip_packet(m);
         u->n.dropped_nf++;
     }
     attach_state(u, flow, f, pkt->dirty_low, pkt->dirty_high);
     flow->next_full = false;
-    unit_send(u, m);
+    rill_outbox_put(u->out, m);
 }
 
 static void report_step(struct rill_unit *u, struct flow *flow, uint64_t clock,
@@ -157,7 +165,7 @@ static void report_step(struct rill_unit *u, struct flow *flow, uint64_t clock,
                                   .ingress_id = f->ingress_id,
                                   .before = u->before,
                                   .after = flow->state,
-                                  .forwarded = verdict == RILL_FORWARD};
+                                  .forwarded = verdict != RILL_DROP};
 
     u->step_hook(u->step_hook_arg, &step);
 }
@@ -175,26 +183,20 @@ static void keep_tuple(struct flow *flow, const struct rill_flow_tuple *tuple, s
     pkt->dirty_high = RTE_MAX(pkt->dirty_high, low + (uint32_t)sizeof(*tuple));
 }
 
-void commit_process(struct rill_unit *u, struct flow *flow, struct rte_mbuf *m)
+/* The NF's work on a packet that is shown, and all that comes of it. */
+static inline __attribute__((always_inline)) void process(struct rill_unit *u, struct flow *flow,
+                                                          struct rte_mbuf *m, struct rill_pkt *pkt)
 {
     struct rill_frame *f = rill_frame(m);
-    struct rill_pkt pkt;
     enum rill_verdict verdict;
     uint64_t clock = f->clock;
 
-    if (!window_admit(&flow->tag, clock)) {
-        unit_drop(m, &u->n.dropped_late_or_duplicate);
-        return;
-    }
-    if (!show(u, flow, m, &pkt)) {
-        unit_drop(m, &u->n.dropped_unit_parse);
-        return;
-    }
+    show(u, flow, m, pkt);
     if (u->step_hook != NULL)
         memcpy(u->before, flow->state, u->state_bytes);
-    verdict = rill_nf_process(u->config.nf, &pkt);
-    keep_tuple(flow, rill_frame_tuple(f), &pkt);
-    rill_state_wrote(&flow->state_used, pkt.dirty_high);
+    verdict = rill_nf_process(u->config.nf, pkt);
+    keep_tuple(flow, rill_frame_tuple(f), pkt);
+    rill_state_wrote(&flow->state_used, pkt->dirty_high);
     flow->tag.term = flow->granted;
     flow->tag.step++;
     flow->last_ns = u->now_ns;
@@ -207,10 +209,68 @@ void commit_process(struct rill_unit *u, struct flow *flow, struct rte_mbuf *m)
     }
     if (u->step_hook != NULL)
         report_step(u, flow, clock, f, verdict);
-    send_change(u, flow, m, &pkt, verdict);
-    if (pkt.ends)
+    send_change(u, flow, m, pkt, verdict);
+    if (pkt->ends)
         handoff_say_ended(u, flow);
     replicate_after_packet(u, flow);
+}
+
+void commit_process(struct rill_unit *u, struct flow *flow, struct rte_mbuf *m)
+{
+    struct rill_pkt pkt;
+
+    if (!window_admit(&flow->tag, rill_frame(m)->clock))
+        unit_drop(m, &u->n.dropped_late_or_duplicate);
+    else if (!read_packet(m, &pkt.view))
+        unit_drop(m, &u->n.dropped_unit_parse);
+    else
+        process(u, flow, m, &pkt);
+}
+
+/* Nothing about the frame is out of the ordinary: the newest controller sent it to us, and all that
+ * it says is where it belongs. */
+static inline bool frame_is_plain(const struct rill_unit *u, const struct rill_frame *f)
+{
+    const uint8_t special = RILL_FLAG_TUPLE | RILL_FLAG_ENDPOINT | RILL_FLAG_MOVED;
+    uint32_t slot = rill_number_slot(f->flow);
+
+    return f->type == RILL_FRAME_DATA && (f->flags & special) == 0 && f->dst == u->short_way_id &&
+           f->epoch == u->controllers.slot[slot].epoch && f->src == u->controllers.slot[slot].id &&
+           rill_role_kind(f->src) == RILL_ROLE_CONTROLLER;
+}
+
+/* Just the packet that we wait for, of a flow that is ours. */
+static inline bool is_next(const struct flow *flow, const struct rill_frame *f)
+{
+    return flow != NULL && flow->owning && f->term == flow->granted &&
+           f->clock == flow->tag.clock + 1;
+}
+
+/* What most packets are: the next one of a flow that is ours, in a plain frame, of a plain kind,
+ * and nothing waits before it. All in one go; the long way (receive() in unit.c) comes to the same.
+ * False: it is another, and nothing was done. */
+bool commit_at_once(struct rill_unit *u, struct rte_mbuf *m)
+{
+    struct rill_frame *f = rill_frame(m);
+    struct rill_pkt pkt;
+    struct flow *flow;
+
+    if (!frame_is_plain(u, f))
+        return false;
+    flow = store_find(u, f->flow);
+    if (!is_next(flow, f) || !rill_parse_plain(m, f->wire_bytes, &pkt.view) ||
+        !service_take_at_once(u, f))
+        return false;
+    u->spoken[rill_number_slot(f->flow)] = f->epoch;
+    u->heard_ns[rill_number_slot(f->flow)] = u->now_ns;
+    u->n.packets_in++;
+    u->n.bytes_in += f->wire_bytes;
+    f->link = NULL;
+    flow->last_arrival_ns = u->now_ns;
+    flow->tag.window = flow->tag.window << 1 | 1;
+    flow->tag.clock = f->clock;
+    process(u, flow, m, &pkt);
+    return true;
 }
 
 /* As it is known by; of an endpoint's or a host's flow the second one is empty. */

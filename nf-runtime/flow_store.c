@@ -46,11 +46,6 @@ void store_fini(struct rill_unit *u)
     rill_timer_wheel_destroy(u->slow);
 }
 
-struct flow *store_find(const struct rill_unit *u, uint64_t number)
-{
-    return (struct flow *)rill_flow_map_find(&u->flows, number, 0);
-}
-
 struct flow *store_get(struct rill_unit *u, uint64_t number)
 {
     struct flow *flow = store_find(u, number);

@@ -41,7 +41,8 @@ static bool is_handed(const struct rill_unit *u, uint32_t unit)
 
 /* FINAL to whom we passed the flow on. The state may be left out where the receiver is thought to
  * hold this very version: only a hint, it asks if it does not. With a store outside it is always
- * left out: FINAL names the version that the receiver is to read there. */
+ * left out: FINAL names the version that the receiver is to read there. Its epoch is that of the
+ * controller that spoke to us last ("giver"). */
 static void send_final(struct rill_unit *u, struct flow *flow, bool with_state)
 {
     struct rte_mbuf *m;
@@ -54,6 +55,7 @@ static void send_final(struct rill_unit *u, struct flow *flow, bool with_state)
     if (m == NULL)
         return;
     f = rill_frame(m);
+    f->epoch = u->spoken[rill_number_slot(flow->node.flow)];
     tag_to_frame(&flow->tag, f);
     f->granted_term = flow->granted;
     f->next_term = flow->passed_term;
@@ -540,13 +542,29 @@ static void ask_for_state(struct rill_unit *u, struct flow *flow, const struct r
     unit_send(u, m);
 }
 
+/* The other way round than a question ("asker"): a unit that the newest controller has not spoken
+ * to may have died before that one took over, so nobody has told to whom it was to give the flow.
+ * Whoever waits for that term has told it, or has heard of it since ("giver"). */
+static bool is_unknown_giver(const struct rill_unit *u, const struct rill_frame *f)
+{
+    const struct flow *flow = store_find(u, f->flow);
+
+    return f->epoch < rill_controllers_epoch(&u->controllers, f->flow) &&
+           (flow == NULL || find_segment(flow, f->next_term) == NULL) && !RILL_MUTANT(giver);
+}
+
 void handoff_on_final(struct rill_unit *u, struct rte_mbuf *m)
 {
     struct rill_frame *f = rill_frame(m);
     struct tag tag = {f->term, f->step, f->clock, f->window};
-    struct flow *flow = store_get(u, f->flow);
     uint64_t term = f->next_term;
+    struct flow *flow;
 
+    if (is_unknown_giver(u, f)) { /* whoever shall have the flow asks */
+        u->n.messages_old_epoch++;
+        return;
+    }
+    flow = store_get(u, f->flow);
     if (flow == NULL)
         return;
     if (RILL_MUTANT(forterm) && flow->segments != NULL && !flow->owning)

@@ -13,7 +13,7 @@ static void (*log_sink)(const char *nf, const char *line);
 
 enum {
     HANDLES_KNOWN = (1 << 10) - 1,
-    FLAGS_KNOWN = RILL_NF_INSIDE_OPENS | RILL_NF_INVERTS,
+    FLAGS_KNOWN = RILL_NF_INSIDE_OPENS | RILL_NF_INVERTS | RILL_NF_TURNS,
     WRITES_KNOWN = RILL_WRITES_SOURCE | RILL_WRITES_DESTINATION | RILL_WRITES_DSCP,
 };
 
@@ -174,7 +174,12 @@ enum rill_verdict rill_nf_process(struct rill_nf *nf, struct rill_pkt *pkt)
     rill_nf_check_end(nf, pkt);
     if (__builtin_expect(nf->taken_pool != NULL, 0) && !rill_nf_pool_settle(nf, pkt))
         verdict = RILL_DROP;
-    return verdict == RILL_FORWARD ? RILL_FORWARD : RILL_DROP;
+    if (verdict == RILL_FORWARD)
+        return RILL_FORWARD;
+    return verdict == RILL_TURN && pkt->side == RILL_INSIDE &&
+                   (nf->descriptor->flags & RILL_NF_TURNS)
+               ? RILL_TURN
+               : RILL_DROP;
 }
 
 void rill_nf_flow_end(struct rill_nf *nf, struct rill_pkt *pkt)

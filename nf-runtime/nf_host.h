@@ -192,8 +192,8 @@ int64_t rill_pool_spec_index(const struct rill_pool_spec *spec,
                              const struct rill_endpoint *endpoint);
 
 /* Leased endpoints that the instance may give out now, to flows of the controller of that slot:
- * taken in the order in which they were given. `lease` is rill_lease_id() of all of them: an alias
- * says from which lease its endpoint is. free(): of all slots. give(): 0, or nothing was given:
+ * taken in the order in which they were given. `lease` is the number of their lease: an alias says
+ * from which one its endpoint is. free(): of all slots. give(): 0, or nothing was given:
  * -ENOMEM, or -EINVAL for an index that the pool does not have. */
 uint32_t rill_nf_pool_free(const struct rill_nf *nf, unsigned pool);
 uint32_t rill_nf_pool_free_of(const struct rill_nf *nf, unsigned pool, uint32_t slot);

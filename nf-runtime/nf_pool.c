@@ -278,8 +278,7 @@ static bool take_kept(struct rill_pool *pool, const struct rill_pkt *pkt)
         pkt->kept_index >= rill_pool_spec_size(&spec))
         return false;
     nf->taken_ring = NULL;
-    nf->taken_leased =
-        (struct rill_pool_leased){.lease = rill_kept_lease_id(pkt->flow), .index = pkt->kept_index};
+    nf->taken_leased = (struct rill_pool_leased){.lease = pkt->flow, .index = pkt->kept_index};
     return true;
 }
 

@@ -83,8 +83,7 @@ void pool_on_grant(struct rill_unit *u, struct rte_mbuf *m)
     if ((!lease->outstanding || f->clock != lease->number) && !RILL_MUTANT(pool_once))
         return;
     /* All or none: half a grant would be given again with the answer to the repeated question. */
-    if (rill_nf_pool_give(u->config.nf, f->pool, slot, indexes, f->count,
-                          rill_lease_id(u->config.id, f->clock)) != 0) {
+    if (rill_nf_pool_give(u->config.nf, f->pool, slot, indexes, f->count, f->term) != 0) {
         u->n.messages_malformed++;
         return;
     }

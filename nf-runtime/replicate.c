@@ -6,12 +6,6 @@
  * Entries for one peer share a frame. */
 #include "nf-runtime/unit_internal.h"
 
-/* There is somebody who gets the state in the gap, as far as the flow's last packet said. */
-static bool is_pushed(const struct rill_unit *u, const struct flow *flow)
-{
-    return u->config.store != 0 || (u->config.proactive && flow->target_count > 0);
-}
-
 void replicate_after_step(struct rill_unit *u, struct flow *flow)
 {
     if (!rill_timer_armed(&flow->push_timer))
@@ -21,12 +15,10 @@ void replicate_after_step(struct rill_unit *u, struct flow *flow)
 /* A pause is counted from when packets came, not from when their turn came: what waited here for
  * longer than half of T is pushed as soon as its last packet is done, or the next flowlet, which
  * the controller begins T after it sent that packet, would be there first. */
-void replicate_after_packet(struct rill_unit *u, struct flow *flow)
+void replicate_after_packets(struct rill_unit *u, struct flow *flow)
 {
     uint64_t due_ns = flow->last_arrival_ns + u->config.flowlet_timeout_ns / 2;
 
-    if (flow_term_is_logged(u, flow) && !is_pushed(u, flow))
-        return; /* there is nothing to do in the gap */
     replicate_after_step(u, flow);
     due_ns = RTE_MAX(due_ns, u->now_ns);
     if (flow->queued == 0 && due_ns < flow->push_timer.due_ns)

@@ -13,15 +13,7 @@
 enum {
     MESSAGE_ROOM = 1024, /* places that packets can't take */
     FETCH_AHEAD = 3,
-    AT_ONCE_NS = 500, /* less than the smallest packet takes at 1 Gbps; no loop turns as fast */
 };
-
-static uint32_t slot_of(const struct rill_frame *f)
-{
-    if (RILL_MUTANT(one_queue))
-        return 0;
-    return f->type == RILL_FRAME_INVENTORY ? rill_epoch_slot(f->epoch) : rill_number_slot(f->flow);
-}
 
 static void find_first(struct service *s)
 {
@@ -41,11 +33,6 @@ static void find_first(struct service *s)
     }
 }
 
-static uint64_t service_ns(const struct service_queue *q, uint64_t bytes)
-{
-    return (bytes * q->ns_per_byte_q24) >> 24;
-}
-
 static void head_changed(struct service *s, struct service_queue *q)
 {
     const struct service_entry *e = q->count == 0 ? NULL : &q->ring[q->head & q->mask];
@@ -54,7 +41,8 @@ static void head_changed(struct service *s, struct service_queue *q)
         (e->cost_bytes != 0 && (q->ns_per_byte_q24 == 0 || (RILL_MUTANT(share0) && q->share == 0))))
         q->head_done_ns = UINT64_MAX;
     else
-        q->head_done_ns = RTE_MAX(q->busy_until_ns, e->arrival_ns) + service_ns(q, e->cost_bytes);
+        q->head_done_ns =
+            RTE_MAX(q->busy_until_ns, e->arrival_ns) + service_ns_of(q, e->cost_bytes);
     find_first(s);
 }
 
@@ -125,21 +113,12 @@ static struct flow *went(struct rill_unit *u, const struct service_entry *e)
     return flow;
 }
 
-/* Nothing waits before the packet, and its service would be done before anybody looked again: it
- * counts as served, and the caller goes on with it. Works ahead by AT_ONCE_NS at most. */
 bool service_at_once(struct rill_unit *u, struct rte_mbuf *m, struct flow **flow)
 {
     const struct rill_frame *f = rill_frame(m);
-    struct service_queue *q = &u->service.queue[slot_of(f)];
-    uint64_t ns = service_ns(q, f->wire_bytes);
-    uint64_t done_ns = RTE_MAX(q->busy_until_ns, u->now_ns) + ns;
 
-    if (q->count > 0 || q->ns_per_byte_q24 == 0 || done_ns > u->now_ns + AT_ONCE_NS ||
-        (RILL_MUTANT(share0) && q->share == 0))
+    if (!service_take_at_once(u, f))
         return false;
-    q->busy_until_ns = done_ns;
-    u->service.queue[rill_number_slot(f->flow)].served_bytes += f->wire_bytes;
-    u->n.service_ns += ns;
     *flow = store_find(u, f->flow);
     if (*flow != NULL)
         (*flow)->last_arrival_ns = u->now_ns;
@@ -148,7 +127,7 @@ bool service_at_once(struct rill_unit *u, struct rte_mbuf *m, struct flow **flow
 
 void service_put(struct rill_unit *u, struct rte_mbuf *m)
 {
-    struct service_queue *q = queue_of(u, slot_of(rill_frame(m)));
+    struct service_queue *q = queue_of(u, service_slot_of(rill_frame(m)));
     bool packet = rill_frame_has_packet(m);
 
     if (packet && (q == NULL || q->packets >= u->config.queue_packets)) {

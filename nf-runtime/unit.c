@@ -263,7 +263,8 @@ static void receive_burst(struct rill_unit *u, struct rte_mbuf **frames, uint32_
     for (uint32_t i = 0; i < n; i++) {
         if (i + AHEAD < n)
             store_fetch(u, frames[i + AHEAD]);
-        receive(u, frames[i]);
+        if (!commit_at_once(u, frames[i]))
+            receive(u, frames[i]);
     }
 }
 
@@ -344,6 +345,7 @@ struct rill_unit *rill_unit_create(const struct rill_unit_config *config, struct
         goto fail;
     u->config = *config;
     know_controllers(u);
+    u->short_way_id = config->id;
     u->state_bytes = rill_nf_state_bytes(config->nf);
     u->pool_count = rill_nf_pool_count(config->nf);
     u->before = malloc(u->state_bytes);
@@ -434,6 +436,11 @@ bool rill_unit_flow_info(const struct rill_unit *u, uint64_t number,
     *info = (struct rill_unit_flow_info){
         .owner = flow->owning, .term = flow->granted, .step = flow->tag.step, .state = flow->state};
     return true;
+}
+
+void rill_unit_go_long_way(struct rill_unit *u)
+{
+    u->short_way_id = 0;
 }
 
 void rill_unit_set_step_hook(struct rill_unit *u,

@@ -181,5 +181,8 @@ struct rill_unit_step {
 };
 void rill_unit_set_step_hook(struct rill_unit *unit,
                              void (*hook)(void *arg, const struct rill_unit_step *step), void *arg);
+/* For tests: packets that most are like do not go a way of their own. What comes of it is the same.
+ */
+void rill_unit_go_long_way(struct rill_unit *unit);
 
 #endif

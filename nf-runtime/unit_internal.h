@@ -179,7 +179,8 @@ struct rill_unit {
     uint16_t spoken[RILL_SLOTS_MAX];     /* epochs of those that spoke to us themselves */
     uint64_t heard_ns[RILL_SLOTS_MAX];   /* when one did last; 0: never */
     uint32_t state_bytes;
-    uint32_t state_at; /* in a flow's entry */
+    uint32_t state_at;     /* in a flow's entry */
+    uint32_t short_way_id; /* config.id; 0: no packet goes the short way (commit_at_once()) */
     struct service service;
     struct rill_flow_map flows;
     uint32_t flows_removed; /* so that an old pointer to one is known as such */
@@ -221,6 +222,40 @@ void service_fini(struct rill_unit *u);
 void service_put(struct rill_unit *u, struct rte_mbuf *m);
 /* A packet that need not be put; then *flow is its flow's entry, if that is known. */
 bool service_at_once(struct rill_unit *u, struct rte_mbuf *m, struct flow **flow);
+
+enum {
+    SERVICE_AT_ONCE_NS = 500
+}; /* less than the smallest packet takes at 1 Gbps; no loop turns
+      as fast */
+
+static inline uint32_t service_slot_of(const struct rill_frame *f)
+{
+    if (RILL_MUTANT(one_queue))
+        return 0;
+    return f->type == RILL_FRAME_INVENTORY ? rill_epoch_slot(f->epoch) : rill_number_slot(f->flow);
+}
+
+static inline uint64_t service_ns_of(const struct service_queue *q, uint64_t bytes)
+{
+    return (bytes * q->ns_per_byte_q24) >> 24;
+}
+
+/* Nothing waits before the packet, and its service would be done before anybody looked again: it
+ * counts as served, and the caller goes on with it. Works ahead by SERVICE_AT_ONCE_NS at most. */
+static inline bool service_take_at_once(struct rill_unit *u, const struct rill_frame *f)
+{
+    struct service_queue *q = &u->service.queue[service_slot_of(f)];
+    uint64_t ns = service_ns_of(q, f->wire_bytes);
+    uint64_t done_ns = RTE_MAX(q->busy_until_ns, u->now_ns) + ns;
+
+    if (q->count > 0 || q->ns_per_byte_q24 == 0 || done_ns > u->now_ns + SERVICE_AT_ONCE_NS ||
+        (RILL_MUTANT(share0) && q->share == 0))
+        return false;
+    q->busy_until_ns = done_ns;
+    u->service.queue[rill_number_slot(f->flow)].served_bytes += f->wire_bytes;
+    u->n.service_ns += ns;
+    return true;
+}
 /* The next frame whose service is done by now, NULL if there is none; with the entry of its flow,
  * if it is a packet whose flow is known. */
 struct rte_mbuf *service_pop(struct rill_unit *u, struct flow **flow);
@@ -229,7 +264,6 @@ void service_set_share(struct rill_unit *u, struct rte_mbuf *m);
 /* flow_store.c */
 int store_init(struct rill_unit *u);
 void store_fini(struct rill_unit *u);
-struct flow *store_find(const struct rill_unit *u, uint64_t number);
 struct flow *store_get(struct rill_unit *u, uint64_t number); /* made if need be; NULL: no room */
 void store_remove(struct rill_unit *u, struct flow *flow);
 void store_keep_due(struct rill_unit *u, struct flow *flow);
@@ -247,6 +281,11 @@ void spare_touch(struct rill_unit *u, struct flow *flow);  /* its replica is the
 bool spare_evict(struct rill_unit *u);                     /* false: there is none */
 bool spare_room(struct rill_unit *u); /* for one more replica, made if need be */
 void spare_trim(struct rill_unit *u);
+
+static inline struct flow *store_find(const struct rill_unit *u, uint64_t number)
+{
+    return (struct flow *)rill_flow_map_find(&u->flows, number, 0);
+}
 
 /* Fetches what a frame that comes soon will look at: first where its flow's entry is found, then,
  * when that is near, the entry. */
@@ -310,6 +349,7 @@ static inline uint64_t unit_resend_ns(struct rill_unit *u, uint64_t first_ns, ui
 
 /* commit.c */
 void commit_process(struct rill_unit *u, struct flow *flow, struct rte_mbuf *m);
+bool commit_at_once(struct rill_unit *u, struct rte_mbuf *m);
 uint64_t flow_idle_ns(const struct rill_unit *u, const struct flow *flow);
 uint32_t flow_idle_us(const struct rill_unit *u, const struct flow *flow);
 void flow_heard_idle(const struct rill_unit *u, struct flow *flow, uint32_t idle_us);
@@ -319,7 +359,7 @@ void commit_on_request_full(struct rill_unit *u, const struct rill_frame *f);
 
 /* replicate.c */
 void replicate_after_step(struct rill_unit *u, struct flow *flow);
-void replicate_after_packet(struct rill_unit *u, struct flow *flow);
+void replicate_after_packets(struct rill_unit *u, struct flow *flow);
 void replicate_due(struct rill_unit *u, struct flow *flow);
 void replicate_sync(struct rill_unit *u, const struct flow *flow);
 /* Until that is asked again. */
@@ -328,6 +368,19 @@ void replicate_flush(struct rill_unit *u);
 void replicate_on_sync_ack(struct rill_unit *u, const struct rill_frame *f);
 void replicate_on_replica(struct rill_unit *u, struct rte_mbuf *m);
 bool replicate_held_by(const struct flow *flow, uint32_t unit);
+
+/* There is somebody who gets the state in the gap, as far as the flow's last packet said. */
+static inline bool replicate_is_due(const struct rill_unit *u, const struct flow *flow)
+{
+    return u->config.store != 0 || (u->config.proactive && flow->target_count > 0);
+}
+
+/* Where there is nothing to do in the gap, there is nothing to do here. */
+static inline void replicate_after_packet(struct rill_unit *u, struct flow *flow)
+{
+    if (!flow_term_is_logged(u, flow) || replicate_is_due(u, flow))
+        replicate_after_packets(u, flow);
+}
 
 /* external.c */
 void external_put(struct rill_unit *u, struct flow *flow);

@@ -22,6 +22,7 @@ enum { SLOT = 0, BLOCK = 4, ITEMS_MAX = 64, PORT = 1000 };
 #define NEW rill_epoch(SLOT, 5)
 #define OTHERS rill_epoch(SLOT + 1, 1)
 #define RETRY_NS (6 * CORE_MS)
+#define LEASE (UINT64_C(42) << 48 | 43) /* number of what is granted */
 
 static const struct rill_flow_tuple tuple = {.addr_a = {10, 0, 0, 1},
                                              .addr_b = {192, 0, 2, 1},
@@ -390,6 +391,7 @@ static void grant(uint32_t first, uint32_t count)
     rill_frame(m)->clock = asked.clock;
     rill_frame(m)->pool = asked.pool;
     rill_frame(m)->count = count;
+    rill_frame(m)->term = LEASE;
     for (uint32_t i = first; i < first + count; i++)
         core_body(m, &i, sizeof(i));
     give(m);
@@ -408,7 +410,7 @@ static void endpoints_are_told_before_flows(void **state)
         assert_int_equal(items[i].kind, RILL_INVENTORY_ENDPOINT);
         assert_int_equal(items[i].endpoint.pool, 0);
         assert_in_range(items[i].endpoint.index, 10, 10 + BLOCK - 1);
-        assert_int_equal(items[i].endpoint.lease >> 40, UNIT & 0xffffff);
+        assert_int_equal(items[i].endpoint.lease, LEASE);
         seen |= 1u << (items[i].endpoint.index - 10);
     }
     assert_int_equal(seen, (1u << BLOCK) - 1);
@@ -619,6 +621,62 @@ static void a_question_has_the_epoch_of_who_spoke_to_us(void **state)
     assert_int_equal(core_expect(&out, RILL_FRAME_PULL, PEER).epoch, NEW);
 }
 
+/* The state of the flow's term 7, for term 8, from a unit whom that epoch's controller spoke to
+ * last.
+ */
+static void give_final(uint64_t flow, uint16_t epoch)
+{
+    struct rte_mbuf *m = moved(RILL_FRAME_FINAL, flow, 0, 8, UNIT);
+    uint8_t state[sizeof(struct rill_state_head) + 8] = {0};
+
+    rill_frame(m)->term = rill_frame(m)->granted_term = number(OLD, 7);
+    rill_frame(m)->step = 1;
+    rill_frame(m)->clock = number(OLD, flow);
+    rill_frame(m)->window = UINT64_MAX;
+    rill_frame(m)->flags |= RILL_FLAG_STATE;
+    core_body(m, state, sizeof(state));
+    give(of(PEER, epoch, m));
+}
+
+/* Such a unit may be dead as well, and have told nobody to whom it was to give the flow ("giver").
+ */
+static void who_is_not_known_to_the_new_controller_gives_nothing(void **state)
+{
+    (void)state;
+    ask_all();
+    give_final(7, OLD);
+    assert_int_equal(rill_unit_flows(unit), 0);
+    assert_int_equal(n()->messages_old_epoch, 1);
+    give_final(7, NEW);
+    ask_all();
+    assert_int_equal(claimed(7, 8), UNIT);
+}
+
+/* ... but to whom waits for it: then that was told, or the new controller has said so. */
+static void what_is_waited_for_is_taken_from_anybody(void **state)
+{
+    (void)state;
+    give(with_chain(packet(7, 8, 8, 1), number(OLD, 7), PEER));
+    ask_all();
+    give_final(7, OLD);
+    assert_int_equal(n()->messages_old_epoch, 0);
+    assert_int_equal(n()->packets_processed, 1);
+}
+
+/* ... and FINAL says who spoke to us last. */
+static void what_is_given_has_the_epoch_of_who_spoke_to_us(void **state)
+{
+    (void)state;
+    own(7);
+    ask_all();
+    core_clear(&out);
+    give(of(PEER, NEW, moved(RILL_FRAME_PULL, 7, 7, 8, PEER)));
+    assert_int_equal(core_expect(&out, RILL_FRAME_FINAL, PEER).epoch, OLD);
+    give(of(AFTER, NEW, core_frame(RILL_FRAME_DEAD, AFTER, UNIT)));
+    give(of(PEER, NEW, moved(RILL_FRAME_PULL, 7, 7, 8, PEER)));
+    assert_int_equal(core_expect(&out, RILL_FRAME_FINAL, PEER).epoch, NEW);
+}
+
 static void another_slots_controller_is_none_of_its_business(void **state)
 {
     struct rte_mbuf *m = with_chain(packet(9, 9, 9, 1), RILL_BIRTH_TERM, 0);
@@ -769,6 +827,9 @@ int main(void)
         T(the_answer_waits_behind_what_queues),
         T(who_is_not_known_to_the_new_controller_is_not_passed_on_to),
         T(a_question_has_the_epoch_of_who_spoke_to_us),
+        T(who_is_not_known_to_the_new_controller_gives_nothing),
+        T(what_is_waited_for_is_taken_from_anybody),
+        T(what_is_given_has_the_epoch_of_who_spoke_to_us),
         T(another_slots_controller_is_none_of_its_business),
         T(questions_go_to_the_new_controller),
         T(the_list_of_the_dead_is_heard),

@@ -70,7 +70,8 @@ static int init_pool(struct rill_nf *nf, const struct rill_config *config)
     return self->pool != NULL ? init_small(nf, config) : -1;
 }
 
-/* Drops what goes to port 9, and ends the flow with what goes to port 10. */
+/* Drops what goes to port 9, ends the flow with what goes to port 10, and turns what goes to port
+ * 11. */
 static enum rill_verdict count_packet(struct rill_nf *nf, struct rill_pkt *pkt)
 {
     struct instance *self = rill_nf_private(nf);
@@ -90,6 +91,8 @@ static enum rill_verdict count_packet(struct rill_nf *nf, struct rill_pkt *pkt)
     rill_pkt_destination(pkt, &to);
     if (to.port == 10)
         rill_flow_restart(pkt);
+    if (to.port == 11)
+        return RILL_TURN;
     return to.port == 9 ? RILL_DROP : RILL_FORWARD;
 }
 
@@ -123,6 +126,7 @@ static const struct rill_nf_descriptor small_nf = {.abi = RILL_NF_ABI,
                                                    .summary = "Counts.",
                                                    .flow_scope = RILL_FLOW_CONNECTION,
                                                    .handles = RILL_HANDLES_UDP4,
+                                                   .flags = RILL_NF_TURNS,
                                                    .instance_bytes = sizeof(struct instance),
                                                    .init = init_small,
                                                    .process_packet = count_packet,
@@ -466,6 +470,37 @@ static void a_packet_that_the_nf_drops_still_sends_its_change(void **state)
     assert_int_equal(rte_pktmbuf_pkt_len(change), 0);
     assert_int_equal(rill_frame(change)->step, 1);
     rte_pktmbuf_free(change);
+    assert_int_equal(n()->dropped_nf, 1);
+}
+
+/* Its change, as the output logger gets it. */
+static struct rill_frame change_of(enum rill_side side, uint16_t port)
+{
+    struct rte_mbuf *m = core_udp("10.0.0.1", 1, "192.0.2.1", port, BYTES);
+    struct rte_mbuf *like = own(FLOW);
+
+    rill_frame_copy_metadata(rill_frame(m), rill_frame(like));
+    rill_frame(m)->side = side;
+    rte_pktmbuf_free(like);
+    give(m);
+    return core_expect(&out, RILL_FRAME_CHANGE, OL);
+}
+
+static void a_packet_that_the_nf_turns_says_so(void **state)
+{
+    struct rill_frame change = change_of(RILL_INSIDE, 11);
+
+    (void)state;
+    assert_int_equal(change.flags & (RILL_FLAG_PACKET | RILL_FLAG_TURN),
+                     RILL_FLAG_PACKET | RILL_FLAG_TURN);
+    assert_int_equal(change.side, RILL_OUTSIDE);
+    assert_int_equal(n()->dropped_nf, 0);
+}
+
+static void what_came_from_outside_is_not_turned(void **state)
+{
+    (void)state;
+    assert_int_equal(change_of(RILL_OUTSIDE, 11).flags & (RILL_FLAG_PACKET | RILL_FLAG_TURN), 0);
     assert_int_equal(n()->dropped_nf, 1);
 }
 
@@ -1801,6 +1836,8 @@ int main(void)
         T(a_shorter_state_leaves_nothing_of_a_longer_one),
         T(a_flow_that_the_nf_ends_is_told_of),
         T(a_packet_that_the_nf_drops_still_sends_its_change),
+        T(a_packet_that_the_nf_turns_says_so),
+        T(what_came_from_outside_is_not_turned),
         T(no_packet_is_processed_twice),
         T(older_than_the_window_counts_as_a_duplicate),
         T(a_packet_that_can_not_be_read_is_dropped),

@@ -303,8 +303,13 @@ enum rill_verdict nf_run(struct nf_bench *b, struct nf_flow *f, struct rill_pkt 
     return verdict;
 }
 
-void nf_send(struct nf_bench *b, struct nf_flow *f, enum rill_side side, const char *packet,
-             const char *expected)
+static const char *verdict_name(enum rill_verdict verdict)
+{
+    return verdict == RILL_FORWARD ? "forwarded" : verdict == RILL_TURN ? "turned" : "dropped";
+}
+
+static void send_for(struct nf_bench *b, struct nf_flow *f, enum rill_side side, const char *packet,
+                     const char *expected, enum rill_verdict expected_verdict)
 {
     struct rill_pkt pkt = {.m = nf_packet(packet), .side = side};
     struct rte_mbuf *want = nf_packet(expected != NULL ? expected : packet);
@@ -314,8 +319,8 @@ void nf_send(struct nf_bench *b, struct nf_flow *f, enum rill_side side, const c
 
     assert_int_equal(rill_parse(pkt.m, bytes, &pkt.view), RILL_PARSE_OK);
     verdict = nf_run(b, f, &pkt);
-    if (verdict != (expected != NULL ? RILL_FORWARD : RILL_DROP))
-        fail_msg("%s: was %s", packet, verdict == RILL_FORWARD ? "forwarded" : "dropped");
+    if (verdict != expected_verdict)
+        fail_msg("%s: was %s", packet, verdict_name(verdict));
     assert_int_equal(rill_parse(pkt.m, bytes, &after), RILL_PARSE_OK);
     assert_memory_equal(&after.source, &pkt.view.source, sizeof(after.source));
     assert_memory_equal(&after.destination, &pkt.view.destination, sizeof(after.destination));
@@ -324,6 +329,17 @@ void nf_send(struct nf_bench *b, struct nf_flow *f, enum rill_side side, const c
     assert_memory_equal(rte_pktmbuf_mtod(pkt.m, void *), rte_pktmbuf_mtod(want, void *), bytes);
     test_mbuf_free(pkt.m);
     test_mbuf_free(want);
+}
+
+void nf_send(struct nf_bench *b, struct nf_flow *f, enum rill_side side, const char *packet,
+             const char *expected)
+{
+    send_for(b, f, side, packet, expected, expected != NULL ? RILL_FORWARD : RILL_DROP);
+}
+
+void nf_turn(struct nf_bench *b, struct nf_flow *f, const char *packet, const char *expected)
+{
+    send_for(b, f, RILL_INSIDE, packet, expected, RILL_TURN);
 }
 
 static bool is_smaller(const struct rill_endpoint *a, const struct rill_endpoint *b)

@@ -60,6 +60,8 @@ const struct rill_alias *nf_alias(const struct nf_flow *f);
  * the state. */
 void nf_send(struct nf_bench *b, struct nf_flow *f, enum rill_side side, const char *packet,
              const char *expected);
+/* The same from the inside, and it is turned round. */
+void nf_turn(struct nf_bench *b, struct nf_flow *f, const char *packet, const char *expected);
 /* Runs a packet that the caller made: *pkt with m, view and side set. */
 enum rill_verdict nf_run(struct nf_bench *b, struct nf_flow *f, struct rill_pkt *pkt);
 

@@ -3,6 +3,7 @@
  *   output_logger.c  frames in, timers
  *   apply.c          changes and full states onto what is kept; gaps and their repair
  *   release.c        who may leave: once, and not before the flow's alias is known
+ *   turn.c           and who comes in again then
  *   recovery.c       units that are dead: fenced, and their state given to who goes on
  *   inventory.c      what a controller that takes over wants to know
  */
@@ -61,8 +62,10 @@ struct rill_ol {
     struct rill_slab slab;
     struct rill_timer_wheel *retries;
     struct rill_timer_wheel *slow;
-    uint64_t held;     /* packets kept back */
-    uint32_t state_at; /* in an entry */
+    uint64_t held;                   /* packets kept back */
+    uint64_t turned[RILL_SLOTS_MAX]; /* packets sent back to the controller of that slot */
+    uint32_t state_at;               /* in an entry */
+    uint32_t short_way_id; /* config.id; 0: no change goes the short way (apply_at_once()) */
     uint32_t fenced[FENCED_MAX];
     uint32_t fenced_count;
     struct rill_ol_counters n;
@@ -74,13 +77,18 @@ struct rill_ol {
 struct rte_mbuf *ol_message(struct rill_ol *ol, enum rill_frame_type type, uint32_t dst,
                             uint64_t flow);
 void ol_drop(struct rte_mbuf *m, uint64_t *packet_counter);
-struct entry *ol_find(const struct rill_ol *ol, uint32_t unit, uint64_t flow);
 uint32_t ol_controller(const struct rill_ol *ol, uint64_t flow);
 void ol_ask_soon(struct rill_ol *ol, struct entry *e);
 void ol_want_retry(struct rill_ol *ol, struct entry *e);
 
+static inline struct entry *ol_find(const struct rill_ol *ol, uint32_t unit, uint64_t flow)
+{
+    return (struct entry *)rill_flow_map_find(&ol->entries, flow, unit);
+}
+
 /* apply.c */
 void apply_on_change(struct rill_ol *ol, struct rte_mbuf *m);
+bool apply_at_once(struct rill_ol *ol, struct rte_mbuf *m);
 void apply_on_full(struct rill_ol *ol, struct rte_mbuf *m);
 void apply_on_no_full(struct rill_ol *ol, const struct rill_frame *f);
 void apply_on_sync(struct rill_ol *ol, const struct rill_frame *f);
@@ -100,7 +108,24 @@ bool recovery_fence(struct rill_ol *ol, uint32_t unit);
 /* inventory.c */
 void inventory_of_logger(struct rill_ol *ol, struct rte_mbuf *m);
 
+/* turn.c */
+void turn_packet(struct rill_ol *ol, struct rte_mbuf *m);
+
 /* release.c */
+static inline void release_leave(struct rill_ol *ol, struct rte_mbuf *m)
+{
+    struct rill_frame *f = rill_frame(m);
+
+    f->dst = rill_role_id(RILL_ROLE_PORT, f->side);
+    f->link = NULL;
+    ol->n.packets_released++;
+    ol->n.bytes_released += f->wire_bytes;
+    if (f->flags & RILL_FLAG_TURN)
+        turn_packet(ol, m);
+    else
+        rill_outbox_put(ol->out, m);
+}
+
 void release_step(struct rill_ol *ol, struct entry *e, struct rte_mbuf *m);
 void release_pass(struct rill_ol *ol, struct rte_mbuf *m);
 void release_on_alias_ack(struct rill_ol *ol, struct rte_mbuf *m);

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "lib/control/slots.h"
+#include "lib/control/split_facts.h"
 #include "lib/daemon/ports.h"
 #include "lib/daemon/role.h"
 #include "lib/frame/frame.h"
@@ -18,6 +19,7 @@ struct burst { /* released in this turn, to one side */
 struct logger {
     uint32_t role;
     struct rill_ol *ol;
+    struct rill_split *split; /* of several controllers: whose a packet is that is turned round */
     struct rill_ports *ports; /* NULL: the deployment has no interfaces */
     uint32_t client;          /* 0: none is attached */
     struct burst bursts[SIDES];
@@ -26,6 +28,20 @@ struct logger {
 };
 
 /* --- activation ------------------------------------------------------------------------------- */
+
+static int create_split(struct logger *l, const struct rill_role_host *host,
+                        const Control__Activate *how, struct rill_error *err)
+{
+    struct rill_split_config config;
+
+    if (how->n_controllers <= 1)
+        return 0;
+    if (rill_control_split(how->facts, (uint32_t)how->n_controllers,
+                           rill_config_u64(host->settings, "seed"), &config, err) != 0)
+        return -EINVAL;
+    l->split = rill_split_create(&config, err);
+    return l->split == NULL ? -EINVAL : 0;
+}
 
 static int activate(void *arg, const struct rill_role_host *host, const Control__Activate *how,
                     Control__Facts *facts, struct rill_error *err)
@@ -46,6 +62,10 @@ static int activate(void *arg, const struct rill_role_host *host, const Control_
     config.vni = how->vni;
     config.state_bytes = how->facts->state_bytes;
     config.pool = host->pool;
+    rc = create_split(l, host, how, err);
+    if (rc != 0)
+        return rc;
+    config.split = l->split;
     l->ol = rill_ol_create(&config, err);
     if (l->ol == NULL)
         return -ENOMEM;

@@ -38,11 +38,6 @@ void ol_drop(struct rte_mbuf *m, uint64_t *packet_counter)
     rte_pktmbuf_free(m);
 }
 
-struct entry *ol_find(const struct rill_ol *ol, uint32_t unit, uint64_t flow)
-{
-    return (struct entry *)rill_flow_map_find(&ol->entries, flow, unit);
-}
-
 static void ask_again_later(struct rill_ol *ol, struct entry *e)
 {
     uint64_t pause_ns;
@@ -264,7 +259,8 @@ static void receive_burst(struct rill_ol *ol, struct rte_mbuf **frames, uint32_t
     for (uint32_t i = 0; i < n; i++) {
         if (i + AHEAD < n)
             fetch_entry(ol, frames[i + AHEAD]);
-        receive(ol, frames[i]);
+        if (!apply_at_once(ol, frames[i]))
+            receive(ol, frames[i]);
     }
 }
 
@@ -308,6 +304,7 @@ struct rill_ol *rill_ol_create(const struct rill_ol_config *config, struct rill_
         goto fail;
     ol->config = *config;
     ol->state_at = (uint32_t)head;
+    ol->short_way_id = config->id;
     if (config->controllers != NULL)
         ol->controllers = *config->controllers;
     else
@@ -360,6 +357,11 @@ struct rill_table_use rill_ol_tables(const struct rill_ol *ol)
 {
     return (struct rill_table_use){.entries = ol->slab.used,
                                    .bytes = rill_slab_taken_bytes(&ol->slab)};
+}
+
+void rill_ol_go_long_way(struct rill_ol *ol)
+{
+    ol->short_way_id = 0;
 }
 
 bool rill_ol_flow_info(const struct rill_ol *ol, uint32_t unit, uint64_t flow,

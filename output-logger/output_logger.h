@@ -10,7 +10,8 @@
  *    never overtake the knowledge of where it belongs.
  *
  * A released packet goes into the outbox with dst = RILL_ROLE_PORT and the side as number, as it
- * left the NF; its frame's flow, clock, ingress_ns and ingress_id are still there.
+ * left the NF; its frame's flow, clock, ingress_ns and ingress_id are still there. One that the NF
+ * turned round goes to the controller whose it is now, as a packet from that side.
  *
  * Not thread-safe: one thread per output logger.
  */
@@ -24,6 +25,7 @@
 #include "lib/frame/outbox.h"
 
 struct rill_ol;
+struct rill_split;
 
 struct rill_ol_config {
     uint32_t id;         /* role id */
@@ -40,6 +42,12 @@ struct rill_ol_config {
     uint64_t hold_ns; /* one that has ended stays for so long after the last word on it */
     uint32_t flows_max;
     uint32_t held_packets; /* bound on what is kept back, in all */
+    /* Whose a packet is that is turned round; the caller's, outlives the logger. NULL: there is one
+     * controller. */
+    const struct rill_split *split;
+    /* For simulators: such a packet, as it would be released. NULL: nobody wants to know. */
+    void (*turning)(void *arg, struct rill_ol *ol, struct rte_mbuf *m);
+    void *turning_arg;
 };
 
 #define RILL_OL_COUNTERS(X)                                                                        \
@@ -47,6 +55,7 @@ struct rill_ol_config {
     X(packets_in) /* changes and passes that carry a packet */                                     \
     X(packets_released)                                                                            \
     X(bytes_released) /* on the wire */                                                            \
+    X(packets_turned) /* of these, back to a controller */                                         \
     X(packets_passed) /* of these, past the NF */                                                  \
     X(bytes_passed)                                                                                \
     X(packets_ended_by_nf) /* that it dropped: their change is kept, and there is none to leave */ \
@@ -108,5 +117,9 @@ struct rill_ol_flow_info {
 };
 bool rill_ol_flow_info(const struct rill_ol *ol, uint32_t unit, uint64_t flow,
                        struct rill_ol_flow_info *info);
+
+/* For tests: changes that most are like do not go a way of their own. What comes of it is the same.
+ */
+void rill_ol_go_long_way(struct rill_ol *ol);
 
 #endif

@@ -5,6 +5,12 @@
 
 #include <cmocka.h>
 
+#include <rte_ether.h>
+#include <rte_ip.h>
+
+#include <rill/nf.h>
+
+#include "lib/packet/split.h"
 #include "output-logger/ol_testing.h"
 
 enum { FLOW = 100, TERM = 7 };
@@ -183,6 +189,116 @@ static void a_passed_packet_leaves_at_once(void **state)
     core_expect(&out, RILL_FRAME_PASS, CORE_INSIDE);
     assert_int_equal(n()->packets_passed, 1);
     assert_int_equal(n()->packets_released, 1);
+}
+
+/* --- turning --- */
+
+static struct rte_mbuf *turning(uint64_t k)
+{
+    struct rte_mbuf *m = k == 1 ? first_step(k) : step(k);
+
+    rill_frame(m)->flags |= RILL_FLAG_TURN;
+    return m;
+}
+
+/* It goes to its controller, from the side where it would have left, as somebody there would send
+ * it. */
+static void a_packet_that_is_turned_goes_to_a_controller(void **state)
+{
+    struct rte_mbuf *m = turning(1);
+    struct rte_ether_hdr before = *rte_pktmbuf_mtod(m, struct rte_ether_hdr *);
+    const struct rte_ether_hdr *ether;
+    const struct rill_frame *f;
+
+    (void)state;
+    before.src_addr.addr_bytes[5] = 1;
+    before.dst_addr.addr_bytes[5] = 2;
+    *rte_pktmbuf_mtod(m, struct rte_ether_hdr *) = before;
+    rill_frame(m)->ingress_ns = 77;
+    give(m);
+    assert_int_equal(value_of(UNIT, FLOW), 1);
+    assert_int_equal(released(), 0);
+    m = core_take(&out, RILL_FRAME_TURNED, CONTROLLER);
+    assert_non_null(m);
+    f = rill_frame(m);
+    ether = rte_pktmbuf_mtod(m, const struct rte_ether_hdr *);
+    assert_memory_equal(&ether->dst_addr, &before.src_addr, 6);
+    assert_memory_equal(&ether->src_addr, &before.dst_addr, 6);
+    assert_int_equal(f->flags, RILL_FLAG_PACKET);
+    assert_int_equal(f->src, OL);
+    assert_int_equal(f->side, RILL_OUTSIDE);
+    assert_int_equal(f->clock, 1);
+    assert_int_equal(f->wire_bytes, 60);
+    assert_int_equal(f->ingress_id, 1);
+    assert_int_equal(f->ingress_ns, 77);
+    assert_int_equal(f->flow, 0);
+    rte_pktmbuf_free(m);
+    assert_int_equal(n()->packets_released, 1);
+    assert_int_equal(n()->packets_turned, 1);
+    give(turning(2));
+    assert_int_equal(core_expect(&out, RILL_FRAME_TURNED, CONTROLLER).clock, 2);
+}
+
+static void it_waits_for_its_flows_alias_like_any(void **state)
+{
+    struct rte_mbuf *m = with_whole_state(step(1), &alias_a);
+
+    (void)state;
+    rill_frame(m)->flags |= RILL_FLAG_TURN;
+    give(m);
+    assert_int_equal(core_count(&out, RILL_FRAME_TURNED, 0), 0);
+    give(alias_ack(&alias_a, 0, 0));
+    core_expect(&out, RILL_FRAME_TURNED, CONTROLLER);
+}
+
+/* Whose the endpoint is that it is for; a later fragment shows none, but its frame knows. */
+static void of_several_controllers_it_goes_to_whose_it_is(void **state)
+{
+    static const uint8_t address[1][16] = {{198, 51, 100, 1}};
+    const struct rill_split_config config = {.controllers = 2,
+                                             .kind = RILL_KEY_INSIDE_ENDPOINT,
+                                             .writes = RILL_WRITES_SOURCE,
+                                             .pools = {{.proto = RILL_UDP,
+                                                        .family = 4,
+                                                        .port_low = 1000,
+                                                        .port_high = 1999,
+                                                        .addresses = 1,
+                                                        .addr = address}},
+                                             .pool_count = 1};
+    struct rill_controllers known = {0};
+    struct rill_error err;
+    struct rill_split *split = rill_split_create(&config, &err);
+    struct rill_ol_config logger = ol_usual();
+
+    (void)state;
+    assert_non_null(split);
+    for (uint32_t i = 0; i < 2; i++)
+        rill_controllers_adopt(&known, rill_epoch(i, 3), rill_role_id(RILL_ROLE_CONTROLLER, 5 + i));
+    logger.split = split;
+    logger.controllers = &known;
+    ol_create(&logger);
+    for (uint32_t k = 1; k <= 4; k++) {
+        uint16_t port = k % 2 == 1 ? 1499 : 1500;
+        struct rte_mbuf *m = core_udp("198.51.100.1", 1700, "198.51.100.1", port, 60);
+        struct rte_mbuf *like = k == 1 ? first_step(k) : step(k);
+        struct rte_ipv4_hdr *ip = rte_pktmbuf_mtod_offset(m, struct rte_ipv4_hdr *, 14);
+        struct rill_frame f;
+
+        rill_frame_copy_metadata(rill_frame(m), rill_frame(like));
+        rte_pktmbuf_free(like);
+        rill_frame(m)->flags |= RILL_FLAG_TURN;
+        if (k > 2) {
+            ip->fragment_offset = RTE_BE16(2);
+            ip->hdr_checksum = 0;
+            ip->hdr_checksum = rte_ipv4_cksum(ip);
+            rill_frame(m)->first_dport = port;
+        }
+        give(m);
+        f = core_expect(&out, RILL_FRAME_TURNED, rill_role_id(RILL_ROLE_CONTROLLER, 6 - k % 2));
+        assert_int_equal(f.clock, (k + 1) / 2); /* each counts for itself */
+        assert_int_equal(f.epoch, rill_epoch(1 - k % 2, 3));
+    }
+    rill_split_destroy(split);
 }
 
 static void entries_of_two_units_are_apart(void **state)
@@ -779,6 +895,9 @@ int main(void)
         T(a_shorter_state_ends_in_zeros),
         T(a_change_without_packet_is_applied_and_releases_nothing),
         T(a_passed_packet_leaves_at_once),
+        T(a_packet_that_is_turned_goes_to_a_controller),
+        T(it_waits_for_its_flows_alias_like_any),
+        T(of_several_controllers_it_goes_to_whose_it_is),
         T(entries_of_two_units_are_apart),
         T(behind_a_gap_a_packet_is_kept_back_and_the_state_asked_for),
         T(the_state_is_asked_for_again_until_it_comes),

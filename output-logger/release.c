@@ -2,17 +2,6 @@
  * confirmed the flow's alias (rule "aliasall"). */
 #include "output-logger/internal.h"
 
-static void leave(struct rill_ol *ol, struct rte_mbuf *m)
-{
-    struct rill_frame *f = rill_frame(m);
-
-    f->dst = rill_role_id(RILL_ROLE_PORT, f->side);
-    f->link = NULL;
-    ol->n.packets_released++;
-    ol->n.bytes_released += f->wire_bytes;
-    rill_outbox_put(ol->out, m);
-}
-
 /* True if the step was not released before; then marks it. One that is older than the window may
  * have been. */
 static bool admit(struct entry *e, uint64_t step)
@@ -60,7 +49,7 @@ static void confirm(struct rill_ol *ol, struct entry *e)
 
         e->waiting = rill_frame(m)->link;
         ol->held--;
-        leave(ol, m);
+        release_leave(ol, m);
     }
     e->waiting_tail = &e->waiting;
 }
@@ -96,7 +85,7 @@ void release_step(struct rill_ol *ol, struct entry *e, struct rte_mbuf *m)
     }
     if (e->alias_state == ALIAS_NONE || e->alias_state == ALIAS_CONFIRMED ||
         (RILL_MUTANT(aliasall) && e->waiting != NULL)) {
-        leave(ol, m);
+        release_leave(ol, m);
         return;
     }
     if (ol->held >= ol->config.held_packets) {
@@ -121,7 +110,7 @@ void release_pass(struct rill_ol *ol, struct rte_mbuf *m)
     ol->n.packets_in++;
     ol->n.packets_passed++;
     ol->n.bytes_passed += rill_frame(m)->wire_bytes;
-    leave(ol, m);
+    release_leave(ol, m);
 }
 
 void release_drop_waiting(struct rill_ol *ol, struct entry *e, uint64_t *packet_counter)

@@ -277,11 +277,20 @@ static bool mismatch(struct rill_ends *ends, uint64_t index, uint64_t *counter)
     return false;
 }
 
+static bool check_turned(struct rill_ends *ends, uint64_t index,
+                         const struct ends_original *original, const struct rte_mbuf *m)
+{
+    ends->counters.outward_checked++;
+    if (rill_ends_check_turned(original, m, ends->config.writes))
+        return true;
+    return mismatch(ends, index, &ends->counters.outward_mismatches);
+}
+
 bool rill_ends_released(struct rill_ends *ends, uint64_t index, enum rill_side side,
                         const struct rte_mbuf *m, uint64_t now_ns)
 {
     struct ends_original original = {.packet = &ends->config.capture->packets[index]};
-    bool back = ends->packets[index].side == (uint8_t)side; /* where it came in: never right */
+    bool back = ends->packets[index].side == (uint8_t)side; /* to where it came in from */
     struct rill_view view;
 
     if (ends->packets[index].connection != NO_CONNECTION) {
@@ -297,6 +306,8 @@ bool rill_ends_released(struct rill_ends *ends, uint64_t index, enum rill_side s
             return kept;
         return mismatch(ends, index, &ends->counters.outward_mismatches);
     }
+    if (back && ends->config.turns)
+        return check_turned(ends, index, &original, m);
     if (!ends->config.inverts)
         return true;
     ends->counters.inverse_checked++;

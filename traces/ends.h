@@ -9,7 +9,9 @@
  * It also checks what is released: towards the inside a packet must be, byte for byte, what the
  * capture holds (a checksum of 0xffff counts as 0); towards the outside it must differ only where
  * the NF may write (rill_writes), with checksums right exactly where they were right before, and a
- * connection must keep what it was mapped to, until it is opened anew or was idle for a minute.
+ * connection must keep what it was mapped to, until it is opened anew or was idle for a minute. One
+ * from the inside that the NF turned round comes out there with both ends rewritten, and else as it
+ * was.
  *
  * Sans-IO: no file, no clock. One thread.
  */
@@ -30,7 +32,7 @@ struct rill_ends_counters {
     uint64_t replies_unmapped; /* went in as they are: their connection was not known */
     uint64_t inverse_checked;  /* released to the inside and compared */
     uint64_t inverse_mismatches;
-    uint64_t outward_checked; /* released to the outside and compared */
+    uint64_t outward_checked; /* released to the outside, or turned round, and compared */
     uint64_t outward_mismatches;
     uint64_t mappings_changed;  /* of connections, though they had not been idle: only right where
                                  * the  flow had to begin anew, which who ran it must say */
@@ -44,6 +46,7 @@ struct rill_ends_config {
     const char *inside_prefixes;
     uint32_t writes;       /* enum rill_writes of the NF */
     bool inverts;          /* RILL_NF_INVERTS: check towards the inside */
+    bool turns;            /* RILL_NF_TURNS: what came from the inside may leave there */
     uint64_t flow_idle_ns; /* a connection that was idle for so long may be forgotten; not 0 */
     bool handles_errors;   /* the NF handles ICMP errors; else they go in as they are */
 };

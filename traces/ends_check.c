@@ -9,7 +9,7 @@
 /* ---- places where a difference is allowed ---- */
 
 enum { PLACES_MAX = 16, CHECKSUM_BYTES = 2, TCP_CHECKSUM_OFF = 16, UDP_CHECKSUM_OFF = 6 };
-enum { ICMP_CHECKSUM_OFF = 2, IP4_CHECKSUM_OFF = 10 };
+enum { ICMP_CHECKSUM_OFF = 2, IP4_CHECKSUM_OFF = 10, ADDRESS_BYTES = 6 /* of Ethernet */ };
 
 struct place {
     uint32_t off, bytes;
@@ -274,18 +274,41 @@ static bool same_checksums(const struct ends_original *original, const struct rt
            l4_checksum(&before, original->view) == l4_checksum(m, original->view);
 }
 
-bool rill_ends_check_outward(const struct ends_original *original, const struct rte_mbuf *m,
-                             uint32_t writes)
+/* `places` has what may differ already. */
+static bool same_but_for_writes(struct places *places, const struct ends_original *original,
+                                const struct rte_mbuf *m, uint32_t writes)
 {
     const struct rill_capture_packet *p = original->packet;
     const struct rill_view *v = original->view;
-    struct places places = {.end = p->bytes};
 
     if (v != NULL && (v->flags & RILL_VIEW_ICMP_ERROR) != 0 &&
         (writes & (RILL_WRITES_SOURCE | RILL_WRITES_DESTINATION)) != 0)
         return rte_pktmbuf_pkt_len(m) == p->bytes &&
                same_bytes(m, v->l4_off, p->data + v->l4_off, 1);
     if (v != NULL)
-        add_writes(&places, v, writes);
-    return same_but_for(&places, p, m) && (v == NULL || same_checksums(original, m));
+        add_writes(places, v, writes);
+    return same_but_for(places, p, m) && (v == NULL || same_checksums(original, m));
+}
+
+bool rill_ends_check_outward(const struct ends_original *original, const struct rte_mbuf *m,
+                             uint32_t writes)
+{
+    struct places places = {.end = original->packet->bytes};
+
+    return same_but_for_writes(&places, original, m, writes);
+}
+
+bool rill_ends_check_turned(const struct ends_original *original, const struct rte_mbuf *m,
+                            uint32_t writes)
+{
+    const uint8_t *data = original->packet->data;
+    struct places places = {.end = original->packet->bytes};
+
+    if (original->view == NULL)
+        return false; /* no NF has seen it */
+    add_any(&places, 0, 2 * ADDRESS_BYTES);
+    return same_bytes(m, 0, data + ADDRESS_BYTES, ADDRESS_BYTES) &&
+           same_bytes(m, ADDRESS_BYTES, data, ADDRESS_BYTES) &&
+           same_but_for_writes(&places, original, m,
+                               writes | RILL_WRITES_SOURCE | RILL_WRITES_DESTINATION);
 }

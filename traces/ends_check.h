@@ -28,4 +28,9 @@ bool rill_ends_check_inverse(const struct ends_original *original, const struct 
 bool rill_ends_check_outward(const struct ends_original *original, const struct rte_mbuf *m,
                              uint32_t writes);
 
+/* From the inside, turned round, and released to the inside: as towards the outside, but both ends
+ * are rewritten, and the Ethernet addresses changed places. */
+bool rill_ends_check_turned(const struct ends_original *original, const struct rte_mbuf *m,
+                            uint32_t writes);
+
 #endif

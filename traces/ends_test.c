@@ -314,12 +314,15 @@ static bool nf_process(struct nf *nf, uint64_t index, enum rill_side from, struc
 static struct rill_ends *ends;
 static struct nf nf;
 
+static bool nf_turns;
+
 static void start(uint32_t writes, const char *prefixes)
 {
     struct rill_ends_config config = {.capture = &capture,
                                       .inside_prefixes = prefixes,
                                       .writes = writes,
                                       .inverts = true,
+                                      .turns = nf_turns,
                                       .handles_errors = true,
                                       .flow_idle_ns = UINT64_C(120000000000)};
     struct rill_error err = {""};
@@ -328,6 +331,13 @@ static void start(uint32_t writes, const char *prefixes)
     if (ends == NULL)
         fail_msg("%s", err.text);
     nf.writes = writes;
+}
+
+static void start_turning(void)
+{
+    nf_turns = true;
+    start(NF_NAT, NULL);
+    nf_turns = false;
 }
 
 /* The run keeps the capture's times. */
@@ -614,6 +624,45 @@ static void test_lengths_and_sides_are_seen(void **state)
         m->next->data_len += 2;
         m->pkt_len += 2;
         assert_false(released(i, !from, m));
+    }
+    stop();
+}
+
+/* From one inside host to another, by an NF that turns packets round: as somebody outside would
+ * send it, with both ends rewritten. */
+static void test_turned_round_is_right_if_the_nf_does(void **state)
+{
+    const struct rill_ends_counters *n;
+    struct rill_build_flow f = flow_of(4, RILL_TCP), g = f;
+    struct rte_mbuf *m;
+    uint8_t *data;
+
+    (void)state;
+    memcpy(g.addr[RILL_INSIDE], "\xcb\x00\x71\x09", 4);
+    memcpy(g.addr[RILL_OUTSIDE], "\x0a\x00\x00\x02", 4);
+    add_packet(&f, RILL_INSIDE, RILL_TCP_ACK, 100);
+    add_packet(&g, RILL_INSIDE, RILL_TCP_ACK, 100);
+    data = bytes[1];
+    for (int i = 0; i < 6; i++) {
+        data[i] = bytes[0][6 + i];
+        data[6 + i] = bytes[0][i];
+    }
+    memcpy(data + 18, bytes[0] + 18, 2); /* IPv4's identification */
+    fix_ip4(data + 14, packets[1].bytes - 14);
+    start(NF_NAT, NULL);
+    assert_false(released(0, RILL_INSIDE, load(&packets[1])));
+    stop();
+    start_turning();
+    n = rill_ends_counters(ends);
+    assert_true(released(0, RILL_INSIDE, load(&packets[1])));
+    assert_int_equal(n->outward_checked, 1);
+    for (uint32_t at = 0; at < packets[1].bytes; at++) {
+        bool ends_of_it = (at >= 24 && at < 38) || at == 50 || at == 51; /* and checksums */
+
+        m = load(&packets[1]);
+        rte_pktmbuf_mtod(m, uint8_t *)[at] ^= 1;
+        if (!ends_of_it)
+            assert_false(released(0, RILL_INSIDE, m));
     }
     stop();
 }
@@ -963,6 +1012,7 @@ int main(void)
         cmocka_unit_test_setup(test_not_ip_passes_from_the_inside, begin),
         cmocka_unit_test_setup(test_any_changed_byte_is_seen, begin),
         cmocka_unit_test_setup(test_lengths_and_sides_are_seen, begin),
+        cmocka_unit_test_setup(test_turned_round_is_right_if_the_nf_does, begin),
         cmocka_unit_test_setup(test_turned_back_is_seen, begin),
         cmocka_unit_test_setup(test_unannounced_writes_are_seen, begin),
         cmocka_unit_test_setup(test_dscp, begin),

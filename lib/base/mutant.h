@@ -89,7 +89,9 @@
     X(first_come, "who asked first keeps all units, and others get none")                          \
     X(alias_kept, "a unit forgets what its logger alone could tell the controller")                \
     X(vouch, "a controller that takes over takes any copy for a living flow's")                    \
-    X(endpoint_order, "and gives an endpoint back to a flow that had ended")                       \
+    X(endpoint_order, "and gives an endpoint back to a flow whose lease is over")                  \
+    X(giver, "a unit that died before a takeover gives a flow to one that nobody knows of")        \
+    X(full_chain, "a flow whose owners died one after another waits for good")                     \
     X(hold_logger, "an output logger forgets it before its unit does")
 
 /* The same of the control plane, which only a cluster has: rill-sim --world cluster. */

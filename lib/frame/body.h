@@ -14,11 +14,14 @@
 
 enum { RILL_BODY_MAX = 61440 };
 
-/* A flow's alias. All zero: none. */
+/* A flow's alias. All zero: none.
+ *   Leases of endpoints are numbered by the controller, from the same numbers as flows: of two of
+ * one endpoint the later has the higher number, whichever controllers gave them. What is kept for a
+ * flow is leased under the flow's own number. */
 struct rill_alias {
     struct rill_endpoint local;
     struct rill_endpoint remote; /* family 0: any remote */
-    uint64_t lease;              /* of which `local` was taken, rill_lease_id(); 0: of no pool */
+    uint64_t lease; /* number of the one that `local` was taken from; 0: it is of no pool */
 };
 
 /* At the head of every flow's state: what a controller that takes over must find again. */
@@ -27,19 +30,6 @@ struct rill_state_head {
     struct rill_flow_tuple tuple;
 };
 _Static_assert(sizeof(struct rill_state_head) % 8 == 0, "tables begin behind it, aligned");
-
-/* The identity of a lease of endpoints: who asked, and the number of the request. Never used again.
- */
-static inline uint64_t rill_lease_id(uint32_t unit, uint64_t request_number)
-{
-    return ((uint64_t)(unit & 0xffffff) << 40) | (request_number & UINT64_C(0xffffffffff));
-}
-
-/* The same of an endpoint that a controller keeps for a flow: no unit has so high a number. */
-static inline uint64_t rill_kept_lease_id(uint64_t flow)
-{
-    return ~flow;
-}
 
 /* One entry of MEMBERS. */
 struct rill_member {

@@ -14,6 +14,7 @@ const char *rill_frame_type_name(uint8_t type)
         [RILL_FRAME_PASS] = "pass",
         [RILL_FRAME_INGRESS] = "ingress",
         [RILL_FRAME_RELEASED] = "released",
+        [RILL_FRAME_TURNED] = "turned",
         [RILL_FRAME_MOVE] = "move",
         [RILL_FRAME_PULL] = "pull",
         [RILL_FRAME_FINAL] = "final",

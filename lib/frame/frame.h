@@ -38,6 +38,8 @@ enum rill_frame_type {
     RILL_FRAME_PASS = 4,     /* controller to output logger: release as it is. I */
     RILL_FRAME_INGRESS = 5,  /* client to controller: a packet that is due in. I */
     RILL_FRAME_RELEASED = 6, /* output logger to client: a packet that left. K I */
+    RILL_FRAME_TURNED = 7,   /* output logger to controller: a packet that leaves and comes in again
+                                from there. I; clock = its number, of those for that slot */
     /* handoff, unit to unit */
     RILL_FRAME_MOVE = 8, /* controller to unit: K T, N: term T goes on to N; H: chain below T */
     RILL_FRAME_PULL = 9, /* K T N: the holder of term T passes on to N, the asker; H: as in MOVE */
@@ -56,9 +58,9 @@ enum rill_frame_type {
                                      yours, the controller has not answered for the alias */
     RILL_FRAME_REQUEST_FULL = 19, /* K: output logger asks its unit for FULL */
     /* recovery: a dead unit's output logger has its state */
-    RILL_FRAME_LOGGER_PULL = 21,  /* unit to output logger: K, tag (the asker's replica's),
-                                     granted_term  (the dead unit's, asked about), N: next_term is
-                                     the  asker's,  next_unit the dead unit */
+    RILL_FRAME_LOGGER_PULL = 21,  /* unit or controller to output logger: K, tag (the asker's
+                                     replica's), granted_term (the dead unit's, asked about), N:
+                                     next_term is the asker's, next_unit the dead unit */
     RILL_FRAME_LOGGER_STATE = 22, /* the answer: K, tag, granted_term and N as asked; body: state,
                                      if flag STATE is set; flag REFUSED: nothing of that term;
                                      neither: the asker's replica is it */
@@ -75,7 +77,8 @@ enum rill_frame_type {
                                leads to is lost" */
     RILL_FRAME_CHAIN = 31,  /* K T H: the answer; flag REFUSED: your term was passed over */
     RILL_FRAME_POOL_REQUEST = 32, /* unit: `pool` index; `count` wanted; clock = its number */
-    RILL_FRAME_POOL_GRANT = 33,   /* `pool`, `count`, clock; body: uint32_t[count] indexes */
+    RILL_FRAME_POOL_GRANT = 33,   /* `pool`, `count`, clock; term = the lease's number; body:
+                                     uint32_t[count] indexes */
     RILL_FRAME_FENCE = 34,        /* controller to output logger: take nothing more of next_unit */
     RILL_FRAME_FENCE_ACK = 35,    /* next_unit */
     RILL_FRAME_DEAD = 36, /* controller to unit: next_unit is dead, output logger `count` has
@@ -126,6 +129,7 @@ enum rill_frame_flags {
                                      is kept for this flow (shares its bit with REFUSED) */
     RILL_FLAG_ELSEWHERE = 1 << 4, /* CHANGE: too large to ride along, FULL went before */
     RILL_FLAG_FORGOTTEN = 1 << 4, /* WHERE: the term is said to be established, and is not known */
+    RILL_FLAG_TURN = 1 << 5,      /* CHANGE: released, the packet comes in again (RILL_TURN) */
     RILL_FLAG_ENDED = 1 << 5,     /* WHERE: the NF has ended the flow */
     RILL_FLAG_BY_GAP = 1 << 5,    /* DATA: first packet of a flowlet that began by gap ... */
     RILL_FLAG_BY_SIZE = 1 << 6,   /* ... by size; neither: not a flowlet's first, or by period */
@@ -157,8 +161,8 @@ struct rill_frame {
     /* line 1 */
     uint8_t type;  /* enum rill_frame_type */
     uint8_t flags; /* enum rill_frame_flags */
-    uint8_t side;  /* enum rill_side: DATA, INGRESS: where it came in; CHANGE, PASS, RELEASED:
-                      where it leaves */
+    uint8_t side;  /* enum rill_side: DATA, INGRESS, TURNED: where it came in; CHANGE, PASS,
+                      RELEASED: where it leaves */
     uint8_t chain_len;
     uint32_t src, dst; /* role ids */
     uint16_t epoch;    /* of the controller whose flow this is, as the sender knows it */

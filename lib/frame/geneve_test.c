@@ -89,13 +89,14 @@ static const struct type_info types[] = {
     {RILL_FRAME_WHERE, "123", '-'},
     {RILL_FRAME_CHAIN, "123a", '-'},
     {RILL_FRAME_POOL_REQUEST, "14de", '-'},
-    {RILL_FRAME_POOL_GRANT, "14de", 'b'},
+    {RILL_FRAME_POOL_GRANT, "134de", 'b'},
     {RILL_FRAME_LEASE_REQUEST, "14e", '-'},
     {RILL_FRAME_LEASE_GRANT, "14e", 'b'},
     {RILL_FRAME_SHARE, "147e", '-'},
     {RILL_FRAME_SHARE_ACK, "147e", '-'},
     {RILL_FRAME_INGRESS, "19", 'p'},
     {RILL_FRAME_RELEASED, "129", 'p'},
+    {RILL_FRAME_TURNED, "149", 'p'},
     {RILL_FRAME_TAKE, "123a", '-'},
     {RILL_FRAME_LOGGER_PULL, "12345678", '-'},
     {RILL_FRAME_LOGGER_STATE, "12345678e", 'b'},
@@ -701,7 +702,7 @@ static void no_type(struct rill_frame *f)
 
 static void gap_type(struct rill_frame *f)
 {
-    f->type = 7;
+    f->type = 13;
 }
 
 static void type_past_end(struct rill_frame *f)

@@ -62,6 +62,11 @@ uint32_t rill_ingress_split_slot(struct rill_ingress_split *s, struct rte_mbuf *
     return slot_of(s, m, now_ns, &kind);
 }
 
+const struct rill_split *rill_ingress_split_of(const struct rill_ingress_split *s)
+{
+    return s->split;
+}
+
 static void empty_bin(struct rill_ingress_split *s, uint32_t slot, uint64_t now_ns)
 {
     if (s->bins[slot].count > 0)

@@ -33,6 +33,8 @@ void rill_ingress_split_take(struct rill_ingress_split *s, struct rte_mbuf **pac
 bool rill_ingress_split_tick(struct rill_ingress_split *s, uint64_t now_ns);
 uint64_t rill_ingress_split_next_ns(const struct rill_ingress_split *s); /* UINT64_MAX: none */
 uint32_t rill_ingress_split_held(const struct rill_ingress_split *s);    /* packets */
+/* What it splits by. */
+const struct rill_split *rill_ingress_split_of(const struct rill_ingress_split *s);
 /* Where a packet would go now. */
 uint32_t rill_ingress_split_slot(struct rill_ingress_split *s, struct rte_mbuf *m, uint64_t now_ns);
 

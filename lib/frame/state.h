@@ -60,6 +60,17 @@ static inline uint32_t rill_state_trim(const uint8_t *state, uint32_t *used)
     return *used;
 }
 
+/* What a packet changes is a word or two, mostly. */
+static inline void rill_state_copy(uint8_t *to, const uint8_t *from, uint32_t bytes)
+{
+    if (bytes < RILL_STATE_WORD || bytes > 2 * RILL_STATE_WORD) {
+        memcpy(to, from, bytes);
+        return;
+    }
+    memcpy(to, from, RILL_STATE_WORD);
+    memcpy(to + bytes - RILL_STATE_WORD, from + bytes - RILL_STATE_WORD, RILL_STATE_WORD);
+}
+
 /* The first `bytes` are new, and all there is. */
 static inline void rill_state_replaced(uint8_t *state, uint32_t *used, uint32_t bytes)
 {

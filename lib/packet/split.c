@@ -24,6 +24,20 @@ struct rill_split {
     struct rill_fragments *fragments;
 };
 
+enum rill_key_kind rill_split_kind_of(uint32_t flow_scope)
+{
+    switch (flow_scope) {
+    case RILL_FLOW_INSIDE_ENDPOINT:
+        return RILL_KEY_INSIDE_ENDPOINT;
+    case RILL_FLOW_INSIDE_HOST:
+        return RILL_KEY_INSIDE_HOST;
+    case RILL_FLOW_OUTSIDE_HOST:
+        return RILL_KEY_OUTSIDE_HOST;
+    default:
+        return RILL_KEY_CONNECTION;
+    }
+}
+
 /* --- set up ----------------------------------------------------------------------------------- */
 
 static int compare_places(const void *a, const void *b)
@@ -172,6 +186,14 @@ static bool needs_first(const struct rill_split *s, const struct rill_view *view
     return (view->flags & RILL_VIEW_LATER_FRAGMENT) && (!s->by_host || s->config.pool_count > 0);
 }
 
+uint32_t rill_split_slot_of(const struct rill_split *s, const struct rill_view *view,
+                            enum rill_side side)
+{
+    uint32_t slot;
+
+    return side == RILL_OUTSIDE && find_owner(s, view, &slot) ? slot : by_hash(s, view, side);
+}
+
 uint32_t rill_split_slot(struct rill_split *s, struct rte_mbuf *m, uint32_t wire_bytes,
                          enum rill_side side, uint64_t now_ns, enum rill_split_kind *kind)
 {
@@ -189,8 +211,7 @@ uint32_t rill_split_slot(struct rill_split *s, struct rte_mbuf *m, uint32_t wire
         *kind = RILL_SPLIT_EARLY;
         return by_addresses(s, &view);
     }
-    if (side != RILL_OUTSIDE || !find_owner(s, &view, &slot))
-        slot = by_hash(s, &view, side);
+    slot = rill_split_slot_of(s, &view, side);
     if ((view.flags & RILL_VIEW_FRAGMENT) && !(view.flags & RILL_VIEW_LATER_FRAGMENT)) {
         rill_fragments_first(s->fragments, &view, side, slot, now_ns);
         *kind = RILL_SPLIT_FIRST;

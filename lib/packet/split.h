@@ -32,7 +32,7 @@ struct rill_split_pool {
     uint8_t proto, family;
     uint16_t port_low, port_high;
     uint32_t addresses;
-    const uint8_t (*addr)[16];
+    const uint8_t (*addr)[16]; /* only looked at as the split is made */
 };
 
 struct rill_split_config {
@@ -45,6 +45,10 @@ struct rill_split_config {
 };
 
 struct rill_split;
+
+/* What a flow is for an NF with that enum rill_flow_scope, as whoever splits its traffic sees it.
+ */
+enum rill_key_kind rill_split_kind_of(uint32_t flow_scope);
 
 /* NULL with a line in *err: no memory, or an NF whose replies have nothing in common with what they
  * answer. */
@@ -61,6 +65,10 @@ enum rill_split_kind {
 /* The slot of the packet's controller. `side`: on which it came in. */
 uint32_t rill_split_slot(struct rill_split *split, struct rte_mbuf *m, uint32_t wire_bytes,
                          enum rill_side side, uint64_t now_ns, enum rill_split_kind *kind);
+
+/* The same of a packet that was read already; a later fragment's ports are filled in. */
+uint32_t rill_split_slot_of(const struct rill_split *split, const struct rill_view *view,
+                            enum rill_side side);
 
 /* The endpoints of a pool of `size` that belong to the controller of that slot: [low, end). The
  * parts are of equal size, but for one endpoint, and in the order of the slots. */

@@ -241,6 +241,21 @@ static void a_later_fragment_goes_where_its_first_went(void **state)
     }
 }
 
+/* Who has read a later fragment, and knows its ports, needs no first. */
+static void a_view_goes_where_its_packet_does(void **state)
+{
+    (void)state;
+    create(nat());
+    for (uint16_t port = PORT_LOW; port < PORT_LOW + PORTS; port++) {
+        struct rill_view view = {.source = test_endpoint("198.51.100.1", 7, RILL_UDP),
+                                 .destination = test_endpoint("198.51.100.9", port, RILL_UDP),
+                                 .flags = RILL_VIEW_FRAGMENT | RILL_VIEW_LATER_FRAGMENT};
+
+        assert_int_equal(rill_split_slot_of(split, &view, RILL_OUTSIDE),
+                         udp("198.51.100.1", 7, "198.51.100.9", port, RILL_OUTSIDE));
+    }
+}
+
 static void what_can_not_be_read_goes_to_the_first(void **state)
 {
     struct test_packet p = {0};
@@ -266,6 +281,7 @@ int main(void)
         T(replies_that_look_like_nobodys_are_refused),
         T(an_error_goes_where_the_packet_went),
         T(a_later_fragment_goes_where_its_first_went),
+        T(a_view_goes_where_its_packet_does),
         T(what_can_not_be_read_goes_to_the_first),
     };
 

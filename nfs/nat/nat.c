@@ -168,19 +168,22 @@ static bool map(struct rill_nf *nf, struct nat *nat, struct rill_pkt *pkt, struc
     return true;
 }
 
-/* From one inside host to another by way of its public endpoint. It leaves: where the router
- * outside sends it back, it comes in as anybody's. */
-static void count_hairpin(struct rill_nf *nf, const struct nat *nat, const struct rill_pkt *pkt)
+/* It is translated. To a public address of ours it is from one inside host to another by way of its
+ * public endpoint: it comes in as anybody's. */
+static enum rill_verdict leave(struct rill_nf *nf, const struct nat *nat,
+                               const struct rill_pkt *pkt)
 {
     struct rill_endpoint destination;
 
     rill_pkt_destination(pkt, &destination);
     if (compare_addrs(destination.addr, &nat->public_addrs[0]) < 0 ||
         compare_addrs(destination.addr, &nat->public_addrs[nat->public_n - 1]) > 0)
-        return; /* as most are */
+        return RILL_FORWARD; /* as most are */
     if (bsearch(destination.addr, nat->public_addrs, nat->public_n, sizeof(nat->public_addrs[0]),
-                compare_addrs) != NULL)
-        rill_count(nf, nat->hairpins, 1);
+                compare_addrs) == NULL)
+        return RILL_FORWARD;
+    rill_count(nf, nat->hairpins, 1);
+    return RILL_TURN;
 }
 
 static enum rill_verdict outwards(struct rill_nf *nf, struct nat *nat, struct rill_pkt *pkt)
@@ -196,11 +199,10 @@ static enum rill_verdict outwards(struct rill_nf *nf, struct nat *nat, struct ri
         rill_count(nf, nat->not_rewritten, 1);
         return RILL_DROP;
     }
-    count_hairpin(nf, nat, pkt);
     flow->out_packets++;
     flow->out_bytes += rill_pkt_bytes(pkt);
     rill_put(nat->flows, pkt, offsetof(struct nat_flow, out_packets), 16);
-    return RILL_FORWARD;
+    return leave(nf, nat, pkt);
 }
 
 static enum rill_verdict inwards(struct rill_nf *nf, struct nat *nat, struct rill_pkt *pkt)
@@ -292,7 +294,9 @@ static enum rill_verdict error(struct rill_nf *nf, struct nat *nat, struct rill_
         return RILL_DROP;
     }
     rill_count(nf, rc == 0 ? nat->errors : nat->not_rewritten, 1);
-    return rc == 0 ? RILL_FORWARD : RILL_DROP;
+    if (rc != 0)
+        return RILL_DROP;
+    return rill_pkt_from_inside(pkt) ? leave(nf, nat, pkt) : RILL_FORWARD;
 }
 
 static enum rill_verdict nat_process(struct rill_nf *nf, struct rill_pkt *pkt)
@@ -313,7 +317,7 @@ static const struct rill_nf_descriptor nat_descriptor = {
     .flow_scope = RILL_FLOW_INSIDE_ENDPOINT,
     .handles =
         RILL_HANDLES_TCP4 | RILL_HANDLES_UDP4 | RILL_HANDLES_ICMP4_ECHO | RILL_HANDLES_ICMP4_ERROR,
-    .flags = RILL_NF_INSIDE_OPENS | RILL_NF_INVERTS,
+    .flags = RILL_NF_INSIDE_OPENS | RILL_NF_INVERTS | RILL_NF_TURNS,
     .writes = RILL_WRITES_SOURCE,
     .unhandled_passes = false, /* it would leak inside addresses */
     .options = nat_options,

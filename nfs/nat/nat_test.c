@@ -284,8 +284,9 @@ static void build_error(struct test_packet *p, const char *source, const char *d
 
 /* An error comes in on `side`: what comes out is the error that the other one says, to the byte.
  * NULL: it is dropped, unchanged. The flow's state never changes. */
-static void send_error(struct nf_bench *b, struct nf_flow *f, enum rill_side side,
-                       const char *const in[3], const char *const expected[3], uint32_t shown)
+static void send_error_for(struct nf_bench *b, struct nf_flow *f, enum rill_side side,
+                           const char *const in[3], const char *const expected[3], uint32_t shown,
+                           enum rill_verdict verdict)
 {
     const char *const *want = expected != NULL ? expected : in;
     struct test_packet given, wanted;
@@ -295,11 +296,17 @@ static void send_error(struct nf_bench *b, struct nf_flow *f, enum rill_side sid
     build_error(&wanted, want[0], want[1], want[2], shown);
     pkt.m = test_mbuf(given.bytes, given.len);
     assert_int_equal(rill_parse(pkt.m, given.len, &pkt.view), RILL_PARSE_OK);
-    assert_int_equal(nf_run(b, f, &pkt), expected != NULL ? RILL_FORWARD : RILL_DROP);
+    assert_int_equal(nf_run(b, f, &pkt), verdict);
     assert_true(f->dirty_low >= f->dirty_high);
     assert_int_equal(given.len, wanted.len);
     assert_memory_equal(rte_pktmbuf_mtod(pkt.m, void *), wanted.bytes, wanted.len);
     test_mbuf_free(pkt.m);
+}
+
+static void send_error(struct nf_bench *b, struct nf_flow *f, enum rill_side side,
+                       const char *const in[3], const char *const expected[3], uint32_t shown)
+{
+    send_error_for(b, f, side, in, expected, shown, expected != NULL ? RILL_FORWARD : RILL_DROP);
 }
 
 /* Of each protocol, in both directions, with long quotes and the shortest. */
@@ -376,10 +383,10 @@ static void test_errors_that_are_dropped(void **unused)
     nf_close(&b);
 }
 
-/* One inside host to another's public endpoint: out it goes as anything does; sent back by the
- * router outside, it reaches the other with both ends translated (RFC 4787, REQ-9). And the answer.
- */
-static void test_hairpin_by_way_of_the_router(void **unused)
+/* One inside host to another's public endpoint: it is turned round, and comes in with the sender's
+ * public endpoint; so it reaches the other with both ends translated (RFC 4787, REQ-9). And the
+ * answer. */
+static void test_hairpin(void **unused)
 {
     struct nf_bench b;
     struct nf_flow one, other;
@@ -391,14 +398,44 @@ static void test_hairpin_by_way_of_the_router(void **unused)
     nf_send(&b, &other, RILL_INSIDE, "udp 10.0.0.2 7 > 203.0.113.5 53",
             "udp 198.51.100.1 1024 > 203.0.113.5 53");
     assert_int_equal(nf_count(&b, "hairpins"), 0);
-    nf_send(&b, &one, RILL_INSIDE, "udp 10.0.0.1 9 > 198.51.100.1 1024",
+    nf_turn(&b, &one, "udp 10.0.0.1 9 > 198.51.100.1 1024",
             "udp 198.51.100.1 1025 > 198.51.100.1 1024");
     nf_send(&b, &other, RILL_OUTSIDE, "udp 198.51.100.1 1025 > 198.51.100.1 1024",
             "udp 198.51.100.1 1025 > 10.0.0.2 7");
-    nf_send(&b, &other, RILL_INSIDE, "udp 10.0.0.2 7 > 198.51.100.1 1025",
+    nf_turn(&b, &other, "udp 10.0.0.2 7 > 198.51.100.1 1025",
             "udp 198.51.100.1 1024 > 198.51.100.1 1025");
     nf_send(&b, &one, RILL_OUTSIDE, "udp 198.51.100.1 1024 > 198.51.100.1 1025",
             "udp 198.51.100.1 1024 > 10.0.0.1 9");
+    assert_int_equal(nf_count(&b, "hairpins"), 2);
+    nf_flow_close(&one);
+    nf_flow_close(&other);
+    nf_close(&b);
+}
+
+/* The other host refuses it: its error goes the same way back (RFC 5508, REQ-7). What comes in so
+ * is not turned again, whatever it is addressed to. */
+static void test_error_about_a_hairpin(void **unused)
+{
+    static const char *const in[] = {"10.0.0.2", "198.51.100.1",
+                                     "udp 198.51.100.1 1025 > 10.0.0.2 7"};
+    static const char *const turned[] = {"198.51.100.1", "198.51.100.1",
+                                         "udp 198.51.100.1 1025 > 198.51.100.1 1024"};
+    static const char *const back[] = {"198.51.100.1", "10.0.0.1",
+                                       "udp 10.0.0.1 9 > 198.51.100.1 1024"};
+    struct nf_bench b;
+    struct nf_flow one, other;
+
+    (void)unused;
+    open_leased(&b, 2);
+    nf_flow_open(&one, &b);
+    nf_flow_open(&other, &b);
+    nf_send(&b, &other, RILL_INSIDE, "udp 10.0.0.2 7 > 203.0.113.5 53",
+            "udp 198.51.100.1 1024 > 203.0.113.5 53");
+    nf_turn(&b, &one, "udp 10.0.0.1 9 > 198.51.100.1 1024",
+            "udp 198.51.100.1 1025 > 198.51.100.1 1024");
+    send_error_for(&b, &other, RILL_INSIDE, in, turned, 0, RILL_TURN);
+    send_error(&b, &one, RILL_OUTSIDE, turned, back, 0);
+    assert_int_equal(nf_count(&b, "errors"), 2);
     assert_int_equal(nf_count(&b, "hairpins"), 2);
     nf_flow_close(&one);
     nf_flow_close(&other);
@@ -533,7 +570,8 @@ int main(void)
         cmocka_unit_test(test_later_fragment),
         cmocka_unit_test(test_errors_are_translated),
         cmocka_unit_test(test_errors_that_are_dropped),
-        cmocka_unit_test(test_hairpin_by_way_of_the_router),
+        cmocka_unit_test(test_hairpin),
+        cmocka_unit_test(test_error_about_a_hairpin),
         cmocka_unit_test(test_udp_without_checksum),
         cmocka_unit_test(test_configuration),
         cmocka_unit_test(test_example_file),

@@ -113,7 +113,7 @@ class Dissector(unittest.TestCase):
         experts = {"rill.refused." + reason for reason in REASONS}
         experts |= {"rill.body.malformed", "rill.cut", "rill.unknown_option"}
         self.assertEqual(left, experts)
-        self.assertEqual(len({frame["rill.type"][0] for frame in self.expected.values()}), 49)
+        self.assertEqual(len({frame["rill.type"][0] for frame in self.expected.values()}), 50)
 
     def test_columns(self):
         rows = read_fields(self.home, self.capture, ["_ws.col.Protocol", "_ws.col.Info"])

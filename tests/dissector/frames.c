@@ -66,6 +66,7 @@ static const struct type_info {
     {4, "pass", "9", 'p'},
     {5, "ingress", "9", 'p'},
     {6, "released", "29", 'p'},
+    {7, "turned", "49", 'p'},
     {8, "move", "2367a", 0},
     {9, "pull", "2367a", 0},
     {10, "final", "2345678ae", 's'},
@@ -84,7 +85,7 @@ static const struct type_info {
     {30, "where", "23", 0},
     {31, "chain", "23a", 0},
     {32, "pool_request", "4de", 0},
-    {33, "pool_grant", "4de", 'i'},
+    {33, "pool_grant", "34de", 'i'},
     {40, "lease_request", "4e", 0},
     {41, "lease_grant", "4e", 'l'},
     {42, "share", "47e", 0},
@@ -188,6 +189,7 @@ static void expect_flags(const struct rill_frame *f)
             bit == 3 && (f->type == RILL_FRAME_DATA || f->type == RILL_FRAME_FORWARDED);
         bool is_forgotten = bit == 4 && f->type == RILL_FRAME_WHERE;
         bool is_ended = bit == 5 && f->type == RILL_FRAME_WHERE;
+        bool is_turn = bit == 5 && f->type == RILL_FRAME_CHANGE;
 
         snprintf(field, sizeof(field), "rill.flags.%s",
                  is_state       ? "state"
@@ -195,6 +197,7 @@ static void expect_flags(const struct rill_frame *f)
                  : is_endpoint  ? "endpoint"
                  : is_forgotten ? "forgotten"
                  : is_ended     ? "ended"
+                 : is_turn      ? "turn"
                                 : names[bit]);
         expect_number(field, f->flags >> bit & 1);
     }
@@ -431,14 +434,6 @@ static struct rill_endpoint draw_endpoint(const char *which, uint8_t family, cha
     return e;
 }
 
-static uint64_t draw_lease(const char *field)
-{
-    uint64_t lease = rill_lease_id(rill_rng_below(&rng, 1 << 24), rill_rng_u64(&rng) >> 24);
-
-    expect(field, "%" PRIu64 ".%" PRIu64, lease >> 40, lease & UINT64_C(0xffffffffff));
-    return lease;
-}
-
 static struct rill_alias draw_alias(void)
 {
     struct rill_alias alias = {0};
@@ -453,7 +448,7 @@ static struct rill_alias draw_alias(void)
             alias.remote = draw_endpoint("remote", family, remote);
         expect("rill.alias", "%s from %s", local, remote);
     }
-    alias.lease = draw_lease("rill.alias.lease");
+    alias.lease = draw_sequence("rill.alias.lease");
     return alias;
 }
 
@@ -555,7 +550,7 @@ static void draw_endpoint_item(struct rill_inventory_item *item)
                                                       .index = (uint32_t)rill_rng_u64(&rng)};
     expect_number("rill.item.pool", item->endpoint.pool);
     expect_number("rill.item.index", item->endpoint.index);
-    item->endpoint.lease = draw_lease("rill.item.lease");
+    item->endpoint.lease = draw_sequence("rill.item.lease");
 }
 
 static void draw_flow_item(struct rill_inventory_item *item)

@@ -36,7 +36,14 @@ struct rill_load;   /* a version of an object of the configuration store, being 
 struct rill_shared; /* a table of sums that all flows share */
 struct rill_record;
 
-enum rill_verdict { RILL_FORWARD = 0, RILL_DROP = 1 };
+enum rill_verdict {
+    RILL_FORWARD = 0,
+    RILL_DROP = 1,
+    /* As RILL_FORWARD, but what is outside never sees it: once released, it comes in from there, as
+     * it is now, and goes to whose flow it leads to by then (a NAT's hairpin, RFC 4787, REQ-9).
+     * Only of an NF with RILL_NF_TURNS, and of a packet from the inside; any other is dropped. */
+    RILL_TURN = 2,
+};
 
 /* What a flow is for this NF: packets that share state and stay in order. */
 enum rill_flow_scope {
@@ -68,6 +75,7 @@ enum rill_nf_flags {
      * released to the inside equals the one that the outside host sent to the untranslated peer.
      * `rill replay` then checks just that, byte for byte. */
     RILL_NF_INVERTS = 1 << 1,
+    RILL_NF_TURNS = 1 << 2, /* it turns packets round: RILL_TURN */
 };
 
 /* Header fields that the NF may change on a packet towards the outside (checksums besides). */
