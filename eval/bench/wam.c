@@ -181,8 +181,8 @@ static void drain(struct world *w, const struct batch *b)
                          flow->replicas);
     }
     w->now_ns += w->step_ns;
-    rill_wam_load_bps(w->wam, 0,
-                      w->now_ns); /* what is too old goes now, not in a decision's time */
+    /* What is too old goes now, and the indexes are made right, not in a decision's time. */
+    rill_wam_all_above(w->wam, 0, w->now_ns);
 }
 
 static void look_at_loads(struct world *w)
