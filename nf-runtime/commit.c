@@ -74,6 +74,18 @@ void step_strip_packet(struct rte_mbuf *m)
     m->pkt_len = 0;
 }
 
+/* A later fragment goes by the ports that its first has now. An echo's identifier is both. */
+void step_turn(struct rill_frame *f, const struct rill_view *view)
+{
+    f->flags |= RILL_FLAG_TURN;
+    if (!(view->flags & RILL_VIEW_LATER_FRAGMENT))
+        return;
+    f->first_sport = view->source.port;
+    f->first_dport = view->source.proto == RILL_ICMP || view->source.proto == RILL_ICMP6
+                         ? view->source.port
+                         : view->destination.port;
+}
+
 void step_report(struct rill_unit *u, struct flow *flow, uint64_t clock, const struct rill_frame *f,
                  enum rill_verdict verdict)
 {

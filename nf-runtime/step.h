@@ -9,6 +9,7 @@
 
 /* commit.c */
 void step_strip_packet(struct rte_mbuf *m);
+void step_turn(struct rill_frame *f, const struct rill_view *view);
 void step_report(struct rill_unit *u, struct flow *flow, uint64_t clock, const struct rill_frame *f,
                  enum rill_verdict verdict);
 
@@ -88,7 +89,9 @@ static inline void step_send_change(struct rill_unit *u, struct flow *flow, stru
     f->state_bytes = 0;
     f->state_offset = 0;
     if (verdict != RILL_DROP) {
-        f->flags |= verdict == RILL_TURN ? RILL_FLAG_PACKET | RILL_FLAG_TURN : RILL_FLAG_PACKET;
+        f->flags |= RILL_FLAG_PACKET;
+        if (unlikely(verdict == RILL_TURN))
+            step_turn(f, &pkt->view);
     } else {
         step_strip_packet(m);
         u->n.dropped_nf++;

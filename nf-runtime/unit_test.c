@@ -7,7 +7,7 @@
 
 #include "nf-runtime/unit_testing.h"
 
-enum { FLOW = 100, TERM = 5, BLOCK = 8 };
+enum { FLOW = 100, TERM = 5, BLOCK = 8, TURNED_PORT = 1100 };
 
 #define PEER rill_role_id(RILL_ROLE_UNIT, 2)
 #define THIRD rill_role_id(RILL_ROLE_UNIT, 3)
@@ -91,8 +91,12 @@ static enum rill_verdict count_packet(struct rill_nf *nf, struct rill_pkt *pkt)
     rill_pkt_destination(pkt, &to);
     if (to.port == 10)
         rill_flow_restart(pkt);
-    if (to.port == 11)
+    if (to.port == 11) {
+        rill_pkt_source(pkt, &to);
+        to.port = TURNED_PORT;
+        rill_pkt_set_source(pkt, &to);
         return RILL_TURN;
+    }
     return to.port == 9 ? RILL_DROP : RILL_FORWARD;
 }
 
@@ -495,6 +499,42 @@ static void a_packet_that_the_nf_turns_says_so(void **state)
                      RILL_FLAG_PACKET | RILL_FLAG_TURN);
     assert_int_equal(change.side, RILL_OUTSIDE);
     assert_int_equal(n()->dropped_nf, 0);
+}
+
+/* What the change of a later fragment says, whose first came from port 5 and went to port 11. */
+static struct rill_frame turned_fragment(uint8_t proto, uint64_t clock)
+{
+    struct test_packet p;
+    struct rte_mbuf *m, *like = own(clock);
+
+    test_ethernet(&p, 0x0800, 0);
+    test_ip(&p, "10.0.0.1", "192.0.2.1", proto, 0, 100);
+    test_fill(&p, 64);
+    test_finish(&p);
+    m = core_packet(&p);
+    rill_frame_copy_metadata(rill_frame(m), rill_frame(like));
+    rill_frame(m)->wire_bytes = p.len;
+    rill_frame(m)->side = RILL_INSIDE;
+    rill_frame(m)->first_sport = proto == RILL_ICMP ? 11 : 5;
+    rill_frame(m)->first_dport = 11;
+    rte_pktmbuf_free(like);
+    give(m);
+    return core_expect(&out, RILL_FRAME_CHANGE, OL);
+}
+
+/* It is looked up once more by these. */
+static void a_later_fragment_that_is_turned_has_its_firsts_ports(void **state)
+{
+    struct rill_frame change = turned_fragment(RILL_UDP, FLOW);
+
+    (void)state;
+    assert_true(change.flags & RILL_FLAG_TURN);
+    assert_int_equal(change.first_sport, TURNED_PORT);
+    assert_int_equal(change.first_dport, 11);
+    change = turned_fragment(RILL_ICMP, FLOW + 1);
+    assert_true(change.flags & RILL_FLAG_TURN);
+    assert_int_equal(change.first_sport, TURNED_PORT);
+    assert_int_equal(change.first_dport, TURNED_PORT);
 }
 
 static void what_came_from_outside_is_not_turned(void **state)
@@ -1837,6 +1877,7 @@ int main(void)
         T(a_flow_that_the_nf_ends_is_told_of),
         T(a_packet_that_the_nf_drops_still_sends_its_change),
         T(a_packet_that_the_nf_turns_says_so),
+        T(a_later_fragment_that_is_turned_has_its_firsts_ports),
         T(what_came_from_outside_is_not_turned),
         T(no_packet_is_processed_twice),
         T(older_than_the_window_counts_as_a_duplicate),

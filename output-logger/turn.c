@@ -9,16 +9,17 @@
 static void swap_ethernet(struct rte_mbuf *m)
 {
     struct rte_ether_hdr *ether = rte_pktmbuf_mtod(m, struct rte_ether_hdr *);
-    struct rte_ether_addr to = ether->dst_addr;
+    struct rte_ether_addr to;
 
     if (rte_pktmbuf_data_len(m) < sizeof(*ether))
         return;
+    to = ether->dst_addr;
     ether->dst_addr = ether->src_addr;
     ether->src_addr = to;
 }
 
-/* The slot of the controller that the packet goes to. The ports of a later fragment are those of
- * its first; of these only the source's may have been rewritten since. */
+/* The slot of the controller that the packet goes to. The ports of a later fragment are those that
+ * its first has now; its unit says so. */
 static uint32_t slot_of(const struct rill_ol *ol, struct rte_mbuf *m)
 {
     const struct rill_frame *f = rill_frame(m);
@@ -28,8 +29,10 @@ static uint32_t slot_of(const struct rill_ol *ol, struct rte_mbuf *m)
         return rill_number_slot(f->flow);
     if (rill_parse(m, f->wire_bytes, &view) != RILL_PARSE_OK)
         return 0;
-    if (view.flags & RILL_VIEW_LATER_FRAGMENT)
+    if (view.flags & RILL_VIEW_LATER_FRAGMENT) {
+        view.source.port = f->first_sport;
         view.destination.port = f->first_dport;
+    }
     return rill_split_slot_of(ol->config.split, &view, (enum rill_side)f->side);
 }
 
