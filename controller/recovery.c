@@ -290,6 +290,8 @@ void recovery_on_logger_state(struct rill_controller *c, const struct rill_frame
 {
     struct flow *flow = flows_by_number(c, f->flow);
 
+    if (rill_wam_active_count(c->wam) == 0) /* nobody can take it: asked again in the next pass */
+        return;
     if (flow == NULL || !(f->flags & RILL_FLAG_REFUSED) || flow->chain_len != RILL_CHAIN_MAX ||
         flow->chain[0].term != f->granted_term || flow->chain[0].unit != f->next_unit)
         return;

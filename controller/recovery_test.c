@@ -457,6 +457,47 @@ static void the_last_owner_of_a_full_chain_is_asked_about(void **state)
     assert_int_equal(core_expect(&out, RILL_FRAME_TAKE, 0).chain_len, RILL_CHAIN_MAX - 1);
 }
 
+/* The last owner's logger says that it has nothing while no unit is leased: the flow waits for one,
+ * and that death is not over until then. */
+static void a_full_chain_waits_for_a_unit(void **state)
+{
+    struct rill_controller_config config = controller_usual();
+    struct rill_frame take, asked;
+
+    (void)state;
+    config.pool_count = 0; /* no endpoints hold a death back */
+    config.flow_idle_ns = 1000000 * CORE_MS;
+    config.lease_ns = 500 * CORE_MS;
+    config.epoch_ns = 100 * CORE_MS;
+    controller_create(&config);
+    rill_controller_tick(c, now_ns, &out);
+    lease(1, 6);
+    take = sent(1);
+    for (uint32_t i = 0; i < 5; i++) {
+        die(take.dst);
+        pass_time(10 * US);
+        take = core_expect(&out, RILL_FRAME_TAKE, 0);
+    }
+    die(take.dst);
+    assert_int_equal(rill_controller_units(c), 0);
+    core_clear(&out);
+    pass_over_flows();
+    asked = core_expect(&out, RILL_FRAME_LOGGER_PULL, logger(rill_role_number(take.dst)));
+    refuse(&asked, take.term);
+    core_clear(&out);
+    pass_over_flows();
+    assert_int_equal(core_count(&out, RILL_FRAME_RECOVERED, 0), 0);
+    pass_time(2 * config.lease_ns);
+    core_clear(&out);
+    pass_time(2 * config.epoch_ns);
+    lease(7, 7);
+    core_clear(&out);
+    pass_time(100 * CORE_MS);
+    refuse(&asked, take.term);
+    assert_true(core_count(&out, RILL_FRAME_TAKE, unit(7)) > 0);
+    assert_int_equal(core_count(&out, RILL_FRAME_TAKE, take.dst), 0);
+}
+
 static void a_full_chain_ends_with_a_lost_owner(void **state)
 {
     struct rill_frame last = full_chain();
@@ -1067,6 +1108,7 @@ int main(void)
         T(where_is_answered_with_whom_to_ask),
         T(a_full_chain_waits),
         T(the_last_owner_of_a_full_chain_is_asked_about),
+        T(a_full_chain_waits_for_a_unit),
         T(a_full_chain_ends_with_a_lost_owner),
         T(without_a_unit_flows_wait_for_one),
         T(a_unit_is_asked_for_though_none_was_wanted_before),
