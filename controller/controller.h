@@ -89,6 +89,8 @@ struct rill_controller_config {
     uint64_t waiting_ns;                      /* ... and so long */
     struct rill_resend resend;
     uint64_t seed;
+    uint64_t hash_seed; /* of the tables that packets are looked up in: who sends them must not know
+                           it */
 };
 
 #define RILL_CONTROLLER_COUNTERS(X)                                                                \

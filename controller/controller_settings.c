@@ -66,7 +66,8 @@ struct rill_controller_config rill_controller_settings(const struct rill_config 
         .retry_ns = rill_setting_us(s, "retry_us"),
         .resend = rill_setting_resend(s),
         .pool_quarantine_ns = rill_setting_ms(s, "pool_quarantine_ms"),
-        .seed = rill_config_u64(s, "seed")};
+        .seed = rill_config_u64(s, "seed"),
+        .hash_seed = rill_config_u64(s, "seed")};
 
     memcpy(config.pools, nf->pools, sizeof(config.pools));
     return config;

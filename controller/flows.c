@@ -8,8 +8,8 @@ enum { RESTING_PART = 8 }; /* of the table */
 
 int flows_init(struct rill_controller *c, struct rill_error *err)
 {
-    if (key_map_init(&c->by_key, c->config.flows_max, c->config.seed) != 0 ||
-        key_map_init(&c->by_alias, c->config.flows_max, c->config.seed) != 0 ||
+    if (key_map_init(&c->by_key, c->config.flows_max, c->config.hash_seed) != 0 ||
+        key_map_init(&c->by_alias, c->config.flows_max, c->config.hash_seed) != 0 ||
         flow_age_init(c) != 0 || rill_flow_map_init(&c->by_number, c->config.flows_max) != 0 ||
         rill_slab_init(&c->slab, sizeof(struct flow), c->config.flows_max) != 0)
         return rill_error_set(err, -ENOMEM, "no memory for %u flows: lower flows_max",

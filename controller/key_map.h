@@ -14,13 +14,14 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "lib/base/rng.h"
 #include "lib/base/table_memory.h"
 #include "lib/packet/flow_key.h"
 
 struct key_map {
     uint64_t *places; /* 0: free */
     uint32_t mask, count;
-    uint64_t seed;
+    uint64_t secrets[6]; /* one for each word of a key */
 };
 
 enum { KEY_MAP_TAG_SHIFT = 48 };
@@ -38,10 +39,9 @@ static inline int key_map_init(struct key_map *map, uint32_t entries, uint64_t s
 
     while (n / 2 < entries && n < (1u << 31))
         n *= 2;
-    *map = (struct key_map){
-        .places = rill_table_alloc(n * sizeof(map->places[0])),
-        .mask = n - 1,
-        .seed = key_mix(seed ^ UINT64_C(0xa0761d6478bd642f), UINT64_C(0xe7037ed1a0b428db))};
+    *map = (struct key_map){.places = rill_table_alloc(n * sizeof(map->places[0])), .mask = n - 1};
+    for (uint32_t i = 0; i < 6; i++)
+        map->secrets[i] = rill_splitmix64(&seed);
     return map->places == NULL ? -1 : 0;
 }
 
@@ -51,8 +51,8 @@ static inline void key_map_fini(struct key_map *map)
     *map = (struct key_map){0};
 }
 
-/* Depends on the seed in more than its start, so that keys of one place can not be worked out
- * without it. */
+/* Each word has a secret of its own: without them keys of one place can not be worked out, nor
+ * words that make what others say not count. */
 static inline uint64_t key_hash(const struct key_map *map, const struct rill_flow_key *key)
 {
     typedef uint64_t __attribute__((may_alias, aligned(1))) word;
@@ -60,9 +60,9 @@ static inline uint64_t key_hash(const struct key_map *map, const struct rill_flo
     uint64_t hash;
 
     _Static_assert(6 * sizeof(*w) == sizeof(*key), "a key is six words");
-    hash = key_mix(w[0] ^ map->seed, w[1] ^ UINT64_C(0x9e3779b97f4a7c15)) ^
-           key_mix(w[2] ^ map->seed, w[3] ^ UINT64_C(0xd1b54a32d192ed03)) ^
-           key_mix(w[4] ^ map->seed, w[5] ^ UINT64_C(0x8bb84b93962eacc9));
+    hash = key_mix(w[0] ^ map->secrets[0], w[1] ^ map->secrets[1]) ^
+           key_mix(w[2] ^ map->secrets[2], w[3] ^ map->secrets[3]) ^
+           key_mix(w[4] ^ map->secrets[4], w[5] ^ map->secrets[5]);
     return hash ^ hash >> 32;
 }
 

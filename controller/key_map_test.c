@@ -90,12 +90,40 @@ static void keys_are_spread(void **state)
     }
 }
 
+/* Whatever one word is, the others count: who knows no secret can not make it take the place of
+ * all. */
+static void no_word_makes_others_not_count(void **state)
+{
+    static const uint64_t words[] = {0, UINT64_MAX, UINT64_C(0x9e3779b97f4a7c15),
+                                     UINT64_C(0xd1b54a32d192ed03), UINT64_C(0x8bb84b93962eacc9)};
+    struct key_map map;
+
+    (void)state;
+    assert_int_equal(key_map_init(&map, 1, 1), 0);
+    for (uint32_t i = 0; i < 6 * sizeof(words) / sizeof(words[0]); i++) {
+        uint64_t at = i % 6, all_equal = 0, first = 0;
+
+        for (uint64_t j = 0; j < 64; j++) {
+            uint64_t key[6] = {0}, hash;
+
+            key[at] = words[i / 6];
+            key[at ^ 1] = 2 * j + 1;
+            hash = key_hash(&map, (const struct rill_flow_key *)(const void *)key);
+            first = j == 0 ? hash : first;
+            all_equal += hash == first;
+        }
+        assert_int_equal(all_equal, 1);
+    }
+    key_map_fini(&map);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_put_in_is_found_until_it_is_taken_out),
         cmocka_unit_test(keys_differ_in_any_byte),
         cmocka_unit_test(keys_are_spread),
+        cmocka_unit_test(no_word_makes_others_not_count),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

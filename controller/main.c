@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include <rte_malloc.h>
 
@@ -127,6 +128,9 @@ static int create_controller(struct gate *g, const struct rill_role_host *host,
     config.pool = host->pool;
     config.units_max = 2 * how->units; /* some may be dying while others come */
     config.flows_max = flows_max(host->settings, config.flows_max);
+    if (getrandom(&config.hash_seed, sizeof(config.hash_seed), 0) !=
+        (ssize_t)sizeof(config.hash_seed))
+        return rill_error_set(err, -EIO, "no random number for its tables: %s", strerror(errno));
     g->controller = rill_controller_create(&config, err);
     return g->controller == NULL ? -ENOMEM : 0;
 }
