@@ -26,6 +26,9 @@ void cluster_count_lost(struct rill_cluster *k, struct rte_mbuf **frames, uint32
             k->units[number - 1].sent_to_dead += k->units[number - 1].unit == NULL;
         else if (rill_role_kind(dst) == RILL_ROLE_OUTPUT_LOGGER && number <= k->logger_count)
             k->loggers[number - 1].sent_to_dead += k->loggers[number - 1].ol == NULL;
+        else if (rill_role_kind(dst) == RILL_ROLE_CONTROLLER && number <= k->controller_count)
+            k->controllers[number - 1].sent_to_dead +=
+                k->controllers[number - 1].controller == NULL;
     }
 }
 
@@ -116,7 +119,7 @@ void rill_cluster_controller_crash(struct rill_cluster *k, uint32_t i)
     node->died_with_it += rill_controller_packets_held(node->controller);
     rill_controller_destroy(node->controller);
     node->controller = NULL;
-    detach(k, node->id);
+    node->sent_to_dead += detach(k, node->id);
 }
 
 int rill_cluster_take_over(struct rill_cluster *k, uint32_t i, struct rill_error *err)
@@ -172,7 +175,7 @@ uint64_t rill_cluster_unit_packets_lost(const struct rill_cluster *k, uint32_t i
 
 uint64_t rill_cluster_controller_packets_lost(const struct rill_cluster *k, uint32_t i)
 {
-    return k->controllers[i].died_with_it;
+    return k->controllers[i].died_with_it + k->controllers[i].sent_to_dead;
 }
 
 uint64_t rill_cluster_logger_packets_lost(const struct rill_cluster *k, uint32_t number)

@@ -51,6 +51,7 @@ struct controller_node {
     struct rill_controller *controller; /* NULL: died */
     struct rill_controller_counters last;
     uint64_t died_with_it;
+    uint64_t sent_to_dead; /* packets that were turned round */
 };
 
 struct rill_cluster {

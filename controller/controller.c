@@ -444,6 +444,14 @@ static bool is_turned(const struct rill_controller *c, struct rte_mbuf *m)
            rill_role_kind(f->src) == RILL_ROLE_OUTPUT_LOGGER;
 }
 
+/* Such as one that was turned round for the controller before this one. */
+static void drop_unexpected(struct rill_controller *c, const struct rill_frame *f)
+{
+    c->n.packets_in++;
+    c->n.bytes_in += f->wire_bytes;
+    c->n.dropped_unexpected++;
+}
+
 void rill_controller_recv(struct rill_controller *c, struct rte_mbuf **frames, uint32_t n,
                           uint64_t now_ns, struct rill_outbox *out)
 {
@@ -461,7 +469,8 @@ void rill_controller_recv(struct rill_controller *c, struct rte_mbuf **frames, u
             handle_message(c, frames[i]);
         else
             c->n.messages_unknown++;
-        c->n.dropped_unexpected += rill_frame_has_packet(frames[i]);
+        if (rill_frame_has_packet(frames[i]))
+            drop_unexpected(c, rill_frame(frames[i]));
         rte_pktmbuf_free(frames[i]);
     }
     if (packets > 0)
@@ -521,7 +530,7 @@ static int init_parts(struct rill_controller *c, struct rill_error *err)
     init_wgm(c);
     rill_rng_seed(&c->rng, config->seed);
     c->wam = rill_wam_create(&wam);
-    c->fragments = rill_fragments_create(RILL_FRAGMENTS_DEFAULT, config->seed);
+    c->fragments = rill_fragments_create(RILL_FRAGMENTS_DEFAULT, config->hash_seed);
     if (c->wam == NULL || c->fragments == NULL || capacity_init(c) != 0 || waiting_init(c) != 0)
         return rill_error_set(err, -ENOMEM, "no memory for a controller of %u units",
                               config->units_max);

@@ -1406,12 +1406,28 @@ static void output_loggers_of_long_ago_are_forgotten(void **state)
     assert_int_equal(n()->dropped_turned_again, 1);
 }
 
+/* An output logger that has not heard of a takeover sends to the controller before this one, whose
+ * address is this one's now. */
+static void one_for_the_controller_before_is_counted_as_come(void **state)
+{
+    struct rte_mbuf *m;
+
+    (void)state;
+    create(nat_like());
+    m = turned(OL, 1, 1005);
+    rill_frame(m)->dst = C + 1;
+    give(m);
+    assert_int_equal(n()->dropped_unexpected, 1);
+    assert_int_equal(n()->packets_in, 1);
+    assert_int_equal(n()->packets_to_units + n()->packets_passed, 0);
+}
+
 static void only_output_loggers_turn_packets(void **state)
 {
     (void)state;
     give(turned(UNIT, 1, 1005));
     assert_int_equal(n()->dropped_unexpected, 1);
-    assert_int_equal(n()->packets_in, 0);
+    assert_int_equal(n()->packets_turned, 0);
 }
 
 static void frames_that_make_no_sense_here_are_counted(void **state)
@@ -1427,7 +1443,7 @@ static uint64_t dropped(void)
 {
     uint64_t sum = n()->dropped_unhandled + n()->dropped_unsolicited +
                    n()->dropped_fragment_without_first + n()->dropped_flow_table_full +
-                   n()->dropped_no_unit + n()->dropped_waiting_full;
+                   n()->dropped_no_unit + n()->dropped_waiting_full + n()->dropped_unexpected;
 
     for (int i = 0; i < RILL_PARSE_RESULTS; i++)
         sum += n()->dropped_malformed[i];
@@ -1541,6 +1557,7 @@ int main(void)
         T(a_packet_that_was_turned_comes_in_from_outside),
         T(a_copy_of_it_is_dropped),
         T(output_loggers_of_long_ago_are_forgotten),
+        T(one_for_the_controller_before_is_counted_as_come),
         T(only_output_loggers_turn_packets),
         T(frames_that_make_no_sense_here_are_counted),
         T(garbage_is_survived),

@@ -192,10 +192,11 @@ static int link_image(const char *path, const char *name, struct rill_nf_image *
 
     image->handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (image->handle == NULL)
-        return rill_error_set(err, -ENOEXEC,
-                              "NF: can't link %s; an NF may use <rill/nf.h>, the C library, and "
-                              "libraries that it is linked with",
-                              link_error(path, name, text));
+        return rill_error_set(
+            err, -ENOEXEC,
+            "NF: can't link %s; an NF may use <rill/nf.h> as it is here (built for an older one, "
+            "build it anew), the C library, and libraries that it is linked with",
+            link_error(path, name, text));
     entry = dlsym(image->handle, RILL_NF_SYMBOL);
     if (entry == NULL)
         return rill_error_set(err, -ENOEXEC,

@@ -180,7 +180,8 @@ static __rte_always_inline void read_lists(struct rill_frame *f, const struct li
         rte_compiler_barrier();
         f->targets[i] = get32(lists->targets + i * (uint32_t)RILL_GENEVE_TARGET);
     }
-    read_state(f, lists->state + RILL_GENEVE_STATE_HEAD, lists->state_bytes);
+    if (lists->state != NULL)
+        read_state(f, lists->state + RILL_GENEVE_STATE_HEAD, lists->state_bytes);
 }
 
 /* The first word of FRAME's value: layout version, type, flags, side. */
