@@ -1,4 +1,4 @@
-/* What the files of the cluster in one process share: cluster.c makes and turns it,
+/* What the files of the cluster in one process share: cluster_create.c makes it, cluster.c turns it,
  * cluster_ingress.c gives each packet to its controller, cluster_faults.c lets roles die and makes
  * new ones, cluster_counters.c says what was counted, cluster_usage.c what is
  * billed. */
@@ -21,6 +21,8 @@ struct turn {
     uint32_t id;
     bool (*take)(struct rill_cluster *k, struct turn *turn, uint64_t now_ns);
 };
+
+#define STORE_ID rill_role_id(RILL_ROLE_STORE, 1) /* if the cluster has a store */
 
 struct unit_node {
     uint32_t id;
@@ -80,14 +82,16 @@ struct rill_cluster {
     struct rill_outbox out;
 };
 
-/* cluster.c: a unit and its output logger more, known to the resource manager; not on the fabric.
+/* cluster_create.c: a unit and its output logger more, known to the resource manager; not on the
+ * fabric.
  */
 int cluster_add_pair(struct rill_cluster *k, uint32_t share, struct rill_error *err);
 /* One controller more, of that slot; the first one of a slot has no predecessor. */
 int cluster_add_controller(struct rill_cluster *k, uint32_t slot, struct rill_error *err);
 /* One output logger more for a unit; its index, or negative. */
 int cluster_add_logger(struct rill_cluster *k, uint32_t unit, struct rill_error *err);
-/* Hands what is in k->out to the fabric, released packets to the caller. True if there was any. */
+/* cluster.c: hands what is in k->out to the fabric, released packets to the caller. True if there
+ * was any. */
 bool cluster_flush(struct rill_cluster *k, uint32_t src, uint64_t now_ns);
 
 /* cluster_ingress.c: who gets which packets. */
@@ -98,6 +102,13 @@ int cluster_create_split(struct rill_cluster *k, struct rill_error *err);
 void cluster_retire_loggers(struct rill_cluster *k);
 /* Counts frames that are about to be sent to roles that died. */
 void cluster_count_lost(struct rill_cluster *k, struct rte_mbuf **frames, uint32_t n);
+
+/* The present controller of that slot. */
+static inline const struct controller_node *cluster_newest(const struct rill_cluster *k,
+                                                           uint32_t slot)
+{
+    return &k->controllers[k->newest[slot]];
+}
 
 /* What the role's own clock shows. */
 static inline uint64_t cluster_clock(const struct rill_cluster *k, uint32_t role, uint64_t now_ns)
