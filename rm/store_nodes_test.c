@@ -49,6 +49,7 @@ static uint64_t work(void)
         snprintf(k->key, sizeof(k->key), "%s", job->key);
         k->data = malloc(job->bytes + 1);
         memcpy(k->data, job->data, job->bytes);
+        k->data[job->bytes] = '\0';
         k->bytes = job->bytes;
     }
     return store_nodes_done(&nodes);
