@@ -37,7 +37,8 @@
 
 #include "lib/base/eal.h"
 
-enum { PORT_TRIES = 10000 /* of a millisecond */, PORT_TYPE = 0x88b5 /* for experiments */ };
+enum { PORT_TYPE = 0x88b5 /* for experiments */ };
+#define PORT_WAIT_NS 10000000000ULL
 
 static volatile sig_atomic_t told_to_end;
 
@@ -257,28 +258,35 @@ static bool is_frame(const struct rte_mbuf *m)
     return rte_pktmbuf_mtod(m, const struct ether_header *)->ether_type == htons(PORT_TYPE);
 }
 
-/* What leaves by `lo` comes in there. */
-static bool sends_to_itself(uint16_t port, struct rte_mempool *pool)
+static void send_frame(uint16_t port, struct rte_mempool *pool)
 {
     struct rte_mbuf *m = rte_pktmbuf_alloc(pool);
     struct ether_header *header = m == NULL ? NULL : (void *)rte_pktmbuf_append(m, ETH_ZLEN);
 
     if (header == NULL)
-        return false;
+        return;
     memset(header, 0, ETH_ZLEN);
     header->ether_type = htons(PORT_TYPE);
-    if (rte_eth_tx_burst(port, 0, &m, 1) != 1)
-        return false;
-    for (int i = 0; i < PORT_TRIES; i++) {
-        uint16_t count = rte_eth_rx_burst(port, 0, &m, 1);
-        bool found = count == 1 && is_frame(m);
+    rte_eth_tx_burst(port, 0, &m, 1); /* where it fails, the driver may have freed it or not */
+}
 
-        if (count == 1)
+/* What leaves by `lo` comes in there. So does all that others send to each other, and neither ring
+ * has room for much of it: a frame may be refused or lost, and is sent again. */
+static bool sends_to_itself(uint16_t port, struct rte_mempool *pool)
+{
+    unsigned long long until_ns = now_ns() + PORT_WAIT_NS;
+    struct rte_mbuf *m;
+
+    while (now_ns() < until_ns) {
+        send_frame(port, pool);
+        while (now_ns() < until_ns && rte_eth_rx_burst(port, 0, &m, 1) == 1) {
+            bool found = is_frame(m);
+
             rte_pktmbuf_free(m);
-        if (found)
-            return true;
-        if (count == 0)
-            usleep(1000);
+            if (found)
+                return true;
+        }
+        usleep(1000);
     }
     return false;
 }
