@@ -71,15 +71,26 @@ int rill_output_open(const char *path, const char *devargs, struct rte_mempool *
     return 0;
 }
 
+/* The packet stays the caller's. With a reference of our own, as net_af_packet frees packets of
+ * which it says afterwards that it could not send them. */
+static bool send_packet(uint16_t port, struct rte_mbuf *m)
+{
+    bool sent;
+
+    rte_pktmbuf_refcnt_update(m, 1);
+    sent = rte_eth_tx_burst(port, 0, &m, 1) == 1;
+    if (!sent && rte_mbuf_refcnt_read(m) > 1)
+        rte_pktmbuf_refcnt_update(m, -1);
+    return sent;
+}
+
 bool rill_output_put(struct rill_output *o, struct rte_mbuf *m,
                      const struct rill_capture_packet_out *meta)
 {
     bool written = true;
 
     if (o->has_port) {
-        if (rte_eth_tx_burst(o->port, 0, &m, 1) == 1)
-            return true;
-        written = false;
+        written = send_packet(o->port, m);
     } else if (o->writer != NULL) {
         written = rill_writer_put(o->writer, m, meta);
     }
