@@ -1,7 +1,6 @@
-/* What the files of the cluster in one process share: cluster_create.c makes it, cluster.c turns it,
- * cluster_ingress.c gives each packet to its controller, cluster_faults.c lets roles die and makes
- * new ones, cluster_counters.c says what was counted, cluster_usage.c what is
- * billed. */
+/* What the files of the cluster in one process share: cluster_create.c makes it, cluster.c turns
+ * it, cluster_ingress.c gives each packet to its controller, cluster_faults.c lets roles die and
+ * makes new ones, cluster_counters.c says what was counted, cluster_usage.c what is billed. */
 #ifndef RILL_CLI_CLUSTER_INTERNAL_H
 #define RILL_CLI_CLUSTER_INTERNAL_H
 
