@@ -38,7 +38,7 @@ def loops_in_process_packet():
     """Units die of it one after the other; the deployment is given up, in words, and the rest goes on."""
     with Cluster(stall_ms=300) as c:
         c.rill("deploy", test_nf("loop_at_packet"), "--name", "loop", "--units", 2)
-        report = c.replay(common.BUNDLED, "--speed", "0.05x")
+        report = c.replay(common.BUNDLED, "--speed", "0.1x")
         assert report["packets_in"] == 65241
         failures = c.status()["failures"]
         assert any("stood still" in line for line in failures), failures

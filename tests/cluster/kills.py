@@ -108,20 +108,20 @@ def kill_one(cluster, kind):
 
 
 def units():
-    with Cluster(warm=2) as c:
+    with Cluster(poll="yield", warm=2) as c:
         for _ in range(KILLS or 3):
             kill_one(c, "unit")
 
 
 def output_loggers():
-    with Cluster(warm=2) as c:
+    with Cluster(poll="yield", warm=2) as c:
         for _ in range(KILLS or 3):
             kill_one(c, "output-logger")
 
 
 def fails_of_a_replay():
     """--fail says the same, from within; and what it does not know."""
-    with Cluster(warm=2) as c:
+    with Cluster(poll="yield", warm=2) as c:
         c.rill(*DEPLOY)
         c.refused("replay", common.BUNDLED, "--fail", "unit:5@1s", says="has not so many")
         c.refused("replay", common.BUNDLED, "--fail", "unit:1@1s", says="the last packet goes in 0.598 s after")
@@ -145,7 +145,7 @@ def fails_of_a_replay():
 
 def who_hangs_is_found():
     """`rill fail`, also without a replay; a program that is stopped stands still, and is taken for dead."""
-    with Cluster(warm=2, stall_ms=500) as c:
+    with Cluster(poll="yield", warm=2, stall_ms=500) as c:
         c.rill(*DEPLOY)
         c.refused("fail", "unit:99", says="unit 99 is not there")
         replay = Replay(c)
@@ -199,7 +199,7 @@ def kill_agent(cluster, words, present):
 
 def agents():
     """Containers and their packets do not notice; the next agent adopts them."""
-    with Cluster() as c:
+    with Cluster(poll="yield") as c:
         c.rill(*DEPLOY)
         before = sorted(r["role"] for r in c.status()["roles"])
         words = [w for w in [w for p, w in world.processes(c.name) if p == c.pid("agent")][0] if w]
@@ -219,7 +219,7 @@ def agents():
 def the_resource_manager():
     """Without a standby: leases run out, the replay says what happened, `rill down` cleans up. With one, which goes on:
     standby.py."""
-    c = Cluster()
+    c = Cluster(poll="yield")
     with c:
         c.rill(*DEPLOY)
         replay = Replay(c)
@@ -267,7 +267,7 @@ def kill_controller(cluster):
 
 
 def controllers():
-    with Cluster(warm=2) as c:
+    with Cluster(poll="yield", warm=2) as c:
         for _ in range(KILLS or 1):
             kill_controller(c)
         c.rill(*DEPLOY)

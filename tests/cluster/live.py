@@ -75,7 +75,7 @@ class Net:
 
 class LiveCluster(Cluster):
     def __init__(self, net, **config):
-        super().__init__(**config)
+        super().__init__(poll="yield", **config)
         self.net = net
 
     def up(self):

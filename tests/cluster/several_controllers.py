@@ -38,7 +38,7 @@ def check_bill(c):
 
 
 def split():
-    with Cluster(poll="sleep") as c:
+    with Cluster() as c:
         c.rill(*DEPLOY)
         there = deployment(c)
         assert len(set(there["controllers"])) == CONTROLLERS, there
@@ -62,7 +62,7 @@ def split():
 
 def whole_units():
     """controllers=independent: no unit is two controllers'. And what can not be is refused in one line."""
-    with Cluster(poll="sleep") as c:
+    with Cluster() as c:
         c.refused("deploy", "lb", "--units", 2, "--controllers", 3, "--set", "controllers=independent",
                   says="3 independent controllers with 1 units each need 3 units")
         c.refused("deploy", "lb", "--controllers", 17, says="from 1 to 16")
@@ -86,7 +86,7 @@ def small_pool(c):
 
 def hairpins():
     """Pairs of inside hosts whose public endpoints are, as often as not, of different controllers; to the byte."""
-    with Cluster(poll="sleep") as c:
+    with Cluster() as c:
         c.rill("deploy", "nat", "--units", 4, "--controllers", 4, "--config",
                hairpin.write_config(c.folder, hairpin.FOUR), *DEPLOY[6:])
         until("all is there", lambda: c.status()["settled"])
@@ -99,7 +99,7 @@ def hairpins():
 
 
 def one_is_killed():
-    with Cluster(warm=1, poll="sleep") as c:
+    with Cluster(warm=1) as c:
         c.rill(*DEPLOY)
         until("all is there", lambda: c.status()["settled"])
         before, controllers = serving(c), deployment(c)["controllers"]
@@ -130,7 +130,7 @@ def one_is_killed():
 
 def the_resource_manager_is_killed():
     """Another takes its place during the replay, and then puts a controller in the place of a dead one."""
-    with Cluster(warm=1, poll="sleep") as c:
+    with Cluster(warm=1) as c:
         c.rill(*DEPLOY)
         until("all is there", lambda: c.status()["settled"])
         before, controllers, number = serving(c), deployment(c)["controllers"], leader(c)

@@ -127,7 +127,7 @@ def measure(c, how):
 
 def another_one_takes_over():
     """Killed, then hanging: the replay goes on over both, through two controllers."""
-    with ZooKeeper() as z, Cluster(registry="zookeeper:127.0.0.1:%d" % z.port, rms=RMS, poll="sleep") as c:
+    with ZooKeeper() as z, Cluster(registry="zookeeper:127.0.0.1:%d" % z.port, rms=RMS) as c:
         c.rill(*DEPLOY, "--controllers", 2)
         until("all is there", lambda: c.status()["settled"])
         before = serving(c)
@@ -149,7 +149,7 @@ def another_one_takes_over():
 
 def the_registry_is_away():
     """Frozen, then killed and started again: packets are not touched, and leases are renewed all the time."""
-    with ZooKeeper() as z, Cluster(registry="zookeeper:127.0.0.1:%d" % z.port, rms=2, poll="sleep") as c:
+    with ZooKeeper() as z, Cluster(registry="zookeeper:127.0.0.1:%d" % z.port, rms=2) as c:
         c.rill(*DEPLOY)
         until("all is there", lambda: c.status()["settled"])
         before = serving(c)
@@ -177,7 +177,7 @@ def the_registry_is_away():
 
 def started_again():
     """Without a registry: the next one goes on with what the one before it had."""
-    with Cluster(poll="sleep") as c:
+    with Cluster() as c:
         c.rill(*DEPLOY)
         until("all is there", lambda: c.status()["settled"])
         before, number = serving(c), leader(c)
@@ -211,7 +211,7 @@ def kills(count):
     rows = []
     with ZooKeeper() as z:
         for _ in range(count):
-            with Cluster(registry="zookeeper:127.0.0.1:%d" % z.port, rms=2, poll="sleep") as c:
+            with Cluster(registry="zookeeper:127.0.0.1:%d" % z.port, rms=2) as c:
                 c.rill(*DEPLOY)
                 until("all is there", lambda: c.status()["settled"])
                 before = serving(c)

@@ -70,7 +70,9 @@ def small_capture(folder):
 
 
 class Cluster:
-    """`with Cluster(...) as c:` is up, and is down after; nothing may be left."""
+    """`with Cluster(...) as c:` is up, and is down after; nothing may be left. Its roles sleep between turns, so that
+    a dozen of them leave the processors to what the test does; where it matters a test says poll="yield", as users
+    have it."""
 
     count = 0
 
@@ -78,7 +80,7 @@ class Cluster:
         Cluster.count += 1
         self.name = "t%d%s" % (os.getpid(), chr(ord("a") + Cluster.count))
         self.base = os.path.join("/run/rill", self.name)
-        self.config = config
+        self.config = {"poll": "sleep", **config}
         self.folder = tempfile.mkdtemp(prefix="rill-cluster-test-")
         self.small = small_capture(self.folder)
 

@@ -4,11 +4,12 @@
  *     rill-sim --seed N --shorten [--mutant NAME]
  *     rill-sim --seeds A..B [--kind KIND] [--hashes] [--mutant NAME]
  *     rill-sim --plan-file FILE [--plan NAME] [--trace | --shorten] [--mutant NAME]
- *     rill-sim --mutants
+ *     rill-sim --mutants [--starts N]
  *
  * A plan file has lines of a name, a colon and a plan, as it is printed when a seed fails; and
  * lines that begin with '#'. With --world cluster seeds and --mutants are those of a cluster of
- * machines (world.h).
+ * machines (world.h). --starts: from so many first seeds on (1 to 5, 5 without) a fault is looked
+ * for, as long as that takes not too long, and the median is said.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -24,6 +25,7 @@ enum { EXIT_BAD_USE = 2 };
 
 struct choice {
     uint64_t first, last;
+    unsigned starts; /* of --mutants */
     bool trace, mutants, hashes, shorten, cluster;
     const char *file, *plan; /* of a plan file */
     const char *kind;        /* that each seed has */
@@ -210,6 +212,19 @@ static int parse_seeds(const char *text, struct choice *c)
     return EXIT_BAD_USE;
 }
 
+static int parse_starts(const char *text, struct choice *c)
+{
+    char *end;
+    unsigned long starts = strtoul(text, &end, 10);
+
+    if (end == text || *end != '\0' || starts < 1 || starts > SIM_MUTANT_STARTS) {
+        fprintf(stderr, "rill-sim: --starts wants 1 to %d\n", SIM_MUTANT_STARTS);
+        return EXIT_BAD_USE;
+    }
+    c->starts = (unsigned)starts;
+    return 0;
+}
+
 static int choose_world(const char *name, struct choice *c)
 {
 #ifdef RILL_HAS_CLUSTER
@@ -236,13 +251,19 @@ static int check_kind(const char *kind)
 
 static int parse(int argc, char **argv, struct choice *c)
 {
-    static const struct option options[] = {
-        {"seed", required_argument, NULL, 's'},      {"seeds", required_argument, NULL, 'r'},
-        {"mutants", no_argument, NULL, 'M'},         {"mutant", required_argument, NULL, 'm'},
-        {"trace", no_argument, NULL, 't'},           {"hashes", no_argument, NULL, 'h'},
-        {"shorten", no_argument, NULL, 'S'},         {"world", required_argument, NULL, 'w'},
-        {"plan-file", required_argument, NULL, 'f'}, {"plan", required_argument, NULL, 'p'},
-        {"kind", required_argument, NULL, 'k'},      {0}};
+    static const struct option options[] = {{"seed", required_argument, NULL, 's'},
+                                            {"seeds", required_argument, NULL, 'r'},
+                                            {"mutants", no_argument, NULL, 'M'},
+                                            {"mutant", required_argument, NULL, 'm'},
+                                            {"trace", no_argument, NULL, 't'},
+                                            {"hashes", no_argument, NULL, 'h'},
+                                            {"shorten", no_argument, NULL, 'S'},
+                                            {"world", required_argument, NULL, 'w'},
+                                            {"plan-file", required_argument, NULL, 'f'},
+                                            {"plan", required_argument, NULL, 'p'},
+                                            {"kind", required_argument, NULL, 'k'},
+                                            {"starts", required_argument, NULL, 'n'},
+                                            {0}};
     int option, rc = 0;
 
     while (rc == 0 && (option = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -278,6 +299,9 @@ static int parse(int argc, char **argv, struct choice *c)
             c->kind = optarg;
             rc = check_kind(optarg);
             break;
+        case 'n':
+            rc = parse_starts(optarg, c);
+            break;
         case 'h':
             c->hashes = true;
             break;
@@ -298,7 +322,7 @@ static void keep_memory(void)
 
 int main(int argc, char **argv)
 {
-    struct choice c = {.first = 1, .last = 200};
+    struct choice c = {.first = 1, .last = 200, .starts = SIM_MUTANT_STARTS};
     struct totals totals = {0};
     double start_s;
     int rc = parse(argc, argv, &c);
@@ -308,7 +332,7 @@ int main(int argc, char **argv)
     setvbuf(stdout, NULL, _IOLBF, 0);
     keep_memory();
     if (c.mutants)
-        return sim_mutants(c.cluster);
+        return sim_mutants(c.cluster, c.starts);
     if (c.cluster && (c.shorten || c.file != NULL || c.kind != NULL)) {
         fprintf(stderr, "rill-sim: --world cluster has no --shorten, --plan-file and --kind\n");
         return EXIT_BAD_USE;

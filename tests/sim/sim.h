@@ -461,9 +461,11 @@ int sim_shorten(const struct sim_plan *plan);
 
 /* --- mutants.c */
 int sim_mutant_choose(const char *name); /* -1: there is none of that name */
-/* Runs seeds with each of the deliberate faults until it is found, from several first seeds on.
- * Prints how many that took. The exit code: 0 if all were found. */
-int sim_mutants(bool cluster);
+/* Runs seeds with each of the deliberate faults until it is found, from `starts` (1 to
+ * SIM_MUTANT_STARTS) first seeds on; from fewer where one is rare; in a cluster from one. Prints
+ * how many that took. The exit code: 0 if all were found. */
+enum { SIM_MUTANT_STARTS = 5 };
+int sim_mutants(bool cluster, unsigned starts);
 
 /* --- the commit that this was built from; made by commit.cmake */
 extern const char sim_commit[];
