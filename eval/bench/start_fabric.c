@@ -22,8 +22,9 @@ enum { BURST = 32 };
 
 /* Between the two processes, about the benchmark itself; what is measured goes over the fabric. */
 struct shared {
-    atomic_uint asked; /* number of the sample that is prepared for; 0: none yet */
-    atomic_uint ready; /* the last that the warm process was ready for */
+    atomic_uint asked;  /* number of the sample that is prepared for; 0: none yet */
+    atomic_uint ready;  /* the last that the warm process was ready for */
+    atomic_bool linked; /* the warm process's ends of the links are up */
     atomic_bool failed;
     enum start_how how;
 };
@@ -68,15 +69,20 @@ static int warm_start(struct start_fabric *f, struct start_process *p, const cha
     return rc;
 }
 
-static bool warm_is_linked(struct start_fabric *f)
+/* Links come up as both ends look at them. Ours may be up while the other end still waits for a
+ * word that we have yet to pass on: so we look until that one asks, and not until ours are up. */
+static void warm_link(struct start_fabric *f)
 {
     struct rte_mbuf *none[BURST];
 
-    /* Links come up as they are looked at. */
-    rte_pktmbuf_free_bulk(none,
-                          f->fabric->ops->recv(f->fabric, START_UNIT, none, BURST, bench_ns()));
-    return rill_fabric_memif_is_up(f->fabric, START_UNIT, START_CONTROLLER) &&
-           rill_fabric_memif_is_up(f->fabric, START_UNIT, START_LOGGER);
+    while (atomic_load(&f->shared->asked) == 0) {
+        rte_pktmbuf_free_bulk(none,
+                              f->fabric->ops->recv(f->fabric, START_UNIT, none, BURST, bench_ns()));
+        if (rill_fabric_memif_is_up(f->fabric, START_UNIT, START_CONTROLLER) &&
+            rill_fabric_memif_is_up(f->fabric, START_UNIT, START_LOGGER))
+            atomic_store(&f->shared->linked, true);
+        sched_yield();
+    }
 }
 
 static void warm_sleep(struct start_fabric *f)
@@ -144,8 +150,8 @@ static void warm_run(struct start_fabric *f, const char *nf)
 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     rc = warm_start(f, &p, nf, &err);
-    while (rc == 0 && warm_is_wanted(f) && !warm_is_linked(f))
-        sched_yield();
+    if (rc == 0)
+        warm_link(f);
     for (unsigned sample = 1; rc == 0 && warm_await(f); sample++)
         rc = warm_sample(f, &p, sample, &err);
     if (f->fabric != NULL)
@@ -221,7 +227,7 @@ int start_fabric_link(struct start_fabric *f, struct rte_mempool *pool, struct r
         rc = rill_fabric_memif_link(f->fabric, START_CONTROLLER, START_UNIT, err);
     if (rc == 0)
         rc = rill_fabric_memif_link(f->fabric, START_LOGGER, START_UNIT, err);
-    while (rc == 0 && !links_are_up(f)) {
+    while (rc == 0 && !(links_are_up(f) && atomic_load(&f->shared->linked))) {
         sched_yield();
         rc = failed(f, begin_ns, err);
     }
