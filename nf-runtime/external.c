@@ -125,7 +125,7 @@ static void take_value(struct rill_unit *u, struct flow *flow, struct rte_mbuf *
     if (g != NULL) {
         rill_state_read(m, 0, u->state_bytes, flow->state, &flow->state_used);
         u->n.store_values++;
-        handoff_take(u, flow, g->term, &tag);
+        handoff_take(u, flow, g->term, &tag, NULL, 0);
         return;
     }
     keep_value(u, flow, &tag, m);

@@ -2,36 +2,6 @@
  * names in quotes are those of the protocol's model. */
 #include "nf-runtime/unit_internal.h"
 
-static void take(struct rill_unit *u, struct flow *flow, uint64_t term, const struct tag *tag,
-                 const struct rill_chain_entry *chain, uint8_t chain_len);
-static void ask(struct rill_unit *u, struct segment *g);
-
-static bool is_birth(const struct rill_chain_entry *e)
-{
-    return e->term == RILL_BIRTH_TERM;
-}
-
-/* Its unit is dead: its output logger is asked instead. */
-static bool is_dead(const struct rill_chain_entry *e)
-{
-    return e->output_logger != 0;
-}
-
-/* Its output logger died as well: what only they had is lost. */
-static bool is_lost(const struct rill_chain_entry *e)
-{
-    return e->output_logger == RILL_LOGGER_LOST;
-}
-
-static struct segment *find_segment(const struct flow *flow, uint64_t term)
-{
-    struct segment *g = flow->segments;
-
-    while (g != NULL && g->term != term)
-        g = g->next;
-    return g;
-}
-
 /* Units hand this flow's state to each other: there is no store outside that keeps it, or it stays
  * here. */
 static bool is_handed(const struct rill_unit *u, uint32_t unit)
@@ -116,15 +86,15 @@ static void implied(struct rill_unit *u, struct flow *flow)
     pass_on(u, flow, term, unit);
 }
 
-/* The flow is born here: nothing came before. Clocks begin at the flow's number. */
-static void fresh(struct rill_unit *u, struct flow *flow, uint64_t term)
+/* Clocks begin at the flow's number. */
+void handoff_begin(struct rill_unit *u, struct flow *flow, uint64_t term)
 {
     struct tag tag = {.clock = flow->node.flow - 1, .window = UINT64_MAX};
     struct rill_chain_entry birth = {.term = RILL_BIRTH_TERM};
 
     rill_state_replaced(flow->state, &flow->state_used, 0);
     u->n.flows_born++;
-    take(u, flow, term, &tag, &birth, 1);
+    handoff_take(u, flow, term, &tag, &birth, 1);
 }
 
 /* Two stashes, each in order of clock, into one. A clock in both is a duplicate. */
@@ -171,8 +141,8 @@ static struct rte_mbuf *take_stash(struct rill_unit *u, struct flow *flow, uint6
 }
 
 /* We become owner of `term`, with flow->state as of `tag`; what was held is processed at once. */
-static void take(struct rill_unit *u, struct flow *flow, uint64_t term, const struct tag *tag,
-                 const struct rill_chain_entry *chain, uint8_t chain_len)
+void handoff_take(struct rill_unit *u, struct flow *flow, uint64_t term, const struct tag *tag,
+                  const struct rill_chain_entry *chain, uint8_t chain_len)
 {
     struct segment own;
     struct rte_mbuf *m = take_stash(u, flow, term, &own);
@@ -207,11 +177,6 @@ static void take(struct rill_unit *u, struct flow *flow, uint64_t term, const st
         handoff_start(u, flow);
 }
 
-void handoff_take(struct rill_unit *u, struct flow *flow, uint64_t term, const struct tag *tag)
-{
-    take(u, flow, term, tag, NULL, 0);
-}
-
 /* Our replica is just what the term's first packet wants: its clock is one below, nothing before it
  * is missing ("dense"), and that packet was stamped by the controller itself ("direct"). */
 static bool replica_fits(const struct flow *flow, const struct segment *g)
@@ -223,14 +188,14 @@ static bool replica_fits(const struct flow *flow, const struct segment *g)
     return flow->replica.window == UINT64_MAX || RILL_MUTANT(dense);
 }
 
-static void take_replica(struct rill_unit *u, struct flow *flow, uint64_t term,
-                         const struct rill_chain_entry *chain, uint8_t chain_len)
+void handoff_take_replica(struct rill_unit *u, struct flow *flow, uint64_t term,
+                          const struct rill_chain_entry *chain, uint8_t chain_len)
 {
     struct tag tag = flow->replica;
 
     memcpy(flow->state, flow_replica_state(u, flow), flow->replica_used);
     rill_state_replaced(flow->state, &flow->state_used, flow->replica_used);
-    take(u, flow, term, &tag, chain, chain_len);
+    handoff_take(u, flow, term, &tag, chain, chain_len);
 }
 
 /* Can the lowest term that waits begin? Only that one: terms are begun in order. */
@@ -240,145 +205,18 @@ void handoff_start(struct rill_unit *u, struct flow *flow)
 
     if (g == NULL || flow->owning || g->chain_len == 0 || g->unsure)
         return;
-    if (is_birth(&g->chain[0])) {
-        fresh(u, flow, g->term);
+    if (entry_is_birth(&g->chain[0])) {
+        handoff_begin(u, flow, g->term);
         return;
     }
     if (replica_fits(flow, g)) {
-        take_replica(u, flow, g->term, NULL, 0);
+        handoff_take_replica(u, flow, g->term, NULL, 0);
         return;
     }
-    if (g->tries == 0 && (g->chain[0].unit == u->config.id || is_dead(&g->chain[0])))
-        ask(u, g);
+    if (g->tries == 0 && (g->chain[0].unit == u->config.id || entry_is_dead(&g->chain[0])))
+        handoff_ask(u, g);
     else if (!is_handed(u, g->chain[0].unit) && g->last_read == 0)
         external_get(u, g);
-}
-
-/* REFUSED: whom we ask now died with all that it had; FORGOTTEN: we had it, but no more. Then the
- * controller ends the flow. */
-static void send_where(struct rill_unit *u, const struct segment *g, uint16_t flags)
-{
-    struct rte_mbuf *m = unit_message(u, RILL_FRAME_WHERE, unit_controller(u, g->flow->node.flow),
-                                      g->flow->node.flow);
-
-    if (m == NULL)
-        return;
-    rill_frame(m)->term = g->term;
-    rill_frame(m)->flags = flags;
-    if (RILL_MUTANT(where))
-        rill_frame(m)->dst = RILL_ROLE_NONE;
-    u->n.where_sent++;
-    unit_send(u, m);
-}
-
-/* The NF wants no more of this life. If that is lost, it says so again with the next packet. */
-void handoff_say_ended(struct rill_unit *u, const struct flow *flow)
-{
-    struct rte_mbuf *m =
-        unit_message(u, RILL_FRAME_WHERE, unit_controller(u, flow->node.flow), flow->node.flow);
-
-    if (m == NULL)
-        return;
-    rill_frame(m)->term = flow->granted;
-    rill_frame(m)->flags = RILL_FLAG_ENDED;
-    u->n.where_sent++;
-    unit_send(u, m);
-}
-
-/* To a dead unit's output logger: what did it hold in that term? If our replica is of that very
- * version, the state need not come. */
-static void send_logger_pull(struct rill_unit *u, const struct segment *g,
-                             const struct rill_chain_entry *e)
-{
-    struct rte_mbuf *m =
-        unit_message(u, RILL_FRAME_LOGGER_PULL, e->output_logger, g->flow->node.flow);
-    struct rill_frame *f;
-
-    if (m == NULL)
-        return;
-    f = rill_frame(m);
-    if (g->flow->has_replica)
-        tag_to_frame(&g->flow->replica, f);
-    f->granted_term = e->term;
-    f->next_term = g->term;
-    f->next_unit = e->unit;
-    u->n.logger_pulls_sent++;
-    unit_send(u, m);
-}
-
-/* Its epoch is that of the controller that spoke to us last ("asker"). */
-static struct rte_mbuf *pull_message(struct rill_unit *u, uint32_t unit, uint64_t flow)
-{
-    struct rte_mbuf *m = unit_message(u, RILL_FRAME_PULL, unit, flow);
-
-    if (m != NULL)
-        rill_frame(m)->epoch = u->spoken[rill_number_slot(flow)];
-    return m;
-}
-
-static void send_pull(struct rill_unit *u, const struct segment *g,
-                      const struct rill_chain_entry *e)
-{
-    struct rte_mbuf *m;
-    struct rill_frame *f;
-
-    m = pull_message(u, e->unit, g->flow->node.flow);
-    if (m == NULL)
-        return;
-    f = rill_frame(m);
-    f->term = e->term;
-    f->next_term = g->term;
-    f->next_unit = u->config.id;
-    f->chain_len = g->chain_len - g->chain_at - 1;
-    memcpy(f->chain, e + 1, f->chain_len * sizeof(f->chain[0]));
-    u->n.pulls_sent++;
-    unit_send(u, m);
-}
-
-/* Asks along the chain, newest first ("walk"); every other time the controller too ("where"). May
- * begin the term, and so free the segment. */
-static void ask(struct rill_unit *u, struct segment *g)
-{
-    const struct rill_chain_entry *e = &g->chain[g->chain_at];
-    bool at_end = g->chain_at >= g->chain_len;
-    bool lost = !at_end && is_lost(e) && !RILL_MUTANT(lost);
-
-    g->tries++;
-    if (lost || g->unsure || g->chain_len == 0 || g->tries % 2 == 0)
-        send_where(u, g, lost ? RILL_FLAG_REFUSED : 0);
-    if (at_end || lost || g->unsure)
-        return;
-    if (is_birth(e))
-        fresh(u, g->flow, g->term);
-    else if (is_dead(e))
-        send_logger_pull(u, g, e);
-    else
-        send_pull(u, g, e);
-}
-
-/* It is another that is asked now. */
-static void ask_next(struct rill_unit *u, struct segment *g)
-{
-    g->tries = 0;
-    rill_timer_arm(u->questions, &g->timer, u->now_ns + u->config.pull_timeout_ns);
-    ask(u, g);
-}
-
-void handoff_segment_due(struct rill_unit *u, struct segment *g)
-{
-    struct flow *flow = g->flow;
-    uint64_t term = g->term;
-
-    if (!RILL_MUTANT(pull_never))
-        ask(u, g);
-    g = find_segment(flow, term);
-    if (g == NULL)
-        return;
-    if (g->last_read != 0) /* the question, or the answer, may be lost */
-        external_get(u, g);
-    rill_timer_arm(u->questions, &g->timer,
-                   u->now_ns + rill_resend_pause_ns(&u->config.resend, u->config.pull_timeout_ns,
-                                                    g->tries + 1, &u->n.resends_slowed));
 }
 
 static void forward(struct rill_unit *u, const struct flow *flow, struct rte_mbuf *m)
@@ -471,7 +309,7 @@ void handoff_on_data(struct rill_unit *u, struct rte_mbuf *m, struct flow *known
 static void moved_ahead(struct rill_unit *u, struct flow *flow, const struct rill_frame *f,
                         uint32_t to, bool pull)
 {
-    bool is_new = find_segment(flow, f->term) == NULL;
+    bool is_new = flow_segment(flow, f->term) == NULL;
     struct segment *g = store_segment(u, flow, f->term, f->chain, f->chain_len);
 
     if (g == NULL)
@@ -483,10 +321,10 @@ static void moved_ahead(struct rill_unit *u, struct flow *flow, const struct ril
     }
     if (flow->owning)
         implied(u, flow);
-    else if (g->chain_len > 0 && is_birth(&g->chain[0]) && g == flow->segments && !g->unsure)
-        fresh(u, flow, f->term);
+    else if (g->chain_len > 0 && entry_is_birth(&g->chain[0]) && g == flow->segments && !g->unsure)
+        handoff_begin(u, flow, f->term);
     else if (pull && (g->tries == 0 || g->tries + 1 >= u->config.resend.attempts))
-        ask(u, g); /* who asks us is not to wait for our slow pauses besides its own */
+        handoff_ask(u, g); /* who asks us is not to wait for our slow pauses besides its own */
 }
 
 /* MOVE and PULL: the term f->term, which we had, have or shall have, goes on to f->next_term. A
@@ -525,23 +363,6 @@ void handoff_on_move(struct rill_unit *u, const struct rill_frame *f)
     }
 }
 
-/* FINAL without the state, and we do not hold that version: ask for it. */
-static void ask_for_state(struct rill_unit *u, struct flow *flow, const struct rill_frame *f)
-{
-    struct rte_mbuf *m;
-
-    if (store_segment(u, flow, f->next_term, f->chain, f->chain_len) == NULL)
-        return;
-    m = pull_message(u, f->src, flow->node.flow);
-    if (m == NULL)
-        return;
-    rill_frame(m)->term = f->granted_term;
-    rill_frame(m)->next_term = f->next_term;
-    rill_frame(m)->next_unit = u->config.id;
-    u->n.pulls_sent++;
-    unit_send(u, m);
-}
-
 /* The other way round than a question ("asker"): a unit that the newest controller has not spoken
  * to may have died before that one took over, so nobody has told to whom it was to give the flow.
  * Whoever waits for that term has told it, or has heard of it since ("giver"). */
@@ -550,7 +371,7 @@ static bool is_unknown_giver(const struct rill_unit *u, const struct rill_frame 
     const struct flow *flow = store_find(u, f->flow);
 
     return f->epoch < rill_controllers_epoch(&u->controllers, f->flow) &&
-           (flow == NULL || find_segment(flow, f->next_term) == NULL) && !RILL_MUTANT(giver);
+           (flow == NULL || flow_segment(flow, f->next_term) == NULL) && !RILL_MUTANT(giver);
 }
 
 void handoff_on_final(struct rill_unit *u, struct rte_mbuf *m)
@@ -580,54 +401,15 @@ void handoff_on_final(struct rill_unit *u, struct rte_mbuf *m)
             u->n.messages_malformed++;
             return;
         }
-        take(u, flow, term, &tag, f->chain, f->chain_len);
+        handoff_take(u, flow, term, &tag, f->chain, f->chain_len);
         return;
     }
     if (flow->has_replica && (tag_equal(&flow->replica, &tag) || RILL_MUTANT(final_replica)))
-        take_replica(u, flow, term, f->chain, f->chain_len);
+        handoff_take_replica(u, flow, term, f->chain, f->chain_len);
     else if (!is_handed(u, f->src))
         external_await(u, flow, f);
     else
-        ask_for_state(u, flow, f);
-}
-
-static uint8_t chain_find(const struct rill_frame *f, const struct rill_chain_entry *e)
-{
-    for (uint8_t i = 0; e != NULL && i < f->chain_len; i++)
-        if (f->chain[i].term == e->term && f->chain[i].unit == e->unit)
-            return i;
-    return 0;
-}
-
-/* The controller's answer to WHERE. */
-void handoff_on_chain(struct rill_unit *u, const struct rill_frame *f)
-{
-    struct flow *flow = store_find(u, f->flow);
-    struct segment *g = flow != NULL ? find_segment(flow, f->term) : NULL;
-    const struct rill_chain_entry *now;
-    bool was_lost, was_unsure;
-
-    if (g == NULL)
-        return;
-    now = g->chain_at < g->chain_len ? &g->chain[g->chain_at] : NULL;
-    was_lost = now != NULL && is_lost(now);
-    was_unsure = g->unsure;
-    if (f->flags & RILL_FLAG_REFUSED) { /* the flow went on, or ended, without us */
-        u->n.states_lost += was_lost;
-        store_drop_segment(u, g, &u->n.dropped_superseded);
-        return;
-    }
-    if (f->chain_len == 0) { /* established: we had begun it, and have forgotten it since */
-        send_where(u, g, RILL_FLAG_FORGOTTEN);
-        return;
-    }
-    g->chain_at = chain_find(f, now);
-    g->chain_len = f->chain_len;
-    memcpy(g->chain, f->chain, sizeof(g->chain));
-    g->unsure = false;
-    now = &g->chain[g->chain_at];
-    if (was_unsure || is_birth(now) || (is_dead(now) && !(was_lost && is_lost(now))))
-        ask(u, g);
+        handoff_ask_for_state(u, flow, f);
 }
 
 /* The controller gives us a flow whose owner died, without a packet: until we have its state, that
@@ -647,58 +429,4 @@ void handoff_on_take(struct rill_unit *u, const struct rill_frame *f)
     if (flow->owning)
         implied(u, flow);
     handoff_start(u, flow);
-}
-
-/* What a dead unit's output logger holds for the term that we asked about. */
-void handoff_on_logger_state(struct rill_unit *u, struct rte_mbuf *m)
-{
-    const struct rill_frame *f = rill_frame(m);
-    struct flow *flow = store_find(u, f->flow);
-    struct segment *g = flow != NULL ? find_segment(flow, f->next_term) : NULL;
-    struct tag tag = {f->term, f->step, f->clock, f->window};
-    const struct rill_chain_entry *e;
-
-    if (g == NULL || g->chain_at >= g->chain_len)
-        return;
-    e = &g->chain[g->chain_at];
-    if ((e->term != f->granted_term || e->unit != f->next_unit) && !RILL_MUTANT(answer_any))
-        return; /* to an earlier question */
-    if (!(f->flags & RILL_FLAG_REFUSED))
-        flow_heard_idle(u, flow, f->count);
-    if (f->flags & RILL_FLAG_REFUSED) { /* or the flow ended, and it has forgotten */
-        g->chain_at++;
-        g->unsure = true;
-        ask_next(u, g);
-    } else if (f->flags & RILL_FLAG_STATE) {
-        uint32_t bytes = rte_pktmbuf_pkt_len(m);
-
-        if (!rill_state_fits(bytes, u->state_bytes) ||
-            rill_state_read(m, 0, bytes, flow->state, &flow->state_used) != 0) {
-            u->n.messages_malformed++;
-            return;
-        }
-        u->n.recovered_from_logger++;
-        take(u, flow, f->next_term, &tag, NULL, 0);
-    } else if (flow->has_replica && tag_equal(&flow->replica, &tag)) {
-        u->n.recovered_from_replica++;
-        take_replica(u, flow, f->next_term, NULL, 0);
-    } /* else the replica went on meanwhile: the next question says so */
-}
-
-/* A unit is dead: whoever waits for it asks its output logger now. */
-void handoff_on_dead(struct rill_unit *u, uint32_t unit, uint32_t output_logger)
-{
-    for (struct segment *g = u->waiting, *next; g != NULL; g = next) {
-        bool now = false;
-
-        next = g->next_waiting;
-        for (uint8_t i = 0; i < g->chain_len; i++) {
-            if (g->chain[i].unit != unit || is_birth(&g->chain[i]))
-                continue;
-            g->chain[i].output_logger = output_logger;
-            now |= i == g->chain_at;
-        }
-        if (now && g == g->flow->segments && !g->flow->owning)
-            ask_next(u, g); /* begins nothing: the entry is that of a unit */
-    }
 }

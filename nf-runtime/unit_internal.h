@@ -329,18 +329,57 @@ static inline bool flow_is_synced(const struct rill_unit *u, const struct flow *
     return flow_term_is_logged(u, flow) && tag_equal(&flow->synced, &flow->tag);
 }
 
+/* Entries of a chain: a birth; one whose unit is dead, so that its output logger is asked instead;
+ * and one whose output logger died as well, so that what only they had is lost. */
+static inline bool entry_is_birth(const struct rill_chain_entry *e)
+{
+    return e->term == RILL_BIRTH_TERM;
+}
+
+static inline bool entry_is_dead(const struct rill_chain_entry *e)
+{
+    return e->output_logger != 0;
+}
+
+static inline bool entry_is_lost(const struct rill_chain_entry *e)
+{
+    return e->output_logger == RILL_LOGGER_LOST;
+}
+
+/* That of a term that has not begun; or NULL. */
+static inline struct segment *flow_segment(const struct flow *flow, uint64_t term)
+{
+    struct segment *g = flow->segments;
+
+    while (g != NULL && g->term != term)
+        g = g->next;
+    return g;
+}
+
 /* handoff.c */
 void handoff_on_data(struct rill_unit *u, struct rte_mbuf *m, struct flow *known); /* or NULL */
 void handoff_on_move(struct rill_unit *u, const struct rill_frame *f);
 void handoff_on_final(struct rill_unit *u, struct rte_mbuf *m);
-void handoff_on_chain(struct rill_unit *u, const struct rill_frame *f);
 void handoff_on_take(struct rill_unit *u, const struct rill_frame *f);
+/* Can the lowest term that waits begin? Only that one: terms are begun in order. */
+void handoff_start(struct rill_unit *u, struct flow *flow);
+/* We become owner of `term`: with flow->state, which is as of `tag`; with our replica; or of a flow
+ * that is born here, with nothing. What was held is processed at once. `chain` is what lies below,
+ * if no packet of the term has said. */
+void handoff_take(struct rill_unit *u, struct flow *flow, uint64_t term, const struct tag *tag,
+                  const struct rill_chain_entry *chain, uint8_t chain_len);
+void handoff_take_replica(struct rill_unit *u, struct flow *flow, uint64_t term,
+                          const struct rill_chain_entry *chain, uint8_t chain_len);
+void handoff_begin(struct rill_unit *u, struct flow *flow, uint64_t term);
+
+/* handoff_ask.c */
+void handoff_on_chain(struct rill_unit *u, const struct rill_frame *f);
 void handoff_on_logger_state(struct rill_unit *u, struct rte_mbuf *m);
 void handoff_on_dead(struct rill_unit *u, uint32_t unit, uint32_t output_logger);
-void handoff_start(struct rill_unit *u, struct flow *flow);
 void handoff_segment_due(struct rill_unit *u, struct segment *g);
 void handoff_say_ended(struct rill_unit *u, const struct flow *flow);
-void handoff_take(struct rill_unit *u, struct flow *flow, uint64_t term, const struct tag *tag);
+void handoff_ask(struct rill_unit *u, struct segment *g); /* may free it: then the term begins */
+void handoff_ask_for_state(struct rill_unit *u, struct flow *flow, const struct rill_frame *f);
 
 /* The pause after a question was asked for the *tries-th time, counted here. */
 static inline uint64_t unit_resend_ns(struct rill_unit *u, uint64_t first_ns, uint16_t *tries)
