@@ -1,6 +1,7 @@
 /* What the files of the work assignment share.
  *
  *   wam.c          load and room of units, the choice of one
+ *   wam_units.c    which units there are
  *   wam_targets.c  who gets copies of a flow's state
  */
 #ifndef RILL_CONTROLLER_WAM_INTERNAL_H
@@ -16,6 +17,10 @@
 
 enum { BPS_PER_BYTE = 80 }; /* a byte in a window of 100 ms */
 enum { EXPECT_SHIFT = 60 };
+enum {
+    ROOM_QUANTA = 2048,  /* the largest capacity lies in the upper half: quanta of 1/1024 or less */
+    STEPS_TO_ONE = 1024, /* of utilization */
+};
 
 struct unit {
     uint32_t id;
@@ -121,11 +126,28 @@ static inline void wam_touch(struct rill_wam *wam, struct unit *unit)
     wam->stale[wam->stale_count++] = wam_slot_of(wam, unit);
 }
 
+/* What was drained goes into the loads. */
+static inline void wam_settle(struct rill_wam *wam)
+{
+    while (wam->sent_count > 0) {
+        uint32_t slot = wam->sent[--wam->sent_count];
+        struct unit *unit = &wam->units[slot];
+
+        rill_load_window_drained(&wam->load, slot, unit->sent_bytes);
+        rill_backlog_sent(&wam->backlog, slot, unit->sent_bytes, wam->now_ns);
+        unit->sent_bytes = 0;
+        wam_touch(wam, unit);
+    }
+}
+
 /* What was drained goes into the loads, and what is too old leaves them: before anybody looks at
  * these. */
 void wam_advance(struct rill_wam *wam, uint64_t now_ns);
 /* The indexes are as the loads say: before anybody looks into one. */
 void wam_index(struct rill_wam *wam);
+/* One unit's places in the indexes are as its load says; it has none. */
+void wam_reindex(struct rill_wam *wam, struct unit *unit);
+void wam_unindex(struct rill_wam *wam, struct unit *unit);
 /* Where the unit of that id stands, or would, in a list of slots in id order. */
 uint32_t wam_position(const struct rill_wam *wam, const uint32_t *list, uint32_t count,
                       uint32_t id);
