@@ -41,7 +41,8 @@ static int undeploy(struct request *request, struct rill_error *err)
     int rc = rill_place_resolve(&request->place, err);
 
     if (rc == 0 && request->name == NULL)
-        rc = rill_error_set(err, -EINVAL, "which deployment? `rill status` lists them");
+        rc = rill_error_set(err, -EINVAL, "which deployment? `rill status --cluster %s` lists them",
+                            request->place.name);
     if (rc == 0)
         rc = rill_client_open(&request->place, &client, err);
     if (rc != 0)

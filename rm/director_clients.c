@@ -154,7 +154,8 @@ static struct dir_deployment *only_deployment(struct rill_director *d, struct di
     if (count == 1)
         return last;
     if (count == 0)
-        dir_answer_error(d, asker, "there is no deployment: rill deploy makes one");
+        dir_answer_error(d, asker, "there is no deployment: rill deploy NF --cluster %s makes one",
+                         d->config.cluster);
     else
         dir_answer_error(d, asker, "there are %" PRIu32 " deployments: say which by --deployment",
                          count);
@@ -171,7 +172,9 @@ static struct dir_deployment *deployment_for(struct rill_director *d, struct dir
         return only_deployment(d, asker);
     dep = dir_deployment_named(d, name);
     if (dep == NULL)
-        dir_answer_error(d, asker, "no deployment is called %.64s: rill status lists them", name);
+        dir_answer_error(d, asker,
+                         "no deployment is called %.64s: rill status --cluster %s lists them", name,
+                         d->config.cluster);
     return dep;
 }
 
@@ -192,8 +195,11 @@ static bool may_attach(struct rill_director *d, struct dir_asker *asker,
                          "nothing can be replayed through it",
                          name, dep->spec->inside_interface, dep->spec->outside_interface);
     else if (other != NULL && other != client)
-        dir_answer_error(d, asker, "client %" PRIu32 " of machine %s is attached to deployment %s",
-                         rill_role_number(other->id), other->machine, name);
+        dir_answer_error(
+            d, asker,
+            "another replay runs through deployment %s, from machine %s (client %" PRIu32
+            "): wait for its end, or stop it",
+            name, other->machine, rill_role_number(other->id));
     else if (!d->config.fabric_crosses_machines && strcmp(client->machine, home->name) != 0)
         dir_answer_error(d, asker,
                          "deployment %s is on machine %s, and packets do not cross machines yet: "

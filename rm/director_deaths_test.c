@@ -660,7 +660,7 @@ static void who_can_not_fail(void **state)
 
     (void)state;
     asks_to_fail(w, rill_role_id(RILL_ROLE_UNIT, 99), false);
-    world_expect_error(w, 0, "unit 99 is not there; `rill status` lists the roles");
+    world_expect_error(w, 0, "unit 99 is not there; `rill status --cluster test` lists the roles");
     asks_to_fail(w, 0, false);
     world_expect_error(w, 0, "is not there");
     world_agent_down(w, 0);

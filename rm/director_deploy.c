@@ -33,8 +33,11 @@ static int check_name(const struct rill_director *d, const char *name, struct ri
                               "a deployment's name has 1 to %d characters of a-z, 0-9 and -",
                               DIR_NAME_MAX);
     if (dir_deployment_named(d, name) != NULL)
-        return rill_error_set(err, -EEXIST, "deployment %s is there already: rill undeploy %s",
-                              name, name);
+        return rill_error_set(
+            err, -EEXIST,
+            "deployment %s is there already: choose another --name, or end that one "
+            "with rill undeploy %s --cluster %s",
+            name, name, d->config.cluster);
     return 0;
 }
 
@@ -46,7 +49,37 @@ static int check_interface(const char *name, struct rill_error *err)
     return rill_error_set(err, -EINVAL, "interface %.40s: not the name of one", name);
 }
 
-static int check_interfaces(const Control__Deploy *spec, struct rill_error *err)
+static bool has_interface(const Control__Deploy *spec, const char *name)
+{
+    return strcmp(spec->inside_interface, name) == 0 || strcmp(spec->outside_interface, name) == 0;
+}
+
+/* Each of two deployments would have every packet that comes in there. */
+static int check_interfaces_are_free(const struct rill_director *d, const Control__Deploy *spec,
+                                     struct rill_error *err)
+{
+    for (uint32_t i = 0; i < RILL_DIRECTOR_DEPLOYMENTS_MAX; i++) {
+        const struct dir_deployment *dep = &d->deployments[i];
+        const char *taken;
+
+        if (dep->vni == 0 || !dir_is_live(dep) || dep->state == DIR_FAILED)
+            continue;
+        if (has_interface(dep->spec, spec->inside_interface))
+            taken = spec->inside_interface;
+        else if (has_interface(dep->spec, spec->outside_interface))
+            taken = spec->outside_interface;
+        else
+            continue;
+        return rill_error_set(err, -EBUSY,
+                              "interface %s belongs to deployment %s: take another, or end that "
+                              "one with rill undeploy %s --cluster %s",
+                              taken, dep->spec->name, dep->spec->name, d->config.cluster);
+    }
+    return 0;
+}
+
+static int check_interfaces(const struct rill_director *d, const Control__Deploy *spec,
+                            struct rill_error *err)
 {
     const char *inside = spec->inside_interface, *outside = spec->outside_interface;
     int rc = check_interface(inside, err);
@@ -60,7 +93,7 @@ static int check_interfaces(const Control__Deploy *spec, struct rill_error *err)
     if (rc == 0 && inside[0] != '\0' && strcmp(inside, outside) == 0)
         rc = rill_error_set(err, -EINVAL, "the inside and the outside interface are both %s",
                             inside);
-    return rc;
+    return rc == 0 && inside[0] != '\0' ? check_interfaces_are_free(d, spec, err) : rc;
 }
 
 static int check_spec(const struct rill_director *d, const Control__Deploy *spec,
@@ -81,7 +114,7 @@ static int check_spec(const struct rill_director *d, const Control__Deploy *spec
                               spec->controllers, RILL_DIRECTOR_CONTROLLERS_MAX);
     if (spec->image.len == 0)
         return rill_error_set(err, -EINVAL, "the NF's image is empty");
-    return check_interfaces(spec, err);
+    return check_interfaces(d, spec, err);
 }
 
 /* Are there as many units as several controllers lease from the start and for good? */

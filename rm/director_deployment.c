@@ -118,7 +118,9 @@ void dir_on_undeploy(struct rill_director *d, uint32_t peer, const Control__Mess
     char why[DIR_LINE_BYTES];
 
     if (dep == NULL) {
-        dir_answer_error(d, &asker, "no deployment is called %.64s: rill status lists them", name);
+        dir_answer_error(d, &asker,
+                         "no deployment is called %.64s: rill status --cluster %s lists them", name,
+                         d->config.cluster);
         return;
     }
     if (dep->state == DIR_UNDEPLOYING) {

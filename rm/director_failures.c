@@ -117,8 +117,9 @@ void dir_on_fail(struct rill_director *d, uint32_t peer, const Control__Message 
     Control__Message m = rill_control_message(d->config.id, 0, 0);
 
     if (role == NULL || dir_role_is_over(role)) {
-        dir_answer_error(d, &asker, "%s %u is not there; `rill status` lists the roles",
-                         rill_role_kind_name(kind), rill_role_number(message->fail->role));
+        dir_answer_error(
+            d, &asker, "%s %u is not there; `rill status --cluster %s` lists the roles",
+            rill_role_kind_name(kind), rill_role_number(message->fail->role), d->config.cluster);
         return;
     }
     m.to = role->agent;

@@ -214,9 +214,11 @@ static void ask_to_deploy(struct world *w, Control__Deploy *deploy)
 
 static void refuses(struct world *w, Control__Deploy deploy, const char *says)
 {
+    int folders = w->folders_made;
+
     ask_to_deploy(w, &deploy);
     world_expect_error(w, 0, says);
-    assert_int_equal(w->folders_made, 0);
+    assert_int_equal(w->folders_made, folders);
 }
 
 static void bad_deployments_are_refused(void **state)
@@ -303,7 +305,7 @@ static void a_name_is_taken_once(void **state)
     world_deploy(w, 0, "web", 1);
     world_expect(w, 0, CONTROL__MESSAGE__BODY_DEPLOYED);
     world_deploy(w, 0, "web", 1);
-    world_expect_error(w, 0, "deployment web is there already: rill undeploy web");
+    world_expect_error(w, 0, "end that one with rill undeploy web --cluster test");
     world_deploy(w, 0, "web-2", 1);
     world_expect(w, 0, CONTROL__MESSAGE__BODY_DEPLOYED);
     assert_int_equal(w->clients[0].last->deployed->vni, 2);
@@ -356,6 +358,33 @@ static void a_live_deployment(void **state)
     assert_int_equal(world_count(w, RILL_ROLE_OUTPUT_LOGGER, 0, "warm"), 2); /* not touched */
     world_attach(w, 0, "web");
     world_expect_error(w, 0, "live");
+    world_free(w);
+}
+
+/* Whichever end it is there; when the deployment has gone it is free. */
+static void an_interface_is_one_deployments(void **state)
+{
+    struct world *w = world_small(2);
+    Control__Deploy d = web(), other = web();
+
+    (void)state;
+    d.inside_interface = "eth0";
+    d.outside_interface = "eth1";
+    ask_to_deploy(w, &d);
+    world_expect(w, 0, CONTROL__MESSAGE__BODY_DEPLOYED);
+    other.name = "other";
+    other.inside_interface = "eth2";
+    other.outside_interface = "eth0";
+    refuses(w, other, "interface eth0 belongs to deployment web");
+    other.inside_interface = "eth1";
+    other.outside_interface = "eth2";
+    refuses(w, other, "interface eth1 belongs to deployment web");
+    world_deploy(w, 0, "no-interfaces", 1);
+    world_expect(w, 0, CONTROL__MESSAGE__BODY_DEPLOYED);
+    world_undeploy(w, 0, "web");
+    world_expect(w, 0, CONTROL__MESSAGE__BODY_DONE);
+    ask_to_deploy(w, &other);
+    world_expect(w, 0, CONTROL__MESSAGE__BODY_DEPLOYED);
     world_free(w);
 }
 
@@ -481,6 +510,7 @@ int main(void)
         cmocka_unit_test(a_name_is_taken_once),
         cmocka_unit_test(there_is_a_limit_to_deployments),
         cmocka_unit_test(a_live_deployment),
+        cmocka_unit_test(an_interface_is_one_deployments),
         cmocka_unit_test(undeploying_leaves_nothing),
         cmocka_unit_test(undeploying_ends_a_deploy_that_waits),
         cmocka_unit_test(a_deployment_is_kept_on_one_machine),
