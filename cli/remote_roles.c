@@ -95,6 +95,19 @@ static void update_roles(struct remote *r, const Control__Status *status)
     r->roles.still = false;
 }
 
+/* One that failed stays, with why; one that was ended has nobody left who could count. */
+static void look_at_deployment(struct remote *r, const Control__Status *status)
+{
+    uint32_t vni = r->attached->attached->vni;
+
+    for (size_t i = 0; i < status->n_deployments; i++)
+        if (status->deployments[i]->vni == vni &&
+            strcmp(status->deployments[i]->state, "stopping") != 0)
+            return;
+    rill_error_set(&r->failure, -ECONNRESET,
+                   "the deployment was ended (rill undeploy) during the replay");
+}
+
 void remote_on_status(struct remote *r, const Control__Message *message)
 {
     const Control__Status *status = message->status;
@@ -102,6 +115,7 @@ void remote_on_status(struct remote *r, const Control__Message *message)
     if (message->number != r->roles.status_number)
         return;
     r->roles.status_number = 0;
+    look_at_deployment(r, status);
     update_roles(r, status);
     note_failures(r, status);
     remote_note_failures(r, status);

@@ -129,6 +129,23 @@ def an_interrupted_replay():
         common.check_books(report)
 
 
+def a_replay_whose_deployment_is_ended():
+    """Nobody is left who could count: it says so at once, and does not play to its end."""
+    with Cluster() as c:
+        c.rill("deploy", "nat", "--units", 2)
+        player = subprocess.Popen([common.rill(), "replay", common.BUNDLED, "--cluster", c.name, "--speed", "0.01x",
+                                   "--quiet"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        until("packets are under way", lambda: sum(
+            v for k, v in json.loads(c.rill("status", "--json", "--counters")[0])["counters"].items()
+            if k == "unit.packets_processed") > 0)
+        c.rill("undeploy", "nat")
+        _, err = player.communicate(timeout=20)  # the capture takes a minute
+        assert player.returncode == 2 and err.count(b"\n") == 1 and b"was ended (rill undeploy)" in err, (
+            player.returncode, err)
+        c.rill("deploy", "nat", "--units", 2)
+        common.check_books(c.replay(c.small, "--speed", "0.1x"))
+
+
 def an_agent_that_dies():
     """Containers outlive it, and the next one adopts them."""
     with Cluster() as c:
@@ -179,4 +196,5 @@ def bad_cluster_files():
 
 if __name__ == "__main__":
     world.main([up_and_down, replays_after_each_other, shared_captures, two_deployments, a_replay_that_is_killed,
-                an_interrupted_replay, an_agent_that_dies, everything_dies, bad_cluster_files])
+                an_interrupted_replay, a_replay_whose_deployment_is_ended, an_agent_that_dies, everything_dies,
+                bad_cluster_files])
