@@ -47,7 +47,8 @@ static int help(void)
          "       rill fail rm|agent [OPTION...]\n"
          "\n"
          "Kills (SIGKILL) what runs in a cluster, to see what follows: unit:3, output-logger:2,\n"
-         "controller:1, numbered as in `rill status`; or, on this machine, the resource manager\n"
+         "controller:1, or unit-3 as `rill status` writes it; or, on this machine, the resource "
+         "manager\n"
          "that leads or the node agent. `rill status` lists what failed and what has recovered.\n");
     rill_args_help(table, stdout);
     return RILL_EXIT_DONE;

@@ -1,5 +1,6 @@
 #include "cli/fail.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <string.h>
 
@@ -22,9 +23,19 @@ static int take_kind(const char *word, struct rill_fail *fail)
     return -EINVAL;
 }
 
+/* Before the number: "unit:3", or "unit-3" as `rill status` writes it. NULL: there is no number. */
+static const char *separator(const char *text)
+{
+    const char *at = strchr(text, ':');
+
+    if (at == NULL)
+        at = strrchr(text, '-');
+    return at != NULL && *at == '-' && !isdigit((unsigned char)at[1]) ? NULL : at;
+}
+
 int rill_fail_role(const char *text, struct rill_fail *fail, struct rill_error *err)
 {
-    const char *colon = strchr(text, ':');
+    const char *colon = separator(text);
     size_t length = colon != NULL ? (size_t)(colon - text) : strlen(text);
     char word[WORD_BYTES];
     uint64_t number = 0;

@@ -214,7 +214,7 @@ static void ask_to_deploy(struct world *w, Control__Deploy *deploy)
 
 static void refuses(struct world *w, Control__Deploy deploy, const char *says)
 {
-    int folders = w->folders_made;
+    uint32_t folders = w->folders_made;
 
     ask_to_deploy(w, &deploy);
     world_expect_error(w, 0, says);

@@ -102,6 +102,7 @@ const struct rill_option *rill_config_schema(const struct rill_config *config)
     return config->schema;
 }
 
+/* NULL: none is like it. */
 static const struct rill_option *nearest(const struct rill_config *config, const char *name)
 {
     const struct rill_option *best = NULL;
@@ -115,7 +116,30 @@ static const struct rill_option *nearest(const struct rill_config *config, const
             best_distance = distance;
         }
     }
-    return best;
+    return best != NULL && rill_is_like(name, best->name) ? best : NULL;
+}
+
+static int say_unknown(const struct rill_config *config, const char *name, const char *source,
+                       struct rill_error *err)
+{
+    const struct rill_option *like = config->options == 0 ? NULL : nearest(config, name);
+    char known[160] = "";
+    size_t used = 0;
+
+    if (config->options == 0)
+        return rill_error_set(err, -EINVAL, "%s: %s: unknown; there are no options here", source,
+                              rill_show(name).text);
+    if (like != NULL)
+        return rill_error_set(err, -EINVAL, "%s: %s: unknown; the nearest known one is %s", source,
+                              rill_show(name).text, like->name);
+    for (const struct rill_option *o = config->schema; o->name != NULL && used < sizeof(known); o++)
+        used += (size_t)snprintf(known + used, sizeof(known) - used, "%s%s", used > 0 ? ", " : "",
+                                 o->name);
+    if (used >= sizeof(known))
+        return rill_error_set(err, -EINVAL, "%s: %s: unknown, and none is like it", source,
+                              rill_show(name).text);
+    return rill_error_set(err, -EINVAL, "%s: %s: unknown; known: %s", source, rill_show(name).text,
+                          known);
 }
 
 const struct rill_option *rill_config_find(const struct rill_config *config, const char *name,
@@ -127,12 +151,7 @@ const struct rill_option *rill_config_find(const struct rill_config *config, con
         o++;
     if (o->name != NULL)
         return o;
-    if (config->options == 0)
-        rill_error_set(err, -EINVAL, "%s: %s: unknown; there are no options here", source,
-                       rill_show(name).text);
-    else
-        rill_error_set(err, -EINVAL, "%s: %s: unknown; the nearest known one is %s", source,
-                       rill_show(name).text, nearest(config, name)->name);
+    say_unknown(config, name, source, err);
     return NULL;
 }
 

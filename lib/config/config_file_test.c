@@ -164,7 +164,7 @@ static const struct {
     {"settings: {}\n", "f.yaml:1: nf: missing; say which NF, as \"nf: NAME\""},
     {"nf: a\nconfg: {}\n", "f.yaml:2: confg: unknown; the nearest known one is config"},
     {"nf: a\nsetings: {}\n", "f.yaml:2: setings: unknown; the nearest known one is settings"},
-    {"name: a\n", "f.yaml:1: name: unknown; the nearest known one is nf"},
+    {"name: a\n", "f.yaml:1: name: unknown; known: nf, settings, config"},
     {"nf: a\nsettings:\n\nnf: b\n", "f.yaml:4: nf: a doubled key; it stands on line 1 already"},
     {"nf: a\nconfig: {}\nconfig: {}\n",
      "f.yaml:3: config: a doubled key; it stands on line 2 already"},
@@ -198,7 +198,7 @@ static const struct {
      "f.yaml:3: label: a NUL byte (\\0) in the text; leave it out"},
     /* Keys. */
     {"nf: a\nsettings:\n  wait: 50\n", "f.yaml:3: wait: unknown; the nearest known one is wait_us"},
-    {"nf: a\nsettings:\n  log: true\n", "f.yaml:3: log: unknown; the nearest known one is mode"},
+    {"nf: a\nsettings:\n  log: true\n", "f.yaml:3: log: unknown; known: wait_us, share, mode"},
     {"nf: a\nconfig:\n  adresses:\n    - a\n",
      "f.yaml:3: adresses: unknown; the nearest known one is addresses"},
     {"nf: a\nsettings:\n  wait_us: 50\n  mode: fast\n  wait_us: 50\n",
@@ -206,7 +206,7 @@ static const struct {
     {"nf: a\nsettings:\n  [a]: 50\n", "f.yaml:3: a list or mapping where a key belongs"},
     {"nf: a\nsettings:\n  ? {a: b}\n", "f.yaml:3: a list or mapping where a key belongs"},
     {"nf: a\nsettings:\n  \"a\\e[2J\": 1\n",
-     "f.yaml:3: a\\x1b[2J: unknown; the nearest known one is share"},
+     "f.yaml:3: a\\x1b[2J: unknown; known: wait_us, share, mode"},
     /* Values. */
     {"nf: a\nsettings:\n  wait_us:\n  mode: fast\n",
      "f.yaml:3: wait_us: no value; give one or remove the line"},
@@ -397,8 +397,8 @@ static void test_cluster_files(void **state)
         {"", "f.yaml:1: empty; a cluster file holds at least \"cluster:\""},
         {"- a\n", "f.yaml:1: not a mapping; begin with \"cluster:\""},
         {"{}\n", "f.yaml:1: cluster: missing; it holds all that a cluster file says"},
-        {"cluster: {}\nnf: nat\n", "f.yaml:2: nf: unknown; the nearest known one is cluster"},
-        {"settings: {}\n", "f.yaml:1: settings: unknown; the nearest known one is cluster"},
+        {"cluster: {}\nnf: nat\n", "f.yaml:2: nf: unknown; known: cluster"},
+        {"settings: {}\n", "f.yaml:1: settings: unknown; known: cluster"},
         {"cluster: {}\ncluster: {}\n",
          "f.yaml:2: cluster: a doubled key; it stands on line 1 already"},
         {"cluster: {}\n---\n", "f.yaml:2: a second document; a cluster file holds one"},
@@ -437,7 +437,7 @@ static void test_deployment_file_with_a_cluster(void **state)
     (void)state;
     write_file("nf: a\ncluster: {}\n", 18);
     assert_int_equal(rill_config_file_open("f.yaml", &file, &err), -22);
-    assert_string_equal(err.text, "f.yaml:2: cluster: unknown; the nearest known one is config");
+    assert_string_equal(err.text, "f.yaml:2: cluster: unknown; known: nf, settings, config");
 }
 
 int main(void)

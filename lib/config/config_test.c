@@ -149,7 +149,9 @@ static const struct {
     {"wait=1", "--set: wait: unknown; the nearest known one is wait_us"},
     {"adresses=1", "--set: adresses: unknown; the nearest known one is addresses"},
     {"wait-us=1", "--set: wait-us: unknown; the nearest known one is wait_us"},
-    {"a\nb\x1b=1", "--set: a\\x0ab\\x1b: unknown; the nearest known one is any"},
+    {"a\nb\x1b=1",
+     "--set: a\\x0ab\\x1b: unknown; known: log, wait_us, any, share, ratio, rate_mbps, label, "
+     "mode, flush, ports, addresses"},
     {"log=yes", "--set: log: \"yes\" is neither true nor false"},
     {"log=True", "--set: log: \"True\" is neither true nor false"},
     {"log=", "--set: log: \"\" is neither true nor false"},
@@ -249,7 +251,7 @@ static void test_long_texts_stay_one_line(void **state)
     memset(pair, '\x80', 4000);
     pair[4000] = '=';
     assert_int_equal(rill_config_set_pair(config, pair, &err), -22);
-    assert_non_null(strstr(err.text, "...: unknown; the nearest known one is "));
+    assert_non_null(strstr(err.text, "...: unknown; known: "));
     rill_config_destroy(config);
 }
 

@@ -56,6 +56,13 @@ unsigned rill_edit_distance(const char *a, const char *b)
     return row[b_bytes];
 }
 
+bool rill_is_like(const char *typed, const char *known)
+{
+    size_t bytes = strnlen(typed, DISTANCE_BYTES);
+
+    return strncmp(typed, known, bytes) == 0 || rill_edit_distance(typed, known) * 3 <= bytes * 2;
+}
+
 size_t rill_utf8_character(const char *text, size_t bytes, unsigned *character)
 {
     static const unsigned least_of_length[] = {0, 0, 0x80, 0x800, 0x10000};

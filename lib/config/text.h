@@ -16,6 +16,8 @@ struct rill_shown rill_show(const char *text);
 
 /* Levenshtein's distance; of each string only the first 64 bytes count. */
 unsigned rill_edit_distance(const char *a, const char *b);
+/* Is `known` what somebody meant who wrote `typed`: it begins so, or two in three letters fit? */
+bool rill_is_like(const char *typed, const char *known);
 
 /* How many bytes the UTF-8 character at `text` takes and which one it is; 0 if it is malformed:
  * cut off, overlong, a surrogate, or past U+10FFFF. */

@@ -148,6 +148,21 @@ static int doubled(const struct reader *r, size_t line, const char *key, size_t 
                 first_line);
 }
 
+static int unknown_top(const struct reader *r, size_t line, const char *key)
+{
+    const struct kind *kind = kind_of(r);
+    const char *like = nearest_top(kind, key);
+    char known[128] = "";
+
+    if (rill_is_like(key, like))
+        return fail(r, line, "%s: unknown; the nearest known one is %s", rill_show(key).text, like);
+    for (unsigned i = kind->first; i <= kind->last; i++)
+        snprintf(known + strlen(known), sizeof(known) - strlen(known), "%s%s",
+                 kind->has_nf || i > kind->first ? ", " : "", section_names[i]);
+    return fail(r, line, "%s: unknown; known: %s%s", rill_show(key).text, kind->has_nf ? "nf" : "",
+                known);
+}
+
 static int read_top_key(struct reader *r, const yaml_event_t *event)
 {
     const struct kind *kind = kind_of(r);
@@ -174,8 +189,7 @@ static int read_top_key(struct reader *r, const yaml_event_t *event)
         if (strcmp(text_of(event), section_names[i]) == 0)
             break;
     if (i > kind->last)
-        return fail(r, line, "%s: unknown; the nearest known one is %s",
-                    rill_show(text_of(event)).text, nearest_top(kind, text_of(event)));
+        return unknown_top(r, line, text_of(event));
     if (r->tree->section_line[i] != 0)
         return doubled(r, line, section_names[i], r->tree->section_line[i]);
     r->section = (enum rill_yaml_section)i;
