@@ -225,6 +225,18 @@ static int not_up(const struct rill_place *place, struct rill_error *err)
                           rill_place_command(place, "up", command));
 }
 
+/* It left its socket, so nobody has taken the cluster down. */
+static int manager_gone(const struct rill_place *place, struct rill_error *err)
+{
+    char command[RILL_PLACE_PATH_BYTES];
+
+    return rill_error_set(
+        err, -ENOENT,
+        "the resource manager of cluster '%s' is gone, and what it had started may "
+        "run on: %s",
+        place->name, rill_place_command(place, "down", command));
+}
+
 /* The link would wait for somebody to listen there; whether anybody does is known at once. */
 static int probe(const struct rill_place *place, struct rill_error *err)
 {
@@ -241,6 +253,8 @@ static int probe(const struct rill_place *place, struct rill_error *err)
     if (rc == -EACCES || rc == -EPERM)
         return rill_error_set(err, -EACCES, "cluster '%s' answers to root only (%s)", place->name,
                               path);
+    if (rc == -ECONNREFUSED)
+        return manager_gone(place, err);
     return rc == 0 || rc == -EAGAIN ? 0 : not_up(place, err);
 }
 

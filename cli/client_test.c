@@ -263,9 +263,10 @@ static void nobody_is_there(void **state)
     (void)state;
     assert_int_equal(access(rill_place_path(&place, "rm.sock", path), F_OK), 0);
     assert_int_equal(rill_client_open(&place, &client, &err), -ENOENT);
-    assert_non_null(strstr(err.text, "cluster 'fake' is not up: rill up --cluster fake --base /"));
+    assert_non_null(strstr(err.text, "run on: rill down --cluster fake --base /"));
     unlink(path);
     assert_int_equal(rill_client_open(&place, &client, &err), -ENOENT);
+    assert_non_null(strstr(err.text, "cluster 'fake' is not up: rill up --cluster fake --base /"));
     assert_null(client);
 }
 

@@ -353,16 +353,18 @@ void rill_replay_help(FILE *out)
           "       rill replay TRACE --cluster NAME [OPTION...]\n"
 #endif
           "\n"
-          "Sends a capture through a network function on all of Rill in one process, and reports.\n"
-          "TRACE is pcap, nanosecond pcap or pcapng, each also gzipped. Needs no root.\n"
+          "Sends a capture through a network function and reports: on all of Rill in one process,\n"
+          "which needs no root, or with --cluster through a deployment of a cluster.\n"
+          "TRACE is pcap, nanosecond pcap or pcapng, each also gzipped.\n"
           "\n",
           out);
     rill_args_help(table, out);
     fputs("\n"
           "Ctrl-C stops the replay, drains what is under way and reports; again, at once\n"
           "(its outputs are then incomplete).\n"
-          "Exit code: 0 done; 1 ran but broke a promise (counts that do not balance, packets that\n"
-          "never came out, a packet that came out wrong); 2 bad use or bad input.\n",
+          "Exit code: 0 done, or stopped with a report; 1 ran but broke a promise (counts that do\n"
+          "not balance, packets that never came out, a packet that came out wrong); 2 bad use or\n"
+          "bad input.\n",
           out);
 }
 
