@@ -140,6 +140,7 @@ int embedded_report(struct run *r, struct rill_error *err)
     int rc;
 
     embedded_sample_units(r);
+    r->player.report->units_milli = r->options->units_milli;
     r->player.report->packets_in_flight = rill_cluster_packets_in_flight(r->cluster);
     rc = report_units(r);
     if (rc == 0)

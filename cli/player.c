@@ -263,6 +263,7 @@ static void report_ends(struct rill_player *p)
     report->replies_unmapped = n->replies_unmapped;
     report->inverse_checked = n->inverse_checked;
     report->inverse_mismatches = n->inverse_mismatches;
+    report->inverse_unchecked = n->inverse_unchecked;
     report->outward_checked = n->outward_checked;
     report->outward_mismatches = n->outward_mismatches;
     report->mappings_changed = n->mappings_changed;

@@ -20,8 +20,8 @@
 struct rill_report_unit {
     uint32_t id; /* number of the unit, without its role's kind */
     uint64_t packets;
-    double utilization_max; /* load over leased capacity, over epochs of 100 ms: what was sent
-                               there, so above 1 where it had to queue */
+    double utilization_max; /* load over leased capacity, at the ends of epochs of 100 ms: what was
+                               sent there, so above 1 where it had to queue */
 };
 
 /* One of the controllers that the traffic was split over, or that took another's place. */
@@ -37,7 +37,7 @@ struct rill_report_controller {
 
 struct rill_report_epoch {
     double at_s;    /* its start, from the start of the run */
-    uint32_t units; /* active in it */
+    uint32_t units; /* active at its end */
 };
 
 /* A role that was made to fail. Times from the kill; -1: not reached by the end of the run. In a
@@ -87,6 +87,7 @@ struct rill_report {
 
     /* The check of what was released against the capture (traces/ends.h). */
     uint64_t inverse_checked, inverse_mismatches; /* towards the inside */
+    uint64_t inverse_unchecked; /* towards the inside, of an NF without RILL_NF_INVERTS */
     uint64_t outward_checked, outward_mismatches; /* towards the outside */
     uint64_t first_mismatch_packet;               /* number in the capture, from 1; 0: none */
     uint64_t mappings_changed; /* a connection's, though it was not idle: its flow began anew */
@@ -110,7 +111,8 @@ struct rill_report {
     struct rill_report_object *objects; /* object_count of them; a cluster's: none */
     size_t object_count;
 
-    uint32_t units_active_max;
+    uint32_t units_milli;           /* asked for, in thousandths; 0: a cluster's. Not in the JSON */
+    uint32_t units_active_max;      /* at the end of any 100 ms, or of the run */
     struct rill_report_unit *units; /* unit_count of them */
     size_t unit_count;
     struct rill_report_epoch *units_over_time; /* epoch_count of them, one per 100 ms */

@@ -27,6 +27,7 @@ static void write_packets(struct rill_json *json, const struct rill_report *r)
     rill_json_u64(json, "replies_unmapped", r->replies_unmapped);
     rill_json_u64(json, "inverse_checked", r->inverse_checked);
     rill_json_u64(json, "inverse_mismatches", r->inverse_mismatches);
+    rill_json_u64(json, "inverse_unchecked", r->inverse_unchecked);
     rill_json_u64(json, "outward_checked", r->outward_checked);
     rill_json_u64(json, "outward_mismatches", r->outward_mismatches);
     rill_json_u64(json, "first_mismatch_packet", r->first_mismatch_packet);

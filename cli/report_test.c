@@ -114,7 +114,7 @@ static __attribute__((noinline)) char *screen(const struct rill_report *r)
     return text;
 }
 
-#define GOLDEN(bar)                                                                                \
+#define GOLDEN(scale, bar)                                                                         \
     "rill " RILL_VERSION ": a trace.pcap through nat, 2 units, virtual clock, 0.500 s\n"           \
     "\n"                                                                                           \
     "packets    1,234,567 in (600,000 from inside, 634,567 from outside), 987,654,321 bytes\n"     \
@@ -124,12 +124,14 @@ static __attribute__((noinline)) char *screen(const struct rill_report *r)
     "moves      1,000 flowlets went to another unit: 800 by gap, 200 by size\n"                    \
     "seamless   78.8% of the moves (97.5% of those by gap); 212 waited for state\n"                \
     "latency    p50 50 ns   p75 75 ns   p90 90 ns   p99 99 ns   p99.9 100 ns   max 100 ns\n"       \
-    "units      at most 4 active; over time, 100 ms a column:\n"                                   \
+    "units      at most 4 in use at the end of any 100 ms; over time, 100 ms a column" scale ":\n" \
     "           |" bar "|\n"                                                                       \
-    "           unit 1        700,000 packets, at most 88% full\n"                                 \
-    "           unit 2        699,999 packets, at most 38% full\n"                                 \
+    "           unit 1        700,000 packets, at most 88% full then\n"                            \
+    "           unit 2        699,999 packets, at most 38% full then\n"                            \
     "drops                50 unsolicited\n"                                                        \
     "                     17 malformed_short_ip\n"                                                 \
+    "nf         4,321 mappings\n"                                                                  \
+    "objects    rules.txt, version 12ab; updates: 3 taken, 1 refused\n"                            \
     "failures   unit:2 at 0.250 s, noticed after 0 ns, recovered after 3.03 ms; 4 flows (3 from "  \
     "replicas), 7 packets lost\n"                                                                  \
     "           output-logger:1 at 0.375 s, noticed after 5 ns, recovered not; 0 flows (0 from "   \
@@ -148,11 +150,11 @@ static void golden_screen(void **state)
     fill(&r);
     assert_non_null(setlocale(LC_CTYPE, "C"));
     text = screen(&r);
-    assert_string_equal(text, GOLDEN("01235"));
+    assert_string_equal(text, GOLDEN("", "01235"));
     free(text);
     assert_non_null(setlocale(LC_CTYPE, "C.UTF-8"));
     text = screen(&r);
-    assert_string_equal(text, GOLDEN(" ▂▄▅█"));
+    assert_string_equal(text, GOLDEN(", █ = 5", " ▂▄▅█"));
     free(text);
     setlocale(LC_CTYPE, "C");
     rill_report_fini(&r);
@@ -236,6 +238,145 @@ static void connections_that_change_their_mapping(void **state)
     rill_report_fini(&r);
 }
 
+static void assert_shows(const struct rill_report *r, const char *rows)
+{
+    char *text = screen(r);
+
+    if (strstr(text, rows) == NULL)
+        fail_msg("not shown: %s\nin: %s", rows, text);
+    free(text);
+}
+
+static void assert_hides(const struct rill_report *r, const char *what)
+{
+    char *text = screen(r);
+
+    if (strstr(text, what) != NULL)
+        fail_msg("shown: %s\nin: %s", what, text);
+    free(text);
+}
+
+static void as_many_units_as_were_asked_for(void **state)
+{
+    static const struct {
+        uint32_t milli;
+        const char *text;
+    } cases[] = {{2500, ", 2.5 units, "}, {4000, ", 4 units, "},       {1000, ", 1 unit, "},
+                 {1, ", 0.001 units, "},  {63999, ", 63.999 units, "}, {0, ", 2 units, "}};
+    struct rill_report r;
+
+    (void)state;
+    fill(&r);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        r.units_milli = cases[i].milli;
+        assert_shows(&r, cases[i].text);
+    }
+    rill_report_fini(&r);
+}
+
+/* 0% is said only of units that did nothing. */
+static void units_that_were_hardly_seen_at_work(void **state)
+{
+    struct rill_report r = {0};
+
+    (void)state;
+    assert_shows(&r, "units      at most 0 in use when counted\n");
+    rill_report_add_unit(&r, &(struct rill_report_unit){1, 1525, 0});
+    rill_report_add_unit(&r, &(struct rill_report_unit){2, 10, 0.0049});
+    rill_report_add_unit(&r, &(struct rill_report_unit){3, 20, 0.0051});
+    rill_report_add_unit(&r, &(struct rill_report_unit){4, 0, 0});
+    assert_shows(&r, "           unit 1          1,525 packets, idle then\n"
+                     "           unit 2             10 packets, <1% full then\n"
+                     "           unit 3             20 packets, at most 1% full then\n"
+                     "           unit 4              0 packets, at most 0% full then\n");
+    rill_report_fini(&r);
+}
+
+static void scale_of_the_bars(void **state)
+{
+    struct rill_report r = {0};
+
+    (void)state;
+    rill_report_add_epoch(&r, 0, 0);
+    assert_shows(&r, "100 ms a column:\n           |0|\n");
+    rill_report_add_epoch(&r, 0.1, 10);
+    assert_shows(&r, "100 ms a column, + = 10 or more:\n           |0+|\n");
+    assert_non_null(setlocale(LC_CTYPE, "C.UTF-8"));
+    assert_shows(&r, "100 ms a column, █ = 10:\n           | █|\n");
+    r.units_over_time[1].units = 0;
+    assert_shows(&r, "100 ms a column:\n           |  |\n");
+    setlocale(LC_CTYPE, "C");
+    rill_report_fini(&r);
+}
+
+static void what_was_not_compared_is_named(void **state)
+{
+    static const char unchecked[] =
+        "35,453 released to the inside not compared: the NF does not set RILL_NF_INVERTS\n";
+    char rows[256];
+    struct rill_report r = {.outward_checked = 29788, .inverse_unchecked = 35453};
+
+    (void)state;
+    snprintf(rows, sizeof(rows),
+             "check      29,788 released to the outside compared with the capture: all right\n"
+             "           %s",
+             unchecked);
+    assert_shows(&r, rows);
+    r.outward_mismatches = 1;
+    r.first_mismatch_packet = 9;
+    assert_shows(&r, "capture: 1 WRONG, the first is packet 9\n           35,453 released");
+    r = (struct rill_report){.inverse_unchecked = 35453};
+    snprintf(rows, sizeof(rows), "\ncheck      %s", unchecked);
+    assert_shows(&r, rows);
+    assert_hides(&r, "all right");
+    r = (struct rill_report){.outward_checked = 7};
+    assert_shows(&r, "check      0 released to the inside and 7 to the outside compared with");
+    assert_hides(&r, "not compared");
+}
+
+/* Those that are 0 have no place; long lines go on in the next, but not for ever. */
+static void counters_of_the_nf(void **state)
+{
+    struct rill_report r = {0};
+    char name[32];
+
+    (void)state;
+    assert_int_equal(rill_tally_add(&r.nf_counters, "never", 0), 0);
+    assert_hides(&r, "\nnf ");
+    assert_int_equal(rill_tally_add(&r.nf_counters, "over_rate", 9932), 0);
+    assert_shows(&r, "\nnf         9,932 over_rate\n");
+    assert_int_equal(rill_tally_add(&r.nf_counters, "alerts", 10000), 0);
+    assert_shows(&r, "\nnf         10,000 alerts, 9,932 over_rate\n");
+    for (unsigned i = 0; i < 30; i++) {
+        snprintf(name, sizeof(name), "counter_%02u", i);
+        assert_int_equal(rill_tally_add(&r.nf_counters, name, 100 - i), 0);
+    }
+    assert_shows(
+        &r,
+        "nf         10,000 alerts, 9,932 over_rate, 100 counter_00, 99 counter_01, 98 counter_02,\n"
+        "           97 counter_03, 96 counter_04, 95 counter_05, 94 counter_06, 93 counter_07,\n"
+        "           92 counter_08, 91 counter_09, 90 counter_10, 89 counter_11, 88 counter_12,\n"
+        "           87 counter_13, 86 counter_14, 85 counter_15, 84 counter_16, 83 counter_17, "
+        "12 more\n"
+        "books");
+    rill_report_fini(&r);
+}
+
+static void objects_in_use(void **state)
+{
+    struct rill_report r = {0};
+
+    (void)state;
+    rill_report_add_object(&r, &(struct rill_report_object){.option = "unused"});
+    assert_hides(&r, "objects");
+    rill_report_add_object(&r, &(struct rill_report_object){.name = "a\x1b", .updates_refused = 1});
+    rill_report_add_object(
+        &r, &(struct rill_report_object){.name = "b", .version = "7", .updates_taken = 1234});
+    assert_shows(&r, "objects    a?, no version; updates: 0 taken, 1 refused\n"
+                     "           b, version 7; updates: 1,234 taken, 0 refused\n");
+    rill_report_fini(&r);
+}
+
 /* However many units, drops and epochs: one screen. */
 static void stays_on_one_screen(void **state)
 {
@@ -248,6 +389,7 @@ static void stays_on_one_screen(void **state)
     for (uint32_t i = 0; i < 1000; i++) {
         snprintf(name, sizeof(name), "reason_%u", i);
         rill_tally_add(&r.packets_dropped, name, 1);
+        rill_tally_add(&r.nf_counters, name, 1);
         rill_report_add_epoch(&r, i, i);
         rill_report_add_unit(&r, &(struct rill_report_unit){i, 1, 1.0});
         rill_report_add_failure(&r, &(struct rill_report_failure){.role = "unit:1"});
@@ -256,8 +398,9 @@ static void stays_on_one_screen(void **state)
     for (const char *c = text; *c != '\0'; c++)
         lines += *c == '\n';
     assert_in_range(strcspn(strchr(text, '|') + 1, "|"), 50, 60);
-    assert_in_range(lines, 20, 40);
-    assert_non_null(strstr(text, "           995 more           995 packets, at most 100% full\n"));
+    assert_in_range(lines, 20, 45);
+    assert_non_null(
+        strstr(text, "           995 more           995 packets, at most 100% full then\n"));
     assert_non_null(strstr(text, "                    994 for 994 more reasons\n"));
     assert_non_null(strstr(text, "           994 more\n"));
     free(text);
@@ -309,7 +452,8 @@ static const struct rill_option schema[] = {
     "\"never_seen\":0,\"unsolicited\":50},\"packets_in_flight\":0,\"packets_turned\":7,"           \
     "\"packets_reordered\":0,"                                                                     \
     "\"inside_packets\":600000,\"outside_packets\":634567,\"replies_unmapped\":50,"                \
-    "\"inverse_checked\":634500,\"inverse_mismatches\":0,\"outward_checked\":600000,"              \
+    "\"inverse_checked\":634500,\"inverse_mismatches\":0,\"inverse_unchecked\":0,\"outward_"       \
+    "checked\":600000,"                                                                            \
     "\"outward_mismatches\":0,\"first_mismatch_packet\":0,\"mappings_changed\":0,\"flows\":4321,"  \
     "\"flowlets\":99999,"                                                                          \
     "\"flowlets_moved\":1000,\"flowlets_seamless\":788,\"flowlets_stalled\":212,"                  \
@@ -423,6 +567,12 @@ int main(void)
         cmocka_unit_test(books_that_do_not_balance),
         cmocka_unit_test(wrong_packets_are_named),
         cmocka_unit_test(connections_that_change_their_mapping),
+        cmocka_unit_test(as_many_units_as_were_asked_for),
+        cmocka_unit_test(units_that_were_hardly_seen_at_work),
+        cmocka_unit_test(scale_of_the_bars),
+        cmocka_unit_test(what_was_not_compared_is_named),
+        cmocka_unit_test(counters_of_the_nf),
+        cmocka_unit_test(objects_in_use),
         cmocka_unit_test(stays_on_one_screen),
         cmocka_unit_test(empty_report_prints),
         cmocka_unit_test(names_do_not_disturb_the_terminal),

@@ -308,8 +308,10 @@ bool rill_ends_released(struct rill_ends *ends, uint64_t index, enum rill_side s
     }
     if (back && ends->config.turns)
         return check_turned(ends, index, &original, m);
-    if (!ends->config.inverts)
+    if (!ends->config.inverts) {
+        ends->counters.inverse_unchecked++;
         return true;
+    }
     ends->counters.inverse_checked++;
     if (!back && rill_ends_check_inverse(&original, m))
         return true;

@@ -32,6 +32,8 @@ struct rill_ends_counters {
     uint64_t replies_unmapped; /* went in as they are: their connection was not known */
     uint64_t inverse_checked;  /* released to the inside and compared */
     uint64_t inverse_mismatches;
+    uint64_t
+        inverse_unchecked;    /* released to the inside and not compared: the NF does not invert */
     uint64_t outward_checked; /* released to the outside, or turned round, and compared */
     uint64_t outward_mismatches;
     uint64_t mappings_changed;  /* of connections, though they had not been idle: only right where

@@ -314,14 +314,14 @@ static bool nf_process(struct nf *nf, uint64_t index, enum rill_side from, struc
 static struct rill_ends *ends;
 static struct nf nf;
 
-static bool nf_turns;
+static bool nf_turns, nf_does_not_invert;
 
 static void start(uint32_t writes, const char *prefixes)
 {
     struct rill_ends_config config = {.capture = &capture,
                                       .inside_prefixes = prefixes,
                                       .writes = writes,
-                                      .inverts = true,
+                                      .inverts = !nf_does_not_invert,
                                       .turns = nf_turns,
                                       .handles_errors = true,
                                       .flow_idle_ns = UINT64_C(120000000000)};
@@ -682,6 +682,30 @@ static void test_turned_back_is_seen(void **state)
     stop();
 }
 
+/* Replies that the NF need not take back are counted, not compared. */
+static void test_not_compared(void **state)
+{
+    struct rill_build_flow f = flow_of(4, RILL_TCP);
+    struct rte_mbuf *m;
+
+    (void)state;
+    add_packet(&f, RILL_INSIDE, RILL_TCP_SYN, 0);
+    add_packet(&f, RILL_OUTSIDE, RILL_TCP_ACK, 0);
+    nf_does_not_invert = true;
+    start(NF_NONE, NULL);
+    nf_does_not_invert = false;
+    m = load(&packets[1]);
+    rte_pktmbuf_mtod(m, uint8_t *)[40] ^= 1;
+    assert_true(released(1, RILL_INSIDE, m));
+    assert_int_equal(rill_ends_counters(ends)->inverse_unchecked, 1);
+    assert_int_equal(rill_ends_counters(ends)->inverse_checked, 0);
+    stop();
+    start(NF_NONE, NULL);
+    assert_true(released(1, RILL_INSIDE, load(&packets[1])));
+    assert_int_equal(rill_ends_counters(ends)->inverse_unchecked, 0);
+    stop();
+}
+
 /* NFs that write what they did not say. */
 static void test_unannounced_writes_are_seen(void **state)
 {
@@ -1014,6 +1038,7 @@ int main(void)
         cmocka_unit_test_setup(test_lengths_and_sides_are_seen, begin),
         cmocka_unit_test_setup(test_turned_round_is_right_if_the_nf_does, begin),
         cmocka_unit_test_setup(test_turned_back_is_seen, begin),
+        cmocka_unit_test_setup(test_not_compared, begin),
         cmocka_unit_test_setup(test_unannounced_writes_are_seen, begin),
         cmocka_unit_test_setup(test_dscp, begin),
         cmocka_unit_test_setup(test_wrong_checksums_stay_wrong, begin),
