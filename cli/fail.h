@@ -16,7 +16,8 @@ struct rill_fail {
     const char *text; /* as it was given */
 };
 
-/* "unit:2" or "unit-2", "output-logger:1", "controller:1", "rm", "agent". -EINVAL with a line in *err. */
+/* "unit:2" or "unit-2", "output-logger:1", "controller:1", "rm", "agent". -EINVAL with a line in
+ * *err. */
 int rill_fail_role(const char *text, struct rill_fail *fail, struct rill_error *err);
 /* The same with "@1.5s" or "@300ms" behind it. */
 int rill_fail_parse(const char *text, struct rill_fail *fail, struct rill_error *err);

@@ -65,7 +65,8 @@ static void one_client_at_a_time(void **state)
     world_attach(w, 0, "web");
     world_client_joins(w, 1, 0);
     world_attach(w, 1, "web");
-    world_expect_error(w, 1, "another replay runs through deployment web, from machine m0 (client 1)");
+    world_expect_error(w, 1,
+                       "another replay runs through deployment web, from machine m0 (client 1)");
     expect_client(w, w->clients[0].id);
     world_client_down(w, 0);
     world_attach(w, 1, "web");

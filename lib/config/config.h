@@ -2,9 +2,9 @@
  * through the accessors of rill/schema.h.
  *
  * Every error is one line that names FILE:LINE (or --set) and the key, and says what would be
- * right: unknown key (with the nearest known one, or with all), doubled key, wrong type, value out of range
- * (with the range and the unit), empty document, a list where a value belongs, anchors and aliases
- * refused.
+ * right: unknown key (with the nearest known one, or with all), doubled key, wrong type, value out
+ * of range (with the range and the unit), empty document, a list where a value belongs, anchors and
+ * aliases refused.
  */
 #ifndef RILL_LIB_CONFIG_CONFIG_H
 #define RILL_LIB_CONFIG_CONFIG_H
