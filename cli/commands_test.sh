@@ -111,7 +111,7 @@ if "$rill" up --help >/dev/null 2>&1; then
     expect 2 "nobody would notice that the agent hangs" fail agent --hang $nowhere
     expect 2 "which role? \`rill status\` lists them" fail $nowhere
     expect 2 "which unit? Its number follows, like unit:1" fail unit $nowhere
-    expect 2 "'unit-3': the role is unit:N" fail unit-3 $nowhere
+    expect 2 "'unit-x': the role is unit:N" fail unit-x $nowhere
     expect 2 "one role at a time" fail unit:3 unit:4 $nowhere
     expect 2 "cluster 'nowhere' is not up" down $nowhere
     expect 2 "cluster 'nowhere' is not up: rill up" replay "$folder/g1.pcap" $nowhere
@@ -122,7 +122,7 @@ if "$rill" up --help >/dev/null 2>&1; then
     printf 'cluster:\n  warm: 2\n  warmth: 3\n' >"$folder/c.yaml"
     expect 2 "c.yaml:3: warmth: unknown; the nearest known one is warm" up "$folder/c.yaml" $nowhere
     expect 2 "c.yaml: cannot open it" up "$folder/no/c.yaml"
-    expect 2 "d.yaml:1: nf: unknown; the nearest known one is cluster" up "$folder/d.yaml"
+    expect 2 "d.yaml:1: nf: unknown; known: cluster" up "$folder/d.yaml"
     expect 2 "one cluster file at a time" up "$folder/c.yaml" "$folder/d.yaml"
     expect 2 "--set: warm: \"99\" is not an integer in 0..16" up --set warm=99 $nowhere
     expect 2 "--set 'warm': it is NAME=VALUE" up --set warm $nowhere

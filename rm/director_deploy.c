@@ -49,37 +49,7 @@ static int check_interface(const char *name, struct rill_error *err)
     return rill_error_set(err, -EINVAL, "interface %.40s: not the name of one", name);
 }
 
-static bool has_interface(const Control__Deploy *spec, const char *name)
-{
-    return strcmp(spec->inside_interface, name) == 0 || strcmp(spec->outside_interface, name) == 0;
-}
-
-/* Each of two deployments would have every packet that comes in there. */
-static int check_interfaces_are_free(const struct rill_director *d, const Control__Deploy *spec,
-                                     struct rill_error *err)
-{
-    for (uint32_t i = 0; i < RILL_DIRECTOR_DEPLOYMENTS_MAX; i++) {
-        const struct dir_deployment *dep = &d->deployments[i];
-        const char *taken;
-
-        if (dep->vni == 0 || !dir_is_live(dep) || dep->state == DIR_FAILED)
-            continue;
-        if (has_interface(dep->spec, spec->inside_interface))
-            taken = spec->inside_interface;
-        else if (has_interface(dep->spec, spec->outside_interface))
-            taken = spec->outside_interface;
-        else
-            continue;
-        return rill_error_set(err, -EBUSY,
-                              "interface %s belongs to deployment %s: take another, or end that "
-                              "one with rill undeploy %s --cluster %s",
-                              taken, dep->spec->name, dep->spec->name, d->config.cluster);
-    }
-    return 0;
-}
-
-static int check_interfaces(const struct rill_director *d, const Control__Deploy *spec,
-                            struct rill_error *err)
+static int check_interfaces(const Control__Deploy *spec, struct rill_error *err)
 {
     const char *inside = spec->inside_interface, *outside = spec->outside_interface;
     int rc = check_interface(inside, err);
@@ -93,7 +63,7 @@ static int check_interfaces(const struct rill_director *d, const Control__Deploy
     if (rc == 0 && inside[0] != '\0' && strcmp(inside, outside) == 0)
         rc = rill_error_set(err, -EINVAL, "the inside and the outside interface are both %s",
                             inside);
-    return rc == 0 && inside[0] != '\0' ? check_interfaces_are_free(d, spec, err) : rc;
+    return rc;
 }
 
 static int check_spec(const struct rill_director *d, const Control__Deploy *spec,
@@ -114,7 +84,7 @@ static int check_spec(const struct rill_director *d, const Control__Deploy *spec
                               spec->controllers, RILL_DIRECTOR_CONTROLLERS_MAX);
     if (spec->image.len == 0)
         return rill_error_set(err, -EINVAL, "the NF's image is empty");
-    return check_interfaces(d, spec, err);
+    return check_interfaces(spec, err);
 }
 
 /* Are there as many units as several controllers lease from the start and for good? */
@@ -203,6 +173,38 @@ static int make_folder(struct rill_director *d, struct dir_deployment *dep, stru
     return rc;
 }
 
+static bool has_interface(const Control__Deploy *spec, const char *name)
+{
+    return strcmp(spec->inside_interface, name) == 0 || strcmp(spec->outside_interface, name) == 0;
+}
+
+/* Each of two deployments would have every packet that comes in there. One that is on its way out,
+ * as it could not be started, say, does not count. */
+static int check_interfaces_are_free(struct rill_director *d, uint32_t home,
+                                     const Control__Deploy *spec, struct rill_error *err)
+{
+    for (uint32_t i = 0; spec->inside_interface[0] != '\0' && i < RILL_DIRECTOR_DEPLOYMENTS_MAX;
+         i++) {
+        const struct dir_deployment *dep = &d->deployments[i];
+        const char *taken;
+
+        if (dep->vni == 0 || dep->home != home || !dir_is_live(dep) || !dir_is_up(dep))
+            continue;
+        if (has_interface(dep->spec, spec->inside_interface))
+            taken = spec->inside_interface;
+        else if (has_interface(dep->spec, spec->outside_interface))
+            taken = spec->outside_interface;
+        else
+            continue;
+        return rill_error_set(err, -EBUSY,
+                              "interface %s of machine %s belongs to deployment %s: take "
+                              "another, or end that one with rill undeploy %s --cluster %s",
+                              taken, dir_machine(d, home)->name, dep->spec->name, dep->spec->name,
+                              d->config.cluster);
+    }
+    return 0;
+}
+
 /* Everything but its roles. 0, or a line in *err; what was made is in *dep in any case. */
 static int fill_deployment(struct rill_director *d, struct dir_deployment *dep,
                            const Control__Deploy *spec, struct rill_error *err)
@@ -214,6 +216,9 @@ static int fill_deployment(struct rill_director *d, struct dir_deployment *dep,
     dep->home = dir_place(d, 0, false);
     if (dep->home == 0)
         return rill_error_set(err, -ENODEV, "no machine is connected: start rill-agent on one");
+    rc = check_interfaces_are_free(d, dep->home, spec, err);
+    if (rc != 0)
+        return rc;
     dep->spec = copy_spec(spec);
     if (dep->spec == NULL)
         return rill_error_set(err, -ENOMEM, "no memory for another deployment");

@@ -375,10 +375,10 @@ static void an_interface_is_one_deployments(void **state)
     other.name = "other";
     other.inside_interface = "eth2";
     other.outside_interface = "eth0";
-    refuses(w, other, "interface eth0 belongs to deployment web");
+    refuses(w, other, "interface eth0 of machine m0 belongs to deployment web");
     other.inside_interface = "eth1";
     other.outside_interface = "eth2";
-    refuses(w, other, "interface eth1 belongs to deployment web");
+    refuses(w, other, "interface eth1 of machine m0 belongs to deployment web");
     world_deploy(w, 0, "no-interfaces", 1);
     world_expect(w, 0, CONTROL__MESSAGE__BODY_DEPLOYED);
     world_undeploy(w, 0, "web");

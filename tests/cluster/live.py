@@ -257,6 +257,8 @@ def interfaces_that_are_not_there():
         c.refused("deploy", "nat", "--inside-interface", "va1", "--outside-interface", "nowhere", says="nowhere")
         c.refused("deploy", "nat", "--inside-interface", "va1", says="outside-interface")
         deploy(c)
+        c.refused("deploy", "nat", "--name", "two", "--inside-interface", "va1", "--outside-interface", "vb1",
+                  says="belongs to deployment nat")
         c.refused("replay", common.BUNDLED, says="interface")
 
 
